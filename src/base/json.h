@@ -1,0 +1,30 @@
+/*
+ * JSON out: RFC 8259 texts appended to a buffer. For JSON in, see yajl in src/proto.
+ *
+ * Numbers are exact: an INTEGER is printed as one, a REAL always with a point or an exponent and
+ * with enough digits to read back the same double (%.17g, shorter where that is exact).
+ */
+#ifndef HA_BASE_JSON_H
+#define HA_BASE_JSON_H
+
+#include "base/buf.h"
+#include "base/value.h"
+
+/* Valid UTF-8 as a quoted, escaped string; invalid bytes become U+FFFD. */
+void json_put_string(struct buf *b, const char *s, size_t len);
+void json_put_cstr(struct buf *b, const char *s); /* NULL is written as null */
+
+/* A finite double. The caller handles infinities. */
+void json_put_double(struct buf *b, double r);
+
+/* Standard alphabet with padding, no quotes. */
+void json_put_base64(struct buf *b, const void *bytes, size_t len);
+
+/* Decodes standard base64 (padding optional at the end, nothing else skipped) into `out`.
+ * False on any other byte; `out` is then unspecified. */
+bool json_get_base64(struct buf *out, const char *s, size_t len);
+
+/* Valid UTF-8 without NUL? Rejects surrogates, overlong forms and code points over U+10FFFF. */
+bool json_is_text(const char *s, size_t len);
+
+#endif

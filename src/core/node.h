@@ -1,0 +1,112 @@
+/*
+ * The node: its databases, its sessions' shared state and what it tells about itself. Protocol
+ * servers get a `struct node *` and nothing else. Every function may be called by any thread.
+ */
+#ifndef HA_CORE_NODE_H
+#define HA_CORE_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "sql/apply.h"
+#include "sql/conn.h"
+
+struct node;
+
+enum consistency { CONSISTENCY_SERIALIZABLE, CONSISTENCY_LWW };
+
+enum start_policy { START_ALL, START_LAST, START_NEW, START_BY_SEQ, START_BY_TIME };
+
+/* Everything the core needs to know; filled by src/server from flags. Strings are borrowed and must
+ * outlive the node. Durations in ns. */
+struct node_options {
+    const char *name;
+    const char *version;
+    const char *token; /* "" = no authentication */
+
+    enum consistency consistency;
+    bool async_replication;
+    bool disable_ddl_sync;
+    enum row_identify row_identify;
+
+    const char *nats_url; /* comma-separated; "" = no replication at all (--nats-port 0, no URL) */
+    const char *nats_user, *nats_pass; /* "" = none beyond what the URL says */
+    const char *stream;                /* --replication-stream */
+    int replicas;
+    bool replicas_explicit; /* the flag was given: an existing stream is changed to it */
+    int64_t max_age_ns;
+    bool max_age_explicit;
+    int64_t replication_timeout_ns;
+    enum start_policy policy;
+    uint64_t policy_seq;
+    int64_t policy_time_ns;
+
+    bool memory;               /* -m: files live on tmpfs */
+    const char *create_db_dir; /* "" = creating databases is off unless memory */
+    const char *data_dir;      /* where the default database and temporary spools live */
+    const char *db_params;     /* --db-params */
+    const char *const *extensions; /* NULL-terminated */
+    int concurrent_queries;    /* read connections per node */
+    int64_t query_timeout_ns;  /* 0 = none */
+    int64_t tx_idle_timeout_ns;
+    size_t max_result_bytes; /* buffered result of one write request */
+};
+
+/* Opens nothing yet. */
+enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e);
+
+/* Opens a database given on the command line: "file:a.db?x=y", "a.db", with its own parameters.
+ * The first one opened is the default. Call before node_start(). */
+enum err_code node_add_file(struct node *n, const char *dsn, struct err *e);
+
+/* Connects to NATS and starts the databases' appliers. Returns at once: node_ready() tells. */
+enum err_code node_start(struct node *n, struct err *e);
+
+/* Refuses new requests with ERR_SHUTDOWN, waits for running ones until the deadline, then interrupts
+ * them; checkpoints and closes the databases and the NATS connection. */
+void node_stop(struct node *n, int64_t deadline_ns);
+void node_free(struct node *n);
+
+const struct node_options *node_options(const struct node *n);
+
+/* Every database of the node holds all that the log had when the node connected, and none is
+ * stopped. With `sync`: holds everything the log has now (asks the server, up to the deadline).
+ * Otherwise false, and `why` says in one line what is missing. */
+bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why);
+
+/* ---- databases ---- */
+
+/* JSON out: {"databases": ["a.db", …]} */
+void node_list_databases(struct node *n, struct buf *json);
+/* ids one by one: false at the end. `id` is copied out. */
+bool node_database_at(struct node *n, size_t index, char *id, size_t size);
+
+/* On every node of the cluster. `dsn`: a file name, with DSN parameters behind "?". */
+enum err_code node_create_database(struct node *n, const char *dsn, struct err *e);
+enum err_code node_drop_database(struct node *n, const char *id, struct err *e);
+
+/* A consistent copy of database `id` (NULL: default) in pieces; `write` returns false to end early. */
+enum err_code node_download(struct node *n, const char *id,
+                            bool (*write)(void *arg, const void *bytes, size_t len), void *arg,
+                            struct err *e);
+
+/* ---- what it tells ---- */
+
+/* {"replications": [{"name", "database", "seq", "lag", "last_seen", …}, …]} of one database
+ * (NULL: default); with `name`, of that node only (ERR_NOT_FOUND). */
+enum err_code node_replications(struct node *n, const char *id, const char *name, struct buf *json,
+                                struct err *e);
+enum err_code node_remove_replication(struct node *n, const char *id, const char *name,
+                                      struct err *e);
+
+void node_status(struct node *n, struct buf *json);   /* /status */
+void node_metrics(struct node *n, struct buf *text);  /* Prometheus text format 0.0.4 */
+
+/* Connection accounting for metrics; `protocol` is a static string known to the node. */
+void node_connection_opened(struct node *n, const char *protocol);
+void node_connection_closed(struct node *n, const char *protocol);
+
+#endif

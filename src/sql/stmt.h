@@ -1,0 +1,62 @@
+/*
+ * A prepared statement out of its connection's cache.
+ *
+ * Life: stmt_prepare → stmt_bind… → stmt_step until it answers no row → stmt_release (reset, cleared,
+ * back in the cache). A statement belongs to its connection's thread. Values handed out by
+ * stmt_column() are borrowed until the next step or release.
+ */
+#ifndef HA_SQL_STMT_H
+#define HA_SQL_STMT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/value.h"
+#include "sql/conn.h"
+
+struct stmt;
+
+enum stmt_class {
+    STMT_READ,   /* changes nothing in `main` */
+    STMT_WRITE,  /* row changes, captured by the hook */
+    STMT_DDL,    /* travels as SQL text (also PRAGMA user_version/application_id = n, ANALYZE, REINDEX) */
+    STMT_TEMP,   /* changes temp objects only: runs on the writer, is not replicated */
+    STMT_VACUUM, /* runs outside transactions, local */
+};
+
+/*
+ * Prepares the first statement of `sql` (len bytes, not necessarily terminated). *tail is set behind
+ * it; *out is NULL when there was only white space or comment. Refusals of the policy (ATTACH,
+ * DETACH, load_extension, VACUUM INTO, writable_schema, journal_mode, settings that other sessions
+ * of a shared connection would see, writes to ha_ tables, transaction control) are ERR_DENIED.
+ * e->offset counts from the beginning of `sql`.
+ */
+enum err_code stmt_prepare(struct conn *c, const char *sql, size_t len, const char **tail,
+                           struct stmt **out, struct err *e);
+void stmt_release(struct stmt *s); /* NULL is fine */
+
+enum stmt_class stmt_class(const struct stmt *s);
+bool stmt_is_explain(const struct stmt *s);
+const char *stmt_sql(const struct stmt *s); /* the one statement's own text, terminated */
+
+unsigned stmt_param_count(const struct stmt *s);
+/* Name of parameter i (1-based) with its prefix, ":a" "?12"; NULL for a bare "?". */
+const char *stmt_param_name(const struct stmt *s, unsigned i);
+/* Index of a parameter by name, with prefix or bare ("a" finds :a, @a or $a); 0 = none. */
+unsigned stmt_param_index(const struct stmt *s, const char *name, size_t len);
+/* Copies the value. */
+enum err_code stmt_bind(struct stmt *s, unsigned i, const struct value *v, struct err *e);
+
+/* *row = false at the end. After an error or the end the statement has been reset. */
+enum err_code stmt_step(struct stmt *s, bool *row, struct err *e);
+/* Ends the execution early; keeps bindings. */
+void stmt_reset(struct stmt *s);
+
+unsigned stmt_column_count(const struct stmt *s);
+const char *stmt_column_name(const struct stmt *s, unsigned i);
+const char *stmt_column_decltype(const struct stmt *s, unsigned i); /* NULL for expressions */
+struct value stmt_column(const struct stmt *s, unsigned i);
+
+#endif
