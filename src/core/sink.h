@@ -3,9 +3,9 @@
  *
  * The executor calls, for each statement of a request in order:
  *     columns (only where it returns rows) → row… → done
- * and, where a group commit had to run the transaction again, reset first: everything since the
- * request began is to be forgotten. Rows of a write are only to be shown once the request is over,
- * because nothing is committed before the log says so (I2).
+ * Results of a transaction that writes are kept back by the executor until it is committed (I2) and
+ * then handed over in one go, so a sink never has to take anything back. While they are handed over
+ * a SINK_FULL is not obeyed (their size is limited by max_result_bytes).
  */
 #ifndef HA_CORE_SINK_H
 #define HA_CORE_SINK_H
@@ -38,7 +38,6 @@ enum sink_verdict {
 struct sink;
 
 struct sink_ops {
-    void (*reset)(struct sink *s);
     void (*columns)(struct sink *s, const struct sink_column *cols, unsigned n);
     enum sink_verdict (*row)(struct sink *s, const struct value *values, unsigned n);
     void (*done)(struct sink *s, const struct sink_done *d);

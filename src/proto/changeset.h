@@ -65,8 +65,9 @@ struct change {
     const struct value *new_values;
     const char *command; /* CHANGE_SQL: terminated, command_len bytes */
     size_t command_len;
-    /* Equal for two changes of one message whose table, columns and pk_columns are the same bytes:
-     * a key for statement caches. Never 0. */
+    /* A number for (table, columns, pk_columns): two changes of one reader, of whichever message, that
+     * have the same number are the same there, so it is a key for statement caches. Equal ones may
+     * have different numbers. Never 0. */
     uint64_t shape;
 };
 

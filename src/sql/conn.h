@@ -1,10 +1,10 @@
 /*
  * One SQLite connection, opened for one of three roles and configured the same way everywhere.
  *
- *   CONN_WRITER   runs users' writes; the preupdate hook is registered at open (capture.h), policy on
- *   CONN_READER   runs users' reads; query_only, policy on
- *   CONN_APPLIER  applies changes of the log; triggers off, foreign keys off, no policy, never reads
- *                 for users (FTS5 caches structure per connection)
+ *   CONN_WRITER   runs users' writes; the preupdate hook is registered at open (capture.h), policy
+ * on CONN_READER   runs users' reads; query_only, policy on CONN_APPLIER  applies changes of the
+ * log; triggers off, foreign keys off, no policy, never reads for users (FTS5 caches structure per
+ * connection)
  *
  * All of them: WAL, synchronous as configured, DQS off, extended result codes, trusted_schema as
  * SQLite's default, statement cache. A connection is used by one thread at a time; conn_interrupt()
@@ -41,21 +41,27 @@ struct conn_config {
 };
 
 struct conn;
+struct policy;
+struct stmt_cache;
 
 /* Once per process, before anything else in src/sql: threading mode, memory statistics off. */
 enum err_code conn_library_init(struct err *e);
 
-/* Reads the query part of a SQLite DSN ("_foreign_keys=1&_journal=WAL&cache_size=…", with or without
- * the leading underscore, mattn and modernc `_pragma=foreign_keys(1)` spellings) into `cfg`.
- * Parameters that would break replication (journal_mode other than WAL, mode=memory, immutable,
- * nolock, vfs, locking_mode) and unknown ones are refused with ERR_CONFIG, by name. */
+/* Reads the query part of a SQLite DSN ("_foreign_keys=1&_journal=WAL&cache_size=…", with or
+ * without the leading underscore, mattn and modernc `_pragma=foreign_keys(1)` spellings) into
+ * `cfg`. Parameters that would break replication (journal_mode other than WAL, mode=memory,
+ * immutable, nolock, vfs, locking_mode) and unknown ones are refused with ERR_CONFIG, by name. */
 enum err_code conn_parse_params(struct conn_config *cfg, const char *params, struct err *e);
 
 enum err_code conn_open(struct conn **out, const struct conn_config *cfg, enum conn_role role,
                         struct err *e);
-void conn_close(struct conn *c); /* NULL is fine; finalises the cached statements */
+/* NULL is fine; finalises the cached statements. Every statement must have been released before. */
+void conn_close(struct conn *c);
 
+/* For the rest of src/sql only. */
 sqlite3 *conn_handle(struct conn *c);
+struct policy *conn_policy(struct conn *c);
+struct stmt_cache *conn_statements(struct conn *c);
 enum conn_role conn_role(const struct conn *c);
 
 /* Fixed SQL of our own, no rows wanted; not subject to policy. */
@@ -79,10 +85,12 @@ void conn_unguard(struct conn *c);
 
 void conn_interrupt(struct conn *c);
 
-/* Policy as an exception: own statements in src/sql bracket themselves with these. */
+/* Policy as an exception: own statements in src/sql bracket themselves with these; brackets may be
+ * nested. A statement prepared inside keeps the exception until it is released. */
 void conn_trust(struct conn *c, bool trusted);
 
-/* last_insert_rowid() of the session about to run, so that it reads its own value on any connection */
+/* last_insert_rowid() of the session about to run, so that it reads its own value on any connection
+ */
 void conn_set_last_rowid(struct conn *c, int64_t rowid);
 int64_t conn_last_rowid(struct conn *c);
 

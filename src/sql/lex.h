@@ -6,23 +6,24 @@
 #ifndef HA_SQL_LEX_H
 #define HA_SQL_LEX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum lex_kind {
-    LEX_EMPTY,          /* nothing but white space, comments and semicolons */
-    LEX_BEGIN,          /* BEGIN [DEFERRED|IMMEDIATE|EXCLUSIVE] [TRANSACTION], START TRANSACTION */
-    LEX_BEGIN_WRITE,    /* BEGIN IMMEDIATE | EXCLUSIVE */
-    LEX_COMMIT,         /* COMMIT | END [TRANSACTION] */
-    LEX_ROLLBACK,       /* ROLLBACK [TRANSACTION] */
-    LEX_SAVEPOINT,      /* SAVEPOINT name */
-    LEX_RELEASE,        /* RELEASE [SAVEPOINT] name */
-    LEX_ROLLBACK_TO,    /* ROLLBACK [TRANSACTION] TO [SAVEPOINT] name */
-    LEX_READ,           /* SELECT, VALUES, EXPLAIN: very likely a read */
-    LEX_WRITE,          /* INSERT, UPDATE, DELETE, REPLACE */
-    LEX_DDL,            /* CREATE, DROP, ALTER, REINDEX, ANALYZE */
+    LEX_EMPTY,       /* nothing but white space, comments and semicolons */
+    LEX_BEGIN,       /* BEGIN [DEFERRED|IMMEDIATE|EXCLUSIVE] [TRANSACTION], START TRANSACTION */
+    LEX_BEGIN_WRITE, /* BEGIN IMMEDIATE | EXCLUSIVE */
+    LEX_COMMIT,      /* COMMIT | END [TRANSACTION] */
+    LEX_ROLLBACK,    /* ROLLBACK [TRANSACTION] */
+    LEX_SAVEPOINT,   /* SAVEPOINT name */
+    LEX_RELEASE,     /* RELEASE [SAVEPOINT] name */
+    LEX_ROLLBACK_TO, /* ROLLBACK [TRANSACTION] TO [SAVEPOINT] name */
+    LEX_READ,        /* SELECT, VALUES, EXPLAIN: very likely a read */
+    LEX_WRITE,       /* INSERT, UPDATE, DELETE, REPLACE */
+    LEX_DDL,         /* CREATE, DROP, ALTER, REINDEX, ANALYZE */
     LEX_PRAGMA,
-    LEX_VACUUM,         /* VACUUM, with or without INTO */
-    LEX_OTHER           /* WITH and everything else: prepare it and see */
+    LEX_VACUUM, /* VACUUM, with or without INTO */
+    LEX_OTHER   /* WITH and everything else: prepare it and see */
 };
 
 struct lex {
@@ -35,5 +36,42 @@ struct lex {
 /* A transaction-control statement that does not end after its last word is LEX_OTHER (SQLite then
  * reports the syntax error). */
 struct lex lex_statement(const char *sql, size_t len);
+
+/*
+ * Bytes of the first statement up to and including its semicolon; `len` where it has none. Knows
+ * that CREATE TRIGGER holds semicolons, as sqlite3_complete() does. A text that SQLite would refuse
+ * may come out too long, never too short.
+ */
+size_t lex_length(const char *sql, size_t len);
+
+/* ---- tokens: where SQLite's tokenizer sees them, without their meaning ---- */
+
+enum lex_token_type {
+    LEX_TOKEN_END,      /* nothing left but blanks and comments */
+    LEX_TOKEN_WORD,     /* keyword or bare identifier */
+    LEX_TOKEN_QUOTED,   /* "…", `…` or […] */
+    LEX_TOKEN_STRING,   /* '…' */
+    LEX_TOKEN_NUMBER,   /* begins with a digit or with a point before one; its pieces come apart */
+    LEX_TOKEN_VARIABLE, /* ?1 :a @a $a(x) */
+    LEX_TOKEN_SEMI,
+    LEX_TOKEN_PUNCT,  /* any other single byte */
+    LEX_TOKEN_ILLEGAL /* a quote that does not end, a NUL, a control character */
+};
+
+struct lex_token {
+    enum lex_token_type type;
+    const char *text; /* borrowed; with its quotes */
+    size_t len;
+};
+
+/* The next token between *at and `end`; moves *at behind it. False at the end. */
+bool lex_next(const char **at, const char *end, struct lex_token *t);
+
+/* Is it this keyword (in upper case), whatever its case in the text? */
+bool lex_is(const struct lex_token *t, const char *keyword);
+
+/* Writes the name that the token stands for, terminated, to `out` (t->len + 1 bytes), and returns
+ * its length. */
+size_t lex_unquote(const struct lex_token *t, char *out);
 
 #endif

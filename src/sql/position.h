@@ -1,8 +1,10 @@
 /*
- * The position row: which prefix of the log a file contains (I1), and how to recognise that log (I8).
+ * The position row: which prefix of the log a file contains (I1), and how to recognise that log
+ * (I8).
  *
  * Table ha_position, one row; never captured, refused to users' writes:
- *   id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER, msg_id TEXT, stream TEXT, stream_created INTEGER
+ *   id INTEGER PRIMARY KEY CHECK (id = 1), seq INTEGER, msg_id TEXT, stream TEXT, stream_created
+ * INTEGER
  */
 #ifndef HA_SQL_POSITION_H
 #define HA_SQL_POSITION_H

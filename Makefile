@@ -1,0 +1,326 @@
+# ha: a highly available SQLite cluster. GNU make.
+#
+#   make              the program and the libraries, into $(BUILD)
+#   make run          installs what is missing, builds, starts a node in ./data
+#   make test         installs what is missing, builds, runs every test; ends with one closing line
+#   make lint         format, clang-tidy and the project's own rules
+#   make check-asan   the whole suite under ASan and UBSan; check-tsan: under TSan
+#   make fuzz         libFuzzer over test/fuzz/*_fuzz.c, FUZZ_SECONDS each
+#   make bench        measures the node against bare loops of the same work
+#   make install      DESTDIR= PREFIX=/usr/local
+#   make format, make clean
+#
+# Variables: BUILD (default build), SQLITE=system (the system's SQLite, 3.50.4 or newer), CC, CFLAGS, LDFLAGS,
+# SANITIZE (an -fsanitize= list; the check targets set it), TESTS (words: only test programs whose name has one).
+# V=1 shows whole commands. docs/development.md says more.
+
+BUILD        ?= build
+PREFIX       ?= /usr/local
+FUZZ_SECONDS ?= 60
+VERSION      := 0.1.0
+
+# ---- sources -------------------------------------------------------------------------------------------------
+
+SRC       := $(sort $(shell find src -name '*.c'))
+MAIN_SRC  := src/server/main.c
+LIB_SRC   := $(filter-out $(MAIN_SRC) src/cli/%,$(SRC))
+UNIT_SRC  := $(sort $(wildcard test/unit/*_test.c))
+FUZZ_SRC  := $(sort $(wildcard test/fuzz/*_fuzz.c))
+BENCH_SRC := $(sort $(wildcard test/bench/*.c))
+
+OBJ       := $(SRC:%.c=$(BUILD)/obj/%.o)
+LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
+TEST_OBJ  := $(SRC:%.c=$(BUILD)/test/obj/%.o)
+UNIT_BIN  := $(UNIT_SRC:test/unit/%.c=$(BUILD)/test/unit/%)
+REPLAY_BIN := $(FUZZ_SRC:test/fuzz/%.c=$(BUILD)/test/fuzz/%)
+FUZZ_BIN  := $(FUZZ_SRC:test/fuzz/%.c=$(BUILD)/fuzz/%)
+BENCH_BIN := $(BENCH_SRC:test/bench/%.c=$(BUILD)/bench/%)
+
+# One short line a step, unless V=1.
+Q    := $(if $(V),,@)
+say   = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
+
+# ---- flags ---------------------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
+        -Wformat=2 -Wvla -Wimplicit-fallthrough
+
+CPPFLAGS_ALL  := -Iinclude -Isrc -D_GNU_SOURCE -DHA_VERSION='"$(VERSION)"' $(CPPFLAGS)
+# The same position-independent, hidden-by-default objects serve the program and both libraries.
+BASE_CFLAGS    = -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN)
+HARDEN_C      := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
+HARDEN_LD     := -Wl,-z,relro,-z,now
+RELEASE_FLAGS := -O2 -g $(HARDEN_C)
+TEST_FLAGS    := -O1 -g -fno-omit-frame-pointer -DHA_FAULTS
+
+ifneq ($(SANITIZE),)
+SAN := -fsanitize=$(SANITIZE)
+ifneq ($(findstring undefined,$(SANITIZE)),)
+SAN += -fno-sanitize-recover=undefined
+endif
+RELEASE_FLAGS := -O1 -g -fno-omit-frame-pointer
+HARDEN_LD     :=
+# Instrumented code confuses the warnings that depend on the optimiser; the ordinary build has them.
+WARN          += -Wno-maybe-uninitialized -Wno-format-truncation -Wno-format-overflow -Wno-stringop-overflow
+endif
+
+PKGS      := libnats libmicrohttpd yajl libzstd openssl
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
+                     echo -lnats -lmicrohttpd -lyajl -lzstd -lssl -lcrypto)
+LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
+CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
+
+# ---- SQLite --------------------------------------------------------------------------------------------------
+# One copy for all build directories, because it is large and never changes; instrumented ones beside it.
+
+SQLITE_DIR  := build/sqlite
+SQLITE_OPTS := -DSQLITE_ENABLE_PREUPDATE_HOOK -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_FTS4 \
+               -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_GEOPOLY -DSQLITE_ENABLE_MATH_FUNCTIONS \
+               -DSQLITE_ENABLE_COLUMN_METADATA -DSQLITE_ENABLE_STAT4 -DSQLITE_ENABLE_DBSTAT_VTAB \
+               -DSQLITE_ENABLE_STMTVTAB -DSQLITE_THREADSAFE=2 -DSQLITE_DEFAULT_MEMSTATUS=0 \
+               -DSQLITE_DQS=0 -DSQLITE_DEFAULT_FOREIGN_KEYS=0 -DSQLITE_MAX_EXPR_DEPTH=1000 \
+               -DSQLITE_USE_URI=0
+
+ifeq ($(SQLITE),system)
+SQLITE_READY := $(BUILD)/sqlite-is-recent
+SQLITE_LINK  := -lsqlite3
+SQLITE_INC   := -DSQLITE_ENABLE_PREUPDATE_HOOK -DSQLITE_ENABLE_COLUMN_METADATA
+SQLITE_OBJ   :=
+else
+SQLITE_READY := $(SQLITE_DIR)/sqlite3.c
+SQLITE_INC   := -isystem $(SQLITE_DIR) -DSQLITE_ENABLE_PREUPDATE_HOOK -DSQLITE_ENABLE_COLUMN_METADATA
+ifneq ($(findstring thread,$(SANITIZE)),)
+SQLITE_OBJ   := $(SQLITE_DIR)/sqlite3-tsan.o
+else ifneq ($(findstring address,$(SANITIZE)),)
+SQLITE_OBJ   := $(SQLITE_DIR)/sqlite3-asan.o
+else
+SQLITE_OBJ   := $(SQLITE_DIR)/sqlite3.o
+endif
+SQLITE_LINK  := $(SQLITE_OBJ:.o=.a)
+endif
+
+CC_RELEASE = $(CC) $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) $(RELEASE_FLAGS) $(SAN) $(CFLAGS)
+CC_TEST    = $(CC) $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) $(TEST_FLAGS) $(SAN) $(CFLAGS)
+
+# ---- the program and the libraries ---------------------------------------------------------------------------
+
+.PHONY: all
+all: $(BUILD)/ha $(BUILD)/libha.a $(BUILD)/libha.so
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+$(BUILD)/obj/%.o: %.c | $(SQLITE_READY)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC_RELEASE) -MMD -MP -c $< -o $@
+
+$(BUILD)/ha: $(OBJ) $(SQLITE_LINK)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -pie -pthread $(HARDEN_LD) $(SAN) $(LDFLAGS) $(OBJ) $(SQLITE_LINK) $(LIBS) -o $@
+
+# One object with everything but ha_* made local, so that an application may link a SQLite of its own.
+$(BUILD)/libha.a: $(LIB_OBJ) $(SQLITE_OBJ)
+	$(call say,AR,$@)
+	$(Q)$(LD) -r $(LIB_OBJ) $(SQLITE_OBJ) -o $(BUILD)/libha.o
+	$(Q)objcopy --localize-hidden $(BUILD)/libha.o
+	$(Q)rm -f $@
+	$(Q)ar rcs $@ $(BUILD)/libha.o
+	$(Q)rm -f $(BUILD)/libha.o
+
+$(BUILD)/libha.so: $(LIB_OBJ) $(SQLITE_LINK)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -pthread -Wl,-soname,libha.so.0 $(HARDEN_LD) $(SAN) $(LDFLAGS) $(LIB_OBJ) \
+	    $(SQLITE_LINK) $(LIBS) -o $@
+
+# Its bytes are part of the program (.incbin).
+$(BUILD)/obj/src/wire/http/openapi.o $(BUILD)/test/obj/src/wire/http/openapi.o \
+$(BUILD)/fuzz/obj/src/wire/http/openapi.o: src/wire/http/openapi.yaml
+
+# ---- SQLite's own objects ------------------------------------------------------------------------------------
+
+$(SQLITE_DIR)/sqlite3.c:
+	$(call say,FETCH,$@)
+	$(Q)scripts/fetch-sqlite $(SQLITE_DIR)
+
+SQLITE_CC = -std=gnu11 -fPIC -fvisibility=hidden -pthread -w $(SQLITE_OPTS) -c $< -o $@.$$$$ && mv $@.$$$$ $@
+
+$(SQLITE_DIR)/sqlite3.o: $(SQLITE_DIR)/sqlite3.c
+	$(call say,CC,$@)
+	$(Q)$(CC) -O2 -g1 $(SQLITE_CC)
+
+$(SQLITE_DIR)/sqlite3-asan.o: $(SQLITE_DIR)/sqlite3.c
+	$(call say,CC,$@)
+	$(Q)$(CC) -O1 -g1 -fno-omit-frame-pointer -fsanitize=address $(SQLITE_CC)
+
+$(SQLITE_DIR)/sqlite3-tsan.o: $(SQLITE_DIR)/sqlite3.c
+	$(call say,CC,$@)
+	$(Q)$(CC) -O1 -g1 -fno-omit-frame-pointer -fsanitize=thread $(SQLITE_CC)
+
+$(SQLITE_DIR)/sqlite3-fuzz.o: $(SQLITE_DIR)/sqlite3.c
+	$(call say,CC,$@)
+	$(Q)clang -O1 -g1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address $(SQLITE_CC)
+
+# As archives, so that a program that uses no SQLite links none.
+$(SQLITE_DIR)/%.a: $(SQLITE_DIR)/%.o
+	$(Q)ar rcs $@.$$$$ $< && mv $@.$$$$ $@
+
+$(BUILD)/sqlite-is-recent:
+	@mkdir -p $(@D)
+	pkg-config --atleast-version=3.50.4 sqlite3
+	touch $@
+
+# ---- test programs -------------------------------------------------------------------------------------------
+# $(BUILD)/test/ha is the program with its fault points compiled in. Unit tests link against an archive of the
+# same objects and so take only what they use. The archive holds every object that compiles: while one module
+# is broken, the tests of the others still build (`make -k`); $(BUILD)/test/ha, which needs all, does not.
+# Only the inner make compiles these objects, so that no two compilers ever write the same one.
+
+.PHONY: programs test-objects unit FORCE
+programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN)
+unit: $(UNIT_BIN)
+
+TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
+TEST_ARCHIVE_OBJ := $(filter-out $(BUILD)/test/obj/$(MAIN_SRC:.c=.o),$(TEST_OBJ))
+
+test-objects: $(TEST_OBJ)
+
+$(BUILD)/test/obj/%.o: %.c | $(SQLITE_READY)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC_TEST) -MMD -MP -c $< -o $@
+
+$(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
+	@mkdir -p $(@D)
+	@$(MAKE) -k --no-print-directory test-objects || echo "$@: goes on without what does not compile"
+	@set -- $$(for o in $(TEST_ARCHIVE_OBJ); do if [ -f $$o ]; then echo $$o; fi; done); \
+	if [ ! -f $@ ] || [ -n "$$(find "$$@" -newer $@ 2>/dev/null)" ] || [ "$$(ar t $@ | wc -l)" != $$# ]; then \
+	    rm -f $@; ar rcsP $@ "$$@"; fi
+
+$(BUILD)/test/ha: $(TEST_ARCHIVE) $(SQLITE_LINK)
+	@$(MAKE) --no-print-directory -s test-objects
+	@if [ ! -f $@ ] || [ -n "$$(find $(TEST_OBJ) $(SQLITE_LINK) Makefile -newer $@ 2>/dev/null)" ]; then \
+	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) -o $@; fi
+
+$(BUILD)/test/unit/%: test/unit/%.c $(TEST_ARCHIVE) $(SQLITE_LINK)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC_TEST) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(TEST_ARCHIVE) $(SQLITE_LINK) $(CMOCKA) $(LIBS) -o $@
+
+# A fuzz target replays its corpus in the ordinary run: the same file with a small main instead of libFuzzer.
+$(BUILD)/test/fuzz/%: test/fuzz/%.c test/fuzz/replay_main.c $(TEST_ARCHIVE) $(SQLITE_LINK)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC_TEST) -MMD -MP -MF $@.d -MT $@ $< test/fuzz/replay_main.c $(LDFLAGS) $(TEST_ARCHIVE) \
+	    $(SQLITE_LINK) $(LIBS) -o $@
+
+# ---- fuzzing -------------------------------------------------------------------------------------------------
+# clang only: the sources once more with libFuzzer's coverage, ASan and UBSan.
+
+FUZZ_OBJ     := $(filter-out $(BUILD)/fuzz/obj/$(MAIN_SRC:.c=.o),$(SRC:%.c=$(BUILD)/fuzz/obj/%.o))
+FUZZ_ARCHIVE := $(BUILD)/fuzz/libha-fuzz.a
+FUZZ_SAN     := address,undefined
+CC_FUZZ       = clang $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) -O1 -g -DHA_FAULTS \
+                -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+
+$(BUILD)/fuzz/obj/%.o: %.c | $(SQLITE_READY)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC_FUZZ) -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -MMD -MP -c $< -o $@
+
+$(FUZZ_ARCHIVE): $(FUZZ_OBJ)
+	$(Q)rm -f $@
+	$(Q)ar rcsP $@ $(FUZZ_OBJ)
+
+FUZZ_SQLITE := $(if $(filter system,$(SQLITE)),-lsqlite3,$(SQLITE_DIR)/sqlite3-fuzz.a)
+
+$(BUILD)/fuzz/%: test/fuzz/%.c $(FUZZ_ARCHIVE) $(FUZZ_SQLITE)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC_FUZZ) -fsanitize=fuzzer,$(FUZZ_SAN) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(FUZZ_ARCHIVE) \
+	    $(FUZZ_SQLITE) $(LIBS) -o $@
+
+.PHONY: fuzz-programs fuzz
+fuzz-programs: $(FUZZ_BIN)
+fuzz:
+	scripts/install-deps --lint
+	$(MAKE) fuzz-programs
+	scripts/fuzz $(BUILD) $(FUZZ_SECONDS)
+
+# What the compiler's dependency files cannot know: the assembler includes it.
+$(BUILD)/obj/src/wire/http/openapi.o $(BUILD)/test/obj/src/wire/http/openapi.o \
+    $(BUILD)/fuzz/obj/src/wire/http/openapi.o: $(wildcard src/wire/http/openapi.yaml)
+
+-include $(OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(UNIT_BIN:=.d) $(REPLAY_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)
+
+# ---- bench ---------------------------------------------------------------------------------------------------
+
+$(BUILD)/bench/%: test/bench/%.c $(BUILD)/libha-bench.a $(SQLITE_LINK)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC_RELEASE) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(BUILD)/libha-bench.a $(SQLITE_LINK) $(LIBS) -o $@
+
+# Bare loops may use the node's own modules, which libha.a keeps to itself.
+$(BUILD)/libha-bench.a: $(LIB_OBJ)
+	$(Q)rm -f $@
+	$(Q)ar rcsP $@ $(LIB_OBJ)
+
+.PHONY: bench bench-programs
+bench-programs: all $(BENCH_BIN)
+bench:
+	scripts/install-deps
+	$(MAKE) bench-programs
+	BUILD=$(BUILD) test/bench/run
+
+# ---- targets for people --------------------------------------------------------------------------------------
+# Targets that install packages call make again for the building, because what pkg-config says changes under them.
+
+JOBS := $(shell nproc 2>/dev/null || echo 2)
+
+.PHONY: run deps test check-asan check-tsan lint format install clean
+deps:
+	scripts/install-deps
+
+run:
+	scripts/install-deps
+	$(MAKE) -j$(JOBS) all
+	scripts/run $(BUILD)/ha
+
+test:
+	@scripts/install-deps
+	@$(MAKE) -j$(JOBS) -k --no-print-directory programs || \
+	    echo "the build failed; what it left is tested nevertheless, and the rest counts as failed"
+	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) test/run $(TESTS)
+
+# The same suite, the program and all its tests instrumented. A finding ends the process that has it, which
+# fails the test that started it.
+check-asan:
+	$(MAKE) test BUILD=build-asan SANITIZE=address,undefined
+
+check-tsan:
+	$(MAKE) test BUILD=build-tsan SANITIZE=thread
+
+lint:
+	@scripts/install-deps --lint
+	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so
+	@BUILD=$(BUILD) CPPFLAGS='$(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS)' scripts/lint
+
+format:
+	find src include test -name '*.[ch]' | xargs -r clang-format -i
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/ha \
+	    $(DESTDIR)$(PREFIX)/share/doc/ha
+	install -m 755 $(BUILD)/ha $(DESTDIR)$(PREFIX)/bin/ha
+	install -m 644 $(BUILD)/libha.a $(DESTDIR)$(PREFIX)/lib/libha.a
+	install -m 755 $(BUILD)/libha.so $(DESTDIR)$(PREFIX)/lib/libha.so.0
+	ln -sf libha.so.0 $(DESTDIR)$(PREFIX)/lib/libha.so
+	set -- include/ha/*.h; [ ! -f "$$1" ] || install -m 644 "$$@" $(DESTDIR)$(PREFIX)/include/ha
+	install -m 644 LICENSE $(wildcard README.md) $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ha
+	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ha' \
+	    'Description: highly available SQLite cluster' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lha' \
+	    'Libs.private: $(LIBS)' 'Cflags: -I$${includedir}' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/ha.pc
+
+clean:
+	rm -rf $(BUILD) build-asan build-tsan

@@ -1,0 +1,295 @@
+/*
+ * JSON out.
+ *
+ *   json_put_string, json_put_cstr   quoted and escaped
+ *   json_put_double                  shortest text that reads back as the same double
+ *   json_put_base64, json_get_base64
+ *   json_is_text                     strict UTF-8 without NUL
+ */
+#include "base/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Length of the valid UTF-8 sequence at s (n > 0 bytes left), 0 if there is none. */
+static size_t utf8_length(const unsigned char *s, size_t n)
+{
+    unsigned char c = s[0];
+    unsigned char low = 0x80, high = 0xBF; /* bounds of the second byte */
+    size_t want;
+
+    if (c < 0x80)
+        return 1;
+    if (c >= 0xC2 && c <= 0xDF) {
+        want = 2;
+    } else if (c >= 0xE0 && c <= 0xEF) {
+        want = 3;
+        if (c == 0xE0)
+            low = 0xA0; /* overlong */
+        if (c == 0xED)
+            high = 0x9F; /* surrogates */
+    } else if (c >= 0xF0 && c <= 0xF4) {
+        want = 4;
+        if (c == 0xF0)
+            low = 0x90; /* overlong */
+        if (c == 0xF4)
+            high = 0x8F; /* over U+10FFFF */
+    } else {
+        return 0;
+    }
+    if (n < want || s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < want; i++)
+        if ((s[i] & 0xC0) != 0x80)
+            return 0;
+    return want;
+}
+
+bool json_is_text(const char *s, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)s;
+
+    for (size_t i = 0; i < len;) {
+        size_t n;
+
+        /* Eight plain bytes at once: no high bit, and no zero byte among them. */
+        while (len - i >= 8) {
+            uint64_t w;
+            memcpy(&w, p + i, 8);
+            if ((w & UINT64_C(0x8080808080808080)) ||
+                ((w - UINT64_C(0x0101010101010101)) & ~w & UINT64_C(0x8080808080808080)))
+                break;
+            i += 8;
+        }
+        if (i == len)
+            break;
+        if (p[i] == 0)
+            return false;
+        n = utf8_length(p + i, len - i);
+        if (n == 0)
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+static void put_escape(struct buf *b, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    size_t n = 2;
+
+    switch (c) {
+    case '"':
+    case '\\':
+        text[1] = (char)c;
+        break;
+    case '\n':
+        text[1] = 'n';
+        break;
+    case '\r':
+        text[1] = 'r';
+        break;
+    case '\t':
+        text[1] = 't';
+        break;
+    case '\b':
+        text[1] = 'b';
+        break;
+    case '\f':
+        text[1] = 'f';
+        break;
+    default:
+        n = 6;
+    }
+    buf_put(b, text, n);
+}
+
+void json_put_string(struct buf *b, const char *s, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    size_t run = 0; /* start of bytes that go out as they are */
+    size_t i = 0;
+
+    buf_putc(b, '"');
+    while (i < len) {
+        unsigned char c = p[i];
+        size_t n = 1;
+
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            i++;
+            continue;
+        }
+        if (c >= 0x80 && (n = utf8_length(p + i, len - i)) > 0) {
+            i += n;
+            continue;
+        }
+        buf_put(b, s + run, i - run);
+        if (c >= 0x80)
+            buf_puts(b, "\xEF\xBF\xBD");
+        else
+            put_escape(b, c);
+        run = ++i;
+    }
+    if (len > run)
+        buf_put(b, s + run, len - run);
+    buf_putc(b, '"');
+}
+
+void json_put_cstr(struct buf *b, const char *s)
+{
+    if (s)
+        json_put_string(b, s, strlen(s));
+    else
+        buf_puts(b, "null");
+}
+
+/* m / 10^digits as text, trailing zeros already gone from m. */
+static void put_fixed(struct buf *b, bool negative, uint64_t m, unsigned digits)
+{
+    char text[32];
+    char *p = text + sizeof text;
+
+    for (unsigned i = 0; i < digits; i++) {
+        *--p = (char)('0' + m % 10);
+        m /= 10;
+    }
+    *--p = '.';
+    do {
+        *--p = (char)('0' + m % 10);
+        m /= 10;
+    } while (m);
+    if (negative)
+        *--p = '-';
+    buf_put(b, p, (size_t)(text + sizeof text - p));
+}
+
+/*
+ * Most doubles in databases are short decimals. If m / 10^k gives the double back, then m with k
+ * digits behind the point reads back as it, too: both operands are exact (below 2^53), so the
+ * division is the correctly rounded value of that decimal, which is what a parser computes. With at
+ * most 15 digits there is no other decimal of that length, so it is also the shortest one.
+ */
+static bool put_short(struct buf *b, double r)
+{
+    static const double pow10[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+    double a = fabs(r);
+
+    if (a >= 1e15)
+        return false;
+    for (unsigned k = 0; k < sizeof pow10 / sizeof *pow10; k++) {
+        double scaled = a * pow10[k];
+        uint64_t m;
+
+        if (scaled >= 1e15)
+            return false;
+        m = (uint64_t)(scaled + 0.5);
+        if ((double)m / pow10[k] != a)
+            continue;
+        if (k == 0)
+            put_fixed(b, signbit(r) != 0, m * 10, 1);
+        else
+            put_fixed(b, signbit(r) != 0, m, k);
+        return true;
+    }
+    return false;
+}
+
+void json_put_double(struct buf *b, double r)
+{
+    char text[40];
+    int n = 0;
+    char *comma;
+
+    if (put_short(b, r))
+        return;
+    for (int precision = 15; precision <= 17; precision++) {
+        n = snprintf(text, sizeof text - 2, "%.*g", precision, r);
+        if (precision == 17 || strtod(text, NULL) == r)
+            break;
+    }
+    comma = strchr(text, ','); /* a library may have called setlocale() */
+    if (comma)
+        *comma = '.';
+    if (!strpbrk(text, ".e")) {
+        text[n++] = '.';
+        text[n++] = '0';
+    }
+    buf_put(b, text, (size_t)n);
+}
+
+static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void json_put_base64(struct buf *b, const void *bytes, size_t len)
+{
+    const unsigned char *s = bytes;
+    size_t i = 0;
+    char *p;
+
+    if (len > SIZE_MAX / 4 * 3 - 3) {
+        b->failed = true;
+        return;
+    }
+    p = buf_reserve(b, (len + 2) / 3 * 4);
+    if (!p)
+        return;
+    for (; len - i >= 3; i += 3) {
+        unsigned v = (unsigned)s[i] << 16 | (unsigned)s[i + 1] << 8 | s[i + 2];
+        *p++ = base64[v >> 18];
+        *p++ = base64[v >> 12 & 63];
+        *p++ = base64[v >> 6 & 63];
+        *p++ = base64[v & 63];
+    }
+    if (i < len) {
+        unsigned v = (unsigned)s[i] << 16 | (len - i > 1 ? (unsigned)s[i + 1] << 8 : 0);
+        *p++ = base64[v >> 18];
+        *p++ = base64[v >> 12 & 63];
+        *p++ = len - i > 1 ? base64[v >> 6 & 63] : '=';
+        *p++ = '=';
+    }
+    b->len += (len + 2) / 3 * 4;
+}
+
+static int base64_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+bool json_get_base64(struct buf *out, const char *s, size_t len)
+{
+    unsigned bits = 0, have = 0;
+    size_t digits = len;
+    char *p;
+
+    if (len % 4 == 0 && len > 0 && s[len - 1] == '=')
+        digits -= s[len - 2] == '=' ? 2 : 1;
+    if (digits % 4 == 1)
+        return false;
+    p = buf_reserve(out, digits / 4 * 3 + 3);
+    if (!p)
+        return false;
+    for (size_t i = 0; i < digits; i++) {
+        int v = base64_digit(s[i]);
+        if (v < 0)
+            return false;
+        bits = bits << 6 | (unsigned)v;
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            *p++ = (char)(unsigned char)(bits >> have & 0xFF);
+            bits &= (1U << have) - 1;
+        }
+    }
+    if (bits) /* left-over bits that an encoder would never have set */
+        return false;
+    out->len = (size_t)(p - out->data);
+    return true;
+}

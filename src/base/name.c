@@ -1,0 +1,63 @@
+#include "base/name.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/sha256.h"
+
+#define NAME_KEPT   96 /* bytes of a long token that stay readable */
+#define NAME_DIGEST 16 /* bytes of the digest that make it unique */
+
+static const char hex[] = "0123456789ABCDEF";
+
+static bool is_plain(unsigned char c)
+{
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-';
+}
+
+/* Encodes as much of `name` as fits into `max` bytes without cutting an escape. Returns the token's
+ * length; *all tells whether the whole name fitted. */
+static size_t encode(const char *name, char *out, size_t max, bool *all)
+{
+    size_t len = 0;
+
+    for (; *name; name++) {
+        unsigned char c = (unsigned char)*name;
+
+        if (len + (is_plain(c) ? 1 : 3) > max)
+            break;
+        if (is_plain(c)) {
+            out[len++] = (char)c;
+        } else {
+            out[len++] = '=';
+            out[len++] = hex[c >> 4];
+            out[len++] = hex[c & 15];
+        }
+    }
+    *all = !*name;
+    return len;
+}
+
+void name_encode(const char *name, char out[NAME_TOKEN_SIZE])
+{
+    unsigned char digest[SHA256_SIZE];
+    bool all;
+    size_t len = encode(name, out, NAME_TOKEN_MAX, &all);
+
+    if (len == 0 && all) {
+        memcpy(out, "=e", 3);
+        return;
+    }
+    if (!all) {
+        len = encode(name, out, NAME_KEPT, &all);
+        sha256(name, strlen(name), digest);
+        out[len++] = '=';
+        out[len++] = 'h';
+        for (int i = 0; i < NAME_DIGEST; i++) {
+            out[len++] = hex[digest[i] >> 4];
+            out[len++] = hex[digest[i] & 15];
+        }
+    }
+    out[len] = '\0';
+}

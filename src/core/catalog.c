@@ -1,0 +1,275 @@
+/*
+ * The catalog: which databases the cluster has been told to create and to drop. A stream of its own,
+ * <stream>_CATALOG, keeps the last word on each database, without age limit:
+ *
+ *   {"op": "create", "id": "b.db", "dsn": "b.db?…", "previous": ns}
+ *   {"op": "drop",   "id": "b.db", "created": ns}
+ *
+ * `created` is when the dropped database's log was created, so that a node that was away, or a file
+ * that somebody put in its place, is only taken for the dropped one if it belongs to that very log;
+ * `previous` is the same of an earlier database of this name.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yajl/yajl_tree.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/name.h"
+#include "core/impl.h"
+#include "nats/stream.h"
+
+#define CATALOG_WAIT_MS    1000
+#define CATALOG_RETRY_NS   CLOCK_S
+#define CATALOG_NAME_SIZE  128
+#define CATALOG_DSN_SIZE   4096
+#define CATALOG_SUBJECT_SIZE (CATALOG_NAME_SIZE + NAME_TOKEN_SIZE)
+
+enum err_code catalog_database(struct node *n, const char *dsn, struct database **out,
+                               struct err *e)
+{
+    char full[CATALOG_DSN_SIZE * 2];
+    if (strncmp(dsn, "file:", 5) == 0)
+        dsn += 5;
+    size_t name = strcspn(dsn, "?");
+    if (name == 0 || memchr(dsn, '/', name) || dsn[0] == '.' || strlen(dsn) >= CATALOG_DSN_SIZE)
+        return err_set(e, ERR_PARAM,
+                       "\"%.100s\" is not a name for a new database: a file name without a folder "
+                       "is wanted",
+                       dsn);
+    const char *dir = n->opt.create_db_dir;
+    snprintf(full, sizeof full, "%s%s%s", dir, *dir && !n->opt.memory ? "/" : "", dsn);
+    return database_new(out, &n->opt, n->opt.memory ? dsn : full,
+                        n->opt.memory ? n->memory_dir : NULL, e);
+}
+
+static void names(const struct node *n, char stream[CATALOG_NAME_SIZE],
+                  char subject[CATALOG_NAME_SIZE])
+{
+    snprintf(stream, CATALOG_NAME_SIZE, "%s_CATALOG", n->opt.stream);
+    snprintf(subject, CATALOG_NAME_SIZE, "%s_CATALOG.>", n->opt.stream);
+}
+
+static enum err_code ensure(struct node *n, struct err *e)
+{
+    char stream[CATALOG_NAME_SIZE], subject[CATALOG_NAME_SIZE];
+    struct stream_state st;
+    names(n, stream, subject);
+    struct stream_config cfg = {.name = stream,
+                                .subject = subject,
+                                .replicas = n->opt.replicas,
+                                .max_per_subject = 1};
+    return stream_ensure(n->client, &cfg, &st, e);
+}
+
+static enum err_code announce(struct node *n, const char *id, const struct buf *json,
+                              struct err *e)
+{
+    char stream[CATALOG_NAME_SIZE], unused[CATALOG_NAME_SIZE];
+    char token[NAME_TOKEN_SIZE], subject[CATALOG_SUBJECT_SIZE];
+    uint64_t seq;
+    names(n, stream, unused);
+    name_encode(id, token);
+    snprintf(subject, sizeof subject, "%s.%s", stream, token);
+    enum err_code code = ensure(n, e);
+    if (code != ERR_OK)
+        return code;
+    if (!buf_ok(json))
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    struct publish p = {.stream = stream,
+                        .subject = subject,
+                        .data = json->data,
+                        .len = json->len,
+                        .expect_seq = PUBLISH_ANY_SEQ};
+    enum publish_result result =
+        stream_publish(n->client, &p, clock_deadline(n->opt.replication_timeout_ns), &seq, e);
+    return result == PUBLISH_ACKED ? ERR_OK : e->code;
+}
+
+/* ---- reading ---- */
+
+struct entry {
+    bool drop;
+    char id[256];
+    char dsn[CATALOG_DSN_SIZE];
+    int64_t created;
+};
+
+static const char *text_of(yajl_val tree, const char *key)
+{
+    const char *path[] = {key, NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_string);
+    return v ? YAJL_GET_STRING(v) : "";
+}
+
+static int64_t number_of(yajl_val tree, const char *key)
+{
+    const char *path[] = {key, NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_number);
+    return v && YAJL_IS_INTEGER(v) ? (int64_t)YAJL_GET_INTEGER(v) : 0;
+}
+
+static bool parse(const struct stream_message *m, struct entry *out)
+{
+    char problem[128] = "";
+    char *text = strndup(m->data ? m->data : "", m->len);
+    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
+    free(text);
+    if (!tree)
+        return false;
+    const char *op = text_of(tree, "op");
+    out->drop = strcmp(op, "drop") == 0;
+    snprintf(out->id, sizeof out->id, "%s", text_of(tree, "id"));
+    snprintf(out->dsn, sizeof out->dsn, "%s", text_of(tree, "dsn"));
+    out->created = number_of(tree, out->drop ? "created" : "previous");
+    bool known = out->drop || strcmp(op, "create") == 0;
+    yajl_tree_free(tree);
+    return known && out->id[0] != '\0';
+}
+
+enum err_code catalog_announce_create(struct node *n, const char *dsn, const char *id,
+                                      struct err *e)
+{
+    char stream[CATALOG_NAME_SIZE], unused[CATALOG_NAME_SIZE];
+    char token[NAME_TOKEN_SIZE], subject[CATALOG_SUBJECT_SIZE];
+    struct stream_message m;
+    struct entry before = {.created = 0};
+    bool found = false;
+    names(n, stream, unused);
+    name_encode(id, token);
+    snprintf(subject, sizeof subject, "%s.%s", stream, token);
+    enum err_code code = stream_last(n->client, stream, subject, &m, &found, e);
+    if (code != ERR_OK)
+        return code;
+    if (found && !parse(&m, &before))
+        before.created = 0;
+    stream_message_free(&m);
+
+    struct buf json = BUF_INIT;
+    buf_puts(&json, "{\"op\":\"create\",\"id\":");
+    json_put_cstr(&json, id);
+    buf_puts(&json, ",\"dsn\":");
+    json_put_cstr(&json, dsn);
+    buf_puts(&json, ",\"previous\":");
+    buf_i64(&json, before.created);
+    buf_putc(&json, '}');
+    code = announce(n, id, &json, e);
+    buf_free(&json);
+    return code;
+}
+
+enum err_code catalog_announce_drop(struct node *n, struct database *d, struct err *e)
+{
+    struct replica *r = database_replica(d);
+    struct buf json = BUF_INIT;
+    buf_puts(&json, "{\"op\":\"drop\",\"id\":");
+    json_put_cstr(&json, database_id(d));
+    buf_puts(&json, ",\"created\":");
+    buf_i64(&json, replica_log_created(r));
+    buf_putc(&json, '}');
+    enum err_code code = announce(n, database_id(d), &json, e);
+    buf_free(&json);
+    return code == ERR_OK ? stream_delete(n->client, replica_stream(r), e) : code;
+}
+
+/* ---- following ---- */
+
+/* Drops the local database of this name if it belongs to the log that was created at `created`. */
+static void discard_if(struct node *n, const char *id, int64_t created)
+{
+    struct database *d = NULL;
+    struct err e = ERR_INIT;
+    if (created == 0 || node_find(n, id, &d, &e) != ERR_OK)
+        return;
+    if (replica_log_created(database_replica(d)) == created) {
+        LOG_INFO("database dropped by the cluster", LOG_STR("db", id));
+        node_discard(n, d);
+    }
+    database_unref(d);
+}
+
+static void obey(struct node *n, const struct entry *entry)
+{
+    struct database *d = NULL;
+    struct err e = ERR_INIT;
+    discard_if(n, entry->id, entry->created);
+    if (entry->drop)
+        return;
+    if (node_find(n, entry->id, &d, &e) == ERR_OK) {
+        database_unref(d);
+        return;
+    }
+    err_clear(&e);
+    enum err_code code = ERR_OK;
+    if (!n->opt.memory && !*n->opt.create_db_dir)
+        code = err_set(&e, ERR_DENIED, "this node has no --create-db-dir");
+    if (code == ERR_OK)
+        code = catalog_database(n, entry->dsn, &d, &e);
+    if (code == ERR_OK)
+        code = node_adopt(n, d, &e);
+    if (code == ERR_OK)
+        LOG_INFO("database created by the cluster", LOG_STR("db", entry->id));
+    else if (code != ERR_DATABASE_EXISTS)
+        LOG_WARN("database of the cluster is not kept on this node", LOG_STR("db", entry->id),
+                 LOG_STR("reason", e.msg));
+}
+
+static bool stopping(struct node *n)
+{
+    pthread_mutex_lock(&n->mu);
+    bool stop = n->stopping;
+    pthread_mutex_unlock(&n->mu);
+    return stop;
+}
+
+static void rest(struct node *n)
+{
+    int64_t until = clock_deadline(CATALOG_RETRY_NS);
+    pthread_mutex_lock(&n->mu);
+    while (!n->stopping && clock_cond_wait(&n->changed, &n->mu, until))
+        ;
+    pthread_mutex_unlock(&n->mu);
+}
+
+/* Reads on from *next until the feed breaks, the connection is lost or the node stops. */
+static void follow(struct node *n, uint64_t *next)
+{
+    char stream[CATALOG_NAME_SIZE], subject[CATALOG_NAME_SIZE];
+    struct stream_feed *feed = NULL;
+    struct err e = ERR_INIT;
+    names(n, stream, subject);
+    enum err_code code = ensure(n, &e);
+    if (code == ERR_OK)
+        code = stream_feed_open(&feed, n->client, stream, subject, *next, &e);
+    while (code == ERR_OK && !stopping(n) && atomic_load(&n->connected)) {
+        struct stream_message m;
+        struct entry entry;
+        bool got = false;
+        code = stream_feed_next(feed, CATALOG_WAIT_MS, &m, &got, &e);
+        if (code != ERR_OK || !got)
+            continue;
+        *next = m.seq + 1;
+        if (parse(&m, &entry))
+            obey(n, &entry);
+        else
+            LOG_WARN("the catalog has an entry that cannot be read", LOG_UINT("seq", m.seq));
+        stream_message_free(&m);
+    }
+    stream_feed_close(feed);
+}
+
+void *catalog_main(void *node)
+{
+    struct node *n = node;
+    uint64_t next = 1;
+    while (!stopping(n)) {
+        if (atomic_load(&n->connected))
+            follow(n, &next);
+        if (!stopping(n))
+            rest(n);
+    }
+    return NULL;
+}

@@ -1,0 +1,287 @@
+#include "core/database.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "os/file.h"
+#include "sql/backup.h"
+
+#define DATABASE_MAX_PATH   4096
+#define DATABASE_IDLE_CONNS 16 /* read connections kept open while nobody uses them */
+
+struct database {
+    /* immutable after database_open */
+    const struct node_options *opt;
+    char *id;     /* base name of the file */
+    char *path;   /* where the file lives now (tmpfs for -m) */
+    char *spools; /* folder for temporary files */
+    struct conn_config conn;
+    struct replica *replica;
+    /* atomic */
+    atomic_int refs;
+    atomic_bool remove;
+    _Atomic uint64_t told;
+    /* guarded by mu; `freed` is signalled when a connection comes back */
+    pthread_mutex_t mu;
+    pthread_cond_t freed;
+    bool stopped;
+    int busy; /* connections handed out */
+    int idle_count;
+    struct conn *idle[DATABASE_IDLE_CONNS];
+};
+
+static enum err_code no_memory(struct err *e)
+{
+    return err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+/* "file:dir/a.db?x=y" → path and parameters. */
+static enum err_code split_dsn(const char *dsn, char *path, size_t size, const char **params,
+                               struct err *e)
+{
+    if (strncmp(dsn, "file:", 5) == 0)
+        dsn += 5;
+    const char *question = strchr(dsn, '?');
+    size_t n = question ? (size_t)(question - dsn) : strlen(dsn);
+    *params = question ? question + 1 : "";
+    if (n == 0 || dsn[n - 1] == '/')
+        return err_set(e, ERR_CONFIG, "\"%s\" names no database file", dsn);
+    if (n >= size)
+        return err_set(e, ERR_CONFIG, "the name of the database file is too long");
+    memcpy(path, dsn, n);
+    path[n] = '\0';
+    return ERR_OK;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+static enum err_code set_paths(struct database *d, const char *file, const char *memory_dir,
+                               struct err *e)
+{
+    char path[DATABASE_MAX_PATH];
+    const char *slash = strrchr(file, '/');
+    d->id = strdup(base_name(file));
+    if (memory_dir) {
+        snprintf(path, sizeof path, "%s/%s", memory_dir, base_name(file));
+        d->path = strdup(path);
+        d->spools = strdup(memory_dir);
+    } else {
+        d->path = strdup(file);
+        d->spools = slash ? strndup(file, (size_t)(slash - file)) : strdup(".");
+    }
+    return d->id && d->path && d->spools ? ERR_OK : no_memory(e);
+}
+
+/* -m: the file on disk is where the database starts from, and is not touched again. */
+static enum err_code load_into_memory(struct database *d, const char *file, struct err *e)
+{
+    struct stat st;
+    if (stat(file, &st) != 0 || st.st_size == 0)
+        return ERR_OK;
+    enum err_code code = backup_to_file(file, d->path, e);
+    if (code == ERR_OK)
+        LOG_INFO("database loaded into memory", LOG_STR("db", d->id), LOG_STR("file", file));
+    return code;
+}
+
+enum err_code database_new(struct database **out, const struct node_options *opt, const char *dsn,
+                           const char *memory_dir, struct err *e)
+{
+    *out = NULL;
+    char file[DATABASE_MAX_PATH];
+    const char *params;
+    struct database *d = calloc(1, sizeof *d);
+    if (!d)
+        return no_memory(e);
+    pthread_mutex_init(&d->mu, NULL);
+    clock_cond_init(&d->freed);
+    atomic_init(&d->refs, 1);
+    atomic_init(&d->told, UINT64_MAX);
+    d->opt = opt;
+    enum err_code code = split_dsn(dsn, file, sizeof file, &params, e);
+    if (code == ERR_OK)
+        code = set_paths(d, file, memory_dir, e);
+    if (code == ERR_OK) {
+        d->conn.path = d->path;
+        d->conn.extensions = opt->extensions;
+        code = conn_parse_params(&d->conn, opt->db_params, e);
+    }
+    if (code == ERR_OK)
+        code = conn_parse_params(&d->conn, params, e);
+    if (code == ERR_OK && memory_dir)
+        code = load_into_memory(d, file, e);
+    if (code != ERR_OK) {
+        err_wrap(e, "database \"%s\"", dsn);
+        database_unref(d);
+        return code;
+    }
+    *out = d;
+    return ERR_OK;
+}
+
+static enum replica_mode replica_mode_of(const struct node_options *opt)
+{
+    if (opt->async_replication)
+        return REPLICA_ASYNC;
+    return opt->consistency == CONSISTENCY_LWW ? REPLICA_LWW : REPLICA_SERIALIZABLE;
+}
+
+enum err_code database_open(struct database *d, struct nats_client *client, struct err *e)
+{
+    static const enum replica_start start[] = {
+        [START_ALL] = REPLICA_START_ALL,       [START_LAST] = REPLICA_START_LAST,
+        [START_NEW] = REPLICA_START_NEW,       [START_BY_SEQ] = REPLICA_START_SEQ,
+        [START_BY_TIME] = REPLICA_START_TIME,
+    };
+    const struct node_options *opt = d->opt;
+    struct replica_options ro = {
+        .id = d->id,
+        .node = opt->name,
+        .conn = d->conn,
+        .spool_dir = d->spools,
+        .mode = replica_mode_of(opt),
+        .row_identify = opt->row_identify,
+        .replicate_ddl = !opt->disable_ddl_sync,
+        .log_wins = opt->memory,
+        .client = client,
+        .stream = opt->stream,
+        .replicas = opt->replicas,
+        .replicas_explicit = opt->replicas_explicit,
+        .max_age_ns = opt->max_age_ns,
+        .max_age_explicit = opt->max_age_explicit,
+        .timeout_ns = opt->replication_timeout_ns,
+        .start = start[opt->policy],
+        .start_seq = opt->policy_seq,
+        .start_time_ns = opt->policy_time_ns,
+        .tx_idle_ns = opt->tx_idle_timeout_ns,
+    };
+    return replica_open(&d->replica, &ro, e);
+}
+
+struct database *database_ref(struct database *d)
+{
+    atomic_fetch_add(&d->refs, 1);
+    return d;
+}
+
+static void remove_files(const struct database *d)
+{
+    char path[DATABASE_MAX_PATH + 8];
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        snprintf(path, sizeof path, "%s%s", d->path, suffixes[i]);
+        unlink(path);
+    }
+}
+
+void database_unref(struct database *d)
+{
+    if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
+        return;
+    for (int i = 0; i < d->idle_count; i++)
+        conn_close(d->idle[i]);
+    replica_close(d->replica);
+    if (atomic_load(&d->remove))
+        remove_files(d);
+    pthread_cond_destroy(&d->freed);
+    pthread_mutex_destroy(&d->mu);
+    free(d->id);
+    free(d->path);
+    free(d->spools);
+    free(d);
+}
+
+void database_stop(struct database *d, int64_t deadline_ns)
+{
+    pthread_mutex_lock(&d->mu);
+    d->stopped = true;
+    pthread_cond_broadcast(&d->freed);
+    pthread_mutex_unlock(&d->mu);
+    if (d->replica)
+        replica_stop(d->replica, deadline_ns);
+}
+
+void database_remove_files(struct database *d)
+{
+    atomic_store(&d->remove, true);
+}
+
+const char *database_id(const struct database *d)
+{
+    return d->id;
+}
+
+const char *database_path(const struct database *d)
+{
+    return d->path;
+}
+
+struct replica *database_replica(const struct database *d)
+{
+    return d->replica;
+}
+
+uint64_t database_told(const struct database *d)
+{
+    return atomic_load(&d->told);
+}
+
+void database_set_told(struct database *d, uint64_t seq)
+{
+    atomic_store(&d->told, seq);
+}
+
+enum err_code database_reader(struct database *d, int64_t deadline_ns, struct conn **out,
+                              struct err *e)
+{
+    enum err_code code = ERR_OK;
+    *out = NULL;
+    pthread_mutex_lock(&d->mu);
+    while (!d->stopped && d->busy >= d->opt->concurrent_queries) {
+        if (!clock_cond_wait(&d->freed, &d->mu, deadline_ns)) {
+            pthread_mutex_unlock(&d->mu);
+            return err_set(e, ERR_BUSY, "--concurrent-queries are running already");
+        }
+    }
+    if (d->stopped) {
+        pthread_mutex_unlock(&d->mu);
+        return err_set(e, ERR_SHUTDOWN, "database \"%s\" is being closed", d->id);
+    }
+    d->busy++;
+    if (d->idle_count > 0)
+        *out = d->idle[--d->idle_count];
+    pthread_mutex_unlock(&d->mu);
+    if (!*out)
+        code = conn_open(out, &d->conn, CONN_READER, e);
+    if (code != ERR_OK) {
+        pthread_mutex_lock(&d->mu);
+        d->busy--;
+        pthread_cond_signal(&d->freed);
+        pthread_mutex_unlock(&d->mu);
+    }
+    return code;
+}
+
+void database_give(struct database *d, struct conn *c)
+{
+    pthread_mutex_lock(&d->mu);
+    d->busy--;
+    if (!d->stopped && d->idle_count < DATABASE_IDLE_CONNS) {
+        d->idle[d->idle_count++] = c;
+        c = NULL;
+    }
+    pthread_cond_signal(&d->freed);
+    pthread_mutex_unlock(&d->mu);
+    conn_close(c);
+}

@@ -1,0 +1,44 @@
+/*
+ * A database of the node: its replica and its pool of read connections. Counted: a session that uses it
+ * keeps it alive, and closing waits for the last one. Any thread.
+ */
+#ifndef HA_CORE_DATABASE_H
+#define HA_CORE_DATABASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "core/node.h"
+#include "repl/replica.h"
+
+struct database;
+struct nats_client;
+
+/* `dsn` as on the command line; `memory_dir` is where files of -m live. Looks at names and parameters
+ * and loads an existing file for -m; opens nothing else yet. */
+enum err_code database_new(struct database **out, const struct node_options *opt, const char *dsn,
+                           const char *memory_dir, struct err *e);
+/* Opens the file and, with a client, follows the log. */
+enum err_code database_open(struct database *d, struct nats_client *client, struct err *e);
+struct database *database_ref(struct database *d);
+void database_unref(struct database *d); /* the last one closes; NULL is fine */
+/* No new statements from now on; running ones until the deadline. */
+void database_stop(struct database *d, int64_t deadline_ns);
+/* After stop: deletes the files when the last reference goes. */
+void database_remove_files(struct database *d);
+
+const char *database_id(const struct database *d);
+const char *database_path(const struct database *d);
+struct replica *database_replica(const struct database *d); /* NULL before database_open() */
+
+/* The position that the roster last heard of (UINT64_MAX: none). */
+uint64_t database_told(const struct database *d);
+void database_set_told(struct database *d, uint64_t seq);
+
+/* A read connection out of the pool, no longer than `deadline_ns` waited for (ERR_BUSY). */
+enum err_code database_reader(struct database *d, int64_t deadline_ns, struct conn **out,
+                              struct err *e);
+void database_give(struct database *d, struct conn *c);
+
+#endif

@@ -1,0 +1,80 @@
+/* What the files of src/core share: the node's fields, grouped by guard. See node.h. */
+#ifndef HA_CORE_IMPL_H
+#define HA_CORE_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/database.h"
+#include "core/node.h"
+#include "nats/client.h"
+#include "os/file.h"
+
+#define NODE_MAX_DATABASES 10000
+#define NODE_MAX_PROTOCOLS 8
+
+struct session;
+
+struct node {
+    /* immutable after node_start */
+    struct node_options opt;
+    struct nats_client *client; /* NULL = no replication */
+    char memory_dir[FILE_TEMP_SIZE];
+    int memory_lock;
+    bool memory_real;
+    pthread_t ticker, catalog;
+    bool has_ticker, has_catalog;
+    int64_t started_wall_ns;
+
+    /* guarded by mu */
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
+    struct database **dbs; /* the first one is the default */
+    size_t n_dbs;
+    bool started, stopping;
+    size_t running;            /* requests under way */
+    struct session *sessions;  /* all open ones */
+
+    /* atomic */
+    atomic_bool connected;
+    atomic_bool interrupt; /* stopping, and the deadline has passed */
+    struct {
+        const char *_Atomic name;
+        atomic_llong open, total;
+    } protocols[NODE_MAX_PROTOCOLS];
+    atomic_llong requests, request_errors;
+};
+
+/* A reference; NULL id = the default one. ERR_NO_DATABASE. */
+enum err_code node_find(struct node *n, const char *id, struct database **out, struct err *e);
+/* Opens `d` and lists it; takes the reference over in every case. ERR_DATABASE_EXISTS. */
+enum err_code node_adopt(struct node *n, struct database *d, struct err *e);
+/* Takes it off the list, closes it when the last session leaves it, and deletes its files. */
+void node_discard(struct node *n, struct database *d);
+
+/* A request begins and ends: ERR_SHUTDOWN while the node stops. */
+enum err_code node_enter(struct node *n, struct err *e);
+void node_leave(struct node *n);
+
+/* ---- session.c ---- */
+void session_list_add(struct session *s);
+void session_list_remove(struct session *s);
+struct session *session_list_next(struct session *s); /* n->mu is held */
+/* Ends explicit transactions that read and idle too long; n->mu is held. */
+void session_tick_locked(struct node *n, int64_t now_ns);
+
+/* ---- catalog.c: databases created and dropped anywhere in the cluster ---- */
+
+void *catalog_main(void *node);
+/* A new database where created ones live on this node; `dsn` is a bare file name with parameters. */
+enum err_code catalog_database(struct node *n, const char *dsn, struct database **out,
+                               struct err *e);
+enum err_code catalog_announce_create(struct node *n, const char *dsn, const char *id,
+                                      struct err *e);
+/* Tells every node, and deletes the log. */
+enum err_code catalog_announce_drop(struct node *n, struct database *d, struct err *e);
+
+/* ---- roster.c: what the nodes say of their positions ---- */
+void roster_publish(struct node *n);
+
+#endif

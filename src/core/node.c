@@ -1,0 +1,358 @@
+/*
+ * The node's life and its list of databases. What it tells about itself is in report.c, what the nodes
+ * tell each other in catalog.c and roster.c.
+ */
+#include "core/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/impl.h"
+#include "sql/backup.h"
+
+#define NODE_TICK_NS        CLOCK_S
+#define NODE_JS_TIMEOUT_MS  3000
+#define NODE_THREAD_STACK   ((size_t)512 * 1024)
+
+enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e)
+{
+    *out = NULL;
+    struct node *n = calloc(1, sizeof *n);
+    if (!n)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    n->opt = *opt;
+    n->memory_lock = -1;
+    n->started_wall_ns = clock_wall_ns();
+    pthread_mutex_init(&n->mu, NULL);
+    clock_cond_init(&n->changed);
+    enum err_code code = ERR_OK;
+    if (opt->memory)
+        code = file_temp_dir(n->memory_dir, &n->memory_lock, &n->memory_real, e);
+    if (code != ERR_OK) {
+        node_free(n);
+        return code;
+    }
+    if (opt->memory && !n->memory_real)
+        LOG_WARN("no file system in memory: -m uses a temporary directory",
+                 LOG_STR("directory", n->memory_dir));
+    *out = n;
+    return ERR_OK;
+}
+
+/* n->mu is held. */
+static struct database *find_locked(const struct node *n, const char *id)
+{
+    if (!id)
+        return n->n_dbs > 0 ? n->dbs[0] : NULL;
+    for (size_t i = 0; i < n->n_dbs; i++)
+        if (strcmp(database_id(n->dbs[i]), id) == 0)
+            return n->dbs[i];
+    return NULL;
+}
+
+enum err_code node_find(struct node *n, const char *id, struct database **out, struct err *e)
+{
+    pthread_mutex_lock(&n->mu);
+    struct database *d = find_locked(n, id);
+    *out = d ? database_ref(d) : NULL;
+    pthread_mutex_unlock(&n->mu);
+    if (*out)
+        return ERR_OK;
+    return id ? err_set(e, ERR_NO_DATABASE, "there is no database \"%s\" on this node", id)
+              : err_set(e, ERR_NO_DATABASE, "this node has no database");
+}
+
+/* n->mu is held. */
+static enum err_code append_locked(struct node *n, struct database *d, struct err *e)
+{
+    if (find_locked(n, database_id(d)))
+        return err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", database_id(d));
+    if (n->n_dbs == NODE_MAX_DATABASES)
+        return err_set(e, ERR_TOO_BIG, "a node holds at most %d databases", NODE_MAX_DATABASES);
+    struct database **grown = realloc(n->dbs, (n->n_dbs + 1) * sizeof(struct database *));
+    if (!grown)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    n->dbs = grown;
+    n->dbs[n->n_dbs++] = d;
+    return ERR_OK;
+}
+
+enum err_code node_adopt(struct node *n, struct database *d, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    pthread_mutex_lock(&n->mu);
+    if (n->stopping)
+        code = err_set(e, ERR_SHUTDOWN, "the node is shutting down");
+    else if (find_locked(n, database_id(d)))
+        code = err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", database_id(d));
+    bool open = n->started;
+    pthread_mutex_unlock(&n->mu);
+    if (code == ERR_OK && open)
+        code = database_open(d, n->client, e);
+    pthread_mutex_lock(&n->mu);
+    if (code == ERR_OK)
+        code = append_locked(n, d, e);
+    pthread_mutex_unlock(&n->mu);
+    if (code != ERR_OK)
+        database_unref(d);
+    else if (open && database_replica(d))
+        replica_connection_changed(database_replica(d), atomic_load(&n->connected));
+    return code;
+}
+
+void node_discard(struct node *n, struct database *d)
+{
+    pthread_mutex_lock(&n->mu);
+    bool listed = false;
+    for (size_t i = 0; i < n->n_dbs && !listed; i++) {
+        listed = n->dbs[i] == d;
+        if (listed) {
+            memmove(&n->dbs[i], &n->dbs[i + 1], (n->n_dbs - i - 1) * sizeof(struct database *));
+            n->n_dbs--;
+        }
+    }
+    pthread_mutex_unlock(&n->mu);
+    if (!listed)
+        return;
+    database_remove_files(d);
+    database_stop(d, clock_mono_ns());
+    database_unref(d);
+}
+
+enum err_code node_add_file(struct node *n, const char *dsn, struct err *e)
+{
+    struct database *d = NULL;
+    enum err_code code =
+        database_new(&d, &n->opt, dsn, n->opt.memory ? n->memory_dir : NULL, e);
+    return code == ERR_OK ? node_adopt(n, d, e) : code;
+}
+
+/* Called by a thread of the NATS library. */
+static void connection_changed(void *arg, bool connected)
+{
+    struct node *n = arg;
+    atomic_store(&n->connected, connected);
+    pthread_mutex_lock(&n->mu);
+    for (size_t i = 0; i < n->n_dbs; i++)
+        if (database_replica(n->dbs[i]))
+            replica_connection_changed(database_replica(n->dbs[i]), connected);
+    pthread_cond_broadcast(&n->changed);
+    pthread_mutex_unlock(&n->mu);
+}
+
+static void *tick(void *arg)
+{
+    struct node *n = arg;
+    pthread_mutex_lock(&n->mu);
+    while (!n->stopping) {
+        clock_cond_wait(&n->changed, &n->mu, clock_deadline(NODE_TICK_NS));
+        int64_t now = clock_mono_ns();
+        for (size_t i = 0; i < n->n_dbs && !n->stopping; i++)
+            if (database_replica(n->dbs[i]))
+                replica_tick(database_replica(n->dbs[i]), now);
+        session_tick_locked(n, now);
+        pthread_mutex_unlock(&n->mu);
+        if (atomic_load(&n->connected))
+            roster_publish(n);
+        pthread_mutex_lock(&n->mu);
+    }
+    pthread_mutex_unlock(&n->mu);
+    return NULL;
+}
+
+static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struct node *n,
+                                  struct err *e)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, NODE_THREAD_STACK);
+    int rc = pthread_create(thread, &attr, run, n);
+    pthread_attr_destroy(&attr);
+    return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));
+}
+
+enum err_code node_start(struct node *n, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    if (n->opt.nats_url && *n->opt.nats_url) {
+        struct nats_client_options co = {.url = n->opt.nats_url,
+                                         .user = n->opt.nats_user,
+                                         .pass = n->opt.nats_pass,
+                                         .name = n->opt.name,
+                                         .timeout_ms = NODE_JS_TIMEOUT_MS,
+                                         .changed = connection_changed,
+                                         .arg = n};
+        code = nats_client_open(&n->client, &co, e);
+    }
+    for (size_t i = 0; i < n->n_dbs && code == ERR_OK; i++)
+        code = database_open(n->dbs[i], n->client, e);
+    pthread_mutex_lock(&n->mu);
+    n->started = true;
+    pthread_mutex_unlock(&n->mu);
+    if (code == ERR_OK && n->client && nats_client_connected(n->client))
+        connection_changed(n, true); /* it may have come before the databases were open */
+    if (code == ERR_OK) {
+        code = start_thread(&n->ticker, tick, n, e);
+        n->has_ticker = code == ERR_OK;
+    }
+    if (code == ERR_OK && n->client) {
+        code = start_thread(&n->catalog, catalog_main, n, e);
+        n->has_catalog = code == ERR_OK;
+    }
+    return code;
+}
+
+enum err_code node_enter(struct node *n, struct err *e)
+{
+    pthread_mutex_lock(&n->mu);
+    bool open = n->started && !n->stopping;
+    if (open)
+        n->running++;
+    pthread_mutex_unlock(&n->mu);
+    return open ? ERR_OK : err_set(e, ERR_SHUTDOWN, "the node is shutting down");
+}
+
+void node_leave(struct node *n)
+{
+    pthread_mutex_lock(&n->mu);
+    if (--n->running == 0 && n->stopping)
+        pthread_cond_broadcast(&n->changed);
+    pthread_mutex_unlock(&n->mu);
+}
+
+void node_stop(struct node *n, int64_t deadline_ns)
+{
+    pthread_mutex_lock(&n->mu);
+    n->stopping = true;
+    pthread_cond_broadcast(&n->changed);
+    while (n->running > 0 && clock_cond_wait(&n->changed, &n->mu, deadline_ns))
+        ;
+    if (n->running > 0)
+        LOG_WARN("requests still running are interrupted", LOG_UINT("requests", n->running));
+    for (struct session *s = n->sessions; s; s = session_list_next(s))
+        session_cancel(s);
+    pthread_mutex_unlock(&n->mu);
+
+    if (n->has_ticker)
+        pthread_join(n->ticker, NULL);
+    if (n->has_catalog)
+        pthread_join(n->catalog, NULL);
+    n->has_ticker = n->has_catalog = false;
+    if (atomic_load(&n->connected))
+        roster_publish(n);
+    for (size_t i = 0; i < n->n_dbs; i++)
+        database_stop(n->dbs[i], deadline_ns);
+}
+
+void node_free(struct node *n)
+{
+    if (!n)
+        return;
+    for (size_t i = 0; i < n->n_dbs; i++)
+        database_unref(n->dbs[i]);
+    nats_client_close(n->client);
+    if (n->memory_dir[0])
+        file_temp_remove(n->memory_dir, n->memory_lock);
+    free(n->dbs);
+    pthread_cond_destroy(&n->changed);
+    pthread_mutex_destroy(&n->mu);
+    free(n);
+}
+
+const struct node_options *node_options(const struct node *n)
+{
+    return &n->opt;
+}
+
+/* ---- databases, as the protocols see them ---- */
+
+bool node_database_at(struct node *n, size_t index, char *id, size_t size)
+{
+    pthread_mutex_lock(&n->mu);
+    bool there = index < n->n_dbs;
+    if (size > 0)
+        snprintf(id, size, "%s", there ? database_id(n->dbs[index]) : "");
+    pthread_mutex_unlock(&n->mu);
+    return there;
+}
+
+static bool listed(struct node *n, const char *id)
+{
+    pthread_mutex_lock(&n->mu);
+    bool there = find_locked(n, id) != NULL;
+    pthread_mutex_unlock(&n->mu);
+    return there;
+}
+
+/* The cluster is told first: if that fails nothing has happened, and if this node fails after it the
+ * catalog brings it there. */
+static enum err_code create_database(struct node *n, const char *dsn, struct err *e)
+{
+    struct database *d = NULL;
+    enum err_code code = catalog_database(n, dsn, &d, e);
+    if (code != ERR_OK)
+        return code;
+    const char *id = database_id(d);
+    if (listed(n, id))
+        code = err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", id);
+    else if (n->client)
+        code = catalog_announce_create(n, dsn, id, e);
+    if (code != ERR_OK) {
+        database_unref(d);
+        return code;
+    }
+    code = node_adopt(n, d, e);
+    if (code == ERR_DATABASE_EXISTS) /* the catalog's thread was faster */
+        code = ERR_OK;
+    return code;
+}
+
+enum err_code node_create_database(struct node *n, const char *dsn, struct err *e)
+{
+    if (!n->opt.memory && !*n->opt.create_db_dir)
+        return err_set(e, ERR_DENIED,
+                       "creating databases is switched off: start the node with --create-db-dir");
+    enum err_code code = node_enter(n, e);
+    if (code != ERR_OK)
+        return code;
+    code = create_database(n, dsn, e);
+    node_leave(n);
+    return code;
+}
+
+enum err_code node_drop_database(struct node *n, const char *id, struct err *e)
+{
+    struct database *d = NULL;
+    enum err_code code = node_enter(n, e);
+    if (code != ERR_OK)
+        return code;
+    code = node_find(n, id, &d, e);
+    if (code == ERR_OK && n->client)
+        code = catalog_announce_drop(n, d, e);
+    if (code == ERR_OK) {
+        LOG_INFO("database dropped", LOG_STR("db", id));
+        node_discard(n, d);
+    }
+    database_unref(d);
+    node_leave(n);
+    return code;
+}
+
+enum err_code node_download(struct node *n, const char *id,
+                            bool (*write)(void *arg, const void *bytes, size_t len), void *arg,
+                            struct err *e)
+{
+    struct database *d = NULL;
+    enum err_code code = node_enter(n, e);
+    if (code != ERR_OK)
+        return code;
+    code = node_find(n, id, &d, e);
+    if (code == ERR_OK)
+        code = backup_stream(database_path(d), n->opt.data_dir, write, arg, e);
+    database_unref(d);
+    node_leave(n);
+    return code;
+}

@@ -1,0 +1,713 @@
+/*
+ * The executor: one for all protocols. A request is a list of statement texts; it goes through them
+ * statement by statement and sends each down one of the paths that session.h names.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/recorder.h"
+#include "core/session_impl.h"
+#include "sql/lex.h"
+#include "sql/stmt.h"
+
+/* Where in the request's texts execution stands. */
+struct cursor {
+    size_t query;  /* index */
+    size_t offset; /* bytes into its text */
+};
+
+struct request {
+    struct session *s;
+    const struct query *queries;
+    size_t n;
+    struct request_options opt;
+    int64_t deadline_ns;
+
+    struct cursor at;
+    size_t last; /* query that failed or ran last */
+    bool entered; /* counted among the node's running requests */
+    bool snapshot; /* an atomic request of reads holds a read transaction on `reader` */
+    struct conn *reader;
+    struct stmt *stmt; /* the paused read statement */
+    bool stmt_started;
+    uint64_t rows;
+    int64_t started_ns;
+    uint64_t seq, position;
+
+    struct recorder recorder;
+    struct cursor end;     /* no statement of a write begins here or behind */
+    struct cursor reached; /* where a write's last run has come to */
+    size_t failed_at;  /* query that failed inside a write */
+};
+
+enum err_code request_new(struct request **out, struct session *s, const struct query *queries,
+                          size_t n, const struct request_options *opt, struct err *e)
+{
+    *out = NULL;
+    struct request *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    r->s = s;
+    r->queries = queries;
+    r->n = n;
+    r->opt = *opt;
+    recorder_init(&r->recorder, s->node->opt.max_result_bytes);
+    *out = r;
+    return ERR_OK;
+}
+
+/* ---- helpers ---- */
+
+static enum err_code bind(struct stmt *st, const struct query *q, struct err *e)
+{
+    unsigned count = stmt_param_count(st);
+    unsigned positional = 0;
+    for (unsigned i = 0; i < q->n_params; i++) {
+        const struct param *p = &q->params[i];
+        unsigned index = ++positional;
+        if (p->name) {
+            index = stmt_param_index(st, p->name, strlen(p->name));
+            if (index == 0) /* another statement of the same text may want it */
+                continue;
+        } else if (index > count) {
+            return err_set(e, ERR_PARAM, "%u parameters for a statement that takes %u",
+                           q->n_params, count);
+        }
+        enum err_code code = stmt_bind(st, index, &p->value, e);
+        if (code != ERR_OK)
+            return code;
+    }
+    return ERR_OK;
+}
+
+static void send_columns(struct stmt *st, struct sink *sink)
+{
+    struct sink_column fixed[32];
+    unsigned n = stmt_column_count(st);
+    struct sink_column *cols = n <= 32 ? fixed : calloc(n, sizeof *cols);
+    if (!cols)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        cols[i] = (struct sink_column){stmt_column_name(st, i), stmt_column_decltype(st, i)};
+    sink->ops->columns(sink, cols, n);
+    if (cols != fixed)
+        free(cols);
+}
+
+static enum sink_verdict send_row(struct stmt *st, struct sink *sink)
+{
+    struct value fixed[64];
+    unsigned n = stmt_column_count(st);
+    struct value *values = n <= 64 ? fixed : calloc(n, sizeof *values);
+    if (!values)
+        return SINK_STOP;
+    for (unsigned i = 0; i < n; i++)
+        values[i] = stmt_column(st, i);
+    enum sink_verdict verdict = sink->ops->row(sink, values, n);
+    if (values != fixed)
+        free(values);
+    return verdict;
+}
+
+static void guard(struct request *r, struct conn *c)
+{
+    struct conn_guard g = {r->deadline_ns, &r->s->cancel, r->s->gone, r->s->arg};
+    conn_guard(c, &g);
+    conn_set_last_rowid(c, r->s->last_rowid);
+}
+
+static enum err_code too_big(struct err *e)
+{
+    return err_set(e, ERR_TOO_BIG, "the result is larger than the node keeps for one transaction");
+}
+
+/* Skips empty statements. False at the end of the request (or at `end`). */
+static bool next_statement(struct request *r, struct cursor *at, const struct cursor *end,
+                           struct lex *lex)
+{
+    while (at->query < r->n) {
+        if (end && at->query == end->query && at->offset >= end->offset)
+            return false;
+        const struct query *q = &r->queries[at->query];
+        *lex = lex_statement(q->sql + at->offset, q->len - at->offset);
+        if (lex->kind != LEX_EMPTY)
+            return true;
+        at->offset += lex->len;
+        if (lex->len == 0 || at->offset >= q->len) {
+            at->query++;
+            at->offset = 0;
+        }
+    }
+    return false;
+}
+
+static bool is_control(enum lex_kind kind)
+{
+    return kind == LEX_BEGIN || kind == LEX_BEGIN_WRITE || kind == LEX_COMMIT ||
+           kind == LEX_ROLLBACK || kind == LEX_SAVEPOINT || kind == LEX_RELEASE ||
+           kind == LEX_ROLLBACK_TO;
+}
+
+/* Prepares the statement at `at` on `c`; *after stands behind it. */
+static enum err_code prepare(struct request *r, struct conn *c, const struct cursor *at,
+                             struct stmt **st, struct cursor *after, struct err *e)
+{
+    const struct query *q = &r->queries[at->query];
+    const char *tail = NULL;
+    enum err_code code =
+        stmt_prepare(c, q->sql + at->offset, q->len - at->offset, &tail, st, e);
+    if (code != ERR_OK) {
+        if (e->offset >= 0)
+            e->offset += (int)at->offset;
+        return code;
+    }
+    after->query = at->query;
+    after->offset = (size_t)(tail - q->sql);
+    return ERR_OK;
+}
+
+/* ---- writing: one statement on the write connection, results into the recorder ---- */
+
+static enum err_code step_all(struct request *r, struct stmt *st, uint64_t *rows, struct err *e)
+{
+    struct sink *sink = &r->recorder.sink;
+    bool row = false;
+    if (stmt_column_count(st) > 0)
+        send_columns(st, sink);
+    for (;;) {
+        enum err_code code = stmt_step(st, &row, e);
+        if (code != ERR_OK || !row)
+            return code;
+        (*rows)++;
+        if (send_row(st, sink) == SINK_STOP) {
+            stmt_reset(st);
+            return too_big(e);
+        }
+    }
+}
+
+static enum err_code write_statement(struct request *r, struct writer *w, struct cursor *at,
+                                     bool savepoint, struct err *e)
+{
+    struct conn *c = writer_conn(w);
+    struct stmt *st = NULL;
+    struct cursor after;
+    int64_t start = clock_mono_ns();
+    r->failed_at = at->query;
+    enum err_code code = prepare(r, c, at, &st, &after, e);
+    if (code != ERR_OK)
+        return code;
+    if (!st) {
+        *at = after;
+        return ERR_OK;
+    }
+    code = bind(st, &r->queries[at->query], e);
+    if (code == ERR_OK)
+        code = writer_stmt_begin(w, st, savepoint, e);
+    if (code == ERR_OK) {
+        struct err second = ERR_INIT;
+        struct sink_done d = {.has_rows = stmt_column_count(st) > 0};
+        code = step_all(r, st, &d.rows, e);
+        stmt_reset(st);
+        enum err_code ended = writer_stmt_end(w, st, code == ERR_OK, &second);
+        if (code == ERR_OK && ended != ERR_OK) {
+            *e = second;
+            code = ended;
+        }
+        if (code == ERR_OK) {
+            d.rows_affected = writer_changes(w);
+            d.last_insert_id = writer_last_rowid(w);
+            d.elapsed_ns = clock_mono_ns() - start;
+            r->recorder.sink.ops->done(&r->recorder.sink, &d);
+            if (!buf_ok(&r->recorder.bytes))
+                code = too_big(e);
+        }
+    }
+    stmt_release(st);
+    if (code == ERR_OK)
+        *at = after;
+    return code;
+}
+
+/* The write group runs this, possibly several times and in another thread. */
+static enum err_code run_write(void *arg, struct writer *w, struct err *e)
+{
+    struct request *r = arg;
+    struct cursor at = r->at;
+    struct lex lex;
+    enum err_code code = ERR_OK;
+    recorder_reset(&r->recorder);
+    guard(r, writer_conn(w));
+    while (code == ERR_OK && next_statement(r, &at, &r->end, &lex)) {
+        if (is_control(lex.kind)) {
+            r->failed_at = at.query;
+            code = err_set(e, ERR_TX_ACTIVE, "these statements are one transaction already");
+        } else {
+            code = write_statement(r, w, &at, false, e);
+        }
+    }
+    if (code == ERR_OK)
+        r->s->last_rowid = writer_last_rowid(w);
+    r->reached = at;
+    conn_unguard(writer_conn(w));
+    return code;
+}
+
+/* Everything from r->at to r->end as one transaction of the group. */
+static enum err_code write_through_group(struct request *r, struct sink *sink, struct err *e)
+{
+    struct txn t = {.run = run_write, .arg = r, .deadline_ns = r->deadline_ns};
+    if (t.deadline_ns == CLOCK_EVER)
+        t.deadline_ns = clock_deadline(r->s->node->opt.replication_timeout_ns);
+    int64_t rowid = r->s->last_rowid;
+    enum err_code code = replica_write(database_replica(r->s->db), &t, e);
+    if (code != ERR_OK) {
+        r->s->last_rowid = rowid;
+        r->last = r->failed_at;
+        return code;
+    }
+    if (t.seq > r->seq)
+        r->seq = t.seq;
+    r->last = r->failed_at;
+    r->at = r->reached;
+    return recorder_replay(&r->recorder, sink) ? ERR_OK : too_big(e);
+}
+
+/* ---- inside an explicit transaction ---- */
+
+static enum err_code control(const struct lex *lex, struct writer *w, struct err *e)
+{
+    switch (lex->kind) {
+    case LEX_SAVEPOINT:
+        return writer_savepoint(w, lex->name, lex->name_len, e);
+    case LEX_RELEASE:
+        return writer_release(w, lex->name, lex->name_len, e);
+    case LEX_ROLLBACK_TO:
+        return writer_rollback_to(w, lex->name, lex->name_len, e);
+    default:
+        return err_set(e, ERR_INTERNAL, "not a savepoint statement");
+    }
+}
+
+/* A statement on the write connection that the session holds. */
+static enum err_code write_in_tx(struct request *r, const struct lex *lex, struct sink *sink,
+                                 struct err *e)
+{
+    struct session *s = r->s;
+    struct writer *w = NULL;
+    enum err_code code = tx_enter(s->tx, &w, e);
+    if (code != ERR_OK) {
+        transaction_fail(s, e);
+        return code;
+    }
+    struct cursor at = r->at;
+    recorder_reset(&r->recorder);
+    guard(r, writer_conn(w));
+    if (is_control(lex->kind)) {
+        code = control(lex, w, e);
+        at.offset += lex->len;
+        struct sink_done d = {.last_insert_id = s->last_rowid};
+        if (code == ERR_OK)
+            r->recorder.sink.ops->done(&r->recorder.sink, &d);
+    } else {
+        code = write_statement(r, w, &at, true, e);
+        if (code == ERR_OK)
+            s->last_rowid = writer_last_rowid(w);
+    }
+    conn_unguard(writer_conn(w));
+    tx_leave(s->tx);
+    if (!tx_open(s->tx)) {
+        struct err why = ERR_INIT;
+        if (code == ERR_OK || code == ERR_INTERRUPTED) { /* ended from outside, and that is why */
+            code = tx_enter(s->tx, &w, &why);
+            *e = why;
+        }
+        transaction_fail(s, e);
+        return code;
+    }
+    if (code != ERR_OK)
+        return code;
+    r->at = at;
+    return recorder_replay(&r->recorder, sink) ? ERR_OK : too_big(e);
+}
+
+/* ---- reading ---- */
+
+static void end_read(struct request *r)
+{
+    struct err ignored = ERR_INIT;
+    stmt_release(r->stmt);
+    r->stmt = NULL;
+    if (r->reader && r->reader != r->s->reader) {
+        conn_unguard(r->reader);
+        if (r->snapshot)
+            conn_exec(r->reader, "COMMIT", &ignored);
+        database_give(r->s->db, r->reader);
+    } else if (r->reader) {
+        conn_unguard(r->reader);
+    }
+    r->snapshot = false;
+    r->reader = NULL;
+}
+
+/* Steps the current read statement until its end or a pause. */
+static enum request_status read_rows(struct request *r, struct sink *sink, struct err *e)
+{
+    bool row = false;
+    for (;;) {
+        if (stmt_step(r->stmt, &row, e) != ERR_OK)
+            return REQUEST_FAILED;
+        if (!row)
+            break;
+        r->rows++;
+        enum sink_verdict verdict = send_row(r->stmt, sink);
+        if (verdict == SINK_STOP) {
+            too_big(e);
+            return REQUEST_FAILED;
+        }
+        if (verdict == SINK_FULL)
+            return REQUEST_PAUSED;
+    }
+    struct sink_done d = {.has_rows = stmt_column_count(r->stmt) > 0,
+                          .rows = r->rows,
+                          .last_insert_id = r->s->last_rowid,
+                          .elapsed_ns = clock_mono_ns() - r->started_ns};
+    stmt_release(r->stmt);
+    r->stmt = NULL;
+    sink->ops->done(sink, &d);
+    return REQUEST_DONE;
+}
+
+static enum err_code take_reader(struct request *r, struct err *e)
+{
+    struct session *s = r->s;
+    if (r->reader)
+        return ERR_OK;
+    if (s->phase == TX_READING)
+        r->reader = s->reader;
+    else if (database_reader(s->db, r->deadline_ns, &r->reader, e) != ERR_OK)
+        return e->code;
+    guard(r, r->reader);
+    return ERR_OK;
+}
+
+/* Prepares the statement at r->at on a read connection. *is_read tells whether it may run there; if
+ * so it is r->stmt, bound, and r->at stands behind it. */
+static enum err_code try_read(struct request *r, bool *is_read, struct err *e)
+{
+    struct cursor after;
+    *is_read = false;
+    r->started_ns = clock_mono_ns();
+    enum err_code code = take_reader(r, e);
+    if (code == ERR_OK)
+        code = prepare(r, r->reader, &r->at, &r->stmt, &after, e);
+    if (code != ERR_OK)
+        return code;
+    if (r->stmt && stmt_class(r->stmt) != STMT_READ) {
+        stmt_release(r->stmt);
+        r->stmt = NULL;
+        return ERR_OK;
+    }
+    *is_read = true;
+    if (r->stmt)
+        code = bind(r->stmt, &r->queries[r->at.query], e);
+    if (code == ERR_OK) {
+        r->last = r->at.query;
+        r->at = after;
+        r->rows = 0;
+    }
+    return code;
+}
+
+static enum request_status start_read(struct request *r, struct sink *sink, struct err *e)
+{
+    if (!r->stmt)
+        return REQUEST_DONE;
+    if (stmt_column_count(r->stmt) > 0)
+        send_columns(r->stmt, sink);
+    if (r->s->phase == TX_READING)
+        r->s->has_read = true;
+    return read_rows(r, sink, e);
+}
+
+/* Does every statement of the request only read? Looks, on a read connection, until the first one that
+ * does not; a text that cannot be prepared counts as a read if nothing before it writes. */
+static enum err_code all_read(struct request *r, bool *reads, struct err *e)
+{
+    struct cursor at = r->at;
+    struct lex lex;
+    *reads = true;
+    while (next_statement(r, &at, NULL, &lex)) {
+        struct stmt *st = NULL;
+        struct cursor after = at;
+        *reads = lex.kind == LEX_READ || lex.kind == LEX_OTHER || lex.kind == LEX_PRAGMA;
+        if (!*reads)
+            return ERR_OK;
+        enum err_code code = take_reader(r, e);
+        if (code == ERR_OK)
+            code = prepare(r, r->reader, &at, &st, &after, e);
+        if (code != ERR_OK) {
+            r->last = at.query;
+            return code;
+        }
+        *reads = !st || stmt_class(st) == STMT_READ;
+        stmt_release(st);
+        if (!*reads)
+            return ERR_OK;
+        at = after;
+    }
+    return ERR_OK;
+}
+
+/* ---- the paths ---- */
+
+static enum err_code begin_or_end(struct request *r, const struct lex *lex, struct sink *sink,
+                                  struct err *e)
+{
+    struct session *s = r->s;
+    enum err_code code = ERR_OK;
+    uint64_t seq = 0;
+    r->last = r->at.query;
+    switch (lex->kind) {
+    case LEX_BEGIN:
+    case LEX_BEGIN_WRITE:
+        if (s->phase != TX_NONE)
+            return err_set(e, ERR_TX_ACTIVE, "a transaction is already active");
+        code = transaction_begin(s, lex->kind == LEX_BEGIN_WRITE, r->deadline_ns, e);
+        break;
+    case LEX_COMMIT:
+        if (s->phase == TX_NONE)
+            return err_set(e, ERR_TX_NONE, "no transaction is active");
+        end_read(r);
+        code = transaction_commit(s, &seq, e);
+        if (seq > r->seq)
+            r->seq = seq;
+        break;
+    default: /* LEX_ROLLBACK */
+        if (s->phase == TX_NONE)
+            return err_set(e, ERR_TX_NONE, "no transaction is active");
+        end_read(r);
+        transaction_rollback(s);
+        break;
+    }
+    if (code != ERR_OK)
+        return code;
+    struct sink_done d = {.last_insert_id = s->last_rowid};
+    r->at.offset += lex->len;
+    sink->ops->done(sink, &d);
+    return ERR_OK;
+}
+
+static enum request_status status_of(enum err_code code)
+{
+    return code == ERR_OK ? REQUEST_DONE : REQUEST_FAILED;
+}
+
+static enum request_status in_transaction(struct request *r, const struct lex *lex,
+                                          struct sink *sink, struct err *e)
+{
+    struct session *s = r->s;
+    r->last = r->at.query;
+    if (s->phase == TX_FAILED) {
+        if (s->failed.code == ERR_OK || s->failed.code == ERR_TX_ABORTED)
+            err_set(e, ERR_TX_ABORTED, "the transaction has failed; ROLLBACK it");
+        else
+            *e = s->failed;
+        return REQUEST_FAILED;
+    }
+    if (s->phase == TX_READING && !is_control(lex->kind)) {
+        bool is_read = false;
+        if (lex->kind != LEX_WRITE && lex->kind != LEX_DDL) {
+            if (try_read(r, &is_read, e) != ERR_OK)
+                return REQUEST_FAILED;
+            if (is_read)
+                return start_read(r, sink, e);
+        }
+    }
+    if (lex->kind == LEX_VACUUM) {
+        err_set(e, ERR_TX_ACTIVE, "cannot VACUUM from within a transaction");
+        return REQUEST_FAILED;
+    }
+    if (s->phase == TX_READING) {
+        end_read(r);
+        if (transaction_upgrade(s, r->deadline_ns, e) != ERR_OK)
+            return REQUEST_FAILED;
+    }
+    return status_of(write_in_tx(r, lex, sink, e));
+}
+
+/* VACUUM is prepared for the sake of policy, and then run between two groups. */
+static enum request_status vacuum(struct request *r, struct sink *sink, struct err *e)
+{
+    struct stmt *st = NULL;
+    struct cursor after = r->at;
+    enum err_code code = take_reader(r, e);
+    r->last = r->at.query;
+    if (code == ERR_OK)
+        code = prepare(r, r->reader, &r->at, &st, &after, e);
+    stmt_release(st);
+    end_read(r);
+    if (code == ERR_OK)
+        code = replica_vacuum(database_replica(r->s->db),
+                              clock_deadline(r->s->node->opt.replication_timeout_ns), e);
+    if (code != ERR_OK)
+        return REQUEST_FAILED;
+    struct sink_done d = {.last_insert_id = r->s->last_rowid};
+    r->at = after;
+    sink->ops->done(sink, &d);
+    return REQUEST_DONE;
+}
+
+/* One statement that commits alone. */
+static enum request_status alone(struct request *r, const struct lex *lex, struct sink *sink,
+                                 struct err *e)
+{
+    bool is_read = false;
+    if (lex->kind == LEX_VACUUM)
+        return vacuum(r, sink, e);
+    if (lex->kind != LEX_WRITE && lex->kind != LEX_DDL) {
+        r->last = r->at.query;
+        if (try_read(r, &is_read, e) != ERR_OK)
+            return REQUEST_FAILED;
+        if (is_read)
+            return start_read(r, sink, e);
+    }
+    end_read(r);
+    r->end = (struct cursor){r->at.query, r->at.offset + 1}; /* this one statement */
+    return status_of(write_through_group(r, sink, e));
+}
+
+/* All that is left of an atomic request. */
+static enum request_status atomic_request(struct request *r, struct sink *sink, struct err *e)
+{
+    bool reads = false;
+    struct lex lex;
+    if (r->snapshot) { /* came back from a pause, and all of it reads */
+        reads = true;
+    } else if (all_read(r, &reads, e) != ERR_OK) {
+        return REQUEST_FAILED;
+    }
+    if (!reads) {
+        end_read(r);
+        r->end = (struct cursor){r->n, 0};
+        return status_of(write_through_group(r, sink, e));
+    }
+    if (!r->snapshot) {
+        if (conn_exec(r->reader, "BEGIN", e) != ERR_OK)
+            return REQUEST_FAILED;
+        r->snapshot = true;
+    }
+    while (next_statement(r, &r->at, NULL, &lex)) {
+        bool is_read = false;
+        r->last = r->at.query;
+        if (try_read(r, &is_read, e) != ERR_OK)
+            return REQUEST_FAILED;
+        if (!is_read) {
+            err_set(e, ERR_CONFLICT, "the schema changed meanwhile; run the request again");
+            return REQUEST_FAILED;
+        }
+        enum request_status st = start_read(r, sink, e);
+        if (st != REQUEST_DONE)
+            return st;
+    }
+    return REQUEST_DONE;
+}
+
+static enum request_status run_statements(struct request *r, struct sink *sink, struct err *e)
+{
+    struct session *s = r->s;
+    struct lex lex;
+    enum request_status st = REQUEST_DONE;
+    while (st == REQUEST_DONE && next_statement(r, &r->at, NULL, &lex)) {
+        bool boundary = lex.kind == LEX_BEGIN || lex.kind == LEX_BEGIN_WRITE ||
+                        lex.kind == LEX_COMMIT || lex.kind == LEX_ROLLBACK;
+        if (r->opt.atomic && s->phase == TX_NONE)
+            return is_control(lex.kind)
+                       ? status_of(err_set(e, ERR_TX_ACTIVE,
+                                           "these statements are one transaction already"))
+                       : atomic_request(r, sink, e);
+        if (boundary)
+            st = status_of(begin_or_end(r, &lex, sink, e));
+        else if (s->phase == TX_NONE && is_control(lex.kind))
+            st = status_of(err_set(e, ERR_TX_NONE, "savepoints need a transaction: BEGIN first"));
+        else if (s->phase != TX_NONE)
+            st = in_transaction(r, &lex, sink, e);
+        else
+            st = alone(r, &lex, sink, e);
+    }
+    return st;
+}
+
+/* ---- the whole ---- */
+
+static enum err_code begin_request(struct request *r, struct err *e)
+{
+    struct session *s = r->s;
+    struct node *n = s->node;
+    enum err_code code = node_enter(n, e);
+    if (code != ERR_OK)
+        return code;
+    r->entered = true;
+    atomic_store(&s->cancel, false);
+    atomic_fetch_add(&n->requests, 1);
+    int64_t limit = r->opt.timeout_ns > 0 ? r->opt.timeout_ns : n->opt.query_timeout_ns;
+    r->deadline_ns = limit > 0 ? clock_deadline(limit) : CLOCK_EVER;
+    if (!s->db)
+        code = node_find(n, NULL, &s->db, e);
+    if (code == ERR_OK && r->opt.min_seq > 0) {
+        int64_t until = limit > 0 ? r->deadline_ns : clock_deadline(n->opt.replication_timeout_ns);
+        code = replica_wait(database_replica(s->db), r->opt.min_seq, until, e);
+    }
+    if (code == ERR_OK)
+        r->position = replica_position(database_replica(s->db));
+    return code;
+}
+
+enum request_status request_run(struct request *r, struct sink *sink, struct err *e)
+{
+    enum request_status st = REQUEST_DONE;
+    pthread_mutex_lock(&r->s->mu);
+    if (!r->entered)
+        st = status_of(begin_request(r, e));
+    if (st == REQUEST_DONE && r->stmt)
+        st = read_rows(r, sink, e);
+    if (st == REQUEST_DONE)
+        st = run_statements(r, sink, e);
+    if (st != REQUEST_PAUSED)
+        end_read(r);
+    if (st == REQUEST_FAILED)
+        atomic_fetch_add(&r->s->node->request_errors, 1);
+    r->s->last_use_ns = clock_mono_ns();
+    pthread_mutex_unlock(&r->s->mu);
+    return st;
+}
+
+uint64_t request_seq(const struct request *r)
+{
+    return r->seq;
+}
+
+uint64_t request_position(const struct request *r)
+{
+    return r->position;
+}
+
+size_t request_index(const struct request *r)
+{
+    return r->last;
+}
+
+void request_free(struct request *r)
+{
+    if (!r)
+        return;
+    pthread_mutex_lock(&r->s->mu);
+    end_read(r);
+    pthread_mutex_unlock(&r->s->mu);
+    if (r->entered)
+        node_leave(r->s->node);
+    recorder_free(&r->recorder);
+    free(r);
+}

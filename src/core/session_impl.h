@@ -1,0 +1,52 @@
+/* What session.c, request.c and transaction.c share. */
+#ifndef HA_CORE_SESSION_IMPL_H
+#define HA_CORE_SESSION_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/impl.h"
+#include "core/session.h"
+
+/*
+ *              BEGIN                first write                COMMIT, ROLLBACK
+ *   TX_NONE ──────────> TX_READING ─────────────> TX_WRITING ──────────────────> TX_NONE
+ *      │  BEGIN IMMEDIATE                             ^   │
+ *      └──────────────────────────────────────────────┘   └─(ended from outside)─> TX_FAILED
+ */
+enum tx_phase { TX_NONE, TX_READING, TX_WRITING, TX_FAILED };
+
+struct session {
+    /* immutable */
+    struct node *node;
+    const char *protocol;
+    bool (*gone)(void *arg);
+    void *arg;
+    /* guarded by the node's mu */
+    struct session *next, *previous;
+    /* guarded by mu, which a running request holds */
+    pthread_mutex_t mu;
+    struct database *db; /* owned reference */
+    int64_t last_rowid;
+    enum tx_phase phase;
+    struct err failed;     /* why, in TX_FAILED */
+    struct conn *reader;   /* TX_READING: the snapshot it reads */
+    bool has_read;         /* the client has seen data of the snapshot */
+    uint64_t version;      /* of the file, from before the snapshot */
+    struct tx *tx;         /* TX_WRITING */
+    int64_t last_use_ns;
+    /* atomic */
+    atomic_bool cancel;
+};
+
+/* The session's mutex is held by the caller of everything below. */
+
+enum err_code transaction_begin(struct session *s, bool write, int64_t deadline_ns, struct err *e);
+enum err_code transaction_commit(struct session *s, uint64_t *seq, struct err *e);
+void transaction_rollback(struct session *s);
+/* TX_READING → TX_WRITING: ERR_CONFLICT where the file has changed since what the client has read. */
+enum err_code transaction_upgrade(struct session *s, int64_t deadline_ns, struct err *e);
+/* It was ended from outside, or has lost: only ROLLBACK gets out of it. */
+void transaction_fail(struct session *s, const struct err *why);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * The node's connection to NATS, shared by all of its databases. It reconnects for ever, by itself.
+ *
+ * src/nats is the only caller of libnats. Every function may be called by any thread.
+ */
+#ifndef HA_NATS_CLIENT_H
+#define HA_NATS_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct nats_client;
+
+struct nats_client_options {
+    const char *url;         /* comma-separated nats:// or tls:// URLs, credentials allowed */
+    const char *user, *pass; /* "" = what the URL says */
+    const char *name;        /* shown in the server's connection list */
+    int64_t timeout_ms;      /* of a request to JetStream */
+    /* Called from a thread of the library after every connect, reconnect and loss; must not block. */
+    void (*changed)(void *arg, bool connected);
+    void *arg;
+};
+
+/* Returns with a client that may still be connecting: an unreachable server is no error here, a URL
+ * that cannot be parsed is (ERR_CONFIG). Strings are copied. */
+enum err_code nats_client_open(struct nats_client **out, const struct nats_client_options *opt,
+                               struct err *e);
+void nats_client_close(struct nats_client *c); /* NULL is fine; feeds must be closed before */
+
+bool nats_client_connected(const struct nats_client *c);
+/* Bytes of payload and headers that the server takes in one message; 1 MB until it has said. */
+size_t nats_client_max_payload(const struct nats_client *c);
+
+#endif

@@ -1,0 +1,137 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "nats/internal.h"
+#include "nats/message.h"
+
+#define FEED_HEARTBEAT_NS INT64_C(500000000)
+#define FEED_PROBE_MS     2000
+
+struct stream_feed {
+    natsSubscription *sub;
+};
+
+/* $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, or the newer
+ * form with two more tokens (domain, account hash) in front and one behind: counted from "ACK". */
+static bool parse_reply(const char *reply, struct stream_message *m)
+{
+    uint64_t numbers[5] = {0};
+    const char *token[12];
+    unsigned n = 0;
+    if (!reply || strncmp(reply, "$JS.ACK.", 8) != 0)
+        return false;
+    for (const char *p = reply; p && n < 12; n++) {
+        token[n] = p;
+        p = strchr(p, '.');
+        if (p)
+            p++;
+    }
+    unsigned first = n >= 11 ? 6 : 4;
+    if (n < first + 5)
+        return false;
+    for (unsigned i = 0; i < 5; i++)
+        numbers[i] = strtoull(token[first + i], NULL, 10);
+    m->seq = numbers[1];
+    m->time_ns = (int64_t)numbers[3];
+    m->pending = numbers[4];
+    return m->seq > 0;
+}
+
+static enum err_code subscribe(natsSubscription **sub, struct nats_client *c, const char *stream,
+                               const char *subject, uint64_t start_seq, int64_t start_time,
+                               struct err *e)
+{
+    jsErrCode jerr = 0;
+    jsSubOptions so;
+    jsSubOptions_Init(&so);
+    so.Stream = stream;
+    so.Ordered = true;
+    so.Config.Heartbeat = FEED_HEARTBEAT_NS;
+    if (start_seq > 0) {
+        so.Config.DeliverPolicy = js_DeliverByStartSequence;
+        so.Config.OptStartSeq = start_seq;
+    } else {
+        so.Config.DeliverPolicy = js_DeliverByStartTime;
+        so.Config.OptStartTime = start_time;
+    }
+    natsStatus s = js_SubscribeSync(sub, nats_client_js(c), subject, NULL, &so, &jerr);
+    if (s == NATS_OK) /* flow control bounds what is under way; a limit here would drop messages */
+        s = natsSubscription_SetPendingLimits(*sub, -1, -1);
+    if (s == NATS_OK)
+        return ERR_OK;
+    natsSubscription_Destroy(*sub);
+    *sub = NULL;
+    return nats_failure(s, jerr, "following the stream", e);
+}
+
+enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, const char *stream,
+                               const char *subject, uint64_t start_seq, struct err *e)
+{
+    *out = NULL;
+    struct stream_feed *f = calloc(1, sizeof *f);
+    if (!f)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    enum err_code code =
+        subscribe(&f->sub, c, stream, subject, start_seq > 0 ? start_seq : 1, 0, e);
+    if (code != ERR_OK) {
+        free(f);
+        return code;
+    }
+    *out = f;
+    return ERR_OK;
+}
+
+enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct stream_message *m,
+                               bool *got, struct err *e)
+{
+    natsMsg *msg = NULL;
+    *got = false;
+    natsStatus s = natsSubscription_NextMsg(&msg, f->sub, timeout_ms);
+    if (s == NATS_TIMEOUT)
+        return ERR_OK;
+    if (s != NATS_OK)
+        return nats_failure(s, 0, "following the stream", e);
+    *m = (struct stream_message){0};
+    message_view(msg, m);
+    if (!parse_reply(natsMsg_GetReply(msg), m)) {
+        stream_message_free(m);
+        return err_set(e, ERR_LOG_UNAVAILABLE, "following the stream: a message without sequence");
+    }
+    *got = true;
+    return ERR_OK;
+}
+
+void stream_feed_close(struct stream_feed *f)
+{
+    if (!f)
+        return;
+    natsSubscription_Unsubscribe(f->sub);
+    natsSubscription_Destroy(f->sub);
+    free(f);
+}
+
+enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t time_ns,
+                            uint64_t *seq, struct err *e)
+{
+    struct stream_state state;
+    bool found = false;
+    enum err_code code = stream_info(c, stream, &state, &found, e);
+    if (code != ERR_OK)
+        return code;
+    *seq = found ? state.last_seq + 1 : 1;
+    if (!found || state.messages == 0)
+        return ERR_OK;
+    struct stream_feed f = {NULL};
+    struct stream_message m = {0};
+    bool got = false;
+    code = subscribe(&f.sub, c, stream, ">", 0, time_ns, e);
+    if (code != ERR_OK)
+        return code;
+    code = stream_feed_next(&f, FEED_PROBE_MS, &m, &got, e);
+    if (got)
+        *seq = m.seq;
+    stream_message_free(&m);
+    natsSubscription_Unsubscribe(f.sub);
+    natsSubscription_Destroy(f.sub);
+    return code;
+}

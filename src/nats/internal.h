@@ -1,0 +1,16 @@
+/* What the files of src/nats share and nobody else sees. */
+#ifndef HA_NATS_INTERNAL_H
+#define HA_NATS_INTERNAL_H
+
+#include <nats/nats.h>
+
+#include "nats/client.h"
+
+/* Borrowed from the client, thread safe. */
+jsCtx *nats_client_js(const struct nats_client *c);
+
+/* Translates a library status and JetStream error into `e`; `doing` names what failed. Must be called
+ * by the thread that made the failing call, right after it: the library's error text is per thread. */
+enum err_code nats_failure(natsStatus s, jsErrCode jerr, const char *doing, struct err *e);
+
+#endif

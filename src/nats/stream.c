@@ -1,0 +1,164 @@
+/*
+ * Streams as state: create, describe, change, read single messages. Publishing is in publish.c and
+ * following in feed.c.
+ */
+#include "nats/stream.h"
+
+#include <string.h>
+
+#include "nats/internal.h"
+#include "nats/message.h"
+
+#define STREAM_DUPLICATE_WINDOW_NS INT64_C(120000000000)
+
+static void describe(const jsStreamInfo *si, struct stream_state *state)
+{
+    *state = (struct stream_state){
+        .first_seq = si->State.FirstSeq,
+        .last_seq = si->State.LastSeq,
+        .created_ns = si->Created,
+        .replicas = (int)si->Config->Replicas,
+        .max_age_ns = si->Config->MaxAge,
+        .bytes = si->State.Bytes,
+        .messages = si->State.Msgs,
+    };
+}
+
+enum err_code stream_info(struct nats_client *c, const char *name, struct stream_state *state,
+                          bool *found, struct err *e)
+{
+    jsStreamInfo *si = NULL;
+    jsErrCode jerr = 0;
+    *found = false;
+    natsStatus s = js_GetStreamInfo(&si, nats_client_js(c), name, NULL, &jerr);
+    if (s == NATS_NOT_FOUND || jerr == JSStreamNotFoundErr)
+        return ERR_OK;
+    if (s != NATS_OK)
+        return nats_failure(s, jerr, "stream information", e);
+    *found = true;
+    describe(si, state);
+    jsStreamInfo_Destroy(si);
+    return ERR_OK;
+}
+
+enum err_code stream_ensure(struct nats_client *c, const struct stream_config *cfg,
+                            struct stream_state *state, struct err *e)
+{
+    bool found = false;
+    enum err_code code = stream_info(c, cfg->name, state, &found, e);
+    if (code != ERR_OK || found)
+        return code;
+
+    const char *subjects[1] = {cfg->subject};
+    jsStreamConfig jc;
+    jsStreamConfig_Init(&jc);
+    jc.Name = cfg->name;
+    jc.Subjects = subjects;
+    jc.SubjectsLen = 1;
+    jc.Storage = js_FileStorage;
+    jc.Replicas = cfg->replicas;
+    jc.MaxAge = cfg->max_age_ns;
+    jc.MaxMsgsPerSubject = cfg->max_per_subject > 0 ? cfg->max_per_subject : -1;
+    /* The server wants the window no longer than the messages live. */
+    jc.Duplicates = STREAM_DUPLICATE_WINDOW_NS;
+    if (cfg->max_age_ns > 0 && cfg->max_age_ns < jc.Duplicates)
+        jc.Duplicates = cfg->max_age_ns;
+    jsStreamInfo *si = NULL;
+    jsErrCode jerr = 0;
+    natsStatus s = js_AddStream(&si, nats_client_js(c), &jc, NULL, &jerr);
+    if (s == NATS_OK) {
+        describe(si, state);
+        jsStreamInfo_Destroy(si);
+        return ERR_OK;
+    }
+    enum err_code failure = nats_failure(s, jerr, "creating the stream", e);
+    if (jerr == JSStreamNameExistErr) { /* another node was faster, with other settings */
+        code = stream_info(c, cfg->name, state, &found, e);
+        if (code != ERR_OK || found)
+            return code;
+    }
+    return failure;
+}
+
+enum err_code stream_change(struct nats_client *c, const char *name, int replicas,
+                            int64_t max_age_ns, struct err *e)
+{
+    jsStreamInfo *si = NULL;
+    jsErrCode jerr = 0;
+    natsStatus s = js_GetStreamInfo(&si, nats_client_js(c), name, NULL, &jerr);
+    if (s != NATS_OK)
+        return nats_failure(s, jerr, "stream information", e);
+    bool change = false;
+    if (replicas > 0 && si->Config->Replicas != replicas) {
+        si->Config->Replicas = replicas;
+        change = true;
+    }
+    if (max_age_ns >= 0 && si->Config->MaxAge != max_age_ns) {
+        si->Config->MaxAge = max_age_ns;
+        if (max_age_ns > 0 && max_age_ns < si->Config->Duplicates)
+            si->Config->Duplicates = max_age_ns;
+        change = true;
+    }
+    if (change)
+        s = js_UpdateStream(NULL, nats_client_js(c), si->Config, NULL, &jerr);
+    enum err_code code = s == NATS_OK ? ERR_OK : nats_failure(s, jerr, "changing the stream", e);
+    jsStreamInfo_Destroy(si);
+    return code;
+}
+
+enum err_code stream_delete(struct nats_client *c, const char *name, struct err *e)
+{
+    jsErrCode jerr = 0;
+    natsStatus s = js_DeleteStream(nats_client_js(c), name, NULL, &jerr);
+    if (s == NATS_OK || s == NATS_NOT_FOUND || jerr == JSStreamNotFoundErr)
+        return ERR_OK;
+    return nats_failure(s, jerr, "deleting the stream", e);
+}
+
+enum err_code stream_purge(struct nats_client *c, const char *name, const char *subject,
+                           struct err *e)
+{
+    jsErrCode jerr = 0;
+    jsOptions o;
+    jsOptions_Init(&o);
+    o.Stream.Purge.Subject = subject;
+    natsStatus s = js_PurgeStream(nats_client_js(c), name, &o, &jerr);
+    if (s == NATS_OK || s == NATS_NOT_FOUND || jerr == JSStreamNotFoundErr)
+        return ERR_OK;
+    return nats_failure(s, jerr, "purging the stream", e);
+}
+
+/* The shared end of both look-ups: absent is an answer, not a failure. */
+static enum err_code take(natsStatus s, jsErrCode jerr, natsMsg *msg, struct stream_message *m,
+                          bool *found, struct err *e)
+{
+    *found = false;
+    *m = (struct stream_message){0};
+    if (s == NATS_NOT_FOUND || jerr == JSNoMessageFoundErr || jerr == JSStreamNotFoundErr)
+        return ERR_OK;
+    if (s != NATS_OK)
+        return nats_failure(s, jerr, "reading a message", e);
+    message_view(msg, m);
+    m->seq = natsMsg_GetSequence(msg);
+    m->time_ns = natsMsg_GetTime(msg);
+    *found = true;
+    return ERR_OK;
+}
+
+enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq,
+                         struct stream_message *m, bool *found, struct err *e)
+{
+    natsMsg *msg = NULL;
+    jsErrCode jerr = 0;
+    natsStatus s = js_GetMsg(&msg, nats_client_js(c), stream, seq, NULL, &jerr);
+    return take(s, jerr, msg, m, found, e);
+}
+
+enum err_code stream_last(struct nats_client *c, const char *stream, const char *subject,
+                          struct stream_message *m, bool *found, struct err *e)
+{
+    natsMsg *msg = NULL;
+    jsErrCode jerr = 0;
+    natsStatus s = js_GetLastMsg(&msg, nats_client_js(c), stream, subject, NULL, &jerr);
+    return take(s, jerr, msg, m, found, e);
+}

@@ -1,0 +1,296 @@
+/*
+ * The applier: a thread that brings the file along its log, message by message, each exactly once,
+ * never over a gap (I3).
+ *
+ *   verify ──> follow ──(connection came back, feed broke)──> verify
+ *                │
+ *                └──(a message that cannot be decoded or applied)──> STOPPED, later verify again
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/log.h"
+#include "repl/impl.h"
+
+#define APPLIER_WAIT_MS    1000 /* for a message, before looking at the flags again */
+#define APPLIER_BATCH_MSGS 512
+#define APPLIER_BATCH_NS   (10 * CLOCK_MS) /* a batch ends after this, so that local writers get a turn */
+#define APPLIER_RETRY_MIN_NS (250 * CLOCK_MS)
+#define APPLIER_RETRY_MAX_NS (15 * CLOCK_S)
+
+/* One complete message: whole as it came, or put together from parts in the chain spool. */
+struct item {
+    struct stream_message m;
+    bool spooled;
+};
+
+static void chain_drop(struct replica *r)
+{
+    spool_reset(r->chain);
+    r->chain_part = r->chain_parts = 0;
+    r->chain_id[0] = '\0';
+}
+
+/* The part ids of one chain are "<id>.<attempt>.<n>", the last one's is "<id>". */
+static size_t chain_id_len(const char *id)
+{
+    return strcspn(id, ".");
+}
+
+/* Takes one part. *complete: the whole message now stands in r->chain. A part that does not continue
+ * the open chain begins a new one, or belongs to one whose beginning was cut off: it is dead. */
+static enum err_code chain_add(struct replica *r, const struct stream_message *m, bool *complete,
+                               struct err *e)
+{
+    size_t n = chain_id_len(m->id);
+    bool continues = r->chain_part > 0 && m->part == r->chain_part + 1 &&
+                     m->parts == r->chain_parts && strlen(r->chain_id) == n &&
+                     memcmp(r->chain_id, m->id, n) == 0;
+    *complete = false;
+    if (!continues) {
+        chain_drop(r);
+        if (m->part != 1 || n >= sizeof r->chain_id)
+            return ERR_OK;
+        memcpy(r->chain_id, m->id, n);
+        r->chain_id[n] = '\0';
+        r->chain_parts = m->parts;
+    }
+    r->chain_part = m->part;
+    buf_put(spool_tail(r->chain), m->data, m->len);
+    spool_flush(r->chain);
+    *complete = m->part == m->parts;
+    return spool_error(r->chain, e);
+}
+
+/* The log has grown by something that does not move the position. */
+static void note_tail(struct replica *r, uint64_t seq, uint64_t pending)
+{
+    pthread_mutex_lock(&r->mu);
+    if (atomic_load(&r->seq) < seq) {
+        atomic_store(&r->tail_seq, seq);
+        r->chain_open = r->chain_part > 0;
+        r->chain_time_ns = clock_mono_ns();
+    }
+    if (atomic_load(&r->last_seq) < seq + pending)
+        atomic_store(&r->last_seq, seq + pending);
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->mu);
+}
+
+static enum err_code apply_item(struct replica *r, const struct item *it, const char *prev,
+                                struct err *e)
+{
+    const struct changeset_info *info = NULL;
+    enum err_code code = it->spooled
+                             ? apply_spooled(r->apply, r->chain, &info, e)
+                             : apply_message(r->apply, it->m.data, it->m.len, &info, e);
+    if (code != ERR_OK)
+        return err_wrap(e, "message %" PRIu64, it->m.seq);
+    if (FAULT_FAILS("apply.message"))
+        return err_set(e, ERR_DISK_FULL, "message %" PRIu64 ": disk full (injected)", it->m.seq);
+    if (r->opt.mode == REPLICA_SERIALIZABLE && prev[0] && info->prev[0] &&
+        strcmp(info->prev, prev) != 0)
+        return err_set(e, ERR_DIVERGED,
+                       "message %" PRIu64 " follows \"%s\", the file ends with \"%s\"", it->m.seq,
+                       info->prev, prev);
+    return ERR_OK;
+}
+
+/* Reads the next message that the feed has. *ready: `it` is complete and lies behind the position. */
+static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct item *it, bool *got,
+                               bool *ready, struct err *e)
+{
+    *ready = false;
+    it->spooled = false;
+    enum err_code code = stream_feed_next(r->feed, timeout_ms, &it->m, got, e);
+    if (code != ERR_OK || !*got)
+        return code;
+    if (it->m.seq != r->next_seq) {
+        code = err_set(e, ERR_LOG_UNAVAILABLE,
+                       "the feed jumped from %" PRIu64 " to %" PRIu64, r->next_seq, it->m.seq);
+        stream_message_free(&it->m);
+        return code;
+    }
+    r->next_seq++;
+    if (it->m.parts > 0) {
+        code = chain_add(r, &it->m, &it->spooled, e);
+        if (code == ERR_OK && !it->spooled) {
+            note_tail(r, it->m.seq, it->m.pending);
+            stream_message_free(&it->m);
+            return ERR_OK;
+        }
+    } else if (r->chain_part > 0) {
+        chain_drop(r);
+    }
+    if (code != ERR_OK) {
+        stream_message_free(&it->m);
+        return code;
+    }
+    *ready = true;
+    return ERR_OK;
+}
+
+static void item_done(struct replica *r, struct item *it)
+{
+    if (it->spooled)
+        chain_drop(r);
+    stream_message_free(&it->m);
+}
+
+/*
+ * With the write lock: applies `it` and whatever else has come meanwhile, commits once. Positions that
+ * stand for nothing but unfinished parts are not stored; the last complete message's is.
+ */
+static enum err_code apply_batch(struct replica *r, struct item *it, struct err *e)
+{
+    struct position p = r->pos;
+    uint64_t pending = 0, applied = 0;
+    int64_t until = clock_mono_ns() + APPLIER_BATCH_NS;
+    enum err_code code = apply_begin(r->apply, e);
+    bool ready = true;
+    bool got = true;
+    while (code == ERR_OK && got) {
+        if (ready) {
+            bool own = false;
+            code = r->opt.mode == REPLICA_ASYNC ? outbox_delivered(r, it->m.id, &own, e) : ERR_OK;
+            if (code == ERR_OK && !own)
+                code = apply_item(r, it, p.msg_id, e);
+            p.seq = it->m.seq;
+            snprintf(p.msg_id, sizeof p.msg_id, "%s", it->m.id);
+            pending = it->m.pending;
+            item_done(r, it);
+            applied++;
+        }
+        if (code != ERR_OK || applied >= APPLIER_BATCH_MSGS || clock_mono_ns() >= until)
+            break;
+        code = next_item(r, 0, it, &got, &ready, e);
+    }
+    if (code == ERR_OK)
+        code = apply_commit(r->apply, &p, e);
+    FAULT_POINT("apply.done");
+    if (code != ERR_OK) {
+        apply_rollback(r->apply);
+        return code;
+    }
+    if (apply_took_schema(r->apply))
+        writer_schema_changed(r->writer);
+    replica_advance(r, &p);
+    pthread_mutex_lock(&r->mu);
+    r->stats.applied += applied;
+    if (atomic_load(&r->last_seq) < p.seq + pending)
+        atomic_store(&r->last_seq, p.seq + pending);
+    pthread_mutex_unlock(&r->mu);
+    return ERR_OK;
+}
+
+/* Follows the log until something ends it; ERR_OK when it is only to be verified again. */
+static enum err_code follow(struct replica *r, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    while (code == ERR_OK) {
+        struct item it;
+        bool got = false, ready = false;
+        pthread_mutex_lock(&r->mu);
+        bool leave = r->closing || r->verify;
+        pthread_mutex_unlock(&r->mu);
+        if (leave)
+            return ERR_OK;
+        code = next_item(r, APPLIER_WAIT_MS, &it, &got, &ready, e);
+        if (code != ERR_OK || !ready)
+            continue;
+        if (!lock_apply(r, it.m.seq)) { /* a message of our own that is in the file already */
+            item_done(r, &it);
+            continue;
+        }
+        FAULT_POINT("apply.begin");
+        code = apply_batch(r, &it, e);
+        lock_release(r);
+    }
+    return code;
+}
+
+/* Waits for the connection; false when the replica closes. */
+static bool wait_connected(struct replica *r)
+{
+    pthread_mutex_lock(&r->mu);
+    while (!r->connected && !r->closing)
+        clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
+    r->verify = false;
+    bool go = !r->closing;
+    pthread_mutex_unlock(&r->mu);
+    return go;
+}
+
+/* The write lock without the applier's usual conditions: until the log is verified nobody may write. */
+static bool take_lock(struct replica *r)
+{
+    pthread_mutex_lock(&r->mu);
+    while (r->write_held && !r->closing) {
+        if (r->tx)
+            tx_doom_locked(r);
+        if (r->write_held)
+            clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
+    }
+    bool got = !r->closing;
+    if (got)
+        r->write_held = true;
+    pthread_mutex_unlock(&r->mu);
+    return got;
+}
+
+static enum err_code verify_and_open(struct replica *r, struct err *e)
+{
+    /* Asynchronous writers go on while the server is asked; a file that belongs to no log yet cannot. */
+    bool lock = r->opt.mode != REPLICA_ASYNC || r->pos.stream[0] == '\0';
+    if (lock && !take_lock(r))
+        return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
+    enum err_code code = verify_log(r, e);
+    if (lock)
+        lock_release(r);
+    chain_drop(r);
+    if (code == ERR_OK)
+        code = stream_feed_open(&r->feed, r->opt.client, r->stream, r->subject, r->next_seq, e);
+    return code;
+}
+
+/* The failure is shown; how long it lasts nobody knows, so the next try comes later each time. */
+static void rest(struct replica *r, const struct err *e, int64_t *pause)
+{
+    bool connection = e->code == ERR_LOG_UNAVAILABLE;
+    replica_set_state(r, connection ? REPLICA_OFFLINE : REPLICA_STOPPED, e);
+    pthread_mutex_lock(&r->mu);
+    if (!connection)
+        r->stats.apply_errors++;
+    int64_t until = clock_deadline(connection ? APPLIER_RETRY_MIN_NS : *pause);
+    while (!r->closing && !(connection && r->verify) &&
+           clock_cond_wait(&r->changed, &r->mu, until))
+        ;
+    pthread_mutex_unlock(&r->mu);
+    *pause = *pause * 2 < APPLIER_RETRY_MAX_NS ? *pause * 2 : APPLIER_RETRY_MAX_NS;
+}
+
+void *applier_main(void *replica)
+{
+    struct replica *r = replica;
+    int64_t pause = APPLIER_RETRY_MIN_NS;
+    while (wait_connected(r)) {
+        struct err e = ERR_INIT;
+        enum err_code code = verify_and_open(r, &e);
+        if (code == ERR_OK) {
+            uint64_t before = atomic_load(&r->seq);
+            replica_set_state(r, REPLICA_FOLLOWING, NULL);
+            code = follow(r, &e);
+            if (atomic_load(&r->seq) > before)
+                pause = APPLIER_RETRY_MIN_NS;
+        }
+        stream_feed_close(r->feed);
+        r->feed = NULL;
+        if (code != ERR_OK)
+            rest(r, &e, &pause);
+    }
+    return NULL;
+}

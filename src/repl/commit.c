@@ -1,0 +1,149 @@
+/*
+ * The commit: what a group has changed goes to the log as one message, and only when the log has it
+ * into the file, together with the new position (I1, I2, I4).
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "repl/impl.h"
+#include "repl/message.h"
+
+/* The message stands in the log at first … last. If that is right behind what the file was made on,
+ * the file follows now; if not, or if its disk does not let it, the applier brings it there. */
+static void commit_file(struct replica *r, const char *id, uint64_t expected, uint64_t first,
+                        uint64_t last)
+{
+    struct err e = ERR_INIT;
+    enum err_code code = ERR_OK;
+    if (first != expected + 1) { /* I5: messages of others lie in between */
+        writer_rollback(r->writer);
+        return;
+    }
+    struct position p = r->pos;
+    p.seq = last;
+    snprintf(p.msg_id, sizeof p.msg_id, "%s", id);
+    FAULT_POINT("commit.acked");
+    if (FAULT_FAILS("commit.file"))
+        code = err_set(&e, ERR_DISK_FULL, "disk full (injected)");
+    if (code == ERR_OK)
+        code = position_store(writer_conn(r->writer), &p, &e);
+    if (code == ERR_OK)
+        code = writer_commit(r->writer, &e);
+    if (code == ERR_OK) {
+        FAULT_POINT("commit.done");
+        replica_advance(r, &p);
+        return;
+    }
+    writer_rollback(r->writer);
+    LOG_WARN("committed in the log but not yet in the file", LOG_STR("db", r->opt.id),
+             LOG_UINT("seq", last), LOG_STR("reason", e.msg));
+}
+
+static void count(struct replica *r, enum publish_result result, size_t txs, uint64_t bytes,
+                  int64_t elapsed_ns)
+{
+    pthread_mutex_lock(&r->mu);
+    r->stats.publish_seconds += (double)elapsed_ns / (double)CLOCK_S;
+    if (result == PUBLISH_ACKED) {
+        r->stats.groups++;
+        r->stats.commits += txs;
+        r->stats.published_bytes += bytes;
+    } else if (result == PUBLISH_CONFLICT) {
+        r->stats.conflicts++;
+    }
+    pthread_mutex_unlock(&r->mu);
+}
+
+static enum commit_result commit_logged(struct replica *r, const struct changeset_tx *txs, size_t n,
+                                        uint64_t *seq, struct err *e)
+{
+    char id[ID_SIZE];
+    struct message m;
+    id_next(id);
+    if (message_make(&m, r->changes, r->opt.node, id, r->pos.msg_id, r->opt.conn.path, txs, n, e) !=
+        ERR_OK) {
+        message_free(&m);
+        writer_rollback(r->writer);
+        return COMMIT_FAILED;
+    }
+    /* Parts of an unfinished message behind the position hold no committed state: extending the log
+     * behind them extends the position's state, and ends them. */
+    uint64_t expected = r->expect_seq;
+    struct message_target to = {
+        .client = r->opt.client,
+        .stream = r->stream,
+        .subject = r->subject,
+        .timeout_ns = r->opt.timeout_ns,
+        .expect_seq = r->opt.mode == REPLICA_SERIALIZABLE ? expected : PUBLISH_ANY_SEQ,
+        .scratch = &r->message,
+    };
+    uint64_t first = 0;
+    FAULT_POINT("commit.publish");
+    int64_t start = clock_mono_ns();
+    enum publish_result result = message_publish(&m.source, id, &to, &first, seq, e);
+    count(r, result, n, m.source.len, clock_mono_ns() - start);
+    message_free(&m);
+    if (result == PUBLISH_ACKED) {
+        commit_file(r, id, expected, first, *seq);
+        return COMMIT_DONE;
+    }
+    writer_rollback(r->writer);
+    if (result != PUBLISH_CONFLICT)
+        return COMMIT_FAILED;
+    err_set(e, ERR_CONFLICT, "another node wrote first; run the transaction again");
+    return COMMIT_CONFLICT;
+}
+
+/* No log (standalone), or the log later (asynchronous): the file's commit is the commit. */
+static enum commit_result commit_local(struct replica *r, const struct changeset_tx *txs, size_t n,
+                                       struct err *e)
+{
+    enum err_code code = ERR_OK;
+    if (r->opt.client) {
+        char id[ID_SIZE];
+        struct message m;
+        id_next(id);
+        code = message_make(&m, r->changes, r->opt.node, id, r->pos.msg_id, r->opt.conn.path, txs,
+                            n, e);
+        if (code == ERR_OK)
+            code = outbox_put(r, id, &m.source, e);
+        message_free(&m);
+    }
+    FAULT_POINT("commit.local");
+    if (code == ERR_OK)
+        code = writer_commit(r->writer, e);
+    if (code != ERR_OK) {
+        writer_rollback(r->writer);
+        return COMMIT_FAILED;
+    }
+    atomic_fetch_add(&r->version, 1);
+    pthread_mutex_lock(&r->mu);
+    r->stats.groups++;
+    r->stats.commits += n;
+    pthread_cond_broadcast(&r->changed); /* the outbox's thread has something to do */
+    pthread_mutex_unlock(&r->mu);
+    return COMMIT_DONE;
+}
+
+enum commit_result commit_group(struct replica *r, const struct changeset_tx *txs, size_t n,
+                                uint64_t *seq, struct err *e)
+{
+    *seq = 0;
+    if (!spool_ok(r->changes)) {
+        spool_error(r->changes, e);
+        writer_rollback(r->writer);
+        return COMMIT_FAILED;
+    }
+    if (spool_len(r->changes) > 0) {
+        bool logged = r->opt.client && r->opt.mode != REPLICA_ASYNC;
+        return logged ? commit_logged(r, txs, n, seq, e) : commit_local(r, txs, n, e);
+    }
+    if (writer_commit(r->writer, e) == ERR_OK)
+        return COMMIT_DONE;
+    writer_rollback(r->writer);
+    return COMMIT_FAILED;
+}

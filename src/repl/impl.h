@@ -1,0 +1,130 @@
+/* What the files of src/repl share: the replica's fields, grouped by guard. See replica.h. */
+#ifndef HA_REPL_IMPL_H
+#define HA_REPL_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/name.h"
+#include "base/spool.h"
+#include "nats/stream.h"
+#include "repl/message.h"
+#include "repl/replica.h"
+
+#define GROUP_MAX_TXNS     256
+#define GROUP_MAX_BYTES    ((uint64_t)512 * 1024) /* a group stops growing here; one txn may exceed it */
+#define SPOOL_MEMORY       ((size_t)4 * 1024 * 1024)
+#define CHAIN_STALL_NS     (3 * CLOCK_S)  /* parts of a message that stop coming count as abandoned */
+
+struct waiting; /* queue.h */
+struct outbox;  /* outbox.c */
+
+struct replica {
+    /* immutable after open */
+    struct replica_options opt;
+    char token[NAME_TOKEN_SIZE]; /* the id as a NATS token */
+    char stream[256]; /* as long as struct position remembers */
+    char subject[256];
+    bool has_applier, has_outbox;
+    pthread_t applier_thread;
+    pthread_t outbox_thread;
+
+    /* guarded by mu; `changed` is broadcast when any of these changes */
+    pthread_mutex_t mu;
+    pthread_cond_t changed;
+    enum replica_state state;
+    struct err reason;
+    bool connected;
+    bool closing;
+    bool verify;           /* the log has to be verified again before anything else */
+    bool write_held;       /* the write lock: leader or applier */
+    bool applier_wants;    /* the applier waits for it */
+    bool chain_open;       /* parts of an unfinished message lie behind the position */
+    int64_t chain_time_ns; /* when its newest part came */
+    uint64_t target_seq;   /* the log's end when it was last verified */
+    struct waiting *head, *tail;
+    bool leading;
+    struct tx *tx; /* the explicit transaction that leads, if one does */
+    struct replica_status stats;
+
+    /* held by whoever holds the write lock; seq and version are read by anyone */
+    struct position pos;
+    uint64_t expect_seq;     /* the log's end that the running group was begun on */
+    _Atomic uint64_t seq;     /* = pos.seq */
+    _Atomic uint64_t version; /* commits of any origin */
+    _Atomic uint64_t tail_seq; /* newest seq seen in the log: position + parts of an unfinished message */
+    _Atomic uint64_t last_seq;
+    _Atomic int64_t log_created; /* = pos.stream_created */
+    struct writer *writer;
+    struct spool *changes; /* of the group that runs */
+    struct buf message;
+    struct outbox *outbox; /* asynchronous replication only */
+
+    /* applier thread only */
+    struct apply *apply;
+    struct stream_feed *feed;
+    uint64_t next_seq; /* what the feed must deliver next */
+    struct spool *chain;
+    char chain_id[CHANGESET_ID_SIZE];
+    uint32_t chain_part, chain_parts;
+    uint64_t foreign_seq; /* the last message applied that was not in the file already */
+};
+
+/* ---- lock.c: the write lock and the state ---- */
+
+/* For the group's leader: waits until the replica follows its log, the applier does not want the lock
+ * and no unfinished message is being written by somebody else. ERR_LOG_UNAVAILABLE, ERR_STOPPED,
+ * ERR_SHUTDOWN. */
+enum err_code lock_write(struct replica *r, int64_t deadline_ns, struct err *e);
+/* For the applier: false if the position has reached `seq` before the lock was free, or on closing. */
+bool lock_apply(struct replica *r, uint64_t seq);
+void lock_release(struct replica *r);
+/* Waits until something stands in the log behind `from`; false at the deadline or on closing. */
+bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns);
+void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason);
+/* The write lock is held: the file is now at `p`. */
+void replica_advance(struct replica *r, const struct position *p);
+
+/* ---- commit.c: changes in the spool → message → log → file ---- */
+
+enum commit_result { COMMIT_DONE, COMMIT_CONFLICT, COMMIT_FAILED };
+
+/* The write lock is held and the writer's transaction is open with everything in r->changes. Ends the
+ * SQLite transaction in every case; after COMMIT_DONE the transactions are in the log at *seq. */
+enum commit_result commit_group(struct replica *r, const struct changeset_tx *txs, size_t n,
+                                uint64_t *seq, struct err *e);
+
+/* ---- tx.c ---- */
+
+/* r->mu is held. A message of another node has come: the open transaction cannot commit any more. */
+void tx_doom_locked(struct replica *r);
+/* r->mu is held. The replica closes: ends the open transaction if its session is not in it just now. */
+void tx_abort_locked(struct replica *r);
+
+/* ---- verify.c: is this our log? ---- */
+
+/* Applier thread. Verifies the log against the file (I8), creates or imports it where it does not
+ * exist yet, and sets r->next_seq and target_seq. */
+enum err_code verify_log(struct replica *r, struct err *e);
+
+/* ---- group.c ---- */
+
+/* The import of an existing file: like replica_write() while the replica is not FOLLOWING yet. */
+enum err_code group_import(struct replica *r, struct err *e);
+
+/* ---- applier.c ---- */
+void *applier_main(void *replica);
+
+/* ---- outbox.c ---- */
+
+enum err_code outbox_open(struct replica *r, struct err *e);
+void outbox_close(struct replica *r);
+/* Inside the writer's open transaction: keeps the message for later instead of publishing it. */
+enum err_code outbox_put(struct replica *r, const char *id, const struct message_source *src,
+                         struct err *e);
+/* Inside the applier's transaction: a message of this id has been delivered. *own = true: its changes
+ * are in the file and nothing of others came in between (I5), so it needs no applying. */
+enum err_code outbox_delivered(struct replica *r, const char *id, bool *own, struct err *e);
+void *outbox_main(void *replica);
+
+#endif

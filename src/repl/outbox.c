@@ -1,0 +1,159 @@
+/*
+ * Asynchronous replication: the client is told when the file has its transaction, and the message waits
+ * in the outbox, in the same SQLite transaction. A thread of its own brings the outbox to the log, in
+ * order; the applier takes a message out when the log delivers it, in the transaction that moves the
+ * position over it, so that no crash loses or repeats one.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "repl/impl.h"
+#include "sql/outbox.h"
+
+#define OUTBOX_NAP_NS (200 * CLOCK_MS) /* after a publish that failed */
+
+struct outbox {
+    /* write lock */
+    uint64_t next_id;
+    /* outbox thread only */
+    struct conn *conn;
+    uint64_t published; /* everything up to this id has been acknowledged */
+    struct buf scratch;
+};
+
+enum err_code outbox_open(struct replica *r, struct err *e)
+{
+    uint64_t last = 0, messages = 0;
+    struct outbox *o = calloc(1, sizeof *o);
+    if (!o)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    r->outbox = o;
+    enum err_code code = outbox_create(writer_conn(r->writer), e);
+    if (code == ERR_OK)
+        code = outbox_extent(writer_conn(r->writer), &last, &messages, e);
+    if (code == ERR_OK)
+        code = conn_open(&o->conn, &r->opt.conn, CONN_READER, e);
+    o->next_id = last + 1;
+    r->stats.outbox = messages;
+    return code;
+}
+
+void outbox_close(struct replica *r)
+{
+    if (!r->outbox)
+        return;
+    conn_close(r->outbox->conn);
+    buf_free(&r->outbox->scratch);
+    free(r->outbox);
+}
+
+enum err_code outbox_put(struct replica *r, const char *id, const struct message_source *src,
+                         struct err *e)
+{
+    uint64_t part = 0;
+    for (uint64_t from = 0; from < src->len; from += OUTBOX_PART_BYTES, part++) {
+        uint64_t n = src->len - from < OUTBOX_PART_BYTES ? src->len - from : OUTBOX_PART_BYTES;
+        buf_reset(&r->message);
+        enum err_code code = src->read(src->arg, from, n, &r->message, e);
+        if (code == ERR_OK)
+            code = outbox_insert(writer_conn(r->writer), r->outbox->next_id++, id,
+                                 atomic_load(&r->seq), part, r->message.data, r->message.len, e);
+        if (code != ERR_OK)
+            return code;
+    }
+    return ERR_OK;
+}
+
+enum err_code outbox_delivered(struct replica *r, const char *id, bool *own, struct err *e)
+{
+    uint64_t base = 0;
+    bool found = false;
+    enum err_code code = outbox_take(apply_conn(r->apply), id, &base, &found, e);
+    *own = code == ERR_OK && found && r->foreign_seq <= base;
+    if (code == ERR_OK && !found)
+        r->foreign_seq = r->next_seq - 1;
+    return code;
+}
+
+static enum err_code read_entry(void *arg, uint64_t from, uint64_t n, struct buf *out,
+                                struct err *e)
+{
+    void **both = arg;
+    return outbox_read(both[0], both[1], from, n, out, e);
+}
+
+/* Waits until the log is followed and, the first time, until all of it that was there is in the file:
+ * messages published before a crash are thereby taken out. */
+static bool wait_turn(struct replica *r, uint64_t *version)
+{
+    pthread_mutex_lock(&r->mu);
+    while (!r->closing &&
+           (r->state != REPLICA_FOLLOWING || atomic_load(&r->seq) < r->target_seq ||
+            *version == atomic_load(&r->version)))
+        clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
+    *version = atomic_load(&r->version);
+    bool go = !r->closing;
+    pthread_mutex_unlock(&r->mu);
+    return go;
+}
+
+static void nap(struct replica *r)
+{
+    int64_t until = clock_deadline(OUTBOX_NAP_NS);
+    pthread_mutex_lock(&r->mu);
+    while (!r->closing && clock_cond_wait(&r->changed, &r->mu, until))
+        ;
+    pthread_mutex_unlock(&r->mu);
+}
+
+/* Publishes everything behind o->published. False after a failure, to be tried again. */
+static bool drain(struct replica *r, struct outbox *o)
+{
+    struct message_target to = {.client = r->opt.client,
+                                .stream = r->stream,
+                                .subject = r->subject,
+                                .timeout_ns = r->opt.timeout_ns,
+                                .expect_seq = PUBLISH_ANY_SEQ,
+                                .scratch = &o->scratch};
+    for (;;) {
+        struct outbox_entry entry;
+        struct err e = ERR_INIT;
+        bool found = false;
+        uint64_t first, last, messages = 0, last_id;
+        enum err_code code = outbox_next(o->conn, o->published, &entry, &found, &e);
+        if (code == ERR_OK && !found) {
+            outbox_extent(o->conn, &last_id, &messages, &e);
+            pthread_mutex_lock(&r->mu);
+            r->stats.outbox = messages;
+            pthread_mutex_unlock(&r->mu);
+            return true;
+        }
+        if (code == ERR_OK) {
+            void *both[2] = {o->conn, &entry};
+            struct message_source src = {entry.len, read_entry, both};
+            enum publish_result result =
+                message_publish(&src, entry.msg_id, &to, &first, &last, &e);
+            if (result == PUBLISH_ACKED || e.code == ERR_NOT_FOUND) {
+                o->published = entry.last_id;
+                continue;
+            }
+        }
+        LOG_WARN("outbox is not drained", LOG_STR("db", r->opt.id), LOG_STR("reason", e.msg));
+        return false;
+    }
+}
+
+void *outbox_main(void *replica)
+{
+    struct replica *r = replica;
+    uint64_t version = UINT64_MAX;
+    while (wait_turn(r, &version)) {
+        if (!drain(r, r->outbox)) {
+            version = UINT64_MAX;
+            nap(r);
+        }
+    }
+    return NULL;
+}

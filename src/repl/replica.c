@@ -1,0 +1,241 @@
+#include "repl/replica.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "repl/impl.h"
+#include "repl/queue.h"
+
+#define REPLICA_STACK   ((size_t)512 * 1024)
+#define REPLICA_NAP_NS  (20 * CLOCK_MS)
+#define REPLICA_MAX_STREAM 64 /* with the token it stays under JetStream's limit of 255 */
+
+static enum err_code open_files(struct replica *r, struct err *e)
+{
+    bool found = false;
+    r->changes = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
+    r->chain = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
+    if (!r->changes || !r->chain)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    enum err_code code =
+        writer_open(&r->writer, &r->opt.conn, r->changes, r->opt.replicate_ddl, e);
+    if (code == ERR_OK)
+        code = position_init(writer_conn(r->writer), e);
+    if (code == ERR_OK)
+        code = position_load(writer_conn(r->writer), &r->pos, &found, e);
+    if (code != ERR_OK || !r->opt.client)
+        return code;
+    enum apply_mode mode = r->opt.mode == REPLICA_SERIALIZABLE ? APPLY_STRICT : APPLY_LWW;
+    code = apply_open(&r->apply, &r->opt.conn, mode, r->opt.row_identify, e);
+    if (code == ERR_OK && r->opt.mode == REPLICA_ASYNC)
+        code = outbox_open(r, e);
+    return code;
+}
+
+static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struct replica *r,
+                                  struct err *e)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, REPLICA_STACK);
+    int rc = pthread_create(thread, &attr, run, r);
+    pthread_attr_destroy(&attr);
+    return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));
+}
+
+static void free_replica(struct replica *r)
+{
+    writer_close(r->writer);
+    apply_close(r->apply);
+    outbox_close(r);
+    spool_free(r->changes);
+    spool_free(r->chain);
+    buf_free(&r->message);
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->mu);
+    free(r);
+}
+
+static void name_stream(struct replica *r)
+{
+    name_encode(r->opt.id, r->token);
+    /* Stream names cannot hold the dot that subjects are made with. */
+    snprintf(r->stream, sizeof r->stream, "%s-%s", r->opt.stream, r->token);
+    snprintf(r->subject, sizeof r->subject, "%s.%s", r->opt.stream, r->token);
+}
+
+enum err_code replica_open(struct replica **out, const struct replica_options *opt, struct err *e)
+{
+    *out = NULL;
+    struct replica *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    r->opt = *opt;
+    if (strlen(opt->stream) > REPLICA_MAX_STREAM) {
+        free(r);
+        return err_set(e, ERR_CONFIG, "--replication-stream is longer than %d characters",
+                       REPLICA_MAX_STREAM);
+    }
+    r->opt.conn.create = true;
+    r->opt.conn.full_sync = opt->mode == REPLICA_ASYNC || !opt->client;
+    pthread_mutex_init(&r->mu, NULL);
+    clock_cond_init(&r->changed);
+    err_clear(&r->reason);
+    buf_init(&r->message, 0);
+    name_stream(r);
+    enum err_code code = open_files(r, e);
+    if (code != ERR_OK) {
+        err_wrap(e, "database \"%s\"", opt->id);
+        free_replica(r);
+        return code;
+    }
+    atomic_store(&r->seq, r->pos.seq);
+    atomic_store(&r->tail_seq, r->pos.seq);
+    atomic_store(&r->last_seq, r->pos.seq);
+    atomic_store(&r->log_created, r->pos.stream_created);
+    r->foreign_seq = r->pos.seq;
+    r->state = opt->client ? REPLICA_OFFLINE : REPLICA_FOLLOWING;
+    if (opt->client) {
+        err_set(&r->reason, ERR_LOG_UNAVAILABLE, "NATS is not connected yet");
+        r->connected = nats_client_connected(opt->client);
+        code = start_thread(&r->applier_thread, applier_main, r, e);
+        r->has_applier = code == ERR_OK;
+    }
+    if (code == ERR_OK && opt->client && opt->mode == REPLICA_ASYNC) {
+        code = start_thread(&r->outbox_thread, outbox_main, r, e);
+        r->has_outbox = code == ERR_OK;
+    }
+    if (code != ERR_OK) {
+        replica_close(r);
+        return code;
+    }
+    *out = r;
+    return ERR_OK;
+}
+
+void replica_stop(struct replica *r, int64_t deadline_ns)
+{
+    pthread_mutex_lock(&r->mu);
+    r->closing = true;
+    queue_wake_all_locked(r);
+    pthread_cond_broadcast(&r->changed);
+    while (r->leading) {
+        if (clock_mono_ns() >= deadline_ns) {
+            if (r->tx)
+                tx_abort_locked(r);
+            conn_interrupt(writer_conn(r->writer));
+        }
+        int64_t nap = clock_deadline(REPLICA_NAP_NS);
+        clock_cond_wait(&r->changed, &r->mu, nap);
+    }
+    pthread_mutex_unlock(&r->mu);
+}
+
+void replica_close(struct replica *r)
+{
+    if (!r)
+        return;
+    replica_stop(r, clock_mono_ns());
+    if (r->has_applier)
+        pthread_join(r->applier_thread, NULL);
+    if (r->has_outbox)
+        pthread_join(r->outbox_thread, NULL);
+    struct err e = ERR_INIT;
+    if (r->writer && conn_checkpoint(writer_conn(r->writer), true, &e) != ERR_OK)
+        LOG_WARN("checkpoint failed", LOG_STR("db", r->opt.id), LOG_STR("reason", e.msg));
+    free_replica(r);
+}
+
+void replica_connection_changed(struct replica *r, bool connected)
+{
+    pthread_mutex_lock(&r->mu);
+    r->connected = connected;
+    r->verify = true;
+    if (!connected && r->state == REPLICA_FOLLOWING) {
+        r->state = REPLICA_OFFLINE;
+        err_set(&r->reason, ERR_LOG_UNAVAILABLE, "the connection to NATS is lost");
+    }
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->mu);
+}
+
+void replica_status(struct replica *r, struct replica_status *st)
+{
+    pthread_mutex_lock(&r->mu);
+    *st = r->stats;
+    st->state = r->state;
+    snprintf(st->reason, sizeof st->reason, "%s",
+             r->state == REPLICA_FOLLOWING ? "" : r->reason.msg);
+    st->seq = atomic_load(&r->seq);
+    st->last_seq = atomic_load(&r->last_seq);
+    st->caught_up =
+        !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||
+        (r->state == REPLICA_FOLLOWING && atomic_load(&r->tail_seq) >= r->target_seq);
+    pthread_mutex_unlock(&r->mu);
+}
+
+uint64_t replica_position(const struct replica *r)
+{
+    return atomic_load(&r->seq);
+}
+
+uint64_t replica_version(const struct replica *r)
+{
+    return atomic_load(&r->version);
+}
+
+int64_t replica_log_created(const struct replica *r)
+{
+    return atomic_load(&r->log_created);
+}
+
+const char *replica_stream(const struct replica *r)
+{
+    return r->stream;
+}
+
+const char *replica_subject(const struct replica *r)
+{
+    return r->subject;
+}
+
+enum err_code replica_sync(struct replica *r, int64_t deadline_ns, struct err *e)
+{
+    if (!r->opt.client)
+        return ERR_OK;
+    struct stream_state st;
+    bool found = false;
+    enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
+    if (code != ERR_OK || !found)
+        return code != ERR_OK ? code : err_set(e, ERR_LOG_UNAVAILABLE, "there is no log yet");
+    return lock_wait_tail(r, st.last_seq > 0 ? st.last_seq - 1 : 0, deadline_ns) ||
+                   st.last_seq == 0
+               ? ERR_OK
+               : err_set(e, ERR_LAGGING, "database \"%s\" is behind its log", r->opt.id);
+}
+
+enum err_code replica_vacuum(struct replica *r, int64_t deadline_ns, struct err *e)
+{
+    struct waiting w;
+    pthread_mutex_lock(&r->mu);
+    enum err_code code = queue_wait_locked(r, &w, NULL, deadline_ns, e);
+    if (code == ERR_OK)
+        queue_shift_locked(r);
+    pthread_mutex_unlock(&r->mu);
+    queue_forget(&w);
+    if (code != ERR_OK)
+        return code;
+    code = lock_write(r, deadline_ns, e);
+    if (code == ERR_OK) {
+        code = writer_vacuum(r->writer, e);
+        lock_release(r);
+    }
+    pthread_mutex_lock(&r->mu);
+    queue_release_locked(r);
+    pthread_mutex_unlock(&r->mu);
+    return code;
+}

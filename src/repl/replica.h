@@ -1,0 +1,149 @@
+/*
+ * A replica: this node's copy of one database, kept equal to a prefix of its log.
+ *
+ * The log decides. A transaction is committed when its message is in the stream; the file follows.
+ * Two parties ever write to the file, and take turns through the replica's write lock: whoever leads
+ * the write group (group.c, tx.c) and the applier thread (applier.c), which goes first when it wants.
+ *
+ *           +-----------+   connected, log verified (I8)   +-----------+
+ *           |  OFFLINE  | -------------------------------> | FOLLOWING | writes allowed
+ *           +-----------+ <------------------------------- +-----------+
+ *                 |  ^             connection lost               |
+ *    not our log, |  | cause gone, or another try                | message cannot be applied
+ *    gap, damage  v  |                                           v
+ *           +-----------+ <--------------------------------------+
+ *           |  STOPPED  | readable; the reason is shown; never skips a message (I3)
+ *           +-----------+
+ *
+ * A replica without NATS (standalone) is FOLLOWING from the start and has no applier.
+ * Every function may be called by any thread unless it says otherwise.
+ */
+#ifndef HA_REPL_REPLICA_H
+#define HA_REPL_REPLICA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "nats/client.h"
+#include "sql/apply.h"
+#include "sql/conn.h"
+#include "sql/writer.h"
+
+struct replica;
+
+enum replica_mode {
+    REPLICA_SERIALIZABLE, /* I4: a message extends exactly the state it was made on */
+    REPLICA_LWW,          /* stream order decides, nobody waits for the others */
+    REPLICA_ASYNC         /* lww; the client is told before the log is: outbox in the same commit */
+};
+
+enum replica_start { REPLICA_START_ALL, REPLICA_START_LAST, REPLICA_START_NEW,
+                     REPLICA_START_SEQ, REPLICA_START_TIME };
+
+struct replica_options {
+    const char *id;          /* database id */
+    const char *node;        /* this node's name */
+    struct conn_config conn; /* strings borrowed, as all of them here; they outlive the replica */
+    const char *spool_dir;   /* where big transactions are put aside */
+    enum replica_mode mode;
+    enum row_identify row_identify;
+    bool replicate_ddl;
+    bool log_wins; /* -m: content of a file that the log does not know gives way to the log */
+
+    struct nats_client *client; /* NULL = standalone */
+    const char *stream;         /* --replication-stream; the database's own is named after it */
+    int replicas;
+    bool replicas_explicit;
+    int64_t max_age_ns;
+    bool max_age_explicit;
+    int64_t timeout_ns; /* of one publish; also how long a write waits for the log to come back */
+    enum replica_start start;
+    uint64_t start_seq;
+    int64_t start_time_ns;
+    int64_t tx_idle_ns; /* 0 = no limit */
+};
+
+enum replica_state { REPLICA_OFFLINE, REPLICA_FOLLOWING, REPLICA_STOPPED };
+
+struct replica_status {
+    enum replica_state state;
+    char reason[ERR_MSG_SIZE]; /* why OFFLINE or STOPPED */
+    uint64_t seq;              /* position of the file */
+    uint64_t last_seq;         /* newest seq of the log that this node has heard of */
+    int64_t last_apply_wall_ns;
+    uint64_t commits, conflicts, groups, published_bytes, applied, apply_errors, outbox;
+    uint64_t retries; /* transactions run again because another node was first */
+    double publish_seconds, commit_seconds; /* sums, for rates */
+    bool caught_up; /* holds all that the log had when it was last verified */
+};
+
+/* Opens the file and its write connection and, with NATS, starts the applier. */
+enum err_code replica_open(struct replica **out, const struct replica_options *opt, struct err *e);
+/* New writes are refused from now on; an open transaction is rolled back at `deadline_ns`. */
+void replica_stop(struct replica *r, int64_t deadline_ns);
+/* Stops if that was not done, checkpoints, joins the applier. NULL is fine. */
+void replica_close(struct replica *r);
+
+/* The connection to NATS came or went (callback of the client). */
+void replica_connection_changed(struct replica *r, bool connected);
+
+void replica_status(struct replica *r, struct replica_status *st);
+uint64_t replica_position(const struct replica *r);
+/* Counts commits of any origin: equal before and after means that the file did not change. */
+uint64_t replica_version(const struct replica *r);
+/* When the stream that the file belongs to was created; 0 = it belongs to none yet. */
+int64_t replica_log_created(const struct replica *r);
+const char *replica_stream(const struct replica *r);
+const char *replica_subject(const struct replica *r);
+
+/* Waits until the file's position is at least `seq`; ERR_LAGGING at the deadline. */
+enum err_code replica_wait(struct replica *r, uint64_t seq, int64_t deadline_ns, struct err *e);
+/* Asks the server for the log's end, and waits for it. */
+enum err_code replica_sync(struct replica *r, int64_t deadline_ns, struct err *e);
+
+/* Housekeeping, about once a second: ends an explicit transaction that idles too long. */
+void replica_tick(struct replica *r, int64_t now_ns);
+
+/* ---- autocommit: one transaction through the write group ---- */
+
+/*
+ * `run` executes the transaction's statements on `w`, inside writer_tx_begin … writer_tx_end, which
+ * the group calls. It may be called several times (another node was first; a neighbour in the group
+ * destroyed the SQLite transaction), each time from the start, and by another thread than the one that
+ * waits in replica_write(). A failure undoes this transaction alone.
+ */
+typedef enum err_code txn_fn(void *arg, struct writer *w, struct err *e);
+
+struct txn {
+    txn_fn *run;
+    void *arg;
+    int64_t deadline_ns; /* for getting its turn; CLOCK_EVER = none */
+    /* out */
+    uint64_t seq;   /* of its message; 0 if it changed nothing that is replicated */
+    unsigned index; /* its place among the message's transactions, 1-based */
+};
+
+/* Returns once the transaction is committed (I2) or has failed. */
+enum err_code replica_write(struct replica *r, struct txn *t, struct err *e);
+
+/* VACUUM, between groups. */
+enum err_code replica_vacuum(struct replica *r, int64_t deadline_ns, struct err *e);
+
+/* ---- explicit transactions: the write connection is the caller's until the end ---- */
+
+struct tx;
+
+enum err_code tx_begin(struct tx **out, struct replica *r, int64_t deadline_ns, struct err *e);
+/* The write connection for one statement; ERR_CONFLICT, ERR_TX_IDLE … if the transaction was ended
+ * from outside meanwhile (it is then rolled back already). Pair with tx_leave(). */
+enum err_code tx_enter(struct tx *tx, struct writer **w, struct err *e);
+void tx_leave(struct tx *tx);
+/* ERR_FOREIGN_KEY (deferred) leaves it open, everything else ends it. *seq = 0: nothing to replicate. */
+enum err_code tx_commit(struct tx *tx, uint64_t *seq, struct err *e);
+void tx_rollback(struct tx *tx); /* ends it if it is open */
+bool tx_open(struct tx *tx);
+void tx_free(struct tx *tx); /* rolls back; NULL is fine */
+
+#endif

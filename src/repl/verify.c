@@ -1,0 +1,195 @@
+/*
+ * Is this our log? Asked whenever the connection to NATS has come (back), before a single message is
+ * read or written. JetStream is trusted, and verified (I8).
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "repl/impl.h"
+#include "sql/wipe.h"
+
+
+static enum err_code gap(const struct replica *r, const struct stream_state *st, struct err *e)
+{
+    return err_set(e, ERR_DIVERGED,
+                   "the log begins at %" PRIu64 ", the file ends at %" PRIu64
+                   ": messages in between are gone; the database must be restored from a node or a "
+                   "backup that has them",
+                   st->first_seq, r->pos.seq);
+}
+
+/* A file that belongs to a log: the same log, not shortened, the same message at our position, and
+ * everything behind it still there. */
+static enum err_code check_tied(struct replica *r, const struct stream_state *st, struct err *e)
+{
+    if (st->created_ns != r->pos.stream_created)
+        return err_set(e, ERR_DIVERGED,
+                       "stream \"%s\" was created anew: it is not the log that this file belongs to",
+                       r->stream);
+    if (st->last_seq < r->pos.seq)
+        return err_set(e, ERR_DIVERGED,
+                       "the log ends at %" PRIu64 ", the file is already at %" PRIu64
+                       ": the log has lost its end",
+                       st->last_seq, r->pos.seq);
+    if (st->first_seq > r->pos.seq + 1)
+        return gap(r, st, e);
+    if (r->pos.seq == 0 || r->pos.msg_id[0] == '\0' || st->first_seq > r->pos.seq)
+        return ERR_OK;
+    struct stream_message m;
+    bool found = false;
+    enum err_code code = stream_get(r->opt.client, r->stream, r->pos.seq, &m, &found, e);
+    if (code != ERR_OK)
+        return code;
+    if (!found)
+        return ERR_OK; /* aged out just now */
+    if (strcmp(m.id, r->pos.msg_id) != 0)
+        code = err_set(e, ERR_DIVERGED,
+                       "message %" PRIu64 " of the log is \"%.40s\", the file contains \"%s\": the "
+                       "log was rolled back and written anew",
+                       r->pos.seq, m.id, r->pos.msg_id);
+    stream_message_free(&m);
+    return code;
+}
+
+static enum err_code start_position(struct replica *r, const struct stream_state *st,
+                                    uint64_t *start, struct err *e)
+{
+    switch (r->opt.start) {
+    case REPLICA_START_ALL:
+        *start = 1;
+        break;
+    case REPLICA_START_LAST:
+        *start = st->last_seq > 0 ? st->last_seq : 1;
+        break;
+    case REPLICA_START_NEW:
+        *start = st->last_seq + 1;
+        break;
+    case REPLICA_START_SEQ:
+        *start = r->opt.start_seq > 0 ? r->opt.start_seq : 1;
+        if (*start > st->last_seq + 1)
+            return err_set(e, ERR_CONFIG,
+                           "--replication-policy asks for sequence %" PRIu64
+                           ", the log ends at %" PRIu64,
+                           *start, st->last_seq);
+        break;
+    case REPLICA_START_TIME:
+        return stream_seq_at(r->opt.client, r->stream, r->opt.start_time_ns, start, e);
+    }
+    return ERR_OK;
+}
+
+static enum err_code tie(struct replica *r, const struct stream_state *st, uint64_t seq,
+                         struct err *e)
+{
+    struct position p = {.seq = seq, .stream_created = st->created_ns};
+    memcpy(p.stream, r->stream, sizeof p.stream);
+    enum err_code code = apply_begin(r->apply, e);
+    if (code != ERR_OK)
+        return code;
+    code = apply_commit(r->apply, &p, e);
+    if (code != ERR_OK) {
+        apply_rollback(r->apply);
+        return code;
+    }
+    replica_advance(r, &p);
+    atomic_store(&r->tail_seq, seq);
+    return ERR_OK;
+}
+
+/* A file that has not met a log yet. Empty: it begins where the policy says. With content and an empty
+ * log: the content becomes the log's first message. With content and a log that has its own: only one
+ * of them can be right, and nobody but the user knows which. */
+static enum err_code adopt(struct replica *r, const struct stream_state *st, struct err *e)
+{
+    bool content = false;
+    uint64_t start = 1;
+    enum err_code code = position_has_content(apply_conn(r->apply), &content, e);
+    if (code == ERR_OK)
+        code = start_position(r, st, &start, e);
+    if (code != ERR_OK)
+        return code;
+    bool from_start = r->opt.start == REPLICA_START_ALL;
+    if (content && from_start && st->last_seq == 0) {
+        code = tie(r, st, 0, e);
+        if (code == ERR_OK)
+            code = group_import(r, e);
+        if (code == ERR_OK)
+            LOG_INFO("the log begins with the content of the file", LOG_STR("db", r->opt.id),
+                     LOG_UINT("seq", r->pos.seq));
+        return code;
+    }
+    if (content && from_start) {
+        if (!r->opt.log_wins)
+            return err_set(e, ERR_DIVERGED,
+                           "the file has content of its own, and the log \"%s\" already has %" PRIu64
+                           " messages; move the file away to take the log's, or give this "
+                           "database another name",
+                           r->stream, st->messages);
+        LOG_WARN("content of the file gives way to the log", LOG_STR("db", r->opt.id));
+        code = conn_wipe(apply_conn(r->apply), e);
+        if (code == ERR_OK)
+            code = position_init(apply_conn(r->apply), e);
+        if (code != ERR_OK)
+            return code;
+        writer_schema_changed(r->writer);
+    }
+    if (from_start && st->first_seq > 1)
+        return gap(r, st, e);
+    return tie(r, st, start - 1, e);
+}
+
+/* Settings of an existing stream are changed only where this node's flags ask for it. */
+static enum err_code settle_settings(struct replica *r, const struct stream_state *st,
+                                     struct err *e)
+{
+    int replicas = r->opt.replicas_explicit && r->opt.replicas != st->replicas ? r->opt.replicas : -1;
+    int64_t age =
+        r->opt.max_age_explicit && r->opt.max_age_ns != st->max_age_ns ? r->opt.max_age_ns : -1;
+    if (replicas < 0 && age < 0)
+        return ERR_OK;
+    return stream_change(r->opt.client, r->stream, replicas, age, e);
+}
+
+enum err_code verify_log(struct replica *r, struct err *e)
+{
+    struct stream_state st;
+    bool found = false;
+    enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
+    if (code != ERR_OK)
+        return code;
+    bool tied = r->pos.stream[0] != '\0';
+    if (!found && tied && r->pos.seq > 0)
+        return err_set(e, ERR_DIVERGED,
+                       "the log is gone: there is no stream \"%s\", but the file contains it up to "
+                       "%" PRIu64,
+                       r->stream, r->pos.seq);
+    if (!found) {
+        struct stream_config cfg = {.name = r->stream,
+                                    .subject = r->subject,
+                                    .replicas = r->opt.replicas,
+                                    .max_age_ns = r->opt.max_age_ns};
+        code = stream_ensure(r->opt.client, &cfg, &st, e);
+        if (code != ERR_OK)
+            return code;
+        tied = false;
+    } else {
+        code = settle_settings(r, &st, e);
+        if (code != ERR_OK)
+            return code;
+    }
+    code = tied ? check_tied(r, &st, e) : adopt(r, &st, e);
+    if (code != ERR_OK)
+        return code;
+    r->next_seq = r->pos.seq + 1;
+    pthread_mutex_lock(&r->mu);
+    r->target_seq = st.last_seq;
+    if (atomic_load(&r->last_seq) < st.last_seq)
+        atomic_store(&r->last_seq, st.last_seq);
+    atomic_store(&r->tail_seq, r->pos.seq);
+    r->chain_open = false;
+    pthread_mutex_unlock(&r->mu);
+    return ERR_OK;
+}

@@ -1,0 +1,190 @@
+/* Do the values make sense together, and does this version have what they ask for? */
+#include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "server/config.h"
+#include "server/config_flags.h"
+
+#define NAME_MAX_BYTES   255 /* what a message of the log has room for */
+#define STREAM_MAX_BYTES 128
+
+/* A flag whose capability does not exist is refused, never ignored. */
+static enum err_code check_missing(const struct config *c, struct err *e)
+{
+    for (int id = 0; id < CONFIG_COUNT; id++) {
+        const struct flag *f = &config_flags[id];
+        char env[FLAG_ENV_SIZE];
+        bool by_env = c->sources[id] == SOURCE_ENV;
+
+        if (!f->missing || c->sources[id] == SOURCE_DEFAULT || strcmp(c->texts[id], f->text) == 0)
+            continue;
+        /* The same value spelled differently: "0" and "0s". */
+        if ((f->type == FLAG_INT && *(const int *)((const char *)c + f->offset) == 0) ||
+            (f->type == FLAG_DURATION && *(const int64_t *)((const char *)c + f->offset) == 0) ||
+            (f->type == FLAG_BOOL && !*(const bool *)((const char *)c + f->offset)))
+            continue;
+        config_env_name(f, env);
+        return err_set(e, ERR_CONFIG, "%s%s is refused: %s", by_env ? "" : "--",
+                       by_env ? env : f->name, f->missing);
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_names(const struct config *c, struct err *e)
+{
+    if (!*c->name)
+        return err_set(e, ERR_CONFIG, "--name is empty");
+    if (strlen(c->name) > NAME_MAX_BYTES)
+        return err_set(e, ERR_CONFIG, "--name is longer than %d bytes", NAME_MAX_BYTES);
+    for (const char *p = c->name; *p; p++)
+        if (iscntrl((unsigned char)*p))
+            return err_set(e, ERR_CONFIG, "--name has a control character");
+    if (!*c->replication_stream || strlen(c->replication_stream) > STREAM_MAX_BYTES ||
+        strpbrk(c->replication_stream, " \t\r\n.*>/\\"))
+        return err_set(e, ERR_CONFIG,
+                       "--replication-stream: '%s' is not a NATS stream name (1 to %d bytes, no "
+                       "blanks, none of . * > / \\)",
+                       c->replication_stream, STREAM_MAX_BYTES);
+    return ERR_OK;
+}
+
+/* "2026-01-31T12:34:56.789+01:00"; a blank for the T and no zone (UTC) are accepted. */
+static bool parse_time(const char *text, int64_t *ns)
+{
+    struct tm tm = {0};
+    const char *p = strptime(text, "%Y-%m-%d", &tm);
+    int64_t fraction = 0, unit = CLOCK_S, offset = 0;
+    int hours, minutes, used = 0;
+
+    if (!p || (*p != 'T' && *p != 't' && *p != ' '))
+        return false;
+    p = strptime(p + 1, "%H:%M:%S", &tm);
+    if (!p)
+        return false;
+    if (*p == '.') {
+        for (p++; *p >= '0' && *p <= '9'; p++) {
+            unit /= 10;
+            fraction += (*p - '0') * unit;
+        }
+    }
+    if (*p == '+' || *p == '-') {
+        if (sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 || hours > 23 ||
+            minutes > 59 || hours < 0 || minutes < 0)
+            return false;
+        offset = (hours * 3600 + minutes * 60) * (*p == '-' ? -1 : 1);
+        p += 1 + used;
+    } else if (*p == 'Z' || *p == 'z') {
+        p++;
+    }
+    if (*p || tm.tm_year < 70 || tm.tm_year > 300)
+        return false;
+    *ns = (int64_t)timegm(&tm) * CLOCK_S - offset * CLOCK_S + fraction;
+    return true;
+}
+
+static enum err_code check_policy(struct config *c, struct err *e)
+{
+    static const char by_seq[] = "by_start_sequence=", by_time[] = "by_start_time=";
+    const char *p = c->replication_policy;
+    char *end = NULL;
+
+    c->policy = START_ALL;
+    if (!*p || strcmp(p, "all") == 0)
+        return ERR_OK;
+    if (strcmp(p, "last") == 0) {
+        c->policy = START_LAST;
+        return ERR_OK;
+    }
+    if (strcmp(p, "new") == 0) {
+        c->policy = START_NEW;
+        return ERR_OK;
+    }
+    if (strncmp(p, by_seq, sizeof by_seq - 1) == 0) {
+        p += sizeof by_seq - 1;
+        c->policy = START_BY_SEQ;
+        c->policy_seq = isdigit((unsigned char)*p) ? strtoull(p, &end, 10) : 0;
+        if (c->policy_seq == 0 || c->policy_seq == ULLONG_MAX || *end)
+            return err_set(e, ERR_CONFIG, "--replication-policy: '%s' is not a sequence", p);
+        return ERR_OK;
+    }
+    if (strncmp(p, by_time, sizeof by_time - 1) == 0) {
+        p += sizeof by_time - 1;
+        c->policy = START_BY_TIME;
+        if (!parse_time(p, &c->policy_time_ns))
+            return err_set(e, ERR_CONFIG,
+                           "--replication-policy: '%s' is not a time like 2026-01-31T12:34:56Z", p);
+        return ERR_OK;
+    }
+    return err_set(e, ERR_CONFIG,
+                   "--replication-policy: '%s' is not all, last, new, by_start_sequence=X or "
+                   "by_start_time=T",
+                   p);
+}
+
+static enum err_code check_extensions(struct config *c, struct err *e)
+{
+    size_t most = 2, n = 0;
+
+    for (const char *p = c->extensions; *p; p++)
+        most += *p == ',';
+    for (char **x = c->extension_list; x && *x; x++)
+        free(*x);
+    free(c->extension_list);
+    c->extension_list = calloc(most, sizeof *c->extension_list);
+    if (!c->extension_list)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    for (const char *p = c->extensions; *p;) {
+        size_t len, next;
+
+        p += strspn(p, " \t");
+        next = len = strcspn(p, ",");
+        while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+            len--;
+        if (len > 0) {
+            c->extension_list[n] = strndup(p, len);
+            if (!c->extension_list[n++])
+                return err_set(e, ERR_NO_MEMORY, "out of memory");
+        }
+        p += next + (p[next] == ',');
+    }
+    return ERR_OK;
+}
+
+static enum err_code check_together(struct config *c, struct err *e)
+{
+    if (c->async_replication && config_is_set(c, CONFIG_CONSISTENCY) &&
+        c->consistency == CONSISTENCY_SERIALIZABLE)
+        return err_set(e, ERR_CONFIG,
+                       "--async-replication commits before others can object: it cannot be "
+                       "combined with --consistency serializable");
+    if (c->async_replication)
+        c->consistency = CONSISTENCY_LWW;
+    if (c->nats_port == 0 && *c->nats_config)
+        return err_set(e, ERR_CONFIG,
+                       "--nats-config configures the embedded NATS, which "
+                       "--nats-port 0 switches off");
+    if (*c->nats_pass && !*c->nats_user)
+        return err_set(e, ERR_CONFIG, "--nats-pass needs --nats-user");
+    if (c->nats_port > 0 && c->nats_port == c->port && !*c->nats_config)
+        return err_set(e, ERR_CONFIG, "--port and --nats-port are both %d", c->port);
+    return ERR_OK;
+}
+
+enum err_code config_check(struct config *c, struct err *e)
+{
+    enum err_code code = check_missing(c, e);
+
+    if (!code)
+        code = check_names(c, e);
+    if (!code)
+        code = check_policy(c, e);
+    if (!code)
+        code = check_extensions(c, e);
+    if (!code)
+        code = check_together(c, e);
+    return code;
+}

@@ -1,0 +1,206 @@
+/*
+ * The table of all flags. Everything about a flag comes from its row: the command line, the HA_*
+ * environment variable, the configuration file, --help, --print-config, docs/configuration.md.
+ *
+ * Columns of X:
+ *   ID       CONFIG_ID, for config_source()
+ *   field    of struct config
+ *   TYPE     STRING char *, BOOL bool, INT int, DURATION int64_t ns, SIZE uint64_t bytes, ENUM int
+ *   name     --name; the variable is HA_NAME with underscores
+ *   short    its letter, 0 = none
+ *   default  as text
+ *   limits   INT "least..most", ENUM "first|second|…" (value = place), DURATION "positive" or "",
+ *            else ""
+ *   GROUP    heading in --help
+ *   show     PLAIN, SECRET (never printed), URL (printed without credentials), ACTION (does
+ *            something and ends), HIDDEN
+ *   missing  NULL, or what this version lacks for it: any value but the default is refused
+ *   help     one sentence, no full stop
+ */
+#ifndef HA_SERVER_FLAGS_H
+#define HA_SERVER_FLAGS_H
+
+#define CONFIG_GROUPS(X)                                                                           \
+    X(NODE, "Node")                                                                                \
+    X(DATABASE, "Databases")                                                                       \
+    X(REPLICATION, "Replication")                                                                  \
+    X(NATS, "Embedded NATS")                                                                       \
+    X(LOG, "Log")                                                                                  \
+    X(LEADER, "Leader")                                                                            \
+    X(PG, "PostgreSQL")                                                                            \
+    X(MYSQL, "MySQL")                                                                              \
+    X(PROXY, "Proxy")                                                                              \
+    X(DEBEZIUM, "Debezium")                                                                        \
+    X(OTHER, "Configuration")
+
+#define NO_SNAPSHOTS   "there are no snapshots in the object store yet"
+#define NO_LEADER      "there is no leader mode yet"
+#define NO_PG          "there is no PostgreSQL server yet"
+#define NO_MYSQL       "there is no MySQL server yet"
+#define NO_PROXY       "there is no proxy mode yet"
+#define NO_DEBEZIUM    "there is no Debezium sink yet"
+#define NO_INTERCEPTOR "there are no interceptors yet"
+#define NO_CLIENT      "there is no client mode yet"
+#define NO_OUTBOX_DIR                                                                              \
+    "the outbox lives in the database file, in the same transaction as the data, so that neither " \
+    "is ever without the other"
+
+/* clang-format off */
+#define CONFIG_FLAGS(X)                                                                            \
+    X(NAME, name, STRING, "name", 'n', "hostname", "", NODE, PLAIN, NULL,                          \
+      "Node name, unique in the cluster")                                                          \
+    X(PORT, port, INT, "port", 'p', "8080", "1..65535", NODE, PLAIN, NULL,                         \
+      "Port of the HTTP server")                                                                   \
+    X(TOKEN, token, STRING, "token", 0, "", "", NODE, SECRET, NULL,                                \
+      "API token that every request must carry; empty means no authentication")                    \
+    X(QUERY_TIMEOUT, query_timeout_ns, DURATION, "query-timeout", 0, "0s", "", NODE, PLAIN, NULL,  \
+      "Longest time a statement may run; 0s means no limit")                                       \
+    X(TX_IDLE_TIMEOUT, tx_idle_timeout_ns, DURATION, "tx-idle-timeout", 0, "30s", "positive",      \
+      NODE, PLAIN, NULL,                                                                           \
+      "An open transaction that is idle for so long is rolled back")                               \
+    X(MAX_RESULT_SIZE, max_result_bytes, SIZE, "max-result-size", 0, "64MiB", "", NODE, PLAIN,     \
+      NULL, "Most bytes that the rows of one write request may take")                              \
+    X(REMOTE, remote, STRING, "remote", 'r', "", "", NODE, URL, NO_CLIENT,                         \
+      "Run as a client of the node at this URL")                                                   \
+                                                                                                   \
+    X(MEMORY, memory, BOOL, "memory", 'm', "false", "", DATABASE, PLAIN, NULL,                     \
+      "Keep the databases in memory; existing files are loaded and not changed")                   \
+    X(DB_PARAMS, db_params, STRING, "db-params", 0, "default", "", DATABASE, PLAIN, NULL,          \
+      "SQLite DSN parameters appended to each database file")                                      \
+    X(CREATE_DB_DIR, create_db_dir, STRING, "create-db-dir", 0, "", "", DATABASE, PLAIN, NULL,     \
+      "Directory for new database files")                                                          \
+    X(CONCURRENT_QUERIES, concurrent_queries, INT, "concurrent-queries", 0, "50", "1..10000",      \
+      DATABASE, PLAIN, NULL, "Maximum number of concurrent queries")                               \
+    X(EXTENSIONS, extensions, STRING, "extensions", 0, "", "", DATABASE, PLAIN, NULL,              \
+      "Comma-separated list of SQLite extensions to load")                                         \
+    X(FROM_LATEST_SNAPSHOT, from_latest_snapshot, BOOL, "from-latest-snapshot", 0, "false", "",    \
+      DATABASE, PLAIN, NO_SNAPSHOTS, "Load the latest snapshot from the JetStream object store")   \
+    X(SNAPSHOT_INTERVAL, snapshot_interval_ns, DURATION, "snapshot-interval", 0, "0s", "",         \
+      DATABASE, PLAIN, NO_SNAPSHOTS, "Interval of automatic snapshots; 0s means none")             \
+                                                                                                   \
+    X(CONSISTENCY, consistency, ENUM, "consistency", 0, "serializable", "serializable|lww",        \
+      REPLICATION, PLAIN, NULL,                                                                    \
+      "serializable: no lost updates, conflicting transactions are retried; lww: last writer wins")\
+    X(REPLICATION_URL, replication_url, STRING, "replication-url", 0, "", "", REPLICATION, URL,    \
+      NULL, "NATS URL for replication; empty means the embedded NATS")                             \
+    X(REPLICATION_STREAM, replication_stream, STRING, "replication-stream", 0, "ha_replication",   \
+      "", REPLICATION, PLAIN, NULL, "Replication stream name")                                     \
+    X(REPLICAS, replicas, INT, "replicas", 0, "1", "1..5", REPLICATION, PLAIN, NULL,               \
+      "Number of JetStream replicas of a stream")                                                  \
+    X(REPLICATION_MAX_AGE, replication_max_age_ns, DURATION, "replication-max-age", 0, "24h", "",  \
+      REPLICATION, PLAIN, NULL,                                                                    \
+      "Maximum age of messages in the replication stream; 0s means no limit")                      \
+    X(REPLICATION_TIMEOUT, replication_timeout_ns, DURATION, "replication-timeout", 0, "15s",      \
+      "positive", REPLICATION, PLAIN, NULL, "Timeout of replication publisher operations")         \
+    X(REPLICATION_POLICY, replication_policy, STRING, "replication-policy", 0, "", "",             \
+      REPLICATION, PLAIN, NULL,                                                                    \
+      "Where a new database starts in the log: all, last, new, by_start_sequence=X or "            \
+      "by_start_time=T (RFC 3339); empty means all")                                               \
+    X(ROW_IDENTIFY, row_identify, ENUM, "row-identify", 0, "pk", "pk|rowid|full", REPLICATION,     \
+      PLAIN, NULL, "How replication identifies rows")                                              \
+    X(DISABLE_DDL_SYNC, disable_ddl_sync, BOOL, "disable-ddl-sync", 0, "false", "", REPLICATION,   \
+      PLAIN, NULL, "Do not publish DDL commands")                                                  \
+    X(ASYNC_REPLICATION, async_replication, BOOL, "async-replication", 0, "false", "",             \
+      REPLICATION, PLAIN, NULL,                                                                    \
+      "Publish after the commit, from an outbox in the database; implies --consistency lww")       \
+    X(ASYNC_REPLICATION_STORE_DIR, async_store_dir, STRING, "async-replication-store-dir", 0, "",  \
+      "", REPLICATION, PLAIN, NO_OUTBOX_DIR, "Directory of the outbox")                            \
+    X(INTERCEPTOR, interceptor, STRING, "interceptor", 0, "", "", REPLICATION, PLAIN,              \
+      NO_INTERCEPTOR, "Script that decides on conflicting changes")                                \
+                                                                                                   \
+    X(NATS_PORT, nats_port, INT, "nats-port", 0, "4222", "-1..65535", NATS, PLAIN, NULL,           \
+      "Port of the embedded NATS; 0 means none, -1 any free one")                                  \
+    X(NATS_STORE_DIR, nats_store_dir, STRING, "nats-store-dir", 0, "", "", NATS, PLAIN, NULL,      \
+      "Its storage directory; empty means ha_nats beside the databases")                           \
+    X(NATS_USER, nats_user, STRING, "nats-user", 0, "", "", NATS, PLAIN, NULL, "Its user name")    \
+    X(NATS_PASS, nats_pass, STRING, "nats-pass", 0, "", "", NATS, SECRET, NULL, "Its password")    \
+    X(NATS_CONFIG, nats_config, STRING, "nats-config", 0, "", "", NATS, PLAIN, NULL,               \
+      "A nats-server configuration file to use as it is, ports and directories included")          \
+    X(NATS_SYNC, nats_sync, ENUM, "nats-sync", 0, "always", "always|interval", NATS, PLAIN, NULL,  \
+      "When an acknowledged message is on disk: always at once (nats-server 2.10 and newer), or "  \
+      "every two minutes")                                                                         \
+    X(NATS_LOGS, nats_logs, BOOL, "nats-logs", 0, "false", "", NATS, PLAIN, NULL,                  \
+      "Put its output into the log")                                                               \
+                                                                                                   \
+    X(LOG_LEVEL, log_level, ENUM, "log-level", 0, "info", "debug|info|warn|error", LOG, PLAIN,     \
+      NULL, "Least severe lines that are written")                                                 \
+    X(LOG_FORMAT, log_format, ENUM, "log-format", 0, "logfmt", "logfmt|json", LOG, PLAIN, NULL,    \
+      "Format of the log on standard error")                                                       \
+                                                                                                   \
+    X(LEADER_ADDR, leader_addr, STRING, "leader-addr", 0, "", "", LEADER, PLAIN, NO_LEADER,        \
+      "Address used when this node becomes leader (enables leader election)")                      \
+    X(LEADER_STATIC, leader_static, STRING, "leader-static", 0, "", "", LEADER, PLAIN, NO_LEADER,  \
+      "Static leader address (disables leader election)")                                          \
+    X(GRPC_INSECURE, grpc_insecure, BOOL, "grpc-insecure", 0, "false", "", LEADER, PLAIN,          \
+      NO_LEADER, "Use plaintext gRPC for leader messages")                                         \
+                                                                                                   \
+    X(PG_PORT, pg_port, INT, "pg-port", 0, "0", "0..65535", PG, PLAIN, NO_PG,                      \
+      "Port of the PostgreSQL wire protocol server; 0 means none")                                 \
+    X(PG_USER, pg_user, STRING, "pg-user", 0, "ha", "", PG, PLAIN, NO_PG,                          \
+      "PostgreSQL authentication user")                                                            \
+    X(PG_PASS, pg_pass, STRING, "pg-pass", 0, "ha", "", PG, SECRET, NO_PG,                         \
+      "PostgreSQL authentication password")                                                        \
+    X(PG_CERT, pg_cert, STRING, "pg-cert", 0, "", "", PG, PLAIN, NO_PG,                            \
+      "TLS certificate file of the PostgreSQL server")                                             \
+    X(PG_KEY, pg_key, STRING, "pg-key", 0, "", "", PG, PLAIN, NO_PG,                               \
+      "TLS key file of the PostgreSQL server")                                                     \
+                                                                                                   \
+    X(MYSQL_PORT, mysql_port, INT, "mysql-port", 0, "0", "0..65535", MYSQL, PLAIN, NO_MYSQL,       \
+      "Port of the MySQL wire protocol server; 0 means none")                                      \
+    X(MYSQL_USER, mysql_user, STRING, "mysql-user", 0, "ha", "", MYSQL, PLAIN, NO_MYSQL,           \
+      "MySQL authentication user")                                                                 \
+    X(MYSQL_PASS, mysql_pass, STRING, "mysql-pass", 0, "", "", MYSQL, SECRET, NO_MYSQL,            \
+      "MySQL authentication password")                                                             \
+                                                                                                   \
+    X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NO_PROXY,   \
+      "Source MySQL DSN to replicate from and to redirect writes to")                              \
+    X(MYSQL_INCLUDE, mysql_include, STRING, "mysql-include", 0, "^db.*", "", PROXY, PLAIN,         \
+      NO_PROXY, "Regexp of the MySQL source's tables to include")                                  \
+    X(MYSQL_EXCLUDE, mysql_exclude, STRING, "mysql-exclude", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
+      "Regexp of the MySQL source's tables to exclude")                                            \
+    X(MYSQL_DUMP_BIN, mysql_dump_bin, STRING, "mysql-dump-bin", 0, "", "", PROXY, PLAIN, NO_PROXY, \
+      "Path of the mysqldump program for the MySQL source's import")                               \
+    X(MYSQL_DUMP_DB, mysql_dump_db, STRING, "mysql-dump-db", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
+      "Database name given to mysqldump")                                                          \
+    X(MYSQL_DUMP_INCLUDE, mysql_dump_include, STRING, "mysql-dump-include", 0, "", "", PROXY,      \
+      PLAIN, NO_PROXY, "Table filter given to mysqldump")                                          \
+    X(MYSQL_PROXY_ID, mysql_proxy_id, STRING, "mysql-proxy-id", 0, "sqlite-ha", "", PROXY, PLAIN,  \
+      NO_PROXY, "Identifier for the MySQL source's replication metadata")                          \
+    X(PG_PROXIED, pg_proxied, STRING, "pg-proxied", 0, "", "", PROXY, SECRET, NO_PROXY,            \
+      "Source PostgreSQL DSN to replicate from and proxy to")                                      \
+    X(PG_PUBLICATION, pg_publication, STRING, "pg-publication", 0, "ha_publication", "", PROXY,    \
+      PLAIN, NO_PROXY, "Publication name in the source PostgreSQL")                                \
+    X(PG_SLOT, pg_slot, STRING, "pg-slot", 0, "ha_slot", "", PROXY, PLAIN, NO_PROXY,               \
+      "Replication slot name in the source PostgreSQL")                                            \
+    X(PROXY_LOCAL, proxy_local, STRING, "proxy-local", 0, "ha.db", "", PROXY, PLAIN, NO_PROXY,     \
+      "Local SQLite proxy database file path")                                                     \
+    X(PROXY_USE_SCHEMA, proxy_use_schema, BOOL, "proxy-use-schema", 0, "false", "", PROXY, PLAIN,  \
+      NO_PROXY, "Create local tables based on the source database's schema")                       \
+    X(PROXY_DISABLE_REDIRECT, proxy_disable_redirect, BOOL, "proxy-disable-redirect", 0, "false",  \
+      "", PROXY, PLAIN, NO_PROXY, "Do not redirect queries to the source database")                \
+    X(PROXY_READ_YOUR_WRITES, proxy_read_your_writes, BOOL, "proxy-read-your-writes", 0, "false",  \
+      "", PROXY, PLAIN, NO_PROXY, "Read-your-writes behaviour of proxied queries")                 \
+                                                                                                   \
+    X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, PLAIN,  \
+      NO_DEBEZIUM, "Comma-separated Kafka brokers for the Debezium sink")                          \
+    X(DEBEZIUM_GROUP, debezium_group, STRING, "debezium-group", 0, "", "", DEBEZIUM, PLAIN,        \
+      NO_DEBEZIUM, "Kafka consumer group of the Debezium sink")                                    \
+    X(DEBEZIUM_TOPICS, debezium_topics, STRING, "debezium-topics", 0, "", "", DEBEZIUM, PLAIN,     \
+      NO_DEBEZIUM, "Kafka topics to consume")                                                      \
+    X(DEBEZIUM_SOURCE_DSN, debezium_source_dsn, STRING, "debezium-source-dsn", 0, "", "",          \
+      DEBEZIUM, SECRET, NO_DEBEZIUM, "Source DSN for write redirection")                           \
+                                                                                                   \
+    X(CONFIG, config, STRING, "config", 0, "", "", OTHER, PLAIN, NULL,                             \
+      "Configuration file: lines of a flag's name and its value")                                  \
+    X(CHECK_CONFIG, check_config, BOOL, "check-config", 0, "false", "", OTHER, ACTION, NULL,       \
+      "Check the configuration and exit")                                                          \
+    X(PRINT_CONFIG, print_config, BOOL, "print-config", 0, "false", "", OTHER, ACTION, NULL,       \
+      "Print the configuration in the file's format, secrets blanked, and exit")                   \
+    X(VERSION, version, BOOL, "version", 0, "false", "", OTHER, ACTION, NULL,                      \
+      "Print version information and exit")                                                        \
+    X(HELP, help, BOOL, "help", 'h', "false", "", OTHER, ACTION, NULL, "Print this and exit")      \
+    X(HELP_MARKDOWN, help_markdown, BOOL, "help-markdown", 0, "false", "", OTHER, HIDDEN, NULL,    \
+      "Print docs/configuration.md and exit")
+/* clang-format on */
+
+#endif

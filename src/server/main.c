@@ -1,0 +1,114 @@
+/*
+ * ha: one node of the cluster.
+ *
+ * Exit status: 0 after a graceful stop, 1 when the node could not run, 2 for a wrong configuration,
+ * 128 + number when a second signal ended it at once.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "os/signal.h"
+#include "server/config.h"
+#include "server/server.h"
+
+enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
+
+/* Where 0 to 2 are closed, a database file or a socket would get one of these numbers, and what is
+ * printed would end there. */
+static void keep_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+/* A connection is a descriptor: take all that the system allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int wrong(const struct err *e)
+{
+    (void)fprintf(stderr, "ha: %s\n", e->msg);
+    return e->code == ERR_CONFIG ? EXIT_WRONG : EXIT_FAILED;
+}
+
+static int run(const struct config *c)
+{
+    struct err e = ERR_INIT;
+    struct server *s = NULL;
+    int number;
+
+    log_configure((enum log_level)c->log_level, (enum log_format)c->log_format);
+    if (server_start(&s, c, &e)) {
+        if (e.code == ERR_SHUTDOWN && signal_pending())
+            return EXIT_STOPPED;
+        LOG_ERROR("the node cannot start", LOG_STR("error", e.msg),
+                  LOG_STR("code", err_name(e.code)));
+        return e.code == ERR_CONFIG ? EXIT_WRONG : EXIT_FAILED;
+    }
+    number = signal_wait();
+    LOG_INFO("stopping", LOG_STR("signal", sigabbrev_np(number)));
+    server_stop(s);
+    return EXIT_STOPPED;
+}
+
+static int run_with(struct config *c, int argc, char **argv)
+{
+    struct err e = ERR_INIT;
+
+    if (config_load(c, argc, argv, environ, &e))
+        return wrong(&e);
+    if (c->help) {
+        config_print_help(stdout);
+        return EXIT_STOPPED;
+    }
+    if (c->version) {
+        (void)printf("ha %s\n", HA_VERSION);
+        return EXIT_STOPPED;
+    }
+    if (c->help_markdown) {
+        config_print_markdown(stdout);
+        return EXIT_STOPPED;
+    }
+    if (c->print_config)
+        config_print(c, stdout);
+    if (config_check(c, &e))
+        return wrong(&e);
+    if (c->check_config)
+        (void)printf("the configuration is valid\n");
+    if (c->check_config || c->print_config)
+        return EXIT_STOPPED;
+    return run(c);
+}
+
+int main(int argc, char **argv)
+{
+    struct config c;
+    struct err e = ERR_INIT;
+    int status;
+
+    keep_standard_descriptors();
+    signal_setup();
+    raise_descriptor_limit();
+    if (config_init(&c, &e))
+        return wrong(&e);
+    status = run_with(&c, argc, argv);
+    config_free(&c);
+    return status;
+}

@@ -1,0 +1,251 @@
+#include "server/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/node.h"
+#include "nats/server.h"
+#include "os/file.h"
+#include "os/signal.h"
+#include "server/files.h"
+#include "sql/conn.h"
+#include "wire/http/http.h"
+
+#define NATS_START_WAIT (10 * CLOCK_S)
+#define HTTP_STOP_WAIT  (7 * CLOCK_S) /* of SERVER_STOP_S: what is left belongs to the node */
+#define NODE_STOP_WAIT  (9 * CLOCK_S)
+#define NATS_STOP_LEAST (2 * CLOCK_S) /* even when the others used up the time */
+#define DEFAULT_FILE    "ha.db"
+#define SHM_DIR         "/dev/shm"
+#define SHM_LITTLE      (UINT64_C(256) << 20) /* bytes: containers have 64 MiB by default */
+
+struct server {
+    const struct config *config; /* borrowed */
+    struct file_list files;
+    char *data_dir;           /* of the first database */
+    char *nats_dir;           /* the embedded NATS' store */
+    struct nats_server *nats; /* NULL = none */
+    struct node_options options;
+    struct node *node;
+    struct http_server *http;
+};
+
+/* ---- where things live ---------------------------------------------------------------------- */
+
+static char *join(const char *dir, const char *name)
+{
+    char *path = NULL;
+
+    if (!*dir || strcmp(dir, ".") == 0)
+        return strdup(name);
+    return asprintf(&path, "%s%s%s", dir, dir[strlen(dir) - 1] == '/' ? "" : "/", name) < 0 ? NULL
+                                                                                            : path;
+}
+
+static enum err_code choose_places(struct server *s, struct err *e)
+{
+    const struct config *c = s->config;
+    char *fallback;
+    enum err_code code = ERR_OK;
+
+    if (*c->create_db_dir)
+        code = file_make_dirs(c->create_db_dir, 0755, e);
+    if (code)
+        return code;
+    fallback = join(c->create_db_dir, DEFAULT_FILE);
+    if (!fallback)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    code = file_list_expand(&s->files, c->files, c->n_files, fallback, e);
+    free(fallback);
+    if (code)
+        return code;
+    s->data_dir = file_list_directory(s->files.names[0]);
+    if (s->data_dir)
+        s->nats_dir = *c->nats_store_dir ? strdup(c->nats_store_dir) : join(s->data_dir, "ha_nats");
+    if (!s->data_dir || !s->nats_dir)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    return ERR_OK;
+}
+
+/* ---- NATS ----------------------------------------------------------------------------------- */
+
+static enum err_code start_nats(struct server *s, struct err *e)
+{
+    const struct config *c = s->config;
+    struct nats_server_options o = {.server_name = c->name,
+                                    .port = c->nats_port,
+                                    .store_dir = s->nats_dir,
+                                    .config = c->nats_config,
+                                    .user = c->nats_user,
+                                    .pass = c->nats_pass,
+                                    .sync_always = c->nats_sync == 0,
+                                    .replicas = c->replicas,
+                                    .logs = c->nats_logs,
+                                    .gave_up = signal_pending};
+
+    if (c->nats_port == 0)
+        return ERR_OK;
+    return nats_server_start(&s->nats, &o, clock_deadline(NATS_START_WAIT), e);
+}
+
+/* ---- the node ------------------------------------------------------------------------------- */
+
+static void fill_options(struct server *s)
+{
+    const struct config *c = s->config;
+    struct node_options *o = &s->options;
+    bool embedded = s->nats && !*c->replication_url;
+
+    o->name = c->name;
+    o->version = HA_VERSION;
+    o->token = c->token;
+    o->consistency = (enum consistency)c->consistency;
+    o->async_replication = c->async_replication;
+    o->disable_ddl_sync = c->disable_ddl_sync;
+    o->row_identify = (enum row_identify)c->row_identify;
+    o->nats_url = embedded ? nats_server_url(s->nats) : c->replication_url;
+    /* A URL says its own credentials; those of the flags are the embedded server's. */
+    o->nats_user = embedded ? c->nats_user : "";
+    o->nats_pass = embedded ? c->nats_pass : "";
+    o->stream = c->replication_stream;
+    o->replicas = c->replicas;
+    o->replicas_explicit = config_is_set(c, CONFIG_REPLICAS);
+    o->max_age_ns = c->replication_max_age_ns;
+    o->max_age_explicit = config_is_set(c, CONFIG_REPLICATION_MAX_AGE);
+    o->replication_timeout_ns = c->replication_timeout_ns;
+    o->policy = c->policy;
+    o->policy_seq = c->policy_seq;
+    o->policy_time_ns = c->policy_time_ns;
+    o->memory = c->memory;
+    o->create_db_dir = c->create_db_dir;
+    o->data_dir = s->data_dir;
+    o->db_params = strcmp(c->db_params, "default") == 0 ? "" : c->db_params;
+    o->extensions = (const char *const *)c->extension_list;
+    o->concurrent_queries = c->concurrent_queries;
+    o->query_timeout_ns = c->query_timeout_ns;
+    o->tx_idle_timeout_ns = c->tx_idle_timeout_ns;
+    o->max_result_bytes = (size_t)c->max_result_bytes;
+}
+
+static void warn_about_memory(void)
+{
+    uint64_t left = file_free_bytes(SHM_DIR);
+
+    if (left < SHM_LITTLE)
+        LOG_WARN("little room for databases in memory (Docker: --shm-size)",
+                 LOG_STR("dir", SHM_DIR), LOG_UINT("free_bytes", left));
+}
+
+static enum err_code start_node(struct server *s, struct err *e)
+{
+    enum err_code code;
+
+    fill_options(s);
+    if (!*s->options.nats_url)
+        LOG_WARN("no replication: there is neither an embedded NATS nor a --replication-url");
+    if (s->config->memory)
+        warn_about_memory();
+    code = node_new(&s->node, &s->options, e);
+    for (size_t i = 0; i < s->files.n && !code; i++)
+        code = node_add_file(s->node, s->files.names[i], e);
+    return code ? code : node_start(s->node, e);
+}
+
+/* ---- for people ----------------------------------------------------------------------------- */
+
+static void greet(const struct server *s, int64_t begin_ns)
+{
+    const struct config *c = s->config;
+    char url[512];
+    const char *nats = s->options.nats_url;
+    const char *mode = c->consistency == CONSISTENCY_LWW ? "lww" : "serializable";
+
+    (void)log_url(nats, url, sizeof url);
+    LOG_INFO("node is up", LOG_STR("node", c->name), LOG_STR("version", HA_VERSION),
+             LOG_UINT("http_port", http_port(s->http)), LOG_STR("nats", url),
+             LOG_STR("consistency", mode), LOG_UINT("databases", s->files.n),
+             LOG_INT("ms", (clock_mono_ns() - begin_ns) / CLOCK_MS));
+    if (!isatty(STDOUT_FILENO))
+        return;
+    (void)printf("\n  ha %s, node %s\n\n"
+                 "  HTTP         http://localhost:%u\n"
+                 "  NATS         %s%s%s\n"
+                 "  Databases    %s%s\n"
+                 "  Consistency  %s\n\n"
+                 "  curl -d '{\"sql\": \"SELECT sqlite_version()\"}' http://localhost:%u\n"
+                 "  Ctrl-C stops it.\n\n",
+                 HA_VERSION, c->name, http_port(s->http), *nats ? url : "none: no replication",
+                 s->nats ? ", nats-server " : "", s->nats ? nats_server_version(s->nats) : "",
+                 s->files.names[0],
+                 s->files.n > 1 ? " and others" : (c->memory ? " (in memory)" : ""), mode,
+                 http_port(s->http));
+    (void)fflush(stdout);
+}
+
+/* ---- start and stop ------------------------------------------------------------------------- */
+
+static enum err_code start(struct server *s, struct err *e)
+{
+    struct http_options http = {.port = (uint16_t)s->config->port};
+    enum err_code code = choose_places(s, e);
+
+    if (!code)
+        code = conn_library_init(e);
+    if (!code)
+        code = start_nats(s, e);
+    if (!code)
+        code = start_node(s, e);
+    if (!code)
+        code = http_start(&s->http, s->node, &http, e);
+    if (!code && signal_pending())
+        code = err_set(e, ERR_SHUTDOWN, "stopped while starting");
+    return code;
+}
+
+enum err_code server_start(struct server **out, const struct config *c, struct err *e)
+{
+    struct server *s = calloc(1, sizeof *s);
+    int64_t begin = clock_mono_ns();
+
+    *out = NULL;
+    if (!s)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    s->config = c;
+    if (start(s, e)) {
+        server_stop(s);
+        return e->code;
+    }
+    greet(s, begin);
+    *out = s;
+    return ERR_OK;
+}
+
+void server_stop(struct server *s)
+{
+    int64_t begin = clock_mono_ns();
+    int64_t nats_deadline = begin + SERVER_STOP_S * CLOCK_S;
+
+    if (!s)
+        return;
+    http_stop(s->http, begin + HTTP_STOP_WAIT);
+    if (s->node)
+        node_stop(s->node, begin + NODE_STOP_WAIT);
+    http_free(s->http);
+    node_free(s->node);
+    if (s->nats) {
+        if (nats_deadline < clock_deadline(NATS_STOP_LEAST))
+            nats_deadline = clock_deadline(NATS_STOP_LEAST);
+        nats_server_stop(s->nats, nats_deadline);
+    }
+    nats_server_free(s->nats);
+    file_list_free(&s->files);
+    free(s->data_dir);
+    free(s->nats_dir);
+    free(s);
+    LOG_INFO("node is stopped", LOG_INT("ms", (clock_mono_ns() - begin) / CLOCK_MS));
+}

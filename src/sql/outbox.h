@@ -1,0 +1,48 @@
+/*
+ * The outbox of asynchronous replication: messages that are committed in the file but not yet seen in
+ * the log. Table ha_outbox, never captured:
+ *
+ *   id INTEGER PRIMARY KEY   ascending in commit order, never used again while the process lives
+ *   msg_id TEXT              of the message
+ *   base INTEGER             position of the file when the message was committed
+ *   part INTEGER             0-based; a message is cut into bodies of OUTBOX_PART_BYTES
+ *   body BLOB
+ *
+ * Every function uses the connection given to it, on that connection's thread.
+ */
+#ifndef HA_SQL_OUTBOX_H
+#define HA_SQL_OUTBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "proto/changeset.h"
+#include "sql/conn.h"
+
+#define OUTBOX_PART_BYTES ((uint64_t)256 * 1024)
+
+enum err_code outbox_create(struct conn *c, struct err *e);
+/* Largest id in use, 0 = none; number of messages. */
+enum err_code outbox_extent(struct conn *c, uint64_t *last_id, uint64_t *messages, struct err *e);
+
+enum err_code outbox_insert(struct conn *c, uint64_t id, const char *msg_id, uint64_t base,
+                            uint64_t part, const void *body, size_t len, struct err *e);
+
+/* The first message behind `after`: its id, message id, the id of its last part and its length. */
+struct outbox_entry {
+    uint64_t id, last_id, len;
+    char msg_id[CHANGESET_ID_SIZE];
+};
+enum err_code outbox_next(struct conn *c, uint64_t after, struct outbox_entry *entry, bool *found,
+                          struct err *e);
+/* Appends bytes [from, from + n) of the message to `out`. */
+enum err_code outbox_read(struct conn *c, const struct outbox_entry *entry, uint64_t from,
+                          uint64_t n, struct buf *out, struct err *e);
+
+/* Deletes a message; *found = false if it is not there, else *base is its base. */
+enum err_code outbox_take(struct conn *c, const char *msg_id, uint64_t *base, bool *found,
+                          struct err *e);
+
+#endif

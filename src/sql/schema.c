@@ -1,0 +1,576 @@
+/*
+ * Table descriptions.
+ *
+ *   schema_new, _free, _stale, _refresh, _generation
+ *   schema_table, _next, _has_virtual, _has_sequence
+ *   schema_default       values that rows take from ALTER TABLE … ADD COLUMN
+ *   schema_put_name
+ */
+#include "sql/schema.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+
+#define SCHEMA_BUCKETS 256
+
+struct schema {
+    struct conn *conn;
+    sqlite3 *db;
+    bool stale;
+    uint64_t generation;
+    struct table *buckets[SCHEMA_BUCKETS];
+    unsigned n_virtual, n_sequence;
+    sqlite3_stmt *list, *info, *kind, *pk_index;
+};
+
+static const char list_sql[] =
+    "SELECT name, sql, rootpage FROM main.sqlite_schema WHERE type = 'table'";
+static const char info_sql[] =
+    "SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
+static const char kind_sql[] =
+    "SELECT wr, strict, type = 'shadow' FROM pragma_table_list(?1) WHERE schema = 'main'";
+/* An INTEGER PRIMARY KEY that is the rowid needs no index, any other primary key has one. */
+static const char pk_index_sql[] =
+    "SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'";
+
+struct schema *schema_new(struct conn *c)
+{
+    struct schema *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->conn = c;
+    s->db = conn_handle(c);
+    s->stale = true;
+    return s;
+}
+
+static void table_free(struct table *t)
+{
+    if (!t)
+        return;
+    for (unsigned i = 0; i < t->n_columns; i++) {
+        free(t->columns[i].name);
+        free(t->columns[i].default_sql);
+        free(t->columns[i].default_bytes);
+    }
+    free(t->columns);
+    free(t->sent);
+    free(t->pk);
+    buf_free(&t->prefix);
+    free(t->name);
+    free(t->sql);
+    free(t);
+}
+
+void schema_free(struct schema *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < SCHEMA_BUCKETS; i++) {
+        while (s->buckets[i]) {
+            struct table *t = s->buckets[i];
+            s->buckets[i] = t->next;
+            table_free(t);
+        }
+    }
+    sqlite3_finalize(s->list);
+    sqlite3_finalize(s->info);
+    sqlite3_finalize(s->kind);
+    sqlite3_finalize(s->pk_index);
+    free(s);
+}
+
+void schema_stale(struct schema *s)
+{
+    s->stale = true;
+}
+
+bool schema_is_stale(const struct schema *s)
+{
+    return s->stale;
+}
+
+uint64_t schema_generation(const struct schema *s)
+{
+    return s->generation;
+}
+
+/* SQLite compares names by folding ASCII letters only. */
+static size_t bucket_of(const char *name)
+{
+    uint32_t h = 2166136261U;
+
+    for (; *name; name++) {
+        unsigned char c = (unsigned char)*name;
+        if (c >= 'A' && c <= 'Z')
+            c = (unsigned char)(c + ('a' - 'A'));
+        h = (h ^ c) * 16777619U;
+    }
+    return h % SCHEMA_BUCKETS;
+}
+
+const struct table *schema_table(const struct schema *s, const char *name)
+{
+    for (const struct table *t = s->buckets[bucket_of(name)]; t; t = t->next)
+        if (sqlite3_stricmp(t->name, name) == 0)
+            return t;
+    return NULL;
+}
+
+const struct table *schema_next(const struct schema *s, const struct table *t)
+{
+    size_t i = 0;
+
+    if (t) {
+        if (t->next)
+            return t->next;
+        i = bucket_of(t->name) + 1;
+    }
+    for (; i < SCHEMA_BUCKETS; i++)
+        if (s->buckets[i])
+            return s->buckets[i];
+    return NULL;
+}
+
+bool schema_has_virtual(const struct schema *s)
+{
+    return s->n_virtual > 0;
+}
+
+bool schema_has_sequence(const struct schema *s)
+{
+    return s->n_sequence > 0;
+}
+
+void schema_put_name(struct buf *b, const char *name)
+{
+    buf_putc(b, '"');
+    for (; *name; name++) {
+        if (*name == '"')
+            buf_putc(b, '"');
+        buf_putc(b, *name);
+    }
+    buf_putc(b, '"');
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static enum err_code prepare(struct schema *s, sqlite3_stmt **st, const char *sql, struct err *e)
+{
+    int rc;
+
+    if (*st)
+        return ERR_OK;
+    rc = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
+    return rc == SQLITE_OK ? ERR_OK : conn_error(s->conn, rc, e);
+}
+
+static char *column_dup(sqlite3_stmt *st, int i)
+{
+    const char *text = (const char *)sqlite3_column_text(st, i);
+
+    return strdup(text ? text : "");
+}
+
+static bool contains(const char *type, const char *word)
+{
+    size_t n = strlen(word);
+
+    for (; *type; type++)
+        if (sqlite3_strnicmp(type, word, (int)n) == 0)
+            return true;
+    return false;
+}
+
+/* SQLite's rules of column affinity (datatype3.html, section 3.1). */
+static const char *affinity_of(const char *type, bool strict)
+{
+    if (strict && sqlite3_stricmp(type, "ANY") == 0)
+        return "BLOB";
+    if (contains(type, "INT"))
+        return "INTEGER";
+    if (contains(type, "CHAR") || contains(type, "CLOB") || contains(type, "TEXT"))
+        return "TEXT";
+    if (*type == '\0' || contains(type, "BLOB"))
+        return "BLOB";
+    if (contains(type, "REAL") || contains(type, "FLOA") || contains(type, "DOUB"))
+        return "REAL";
+    return "NUMERIC";
+}
+
+static enum table_kind kind_of(const char *name, int rootpage)
+{
+    if (sqlite3_strnicmp(name, "ha_", 3) == 0)
+        return TABLE_OURS;
+    if (rootpage == 0)
+        return TABLE_VIRTUAL;
+    if (sqlite3_stricmp(name, "sqlite_sequence") == 0)
+        return TABLE_SEQUENCE;
+    if (sqlite3_strnicmp(name, "sqlite_stat", 11) == 0)
+        return TABLE_STAT;
+    if (sqlite3_strnicmp(name, "sqlite_", 7) == 0)
+        return TABLE_OURS;
+    return TABLE_USER;
+}
+
+static enum err_code add_column(struct table *t, sqlite3_stmt *st, unsigned *cap, struct err *e)
+{
+    const char *type = (const char *)sqlite3_column_text(st, 1);
+    struct column *c;
+
+    if (t->n_columns == *cap) {
+        unsigned more = *cap ? *cap * 2 : 16;
+        c = realloc(t->columns, more * sizeof *c);
+        if (!c)
+            return err_set(e, ERR_NO_MEMORY, "out of memory");
+        t->columns = c;
+        *cap = more;
+    }
+    c = &t->columns[t->n_columns++];
+    *c = (struct column){
+        .name = column_dup(st, 0),
+        .affinity = affinity_of(type ? type : "", t->strict),
+        .default_sql = sqlite3_column_type(st, 2) == SQLITE_NULL ? NULL : column_dup(st, 2),
+        .pk = (unsigned)sqlite3_column_int(st, 3),
+        .generated = sqlite3_column_int(st, 4) != 0,
+    };
+    if (!c->name)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    c->real = strcmp(c->affinity, "REAL") == 0;
+    return ERR_OK;
+}
+
+static enum err_code read_columns(struct schema *s, struct table *t, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    unsigned cap = 0;
+    int rc;
+
+    sqlite3_bind_text(s->info, 1, t->name, -1, SQLITE_STATIC);
+    while ((rc = sqlite3_step(s->info)) == SQLITE_ROW && !code)
+        code = add_column(t, s->info, &cap, e);
+    if (!code && rc != SQLITE_DONE)
+        code = conn_error(s->conn, rc, e);
+    sqlite3_reset(s->info);
+    if (code)
+        return code;
+    t->sent = calloc(t->n_columns + 1, sizeof *t->sent);
+    t->pk = calloc(t->n_columns + 1, sizeof *t->pk);
+    if (!t->sent || !t->pk)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    for (unsigned i = 0; i < t->n_columns; i++) {
+        const struct column *c = &t->columns[i];
+
+        if (!c->generated)
+            t->sent[t->n_sent++] = i;
+        if (c->pk > 0 && c->pk <= t->n_columns) {
+            t->pk[c->pk - 1] = i;
+            t->n_pk++;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err_code read_kind(struct schema *s, struct table *t, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    int rc;
+
+    sqlite3_bind_text(s->kind, 1, t->name, -1, SQLITE_STATIC);
+    rc = sqlite3_step(s->kind);
+    if (rc == SQLITE_ROW) {
+        t->without_rowid = sqlite3_column_int(s->kind, 0) != 0;
+        t->strict = sqlite3_column_int(s->kind, 1) != 0;
+        t->shadow = sqlite3_column_int(s->kind, 2) != 0;
+    } else if (rc != SQLITE_DONE) {
+        code = conn_error(s->conn, rc, e);
+    }
+    sqlite3_reset(s->kind);
+    return code;
+}
+
+static enum err_code read_pk_index(struct schema *s, struct table *t, bool *found, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    int rc;
+
+    sqlite3_bind_text(s->pk_index, 1, t->name, -1, SQLITE_STATIC);
+    rc = sqlite3_step(s->pk_index);
+    *found = rc == SQLITE_ROW;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        code = conn_error(s->conn, rc, e);
+    sqlite3_reset(s->pk_index);
+    return code;
+}
+
+static void find_rowid_name(struct table *t)
+{
+    static const char *const names[] = {"rowid", "_rowid_", "oid"};
+
+    t->rowid_name = NULL;
+    if (t->without_rowid)
+        return;
+    if (t->rowid_alias) {
+        t->rowid_name = t->columns[t->pk[0]].name;
+        return;
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names && !t->rowid_name; i++) {
+        bool taken = false;
+        for (unsigned k = 0; k < t->n_columns; k++)
+            taken = taken || sqlite3_stricmp(t->columns[k].name, names[i]) == 0;
+        if (!taken)
+            t->rowid_name = names[i];
+    }
+}
+
+static enum err_code read_rowid(struct schema *s, struct table *t, struct err *e)
+{
+    bool has_index = false;
+    int autoincrement = 0;
+    enum err_code code = ERR_OK;
+
+    if (t->n_pk == 1 && !t->without_rowid)
+        code = read_pk_index(s, t, &has_index, e);
+    if (code)
+        return code;
+    t->rowid_alias = t->n_pk == 1 && !t->without_rowid && !has_index;
+    find_rowid_name(t);
+    if (t->rowid_alias) {
+        int rc = sqlite3_table_column_metadata(s->db, "main", t->name, t->columns[t->pk[0]].name,
+                                               NULL, NULL, NULL, NULL, &autoincrement);
+        if (rc != SQLITE_OK)
+            return conn_error(s->conn, rc, e);
+        t->autoincrement = autoincrement != 0;
+    }
+    return ERR_OK;
+}
+
+static void put_names(struct buf *b, const struct table *t, const unsigned *which, unsigned n)
+{
+    buf_putc(b, '[');
+    for (unsigned i = 0; i < n; i++) {
+        if (i > 0)
+            buf_putc(b, ',');
+        json_put_cstr(b, t->columns[which[i]].name);
+    }
+    buf_putc(b, ']');
+}
+
+/* Statistics have no key, but (tbl, idx) is what a row is about. ANALYZE runs everywhere by itself and
+ * gives hidden rowids in an order of its own, so those are no key either. */
+static void set_stat_key(struct table *t)
+{
+    t->n_pk = 0;
+    for (unsigned i = 0; i < t->n_columns && i < 2; i++)
+        t->pk[t->n_pk++] = i;
+}
+
+static enum err_code put_prefix(struct table *t, struct err *e)
+{
+    struct buf *b = &t->prefix;
+
+    buf_puts(b, "{\"database\":\"main\",\"table\":");
+    json_put_cstr(b, t->name);
+    buf_puts(b, ",\"columns\":");
+    put_names(b, t, t->sent, t->n_sent);
+    buf_puts(b, ",\"pk_columns\":");
+    put_names(b, t, t->pk, t->n_pk);
+    buf_puts(b, ",\"operation\":");
+    return buf_ok(b) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+static enum err_code table_read(struct schema *s, struct table *t, struct err *e)
+{
+    enum err_code code;
+
+    if (t->kind == TABLE_VIRTUAL || t->kind == TABLE_OURS)
+        return ERR_OK;
+    code = read_kind(s, t, e);
+    if (!code)
+        code = read_columns(s, t, e);
+    if (!code)
+        code = read_rowid(s, t, e);
+    if (!code && t->kind == TABLE_STAT)
+        set_stat_key(t);
+    if (!code)
+        code = put_prefix(t, e);
+    return code;
+}
+
+static struct table *table_new(const char *name, const char *sql, int rootpage)
+{
+    struct table *t = calloc(1, sizeof *t);
+
+    if (!t)
+        return NULL;
+    t->name = strdup(name);
+    t->sql = strdup(sql);
+    if (!t->name || !t->sql) {
+        table_free(t);
+        return NULL;
+    }
+    t->kind = kind_of(name, rootpage);
+    return t;
+}
+
+static enum err_code note_table(struct schema *s, const char *name, const char *sql, int rootpage,
+                                struct err *e)
+{
+    struct table **bucket = &s->buckets[bucket_of(name)];
+    struct table *t;
+    enum err_code code;
+
+    for (t = *bucket; t; t = t->next) {
+        if (strcmp(t->name, name) == 0 && strcmp(t->sql, sql) == 0) {
+            t->seen = s->generation;
+            return ERR_OK;
+        }
+    }
+    t = table_new(name, sql, rootpage);
+    if (!t)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    code = table_read(s, t, e);
+    if (code) {
+        table_free(t);
+        return code;
+    }
+    t->seen = s->generation;
+    t->next = *bucket;
+    *bucket = t;
+    return ERR_OK;
+}
+
+/* Drops what the last reading has not met, and counts the rest. */
+static void sweep(struct schema *s)
+{
+    s->n_virtual = s->n_sequence = 0;
+    for (size_t i = 0; i < SCHEMA_BUCKETS; i++) {
+        struct table **at = &s->buckets[i];
+
+        while (*at) {
+            struct table *t = *at;
+            if (t->seen != s->generation) {
+                *at = t->next;
+                table_free(t);
+                continue;
+            }
+            s->n_virtual += t->kind == TABLE_VIRTUAL;
+            s->n_sequence += t->kind == TABLE_SEQUENCE;
+            at = &t->next;
+        }
+    }
+}
+
+static enum err_code read_all(struct schema *s, struct err *e)
+{
+    enum err_code code = prepare(s, &s->list, list_sql, e);
+    int rc = SQLITE_DONE;
+
+    if (!code)
+        code = prepare(s, &s->info, info_sql, e);
+    if (!code)
+        code = prepare(s, &s->kind, kind_sql, e);
+    if (!code)
+        code = prepare(s, &s->pk_index, pk_index_sql, e);
+    if (code)
+        return code;
+    s->generation++;
+    while (!code && (rc = sqlite3_step(s->list)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(s->list, 0);
+        const char *sql = (const char *)sqlite3_column_text(s->list, 1);
+
+        code = note_table(s, name ? name : "", sql ? sql : "", sqlite3_column_int(s->list, 2), e);
+    }
+    if (!code && rc != SQLITE_DONE)
+        code = conn_error(s->conn, rc, e);
+    sqlite3_reset(s->list);
+    return code;
+}
+
+enum err_code schema_refresh(struct schema *s, struct err *e)
+{
+    enum err_code code;
+
+    if (!s->stale)
+        return ERR_OK;
+    conn_trust(s->conn, true);
+    code = read_all(s, e);
+    conn_trust(s->conn, false);
+    if (code)
+        return code;
+    sweep(s);
+    s->stale = false;
+    return ERR_OK;
+}
+
+/* ---- defaults of added columns ------------------------------------------------------------------ */
+
+static bool default_copy(struct column *c, sqlite3_value *v)
+{
+    struct value *out = &c->default_value;
+    const void *bytes;
+    size_t n;
+
+    switch (sqlite3_value_type(v)) {
+    case SQLITE_INTEGER:
+        *out = value_int(sqlite3_value_int64(v));
+        return true;
+    case SQLITE_FLOAT:
+        *out = value_real(sqlite3_value_double(v));
+        return true;
+    case SQLITE_NULL:
+        *out = value_null();
+        return true;
+    default:
+        bytes = sqlite3_value_blob(v); /* of a text: its bytes */
+        n = (size_t)sqlite3_value_bytes(v);
+        c->default_bytes = malloc(n + 1);
+        if (!c->default_bytes)
+            return false;
+        if (n > 0)
+            memcpy(c->default_bytes, bytes, n);
+        *out = sqlite3_value_type(v) == SQLITE_TEXT ? value_text(c->default_bytes, n)
+                                                    : value_blob(c->default_bytes, n);
+        return true;
+    }
+}
+
+/* Lets SQLite apply the column's affinity to its default: a table with that column alone. */
+static bool default_read(struct column *c, const char *format)
+{
+    char *text = sqlite3_mprintf(format, c->affinity, c->default_sql);
+    sqlite3 *db = NULL;
+    sqlite3_stmt *st = NULL;
+    bool ok = false;
+
+    if (text && sqlite3_open(":memory:", &db) == SQLITE_OK &&
+        sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, "SELECT c FROM t", -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_step(st) == SQLITE_ROW)
+        ok = default_copy(c, sqlite3_column_value(st, 0));
+    sqlite3_finalize(st);
+    sqlite3_close(db);
+    sqlite3_free(text);
+    return ok;
+}
+
+bool schema_default(const struct table *t, unsigned column, struct value *out)
+{
+    struct column *c = &t->columns[column];
+
+    *out = value_null();
+    if (!c->default_sql)
+        return true;
+    /* The text stands without the parentheses that an expression needs; a bare word must have none. */
+    if (!c->default_known)
+        c->default_known =
+            default_read(c, "CREATE TABLE t(a, c %s DEFAULT (%s)); INSERT INTO t(a) VALUES (1)") ||
+            default_read(c, "CREATE TABLE t(a, c %s DEFAULT %s); INSERT INTO t(a) VALUES (1)");
+    *out = c->default_value;
+    return c->default_known;
+}

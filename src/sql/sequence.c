@@ -1,0 +1,305 @@
+#include "sql/sequence.h"
+
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/changeset.h"
+
+struct row {
+    char *name;
+    struct value seq; /* users may have put anything there; text and blobs are owned */
+};
+
+struct rows {
+    struct row *at;
+    size_t n, cap;
+};
+
+struct sequence {
+    struct conn *conn;
+    sqlite3 *db;
+    struct schema *schema;
+    bool known;         /* `before` is what the file holds */
+    struct rows before; /* in the table's order */
+    sqlite3_stmt *list;
+};
+
+struct sequence *sequence_new(struct conn *c, struct schema *schema)
+{
+    struct sequence *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->conn = c;
+    s->db = conn_handle(c);
+    s->schema = schema;
+    return s;
+}
+
+static void row_clear(struct row *r)
+{
+    if (r->seq.type == VALUE_TEXT || r->seq.type == VALUE_BLOB)
+        free((void *)(uintptr_t)r->seq.u.s.data);
+    free(r->name);
+}
+
+static void rows_clear(struct rows *r)
+{
+    for (size_t i = 0; i < r->n; i++)
+        row_clear(&r->at[i]);
+    free(r->at);
+    *r = (struct rows){0};
+}
+
+void sequence_free(struct sequence *s)
+{
+    if (!s)
+        return;
+    rows_clear(&s->before);
+    sqlite3_finalize(s->list);
+    free(s);
+}
+
+void sequence_forget(struct sequence *s)
+{
+    s->known = false;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static bool copy_value(sqlite3_value *v, struct value *out)
+{
+    const void *bytes;
+    char *copy;
+    size_t n;
+
+    switch (sqlite3_value_type(v)) {
+    case SQLITE_INTEGER:
+        *out = value_int(sqlite3_value_int64(v));
+        return true;
+    case SQLITE_FLOAT:
+        *out = value_real(sqlite3_value_double(v));
+        return true;
+    case SQLITE_NULL:
+        *out = value_null();
+        return true;
+    default:
+        bytes = sqlite3_value_type(v) == SQLITE_TEXT ? (const void *)sqlite3_value_text(v)
+                                                     : sqlite3_value_blob(v);
+        n = (size_t)sqlite3_value_bytes(v);
+        copy = malloc(n + 1);
+        if (!copy)
+            return false;
+        if (n > 0)
+            memcpy(copy, bytes, n);
+        *out = sqlite3_value_type(v) == SQLITE_TEXT ? value_text(copy, n) : value_blob(copy, n);
+        return true;
+    }
+}
+
+static bool same_value(const struct value *a, const struct value *b)
+{
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case VALUE_NULL:
+        return true;
+    case VALUE_INTEGER:
+        return a->u.i == b->u.i;
+    case VALUE_REAL:
+        return memcmp(&a->u.r, &b->u.r, sizeof a->u.r) == 0;
+    default:
+        return a->u.s.len == b->u.s.len && memcmp(a->u.s.data, b->u.s.data, a->u.s.len) == 0;
+    }
+}
+
+static struct row *find(const struct rows *r, const char *name, size_t hint)
+{
+    if (hint < r->n && strcmp(r->at[hint].name, name) == 0)
+        return &r->at[hint];
+    for (size_t i = 0; i < r->n; i++)
+        if (strcmp(r->at[i].name, name) == 0)
+            return &r->at[i];
+    return NULL;
+}
+
+static enum err_code add_row(struct rows *r, const char *name, sqlite3_value *seq, struct err *e)
+{
+    struct row *to;
+
+    if (r->n == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : 8;
+        struct row *at = realloc(r->at, cap * sizeof *at);
+        if (!at)
+            return err_set(e, ERR_NO_MEMORY, "out of memory");
+        r->at = at;
+        r->cap = cap;
+    }
+    to = &r->at[r->n];
+    *to = (struct row){.name = strdup(name)};
+    if (!to->name || !copy_value(seq, &to->seq)) {
+        free(to->name);
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    }
+    r->n++;
+    return ERR_OK;
+}
+
+static enum err_code start(struct sequence *s, struct err *e)
+{
+    int rc;
+
+    if (s->list)
+        return ERR_OK;
+    rc = sqlite3_prepare_v3(s->db, "SELECT name, seq FROM main.sqlite_sequence ORDER BY rowid", -1,
+                            SQLITE_PREPARE_PERSISTENT, &s->list, NULL);
+    return rc == SQLITE_OK ? ERR_OK : conn_error(s->conn, rc, e);
+}
+
+typedef enum err_code row_fn(struct sequence *s, void *arg, const char *name, sqlite3_value *seq,
+                             struct err *e);
+
+static enum err_code each_row(struct sequence *s, row_fn *fn, void *arg, struct err *e)
+{
+    enum err_code code;
+    int rc = SQLITE_DONE;
+
+    if (!schema_has_sequence(s->schema))
+        return ERR_OK;
+    conn_trust(s->conn, true);
+    code = start(s, e);
+    /* Rows whose name is no text, which only a user can have made, mean nothing to SQLite. */
+    while (!code && (rc = sqlite3_step(s->list)) == SQLITE_ROW)
+        if (sqlite3_column_type(s->list, 0) == SQLITE_TEXT)
+            code = fn(s, arg, (const char *)sqlite3_column_text(s->list, 0),
+                      sqlite3_column_value(s->list, 1), e);
+    if (!code && rc != SQLITE_DONE)
+        code = conn_error(s->conn, rc, e);
+    sqlite3_reset(s->list);
+    conn_trust(s->conn, false);
+    return code;
+}
+
+static enum err_code remember_row(struct sequence *s, void *arg, const char *name,
+                                  sqlite3_value *seq, struct err *e)
+{
+    struct rows *r = arg;
+
+    (void)s;
+    return add_row(r, name, seq, e);
+}
+
+enum err_code sequence_before(struct sequence *s, struct err *e)
+{
+    enum err_code code;
+
+    if (s->known)
+        return ERR_OK;
+    rows_clear(&s->before);
+    code = each_row(s, remember_row, &s->before, e);
+    s->known = code == ERR_OK;
+    return code;
+}
+
+/* ---- comparing -------------------------------------------------------------------------------- */
+
+static void put_image(struct buf *b, const char *field, const char *name, const struct value *seq)
+{
+    struct value v = value_text(name, strlen(name));
+
+    buf_puts(b, field);
+    changeset_put_value(b, &v);
+    buf_putc(b, ',');
+    changeset_put_value(b, seq);
+    buf_putc(b, ']');
+}
+
+static void ship(struct sequence *s, struct capture *c, const char *name, const struct value *old,
+                 const struct value *now)
+{
+    const struct table *t = schema_table(s->schema, "sqlite_sequence");
+    bool lowered = old && now && (now->type != VALUE_INTEGER || old->type != VALUE_INTEGER ||
+                                  now->u.i < old->u.i);
+    struct buf *b = capture_begin(c);
+
+    buf_put(b, t->prefix.data, t->prefix.len);
+    buf_puts(b, !now ? "\"DELETE\"" : lowered ? "\"UPDATE\"" : "\"INSERT\"");
+    if (!now || lowered)
+        put_image(b, ",\"old_values\":[", name, old);
+    if (now)
+        put_image(b, ",\"new_values\":[", name, now);
+    buf_putc(b, '}');
+    capture_end(c);
+}
+
+/* A quick look without allocation: is anything different at all? */
+struct look {
+    size_t i;
+    bool different;
+};
+
+static enum err_code look_row(struct sequence *s, void *arg, const char *name, sqlite3_value *seq,
+                              struct err *e)
+{
+    struct look *l = arg;
+    const struct row *r = l->i < s->before.n ? &s->before.at[l->i] : NULL;
+
+    (void)e;
+    if (l->different)
+        return ERR_OK;
+    l->i++;
+    l->different = !r || strcmp(r->name, name) != 0 || r->seq.type != VALUE_INTEGER ||
+                   sqlite3_value_type(seq) != SQLITE_INTEGER ||
+                   r->seq.u.i != sqlite3_value_int64(seq);
+    return ERR_OK;
+}
+
+static void ship_differences(struct sequence *s, struct capture *c, const struct rows *now)
+{
+    for (size_t i = 0; i < now->n; i++) {
+        const struct row *old = find(&s->before, now->at[i].name, i);
+
+        if (!old || !same_value(&old->seq, &now->at[i].seq))
+            ship(s, c, now->at[i].name, old ? &old->seq : NULL, &now->at[i].seq);
+    }
+    for (size_t i = 0; i < s->before.n; i++) {
+        const struct row *old = &s->before.at[i];
+
+        /* Where the table is gone, its DROP or RENAME has taken the row everywhere. */
+        if (!find(now, old->name, i) && schema_table(s->schema, old->name))
+            ship(s, c, old->name, &old->seq, NULL);
+    }
+}
+
+enum err_code sequence_after(struct sequence *s, struct capture *c, struct err *e)
+{
+    struct look l = {0, false};
+    struct rows now = {0};
+    enum err_code code = each_row(s, look_row, &l, e);
+
+    if (code || (!l.different && l.i == s->before.n))
+        return code;
+    code = each_row(s, remember_row, &now, e);
+    if (code) {
+        rows_clear(&now);
+        return code;
+    }
+    ship_differences(s, c, &now);
+    rows_clear(&s->before);
+    s->before = now;
+    return ERR_OK;
+}
+
+enum err_code sequence_dump(struct sequence *s, struct capture *c, struct err *e)
+{
+    enum err_code code;
+
+    sequence_forget(s);
+    code = sequence_before(s, e);
+    if (code)
+        return code;
+    for (size_t i = 0; i < s->before.n; i++)
+        ship(s, c, s->before.at[i].name, NULL, &s->before.at[i].seq);
+    return ERR_OK;
+}

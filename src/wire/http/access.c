@@ -1,0 +1,301 @@
+/*
+ * An exchange: libmicrohttpd calls http_access() once when the header is there, once for each piece
+ * of the body, and once when all of it is there; http_completed() when the answer is out or the
+ * client gone.
+ *
+ * A request that will be refused (no token, no such path, …) has its body read and thrown away if
+ * it is small, so that the connection can stay; otherwise the answer goes out at once and the
+ * connection is closed behind it.
+ */
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "wire/http/exchange.h"
+
+/* ---- a connection's exchange ---- */
+
+struct exchange *http_exchange_new(struct http_server *s, struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct exchange *x = calloc(1, sizeof *x);
+
+    if (!x || !info) {
+        free(x);
+        return NULL;
+    }
+    x->arena = arena_new();
+    if (!x->arena) {
+        free(x);
+        return NULL;
+    }
+    x->server = s;
+    x->mhd = c;
+    x->fd = info->connect_fd;
+    buf_init(&x->raw, HTTP_SMALL_BODY_BYTES);
+    pthread_mutex_init(&x->mu, NULL);
+    return x;
+}
+
+void http_exchange_free(struct exchange *x)
+{
+    if (!x)
+        return;
+    http_rows_fini(&x->rows);
+    buf_free(&x->out);
+    buf_free(&x->raw);
+    arena_free(x->arena);
+    pthread_mutex_destroy(&x->mu);
+    free(x);
+}
+
+bool http_client_gone(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
+
+    return fd >= 0 && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
+
+void http_exchange_session(struct exchange *x, struct session *s)
+{
+    pthread_mutex_lock(&x->mu);
+    x->session = s;
+    pthread_mutex_unlock(&x->mu);
+}
+
+void http_exchange_download(struct exchange *x, struct download *d)
+{
+    pthread_mutex_lock(&x->mu);
+    x->download = d;
+    pthread_mutex_unlock(&x->mu);
+}
+
+void http_exchange_cancel(struct exchange *x)
+{
+    pthread_mutex_lock(&x->mu);
+    if (x->session)
+        session_cancel(x->session);
+    if (x->download)
+        http_download_cancel(x->download);
+    pthread_mutex_unlock(&x->mu);
+}
+
+/* ---- the token ---- */
+
+/* Digests are compared, so that neither length nor content shows in the time it takes. */
+static bool token_is(const struct http_server *s, const char *text)
+{
+    unsigned char digest[SHA256_SIZE];
+
+    sha256(text, strlen(text), digest);
+    return CRYPTO_memcmp(digest, s->token, sizeof digest) == 0;
+}
+
+static bool authorized(struct exchange *x)
+{
+    const char *given;
+
+    if (!x->server->has_token)
+        return true;
+    given = http_header(x, MHD_HTTP_HEADER_AUTHORIZATION);
+    if (!given)
+        return false;
+    if (strncasecmp(given, "Bearer ", 7) == 0 &&
+        token_is(x->server, given + 7 + strspn(given + 7, " ")))
+        return true;
+    return token_is(x->server, given);
+}
+
+/* ---- the header ---- */
+
+static void route(struct exchange *x, const char *url, const char *method)
+{
+    struct http_captures c = {0};
+    enum http_method m = http_method_parse(method);
+
+    x->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    x->route = http_route_find(m, url, &c, &x->allowed);
+    if (m == HTTP_OPTIONS && x->allowed)
+        return;
+    if (!(x->route && x->route->open) && !authorized(x)) {
+        err_set(&x->err, ERR_AUTH, "a valid token is needed: Authorization: Bearer <token>");
+        return;
+    }
+    if (!x->allowed) {
+        err_set(&x->err, ERR_NOT_FOUND, "there is nothing at this path; see /openapi.yaml");
+        return;
+    }
+    if (!x->route) {
+        err_set(&x->err, ERR_METHOD, "this path does not know the method %s", method);
+        return;
+    }
+    if (c.id)
+        x->id = http_decode(x, c.id, c.id_len);
+    if (c.name && x->err.code == ERR_OK)
+        x->name = http_decode(x, c.name, c.name_len);
+}
+
+/* How much body was announced: SIZE_MAX for an unknown length, 0 for none. */
+static size_t body_announced(struct exchange *x)
+{
+    const char *text = http_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    unsigned long long n;
+
+    if (!text)
+        return http_header(x, MHD_HTTP_HEADER_TRANSFER_ENCODING) ? SIZE_MAX : 0;
+    errno = 0;
+    n = strtoull(text, NULL, 10); /* libmicrohttpd has refused what is no number */
+    return errno ? SIZE_MAX : (size_t)n;
+}
+
+static size_t body_limit(const struct exchange *x)
+{
+    if (x->err.code != ERR_OK || !x->route || x->route->body == HTTP_BODY_NONE)
+        return HTTP_DRAIN_BYTES;
+    return x->route->body == HTTP_BODY_SQL ? x->server->max_body_bytes : HTTP_SMALL_BODY_BYTES;
+}
+
+static void body_too_big(struct exchange *x)
+{
+    err_set(&x->err, ERR_TOO_BIG, "the body is larger than %zu bytes", body_limit(x));
+}
+
+static void reset(struct exchange *x)
+{
+    arena_reset(x->arena);
+    buf_reset(&x->out);
+    buf_reset(&x->raw);
+    x->route = NULL;
+    x->allowed = 0;
+    x->id = x->name = NULL;
+    x->body = NULL;
+    x->received = 0;
+    err_clear(&x->err);
+    x->seq = x->position = 0;
+    x->statement = -1;
+    x->request = NULL;
+    x->tx = NULL;
+    x->sent = 0;
+    x->ended = x->aborted = false;
+}
+
+static enum MHD_Result begin(struct exchange *x, const char *url, const char *method)
+{
+    struct http_server *s = x->server;
+    size_t announced;
+
+    reset(x);
+    atomic_fetch_add(&s->running, 1);
+    atomic_store(&x->busy, true);
+    if (atomic_load(&s->stopping)) /* after busy: http_stop() reads them in the other order */
+        err_set(&x->err, ERR_SHUTDOWN, "the node is shutting down");
+    else
+        route(x, url, method);
+    announced = body_announced(x);
+    if (announced == 0)
+        return MHD_YES;
+    if (announced != SIZE_MAX && announced > body_limit(x) && x->err.code == ERR_OK)
+        body_too_big(x);
+    if (x->err.code != ERR_OK && announced > HTTP_DRAIN_BYTES)
+        return http_reply_error(x, &x->err);
+    return MHD_YES;
+}
+
+/* ---- the body ---- */
+
+/* False ends the connection: the client sends on what nobody wants. */
+static bool body_piece(struct exchange *x, const char *bytes, size_t n)
+{
+    x->received += n;
+    if (x->received > body_limit(x)) {
+        if (x->err.code != ERR_OK || x->route->body == HTTP_BODY_NONE)
+            return false;
+        body_too_big(x);
+        x->received = 0; /* from here on it is drained */
+        return true;
+    }
+    if (x->err.code != ERR_OK || !x->route)
+        return true;
+    if (x->route->body == HTTP_BODY_SMALL) {
+        buf_put(&x->raw, bytes, n);
+        return true;
+    }
+    if (x->route->body == HTTP_BODY_NONE)
+        return true;
+    if (!x->body)
+        x->body = httpreq_begin(x->arena);
+    if (!x->body)
+        err_set(&x->err, ERR_NO_MEMORY, "no memory for the request's body");
+    else
+        (void)httpreq_feed(x->body, bytes, n, &x->err);
+    return true;
+}
+
+/* ---- the whole ---- */
+
+static enum MHD_Result finish(struct exchange *x)
+{
+    if (x->err.code != ERR_OK)
+        return http_reply_error(x, &x->err);
+    if (!x->route) /* OPTIONS */
+        return http_reply_options(x);
+    return x->route->handle(x);
+}
+
+enum MHD_Result http_access(void *server, struct MHD_Connection *c, const char *url,
+                            const char *method, const char *version, const char *upload,
+                            size_t *upload_size, void **slot)
+{
+    struct exchange *x = *slot;
+
+    (void)server;
+    (void)version;
+    if (!x) {
+        const union MHD_ConnectionInfo *info =
+            MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+        x = info ? info->socket_context : NULL;
+        if (!x) /* no memory when the connection was made */
+            return MHD_NO;
+        *slot = x;
+        return begin(x, url, method);
+    }
+    if (*upload_size > 0) {
+        size_t n = *upload_size;
+        *upload_size = 0;
+        return body_piece(x, upload, n) ? MHD_YES : MHD_NO;
+    }
+    return finish(x);
+}
+
+void http_completed(void *server, struct MHD_Connection *c, void **slot,
+                    enum MHD_RequestTerminationCode why)
+{
+    struct exchange *x = *slot;
+    struct http_server *s = server;
+
+    (void)c;
+    (void)why;
+    if (!x)
+        return;
+    *slot = NULL;
+    http_query_end(x);
+    http_download_end(x);
+    httpreq_free(x->body);
+    x->body = NULL;
+    arena_reset(x->arena);
+    if (x->out.cap > HTTP_KEEP_BYTES)
+        buf_free(&x->out);
+    atomic_store(&x->busy, false);
+    atomic_fetch_sub(&s->running, 1);
+    if (atomic_load(&s->stopping)) {
+        (void)shutdown(x->fd, SHUT_RD); /* no further request */
+        pthread_mutex_lock(&s->mu);
+        pthread_cond_broadcast(&s->idle);
+        pthread_mutex_unlock(&s->mu);
+    }
+}

@@ -1,0 +1,113 @@
+/* Databases, replications, and what a node tells about itself. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "wire/http/exchange.h"
+
+#define SYNC_WAIT_NS (5 * CLOCK_S) /* how long /readyz?sync asks the log */
+
+#define TYPE_JSON "application/json"
+
+enum MHD_Result http_databases_list(struct exchange *x)
+{
+    node_list_databases(x->server->node, &x->out);
+    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+}
+
+enum MHD_Result http_database_create(struct exchange *x)
+{
+    static const char *const names[] = {"dsn"};
+    const char *dsn = NULL;
+    struct err e = ERR_INIT;
+
+    if (httpreq_fields(x->arena, x->raw.data, x->raw.len, names, &dsn, 1, &e) != ERR_OK)
+        return http_reply_error(x, &e);
+    if (!dsn || *dsn == '\0') {
+        err_set(&e, ERR_PARAM, "\"dsn\" is missing: the new database's file name");
+        return http_reply_error(x, &e);
+    }
+    if (node_create_database(x->server->node, dsn, &e) != ERR_OK)
+        return http_reply_error(x, &e);
+    return http_reply_empty(x, MHD_HTTP_CREATED);
+}
+
+enum MHD_Result http_database_drop(struct exchange *x)
+{
+    struct err e = ERR_INIT;
+
+    if (node_drop_database(x->server->node, x->id, &e) != ERR_OK)
+        return http_reply_error(x, &e);
+    return http_reply_empty(x, MHD_HTTP_OK);
+}
+
+enum MHD_Result http_replications_list(struct exchange *x)
+{
+    struct err e = ERR_INIT;
+
+    if (node_replications(x->server->node, x->id, x->name, &x->out, &e) != ERR_OK)
+        return http_reply_error(x, &e);
+    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+}
+
+enum MHD_Result http_replication_remove(struct exchange *x)
+{
+    struct err e = ERR_INIT;
+
+    if (node_remove_replication(x->server->node, x->id, x->name, &e) != ERR_OK)
+        return http_reply_error(x, &e);
+    return http_reply_empty(x, MHD_HTTP_NO_CONTENT);
+}
+
+enum MHD_Result http_healthz(struct exchange *x)
+{
+    return http_reply_text(x, MHD_HTTP_OK, "ok\n");
+}
+
+enum MHD_Result http_readyz(struct exchange *x)
+{
+    struct buf why = BUF_INIT;
+    struct err e = ERR_INIT;
+    bool sync, ready;
+    enum MHD_Result result;
+
+    if (http_arg_bool(x, "sync", &sync, &e) != ERR_OK)
+        return http_reply_error(x, &e);
+    ready = node_ready(x->server->node, sync, clock_deadline(SYNC_WAIT_NS), &why);
+    if (ready)
+        buf_reset(&why), buf_puts(&why, "ok");
+    buf_putc(&why, '\n');
+    result = http_reply_text(x, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, buf_cstr(&why));
+    buf_free(&why);
+    return result;
+}
+
+enum MHD_Result http_status(struct exchange *x)
+{
+    node_status(x->server->node, &x->out);
+    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+}
+
+enum MHD_Result http_metrics(struct exchange *x)
+{
+    node_metrics(x->server->node, &x->out);
+    return http_reply(x, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", 0);
+}
+
+enum MHD_Result http_version(struct exchange *x)
+{
+    const struct node_options *o = node_options(x->server->node);
+
+    buf_puts(&x->out, "{\"version\":");
+    json_put_cstr(&x->out, o->version);
+    buf_puts(&x->out, ",\"node\":");
+    json_put_cstr(&x->out, o->name);
+    buf_puts(&x->out, "}\n");
+    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+}
+
+enum MHD_Result http_openapi(struct exchange *x)
+{
+    buf_put(&x->out, http_openapi_text, http_openapi_len());
+    return http_reply(x, MHD_HTTP_OK, "application/yaml", 0);
+}

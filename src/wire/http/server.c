@@ -1,0 +1,431 @@
+/*
+ * The server's threads.
+ *
+ *   http_start, http_port, http_stop, http_free
+ *
+ * The accept thread hands sockets to libmicrohttpd, which has a thread for each; so it is here
+ * where the number of connections is limited, and later where a socket may turn out to speak
+ * HTTP/2. It also sweeps transactions that nobody has come back to. It sleeps while there is
+ * nothing to do.
+ *
+ * Stopping:
+ *
+ *     stopping = true ─▶ accept thread joined, listener closed
+ *       ─▶ idle connections shut down, running exchanges end (each closes its connection)
+ *       ─▶ deadline: what still runs is cancelled ─▶ libmicrohttpd joins every connection's thread
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/http/exchange.h"
+
+#define BACKLOG         512
+#define LINGER_SLOTS    32u /* refused connections that are still being told so */
+#define LINGER_NS       CLOCK_S
+#define ACCEPT_BREAK_MS 100                /* when the process is out of descriptors */
+#define SWEEP_MS        5000               /* while transactions are open */
+#define CONN_MEMORY     ((size_t)64 << 10) /* of libmicrohttpd for a connection: its longest header */
+
+/* SQLite's own needs are some 100 KiB for a deeply nested statement; pages that nobody touches cost
+ * nothing. The sanitizers put red zones around every variable. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_BYTES ((size_t)4 << 20)
+#else
+#define STACK_BYTES ((size_t)1 << 20)
+#endif
+
+/* ---- listening ---- */
+
+static enum err_code listen_failed(int fd, uint16_t port, struct err *e)
+{
+    int cause = errno;
+
+    if (fd >= 0)
+        close(fd);
+    return err_set(e, ERR_IO, "listening for HTTP on port %u: %s", port, strerror(cause));
+}
+
+static enum err_code listen_on(const struct sockaddr *addr, socklen_t len, uint16_t port, int *out,
+                               struct err *e)
+{
+    static const int on = 1, off = 0;
+    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return listen_failed(fd, port, e);
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (addr->sa_family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (bind(fd, addr, len) != 0 || listen(fd, BACKLOG) != 0)
+        return listen_failed(fd, port, e);
+    *out = fd;
+    return ERR_OK;
+}
+
+static enum err_code listen_at(const char *address, uint16_t port, int *out, struct err *e)
+{
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+    bool all = !address || *address == '\0';
+    struct err first = ERR_INIT;
+
+    if (all || inet_pton(AF_INET6, address, &v6.sin6_addr) == 1) {
+        if (listen_on((struct sockaddr *)&v6, sizeof v6, port, out, &first) == ERR_OK)
+            return ERR_OK;
+        if (!all || errno == EADDRINUSE || errno == EACCES)
+            return *e = first, e->code;
+        v4.sin_addr.s_addr = htonl(INADDR_ANY); /* a kernel without IPv6 */
+        return listen_on((struct sockaddr *)&v4, sizeof v4, port, out, e);
+    }
+    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
+        return listen_on((struct sockaddr *)&v4, sizeof v4, port, out, e);
+    return err_set(e, ERR_CONFIG, "not an IPv4 or IPv6 address to listen on: %s", address);
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage addr = {0};
+    socklen_t len = sizeof addr;
+
+    if (getsockname(fd, (struct sockaddr *)&addr, &len) != 0)
+        return 0;
+    if (addr.ss_family == AF_INET6)
+        return ntohs(((struct sockaddr_in6 *)&addr)->sin6_port);
+    return ntohs(((struct sockaddr_in *)&addr)->sin_port);
+}
+
+/* ---- connections ---- */
+
+static void connection_begins(struct http_server *s, struct MHD_Connection *c, void **context)
+{
+    struct exchange *x = http_exchange_new(s, c);
+
+    *context = x;
+    if (!x) /* http_access() will end it */
+        return;
+    pthread_mutex_lock(&s->mu);
+    x->next = s->first;
+    if (x->next)
+        x->next->prev = x;
+    s->first = x;
+    pthread_mutex_unlock(&s->mu);
+    node_connection_opened(s->node, "http");
+}
+
+static void connection_ends(struct http_server *s, struct exchange *x)
+{
+    atomic_fetch_sub(&s->connections, 1);
+    if (!x)
+        return;
+    pthread_mutex_lock(&s->mu);
+    if (x->prev)
+        x->prev->next = x->next;
+    else
+        s->first = x->next;
+    if (x->next)
+        x->next->prev = x->prev;
+    pthread_mutex_unlock(&s->mu);
+    node_connection_closed(s->node, "http");
+    http_exchange_free(x);
+}
+
+static void on_connection(void *server, struct MHD_Connection *c, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    if (what == MHD_CONNECTION_NOTIFY_STARTED)
+        connection_begins(server, c, context);
+    else
+        connection_ends(server, *context);
+}
+
+/* ---- refusing ---- */
+
+/* Connections that were told "503" and are given a moment to read it: closing at once, with the
+ * request still unread, would make the kernel send a reset that may overtake the answer. */
+struct lingerers {
+    int fd[LINGER_SLOTS];
+    int64_t until[LINGER_SLOTS];
+    unsigned n;
+};
+
+static void linger_drop(struct lingerers *l, unsigned i)
+{
+    close(l->fd[i]);
+    l->n--;
+    l->fd[i] = l->fd[l->n];
+    l->until[i] = l->until[l->n];
+}
+
+static void refuse(struct lingerers *l, int fd)
+{
+    static const char body[] =
+        "{\"type\":\"urn:ha:error:TOO_MANY\",\"title\":\"too many connections\","
+        "\"status\":503,\"code\":\"TOO_MANY\",\"sqlstate\":\"53300\"}\n";
+    char answer[512];
+    int n = snprintf(answer, sizeof answer,
+                     "HTTP/1.1 503 Service Unavailable\r\n"
+                     "Content-Type: application/problem+json\r\n"
+                     "Retry-After: 1\r\n"
+                     "Connection: close\r\n"
+                     "Content-Length: %zu\r\n\r\n%s",
+                     sizeof body - 1, body);
+
+    (void)send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)shutdown(fd, SHUT_WR);
+    if (l->n == LINGER_SLOTS)
+        linger_drop(l, 0);
+    l->fd[l->n] = fd;
+    l->until[l->n] = clock_deadline(LINGER_NS);
+    l->n++;
+}
+
+/* Reads on and drops those that have closed or had their time. */
+static void linger_tend(struct lingerers *l)
+{
+    char waste[4096];
+
+    for (unsigned i = l->n; i-- > 0;) {
+        ssize_t n = recv(l->fd[i], waste, sizeof waste, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN) || clock_mono_ns() > l->until[i])
+            linger_drop(l, i);
+    }
+}
+
+/* ---- accepting ---- */
+
+static void take(struct http_server *s, struct lingerers *l, int fd,
+                 const struct sockaddr_storage *addr, socklen_t len)
+{
+    static const int on = 1;
+
+    if (atomic_load(&s->connections) >= s->max_connections) {
+        refuse(l, fd);
+        return;
+    }
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    atomic_fetch_add(&s->connections, 1);
+    /* On failure libmicrohttpd has closed the socket, and has not told on_connection(). */
+    if (MHD_add_connection(s->daemon, fd, (const struct sockaddr *)addr, len) != MHD_YES)
+        atomic_fetch_sub(&s->connections, 1);
+}
+
+/* True where accepting should pause: the process cannot have more descriptors right now. */
+static bool accept_all(struct http_server *s, struct lingerers *l)
+{
+    for (unsigned i = 0; i < BACKLOG; i++) {
+        struct sockaddr_storage addr;
+        socklen_t len = sizeof addr;
+        int fd = accept4(s->listener, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        if (fd >= 0)
+            take(s, l, fd, &addr, len);
+        else if (errno == EAGAIN)
+            return false;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return true;
+    }
+    return false;
+}
+
+static void *accept_run(void *arg)
+{
+    struct http_server *s = arg;
+    struct lingerers l = {.n = 0};
+    unsigned open_txs = 0;
+    bool full = false;
+
+    while (!atomic_load(&s->stopping)) {
+        struct pollfd p[2 + LINGER_SLOTS] = {{.fd = s->wake, .events = POLLIN},
+                                             {.fd = full ? -1 : s->listener, .events = POLLIN}};
+        int wait_ms = full || l.n > 0 ? ACCEPT_BREAK_MS : open_txs > 0 ? SWEEP_MS : -1;
+
+        for (unsigned i = 0; i < l.n; i++)
+            p[2 + i] = (struct pollfd){.fd = l.fd[i], .events = POLLIN};
+        if (poll(p, 2 + l.n, wait_ms) < 0 && errno != EINTR)
+            LOG_ERROR("waiting for connections", LOG_STR("error", strerror(errno)));
+        if (p[0].revents) {
+            eventfd_t ignored;
+            (void)eventfd_read(s->wake, &ignored);
+        }
+        linger_tend(&l);
+        full = accept_all(s, &l);
+        open_txs = http_tx_sweep(s, false);
+    }
+    while (l.n > 0)
+        linger_drop(&l, 0);
+    return NULL;
+}
+
+/* ---- libmicrohttpd ---- */
+
+/* Leaves texts as they are: http_decode() does it per part, so that %2F stays within one. */
+static size_t unescape(void *arg, struct MHD_Connection *c, char *s)
+{
+    (void)arg;
+    (void)c;
+    return strlen(s);
+}
+
+static void mhd_log(void *arg, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
+
+static void mhd_log(void *arg, const char *fmt, va_list args)
+{
+    char line[ERR_MSG_SIZE];
+
+    (void)arg;
+    (void)vsnprintf(line, sizeof line, fmt, args);
+    line[strcspn(line, "\n")] = '\0';
+    LOG_DEBUG("libmicrohttpd", LOG_STR("text", line));
+}
+
+static enum err_code daemon_start(struct http_server *s, struct err *e)
+{
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC |
+                     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
+
+    s->daemon = MHD_start_daemon(
+        flags, 0, NULL, NULL, http_access, s,                 /**/
+        MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,            /* first: it sees the others */
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,       /**/
+        MHD_OPTION_NOTIFY_COMPLETED, http_completed, s,       /**/
+        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,         /**/
+        MHD_OPTION_CONNECTION_LIMIT, s->max_connections + 64, /* ours comes first */
+        MHD_OPTION_CONNECTION_TIMEOUT, s->idle_timeout_s,     /**/
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONN_MEMORY,      /**/
+        MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, MHD_OPTION_END);
+    if (!s->daemon)
+        return err_set(e, ERR_INTERNAL, "libmicrohttpd does not start");
+    return ERR_OK;
+}
+
+/* ---- start and stop ---- */
+
+static void configure(struct http_server *s, struct node *n, const struct http_options *o)
+{
+    const struct node_options *no = node_options(n);
+
+    s->node = n;
+    s->node_name = no->name ? no->name : "";
+    s->listener = s->wake = -1;
+    s->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : HTTP_DEFAULT_MAX_BODY_BYTES;
+    s->max_connections = o->max_connections ? o->max_connections : HTTP_DEFAULT_MAX_CONNECTIONS;
+    s->idle_timeout_s = o->idle_timeout_s ? o->idle_timeout_s : HTTP_DEFAULT_IDLE_TIMEOUT_S;
+    s->has_token = no->token && *no->token;
+    if (s->has_token)
+        sha256(no->token, strlen(no->token), s->token);
+    pthread_mutex_init(&s->mu, NULL);
+    clock_cond_init(&s->idle);
+}
+
+static enum err_code start(struct http_server *s, const struct http_options *o, struct err *e)
+{
+    int rc;
+
+    if (listen_at(o->address, o->port, &s->listener, e) != ERR_OK)
+        return e->code;
+    s->port = port_of(s->listener);
+    s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->wake < 0)
+        return err_set(e, ERR_IO, "eventfd: %s", strerror(errno));
+    if (daemon_start(s, e) != ERR_OK)
+        return e->code;
+    rc = pthread_create(&s->acceptor, NULL, accept_run, s);
+    if (rc != 0)
+        return err_set(e, ERR_IO, "no thread to accept connections: %s", strerror(rc));
+    s->acceptor_runs = true;
+    return ERR_OK;
+}
+
+enum err_code http_start(struct http_server **out, struct node *n, const struct http_options *o,
+                         struct err *e)
+{
+    struct http_server *s = calloc(1, sizeof *s);
+    enum err_code code;
+
+    *out = NULL;
+    if (!s)
+        return err_set(e, ERR_NO_MEMORY, "no memory for the HTTP server");
+    configure(s, n, o);
+    code = start(s, o, e);
+    if (code != ERR_OK) {
+        http_free(s);
+        return code;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+uint16_t http_port(const struct http_server *s)
+{
+    return s->port;
+}
+
+/* Connections without an exchange end; the others find `stopping` when theirs is over. */
+static void shut_idle_locked(struct http_server *s)
+{
+    for (struct exchange *x = s->first; x; x = x->next)
+        if (!atomic_load(&x->busy))
+            (void)shutdown(x->fd, SHUT_RD);
+}
+
+static void cancel_running(struct http_server *s)
+{
+    pthread_mutex_lock(&s->mu);
+    for (struct exchange *x = s->first; x; x = x->next) {
+        http_exchange_cancel(x);
+        (void)shutdown(x->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&s->mu);
+}
+
+void http_stop(struct http_server *s, int64_t deadline_ns)
+{
+    bool in_time = true;
+
+    if (!s)
+        return;
+    atomic_store(&s->stopping, true);
+    if (s->acceptor_runs) {
+        (void)eventfd_write(s->wake, 1);
+        pthread_join(s->acceptor, NULL);
+        s->acceptor_runs = false;
+    }
+    if (s->listener >= 0)
+        close(s->listener);
+    s->listener = -1;
+    if (!s->daemon)
+        return;
+    pthread_mutex_lock(&s->mu);
+    shut_idle_locked(s);
+    while (atomic_load(&s->running) > 0 && in_time)
+        in_time = clock_cond_wait(&s->idle, &s->mu, deadline_ns);
+    pthread_mutex_unlock(&s->mu);
+    if (!in_time)
+        cancel_running(s);
+    MHD_stop_daemon(s->daemon);
+    s->daemon = NULL;
+    (void)http_tx_sweep(s, true);
+}
+
+void http_free(struct http_server *s)
+{
+    if (!s)
+        return;
+    http_stop(s, 0);
+    if (s->wake >= 0)
+        close(s->wake);
+    pthread_cond_destroy(&s->idle);
+    pthread_mutex_destroy(&s->mu);
+    free(s);
+}
