@@ -69,16 +69,15 @@ static const char *base_name(const char *path)
 static enum err_code set_paths(struct database *d, const char *file, const char *memory_dir,
                                struct err *e)
 {
-    char path[DATABASE_MAX_PATH];
     const char *slash = strrchr(file, '/');
     d->id = strdup(base_name(file));
     if (memory_dir) {
-        snprintf(path, sizeof path, "%s/%s", memory_dir, base_name(file));
-        d->path = strdup(path);
+        if (asprintf(&d->path, "%s/%s", memory_dir, base_name(file)) < 0)
+            d->path = NULL;
         d->spools = strdup(memory_dir);
     } else {
         d->path = strdup(file);
-        d->spools = slash ? strndup(file, (size_t)(slash - file)) : strdup(".");
+        d->spools = slash ? strndup(file, (size_t)(slash - file) + 1) : strdup(".");
     }
     return d->id && d->path && d->spools ? ERR_OK : no_memory(e);
 }
@@ -89,7 +88,7 @@ static enum err_code load_into_memory(struct database *d, const char *file, stru
     struct stat st;
     if (stat(file, &st) != 0 || st.st_size == 0)
         return ERR_OK;
-    enum err_code code = backup_to_file(file, d->path, e);
+    enum err_code code = backup_to_file(file, d->path, NULL, e);
     if (code == ERR_OK)
         LOG_INFO("database loaded into memory", LOG_STR("db", d->id), LOG_STR("file", file));
     return code;

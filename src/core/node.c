@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/impl.h"
+#include "core/session.h"
 #include "sql/backup.h"
 
 #define NODE_TICK_NS        CLOCK_S
@@ -232,6 +233,7 @@ void node_stop(struct node *n, int64_t deadline_ns)
         ;
     if (n->running > 0)
         LOG_WARN("requests still running are interrupted", LOG_UINT("requests", n->running));
+    atomic_store(&n->interrupt, true);
     for (struct session *s = n->sessions; s; s = session_list_next(s))
         session_cancel(s);
     pthread_mutex_unlock(&n->mu);
@@ -351,7 +353,8 @@ enum err_code node_download(struct node *n, const char *id,
         return code;
     code = node_find(n, id, &d, e);
     if (code == ERR_OK)
-        code = backup_stream(database_path(d), n->opt.data_dir, write, arg, e);
+        code = backup_stream(database_path(d), n->opt.data_dir,
+                             &(struct backup_sink){.write = write, .arg = arg}, &n->interrupt, e);
     database_unref(d);
     node_leave(n);
     return code;

@@ -22,7 +22,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <yajl/yajl_tree.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -31,19 +30,19 @@
 #include "os/child.h"
 #include "os/file.h"
 
-#define PROGRAM         "nats-server"
-#define PROGRAM_ENV     "HA_NATS_SERVER"
-#define URL_SIZE        256
-#define VERSION_SIZE    32
+#define PROGRAM          "nats-server"
+#define PROGRAM_ENV      "HA_NATS_SERVER"
+#define URL_SIZE         256
+#define VERSION_SIZE     32
 #define FAILED_STOP_WAIT CLOCK_S /* for a child that runs but is of no use */
-#define POLL_MS         2       /* between looks at a starting child */
-#define NODE_LOCK_WAIT  CLOCK_S /* a killed node's lock goes away with the process */
-#define VERSION_WAIT    (5 * CLOCK_S)
-#define PROBE_MS        2000     /* for the server's greeting */
-#define PORTS_FILE_MAX  65536    /* bytes */
-#define GREETING_MAX    32768    /* bytes */
-#define VERSION_SYNC    2010000U /* 2.10.0 knows sync_interval: always */
-#define VERSION_SAFE_R3 2010023U /* 2.10.23 keeps acknowledged messages of replicated streams */
+#define POLL_MS          2       /* between looks at a starting child */
+#define NODE_LOCK_WAIT   CLOCK_S /* a killed node's lock goes away with the process */
+#define VERSION_WAIT     (5 * CLOCK_S)
+#define PROBE_WAIT_S     2        /* for the server's greeting */
+#define PORTS_FILE_MAX   65536    /* bytes */
+#define GREETING_MAX     32768    /* bytes */
+#define VERSION_SYNC     2010000U /* 2.10.0 knows sync_interval: always */
+#define VERSION_SAFE_R3  2010023U /* 2.10.23 keeps acknowledged messages of replicated streams */
 
 struct nats_server {
     /* Immutable after init. */
@@ -56,13 +55,29 @@ struct nats_server {
 
 /* ---- the program ---------------------------------------------------------------------------- */
 
+/* Three numbers with points between them. */
+static bool read_version(const char *p, uint32_t numbers[3])
+{
+    for (int i = 0; i < 3; i++) {
+        size_t n = strspn(p, "0123456789");
+
+        if (n == 0 || n > 3)
+            return false;
+        numbers[i] = (uint32_t)strtoul(p, NULL, 10);
+        p += n;
+        if (i < 2 && *p++ != '.')
+            return false;
+    }
+    return true;
+}
+
 uint32_t nats_server_version_number(const char *text)
 {
-    for (const char *p = strpbrk(text, "0123456789"); p; p = strpbrk(p, "0123456789")) {
-        unsigned major, minor, patch;
+    uint32_t v[3];
 
-        if (sscanf(p, "%3u.%3u.%3u", &major, &minor, &patch) == 3)
-            return major * 1000000U + minor * 1000U + patch;
+    for (const char *p = strpbrk(text, "0123456789"); p; p = strpbrk(p, "0123456789")) {
+        if (read_version(p, v))
+            return v[0] * 1000000U + v[1] * 1000U + v[2];
         p += strspn(p, "0123456789");
     }
     return 0;
@@ -296,25 +311,28 @@ static int url_rank(const char *url)
     return strncmp(host, "[::1]:", 6) == 0 ? 1 : 0;
 }
 
-/* {"nats": ["nats://127.0.0.1:4222", "nats://[::1]:4222", …], …}: the loopback one, else the first.
- */
+/* The ports file: {"nats":["nats://127.0.0.1:4222","nats://[::1]:4222"],"monitoring":[…]}. Takes
+ * the loopback address, else the first one. URLs have no escapes. A half-written file has no last
+ * brace. */
 static bool choose_url(const char *json, char out[URL_SIZE])
 {
-    static const char *const path[] = {"nats", NULL};
-    char message[64];
-    yajl_val tree = yajl_tree_parse(json, message, sizeof message);
-    yajl_val list = tree ? yajl_tree_get(tree, (const char **)path, yajl_t_array) : NULL;
+    const char *p = strchr(json, '}') ? strstr(json, "\"nats\"") : NULL;
+    const char *end;
     int best = -1;
 
-    for (size_t i = 0; list && i < YAJL_GET_ARRAY(list)->len; i++) {
-        const char *url = YAJL_GET_STRING(YAJL_GET_ARRAY(list)->values[i]);
+    p = p ? strchr(p, '[') : NULL;
+    end = p ? strstr(p, "\"]") : NULL; /* a "]" inside a URL has no quote before it */
+    while (p && end && (p = strchr(p, '"')) && p < end) {
+        const char *url = p + 1;
+        size_t n = strcspn(url, "\"");
 
-        if (url && strlen(url) < URL_SIZE && url_rank(url) > best) {
+        if (n > 0 && n < URL_SIZE && url_rank(url) > best) {
             best = url_rank(url);
-            memcpy(out, url, strlen(url) + 1);
+            memcpy(out, url, n);
+            out[n] = '\0';
         }
+        p = url + n + 1;
     }
-    yajl_tree_free(tree);
     return best >= 0;
 }
 
@@ -338,7 +356,7 @@ static int connect_to(const char *url)
     char host[URL_SIZE], *port;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST}, *list = NULL;
     const char *start = strstr(url, "://");
-    struct timeval wait = {.tv_sec = PROBE_MS / 1000, .tv_usec = PROBE_MS % 1000 * 1000};
+    struct timeval wait = {.tv_sec = PROBE_WAIT_S, .tv_usec = 0};
     int fd = -1;
     char *h = host;
 
@@ -463,7 +481,7 @@ static int url_port(const char *url)
 {
     const char *colon = strrchr(url, ':');
 
-    return colon ? atoi(colon + 1) : 0;
+    return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
 }
 
 static enum err_code start(struct nats_server *s, const struct nats_server_options *opt,

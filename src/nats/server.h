@@ -9,8 +9,7 @@
  *     nats.conf           the generated configuration (mode 600: it holds the password)
  *     jetstream/          JetStream's own files
  *     node.lock           locked by this process: two nodes never share a directory
- *     server.lock         locked by this process and the child: the child of a killed node is
- * waited for
+ *     server.lock         locked by this process and the child: a killed node's child is waited for
  *     *_<pid>.ports       written by nats-server: where it listens
  *
  * Every function may be called by any thread; stop and free once, by the owner.
@@ -34,8 +33,7 @@ struct nats_server_options {
     bool sync_always;        /* acknowledged means on disk, where the server can (2.10 and newer) */
     int replicas;            /* only to warn about servers that lose messages */
     bool logs;               /* its output goes to the log */
-    bool (*gave_up)(
-        void); /* asked while waiting, may be NULL: true ends the start (ERR_SHUTDOWN) */
+    bool (*gave_up)(void);   /* asked while waiting: true ends the start (ERR_SHUTDOWN); or NULL */
 };
 
 /* Returns when clients can connect, or with an error at the deadline. ERR_CONFIG: no nats-server,

@@ -58,7 +58,6 @@ static bool parse_time(const char *text, int64_t *ns)
     struct tm tm = {0};
     const char *p = strptime(text, "%Y-%m-%d", &tm);
     int64_t fraction = 0, unit = CLOCK_S, offset = 0;
-    int hours, minutes, used = 0;
 
     if (!p || (*p != 'T' && *p != 't' && *p != ' '))
         return false;
@@ -72,11 +71,13 @@ static bool parse_time(const char *text, int64_t *ns)
         }
     }
     if (*p == '+' || *p == '-') {
-        if (sscanf(p + 1, "%2d:%2d%n", &hours, &minutes, &used) != 2 || used != 5 || hours > 23 ||
-            minutes > 59 || hours < 0 || minutes < 0)
+        struct tm zone = {0};
+        const char *end = strlen(p) == 6 ? strptime(p + 1, "%H:%M", &zone) : NULL;
+
+        if (!end)
             return false;
-        offset = (hours * 3600 + minutes * 60) * (*p == '-' ? -1 : 1);
-        p += 1 + used;
+        offset = ((int64_t)zone.tm_hour * 60 + zone.tm_min) * 60 * (*p == '-' ? -1 : 1);
+        p = end;
     } else if (*p == 'Z' || *p == 'z') {
         p++;
     }

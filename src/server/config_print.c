@@ -16,7 +16,9 @@ static const char usage[] =
     "of\n"
     "the file of --config (nats-port 4222). A flag counts more than a variable, a variable more "
     "than\n"
-    "the file. HA_ARGS may hold files and flags, too.\n";
+    "the file. HA_ARGS may hold files and flags, too. [refused]: this version cannot do that yet, "
+    "and\n"
+    "takes the default only.\n";
 
 static const char *type_name(const struct flag *f)
 {
@@ -69,12 +71,12 @@ static void print_flag(FILE *out, const struct flag *f)
         (void)snprintf(letter, sizeof letter, "-%c, ", f->short_name);
     (void)snprintf(left, sizeof left, "  %s--%s%s%s", letter, f->name, *type ? " " : "", type);
     if (f->type == FLAG_BOOL || !*f->text)
-        (void)snprintf(right, sizeof right, "%s%s", f->help, f->missing ? " [not yet]" : "");
+        (void)snprintf(right, sizeof right, "%s%s", f->help, f->missing ? " [refused]" : "");
     else
         (void)snprintf(right, sizeof right, "%s (%s)%s", f->help, f->text,
-                       f->missing ? " [not yet]" : "");
+                       f->missing ? " [refused]" : "");
     n = fprintf(out, "%-*s", HELP_COLUMN, left);
-    if (n > HELP_COLUMN)
+    if (n >= HELP_COLUMN)
         (void)fprintf(out, "\n%*s", HELP_COLUMN, "");
     print_wrapped(out, right, HELP_COLUMN);
 }
@@ -209,7 +211,7 @@ void config_print(const struct config *c, FILE *out)
 
         if (f->show == SHOW_ACTION || f->show == SHOW_HIDDEN || id == CONFIG_CONFIG)
             continue;
-        if (f->show == SHOW_SECRET && *text)
+        if (f->show == SHOW_SECRET && *text && c->sources[id] != SOURCE_DEFAULT)
             text = "***";
         else if (f->show == SHOW_URL)
             text = log_url(text, url, sizeof url);

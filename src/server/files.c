@@ -23,7 +23,7 @@ static size_t split_dsn(const char *dsn, const char **path, const char **params)
         mark = strchr(*path, '?');
     } else {
         mark = strchr(dsn, '?');
-        while (mark && !strchr(mark, '='))
+        if (mark && !strchr(mark, '='))
             mark = NULL;
     }
     *params = mark ? mark : *path + strlen(*path);

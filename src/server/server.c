@@ -95,6 +95,10 @@ static enum err_code start_nats(struct server *s, struct err *e)
 
 /* ---- the node ------------------------------------------------------------------------------- */
 
+/* The choices in flags.h stand in the order of these. */
+_Static_assert(CONSISTENCY_SERIALIZABLE == 0 && CONSISTENCY_LWW == 1, "--consistency");
+_Static_assert(ROW_BY_PK == 0 && ROW_BY_ROWID == 1 && ROW_BY_FULL == 2, "--row-identify");
+
 static void fill_options(struct server *s)
 {
     const struct config *c = s->config;

@@ -361,15 +361,6 @@ static void put_names(struct buf *b, const struct table *t, const unsigned *whic
     buf_putc(b, ']');
 }
 
-/* Statistics have no key, but (tbl, idx) is what a row is about. ANALYZE runs everywhere by itself and
- * gives hidden rowids in an order of its own, so those are no key either. */
-static void set_stat_key(struct table *t)
-{
-    t->n_pk = 0;
-    for (unsigned i = 0; i < t->n_columns && i < 2; i++)
-        t->pk[t->n_pk++] = i;
-}
-
 static enum err_code put_prefix(struct table *t, struct err *e)
 {
     struct buf *b = &t->prefix;
@@ -395,8 +386,6 @@ static enum err_code table_read(struct schema *s, struct table *t, struct err *e
         code = read_columns(s, t, e);
     if (!code)
         code = read_rowid(s, t, e);
-    if (!code && t->kind == TABLE_STAT)
-        set_stat_key(t);
     if (!code)
         code = put_prefix(t, e);
     return code;

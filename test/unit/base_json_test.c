@@ -143,8 +143,7 @@ static void test_is_text(void **state)
         "\xEE\x80\x80",
         "\xF0\x90\x80\x80",
         "\xF4\x8F\xBF\xBF",
-        "12345678\xC3\xA9"
-        "12345678\xE2\x82\xAC",
+        "12345678\xC3\xA9yz345678\xE2\x82\xAC",
     };
 
     (void)state;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -64,7 +65,7 @@ static struct nats_server_options options(void)
 static int port_of(const char *url)
 {
     assert_memory_equal(url, "nats://127.0.0.1:", 17);
-    return atoi(strrchr(url, ':') + 1);
+    return (int)strtol(strrchr(url, ':') + 1, NULL, 10);
 }
 
 static bool can_connect(int port)
@@ -137,7 +138,7 @@ static void test_start_restart_stop(void **state)
     deadline = PATIENCE;
     while (nats_server_restarts(s, &pid) == 0 || pid == 0 || !can_connect(port)) {
         assert_true(clock_mono_ns() < deadline);
-        (void)usleep(2000);
+        (void)poll(NULL, 0, 2);
     }
     assert_int_not_equal(pid, first);
     assert_string_equal(nats_server_url(s), url);

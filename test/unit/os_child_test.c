@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -44,7 +45,7 @@ static void wait_for_output(struct child *c, const char *text, struct child_stat
         child_query(c, s);
         if (strstr(s->tail, text))
             return;
-        (void)usleep(2000);
+        (void)poll(NULL, 0, 2);
     } while (clock_mono_ns() < deadline);
     fail_msg("the child never printed %s", text);
 }
@@ -70,7 +71,7 @@ static void wait_until_dead(pid_t pid)
 
     while (is_alive(pid)) {
         assert_true(clock_mono_ns() < deadline);
-        (void)usleep(2000);
+        (void)poll(NULL, 0, 2);
     }
 }
 

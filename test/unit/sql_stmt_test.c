@@ -88,7 +88,7 @@ static void test_offsets(void **state)
         {"SELECT nope(1)", ERR_NO_FUNCTION, 7},
         {"SELECT (1", ERR_SYNTAX, -1},
         {"SELECT 'x", ERR_SYNTAX, 7},
-        {"INSERT INTO u(nope) VALUES(1)", ERR_NO_COLUMN, 14},
+        {"INSERT INTO u(nope) VALUES(1)", ERR_NO_COLUMN, -1},
     };
 
     (void)state;

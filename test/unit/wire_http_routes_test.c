@@ -111,7 +111,7 @@ static size_t read_operations(struct operation *ops, size_t max)
     size_t n = 0;
 
     assert_non_null(at);
-    for (at += strlen("\npaths:\n"); *at == ' '; at += strcspn(at, "\n") + 1) {
+    for (at += strlen("\npaths:\n"); *at == ' ' || *at == '\n'; at += strcspn(at, "\n") + 1) {
         size_t len = strcspn(at, "\n");
         size_t indent = strspn(at, " ");
 

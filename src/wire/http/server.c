@@ -35,7 +35,7 @@
 #define LINGER_NS       CLOCK_S
 #define ACCEPT_BREAK_MS 100                /* when the process is out of descriptors */
 #define SWEEP_MS        5000               /* while transactions are open */
-#define CONN_MEMORY     ((size_t)64 << 10) /* of libmicrohttpd for a connection: its longest header */
+#define CONN_MEMORY     ((size_t)32 << 10) /* of libmicrohttpd for a connection: its longest header */
 
 /* SQLite's own needs are some 100 KiB for a deeply nested statement; pages that nobody touches cost
  * nothing. The sanitizers put red zones around every variable. */

@@ -111,10 +111,10 @@ static bool client_chunks(int fd, struct buf *body)
     return ok;
 }
 
-/* The value of a header (a static copy), NULL where it is missing. */
+/* The value of a header (a copy of the thread's), NULL where it is missing. */
 static const char *answer_header(struct answer *a, const char *name)
 {
-    static char value[512];
+    static _Thread_local char value[512];
     char key[128];
     const char *p;
 

@@ -1,0 +1,272 @@
+#include "sql/apply_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* An AND of hundreds of terms would be deeper than SQLite lets an expression be. */
+#define TERMS_PER_GROUP 50
+
+struct plans {
+    struct conn *conn;
+    sqlite3 *db;
+    struct plan *at[PLAN_MAX]; /* by shape modulo the size; a newer one takes the place */
+};
+
+struct plans *plans_new(struct conn *c)
+{
+    struct plans *p = calloc(1, sizeof *p);
+
+    if (!p)
+        return NULL;
+    p->conn = c;
+    p->db = conn_handle(c);
+    return p;
+}
+
+static void plan_free(struct plan *p)
+{
+    sqlite3_stmt **all;
+
+    if (!p)
+        return;
+    all = &p->st[0][0][0];
+    for (size_t i = 0; i < sizeof p->st / sizeof p->st[0][0][0]; i++)
+        sqlite3_finalize(all[i]);
+    free(p->use);
+    free(p->pk);
+    free(p);
+}
+
+void plans_drop(struct plans *p)
+{
+    for (size_t i = 0; i < PLAN_MAX; i++) {
+        plan_free(p->at[i]);
+        p->at[i] = NULL;
+    }
+}
+
+void plans_free(struct plans *p)
+{
+    if (!p)
+        return;
+    plans_drop(p);
+    free(p);
+}
+
+/* ---- making a plan ---------------------------------------------------------------------------- */
+
+static const struct column *find_column(const struct table *t, const char *name)
+{
+    for (unsigned i = 0; i < t->n_columns; i++)
+        if (sqlite3_stricmp(t->columns[i].name, name) == 0)
+            return &t->columns[i];
+    return NULL;
+}
+
+static bool find_place(const struct change *c, const char *name, unsigned *place)
+{
+    for (unsigned i = 0; i < c->n_columns; i++) {
+        if (sqlite3_stricmp(c->columns[i], name) == 0) {
+            *place = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The key that the change names, or else the table's own. */
+static void find_pk(struct plan *p, const struct change *c)
+{
+    unsigned n = c->n_pk > 0 ? c->n_pk : p->t->n_pk;
+
+    for (unsigned i = 0; i < n; i++) {
+        const char *name = c->n_pk > 0 ? c->pk_columns[i] : p->t->columns[p->t->pk[i]].name;
+
+        if (!find_place(c, name, &p->pk[i]) || !find_column(p->t, name)) {
+            p->n_pk = 0;
+            return;
+        }
+    }
+    p->n_pk = n;
+}
+
+static enum err_code plan_new(const struct table *t, const struct change *c, struct plan **out,
+                              struct err *e)
+{
+    struct plan *p = calloc(1, sizeof *p);
+    unsigned n_pk = c->n_pk > t->n_pk ? c->n_pk : t->n_pk;
+
+    *out = p;
+    if (!p)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    p->shape = c->shape;
+    p->t = t;
+    p->n = c->n_columns;
+    p->use = calloc(c->n_columns + 1, sizeof *p->use);
+    p->pk = calloc(n_pk + 1, sizeof *p->pk);
+    if (!p->use || !p->pk)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    for (unsigned i = 0; i < c->n_columns; i++) {
+        const struct column *col = find_column(t, c->columns[i]);
+
+        if (!col)
+            p->lacks = true;
+        else if (!col->generated)
+            p->use[p->n_use++] = i;
+    }
+    find_pk(p, c);
+    p->hidden_rowid = t->rowid_name && !t->rowid_alias && t->kind != TABLE_STAT;
+    return ERR_OK;
+}
+
+enum err_code plans_get(struct plans *p, const struct schema *s, const struct change *c,
+                        struct plan **out, struct err *e)
+{
+    struct plan **at = &p->at[c->shape % PLAN_MAX];
+    const struct table *t;
+    enum err_code code;
+
+    if (*at && (*at)->shape == c->shape) {
+        *out = *at;
+        return ERR_OK;
+    }
+    *out = NULL;
+    t = schema_table(s, c->table);
+    if (!t)
+        return ERR_OK;
+    plan_free(*at);
+    code = plan_new(t, c, at, e);
+    if (code) {
+        plan_free(*at);
+        *at = NULL;
+        return code;
+    }
+    *out = *at;
+    return ERR_OK;
+}
+
+/* ---- statements ------------------------------------------------------------------------------- */
+
+static void put_table(struct buf *b, const struct plan *p)
+{
+    buf_puts(b, "main.");
+    schema_put_name(b, p->t->name);
+}
+
+static void put_insert(struct buf *b, const struct plan *p, const struct change *c, unsigned flags)
+{
+    unsigned params = p->n_use + p->hidden_rowid;
+
+    buf_printf(b, "INSERT %sINTO ", flags & PLAN_REPLACE ? "OR REPLACE " : "");
+    put_table(b, p);
+    buf_puts(b, "(");
+    for (unsigned i = 0; i < p->n_use; i++) {
+        if (i > 0)
+            buf_putc(b, ',');
+        schema_put_name(b, c->columns[p->use[i]]);
+    }
+    if (p->hidden_rowid) {
+        buf_puts(b, p->n_use > 0 ? "," : "");
+        buf_puts(b, p->t->rowid_name);
+    }
+    buf_puts(b, ") VALUES (");
+    for (unsigned i = 0; i < params; i++)
+        buf_printf(b, "%s?%u", i > 0 ? "," : "", i + 1);
+    buf_puts(b, ")");
+}
+
+/* name IS ?first AND … in groups; which = NULL: columns 0 … n-1. */
+static void put_match(struct buf *b, const struct change *c, const unsigned *which, unsigned n,
+                      unsigned first, bool exact)
+{
+    for (unsigned i = 0; i < n; i++) {
+        bool opens = i % TERMS_PER_GROUP == 0;
+        bool closes = i % TERMS_PER_GROUP == TERMS_PER_GROUP - 1 || i == n - 1;
+
+        buf_puts(b, i > 0 ? " AND " : "");
+        buf_puts(b, opens ? "(" : "");
+        schema_put_name(b, c->columns[which ? which[i] : i]);
+        buf_printf(b, " IS ?%u%s%s", first + i, exact ? " COLLATE BINARY" : "", closes ? ")" : "");
+    }
+}
+
+static void put_where(struct buf *b, const struct plan *p, const struct change *c,
+                      enum plan_where where, unsigned first)
+{
+    buf_puts(b, " WHERE ");
+    switch (where) {
+    case PLAN_BY_PK:
+        put_match(b, c, p->pk, p->n_pk, first, false);
+        return;
+    case PLAN_BY_ROWID:
+        schema_put_name(b, p->t->rowid_name);
+        buf_printf(b, " = ?%u", first);
+        return;
+    case PLAN_BY_FULL:
+        if (!p->t->rowid_name)
+            break;
+        schema_put_name(b, p->t->rowid_name);
+        buf_puts(b, " = (SELECT ");
+        schema_put_name(b, p->t->rowid_name);
+        buf_puts(b, " FROM ");
+        put_table(b, p);
+        buf_puts(b, " WHERE ");
+        put_match(b, c, NULL, p->n, first, true);
+        buf_puts(b, " ORDER BY ");
+        schema_put_name(b, p->t->rowid_name);
+        buf_printf(b, " IS ?%u DESC LIMIT 1)", first + p->n);
+        return;
+    case PLAN_BY_VALUES:
+        break;
+    }
+    put_match(b, c, NULL, p->n, first, true);
+}
+
+static void put_update(struct buf *b, const struct plan *p, const struct change *c,
+                       enum plan_where where, unsigned flags)
+{
+    unsigned next = p->n_use + 1;
+
+    buf_printf(b, "UPDATE %s", flags & PLAN_REPLACE ? "OR REPLACE " : "");
+    put_table(b, p);
+    buf_puts(b, " SET ");
+    for (unsigned i = 0; i < p->n_use; i++) {
+        if (i > 0)
+            buf_putc(b, ',');
+        schema_put_name(b, c->columns[p->use[i]]);
+        buf_printf(b, "=?%u", i + 1);
+    }
+    if (flags & PLAN_MOVE) {
+        buf_puts(b, p->n_use > 0 ? "," : "");
+        buf_printf(b, "%s=?%u", p->t->rowid_name, next++);
+    }
+    put_where(b, p, c, where, next);
+}
+
+enum err_code plan_statement(struct plans *ps, struct plan *p, const struct change *c,
+                             enum plan_op op, enum plan_where where, unsigned flags,
+                             sqlite3_stmt **out, struct err *e)
+{
+    sqlite3_stmt **st = &p->st[op][where][flags];
+    struct buf b = BUF_INIT;
+    int rc = SQLITE_NOMEM;
+
+    *out = *st;
+    if (*st)
+        return ERR_OK;
+    if (op == PLAN_INSERT) {
+        put_insert(&b, p, c, flags);
+    } else if (op == PLAN_UPDATE) {
+        put_update(&b, p, c, where, flags);
+    } else {
+        buf_puts(&b, "DELETE FROM ");
+        put_table(&b, p);
+        put_where(&b, p, c, where, 1);
+    }
+    if (buf_ok(&b))
+        rc = sqlite3_prepare_v3(ps->db, buf_cstr(&b), (int)b.len + 1, SQLITE_PREPARE_PERSISTENT, st,
+                                NULL);
+    buf_free(&b);
+    *out = *st;
+    return rc == SQLITE_OK ? ERR_OK : conn_error(ps->conn, rc, e);
+}

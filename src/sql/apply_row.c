@@ -1,0 +1,504 @@
+/*
+ * Row changes.
+ *
+ *   apply_diverged, apply_failed    what went wrong, and where
+ *   apply_row                       by mode and by the table's kind:
+ *     strict_*                      exactly the row that the change was made on
+ *     lww_*                         the change wins over whatever is there
+ *     sequence, statistics          tables of SQLite's own
+ *
+ * Last writer wins, in words. A row is what its primary key says, or its rowid where it has none.
+ *   INSERT  a row of that key is set to the new image in place (columns that the change does not know
+ *           stay); other rows that stand in the way of a UNIQUE constraint go. A hidden rowid that
+ *           another key already has is nobody's wish: the row gets the next free one.
+ *   UPDATE  of a row that is missing is an INSERT of its new image.
+ *   DELETE  of a row that is missing is nothing.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sql/apply_impl.h"
+
+/* ---- what went wrong -------------------------------------------------------------------------- */
+
+static const char *op_name(enum change_op op)
+{
+    switch (op) {
+    case CHANGE_INSERT:
+        return "INSERT";
+    case CHANGE_UPDATE:
+        return "UPDATE";
+    case CHANGE_DELETE:
+        return "DELETE";
+    default:
+        return "SQL";
+    }
+}
+
+static void put_key_value(struct buf *b, const struct value *v)
+{
+    switch (v->type) {
+    case VALUE_NULL:
+        buf_puts(b, "NULL");
+        break;
+    case VALUE_INTEGER:
+        buf_i64(b, v->u.i);
+        break;
+    case VALUE_REAL:
+        buf_printf(b, "%.17g", v->u.r);
+        break;
+    case VALUE_TEXT:
+        buf_printf(b, "'%.*s'", (int)(v->u.s.len < 60 ? v->u.s.len : 60), v->u.s.data);
+        break;
+    case VALUE_BLOB:
+        buf_printf(b, "a blob of %zu bytes", v->u.s.len);
+        break;
+    }
+}
+
+/* "UPDATE of t, id=5" */
+static void describe(struct buf *b, const struct change *c)
+{
+    const struct value *values = c->old_values ? c->old_values : c->new_values;
+
+    if (c->op == CHANGE_SQL) {
+        buf_printf(b, "%.200s", c->command);
+        return;
+    }
+    buf_printf(b, "%s of table %.100s", op_name(c->op), c->table);
+    for (unsigned k = 0; k < c->n_pk && k < 4; k++) {
+        for (unsigned i = 0; i < c->n_columns; i++) {
+            if (strcmp(c->columns[i], c->pk_columns[k]) == 0) {
+                buf_printf(b, ", %.60s=", c->columns[i]);
+                put_key_value(b, &values[i]);
+            }
+        }
+    }
+    if (c->n_pk == 0 && c->has_old_rowid)
+        buf_printf(b, ", rowid %lld", (long long)c->old_rowid);
+    else if (c->n_pk == 0 && c->has_new_rowid)
+        buf_printf(b, ", rowid %lld", (long long)c->new_rowid);
+}
+
+enum err_code apply_diverged(const struct change *c, struct err *e, const char *fmt, ...)
+{
+    struct buf b = BUF_INIT;
+    char why[ERR_MSG_SIZE];
+    int sqlite_code = e->sqlite_code;
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(why, sizeof why, fmt, ap);
+    va_end(ap);
+    describe(&b, c);
+    (void)err_set(e, ERR_DIVERGED, "%s: %s", buf_cstr(&b), why);
+    e->sqlite_code = sqlite_code;
+    buf_free(&b);
+    return e->code;
+}
+
+enum err_code apply_failed(struct apply *a, const struct change *c, int rc, struct err *e)
+{
+    switch (conn_error(a->conn, rc, e)) {
+    case ERR_NO_MEMORY:
+    case ERR_DISK_FULL:
+    case ERR_IO:
+    case ERR_BUSY:
+    case ERR_CORRUPT:
+    case ERR_READ_ONLY:
+    case ERR_TOO_BIG:
+    case ERR_INTERRUPTED:
+    case ERR_TIMEOUT:
+        return e->code;
+    default: {
+        char why[ERR_MSG_SIZE];
+
+        (void)snprintf(why, sizeof why, "%s", e->msg);
+        return apply_diverged(c, e, "%s", why);
+    }
+    }
+}
+
+/* ---- running a plan's statements ---------------------------------------------------------------- */
+
+static int bind_value(sqlite3_stmt *st, unsigned param, const struct value *v)
+{
+    int i = (int)param;
+
+    switch (v->type) {
+    case VALUE_INTEGER:
+        return sqlite3_bind_int64(st, i, v->u.i);
+    case VALUE_REAL:
+        return sqlite3_bind_double(st, i, v->u.r);
+    case VALUE_TEXT: /* a NULL pointer would mean NULL */
+        return sqlite3_bind_text64(st, i, v->u.s.data ? v->u.s.data : "", v->u.s.len, SQLITE_STATIC,
+                                   SQLITE_UTF8);
+    case VALUE_BLOB:
+        return sqlite3_bind_blob64(st, i, v->u.s.data ? v->u.s.data : "", v->u.s.len,
+                                   SQLITE_STATIC);
+    default:
+        return sqlite3_bind_null(st, i);
+    }
+}
+
+static int bind_rowid(sqlite3_stmt *st, unsigned param, bool known, int64_t rowid)
+{
+    return known ? sqlite3_bind_int64(st, (int)param, rowid) : sqlite3_bind_null(st, (int)param);
+}
+
+/* Steps to the end. SQLITE_DONE and *rows, or the failure; the statement is ready for its next use. */
+static int run(struct apply *a, sqlite3_stmt *st, int64_t *rows)
+{
+    int rc = sqlite3_step(st);
+
+    *rows = rc == SQLITE_DONE ? sqlite3_changes64(a->db) : 0;
+    (void)sqlite3_reset(st);
+    return rc;
+}
+
+/* How a change finds its row. */
+struct target {
+    enum plan_where where;
+    const struct value *values; /* of the change's columns; of a row that is there, or should be */
+    bool has_rowid;
+    int64_t rowid;
+};
+
+static int bind_key(sqlite3_stmt *st, const struct plan *p, const struct target *t, unsigned param)
+{
+    int rc = SQLITE_OK;
+
+    switch (t->where) {
+    case PLAN_BY_PK:
+        for (unsigned i = 0; i < p->n_pk && rc == SQLITE_OK; i++)
+            rc = bind_value(st, param + i, &t->values[p->pk[i]]);
+        return rc;
+    case PLAN_BY_ROWID:
+        return sqlite3_bind_int64(st, (int)param, t->rowid);
+    case PLAN_BY_FULL:
+    case PLAN_BY_VALUES:
+        for (unsigned i = 0; i < p->n && rc == SQLITE_OK; i++)
+            rc = bind_value(st, param + i, &t->values[i]);
+        if (rc == SQLITE_OK && t->where == PLAN_BY_FULL && p->t->rowid_name)
+            rc = bind_rowid(st, param + p->n, t->has_rowid, t->rowid);
+        return rc;
+    }
+    return SQLITE_MISUSE;
+}
+
+/* These answer SQLITE_DONE and *rows, or SQLite's failure; a statement that cannot even be prepared fills
+ * `e` and answers -1. */
+
+static int run_insert(struct apply *a, struct plan *p, const struct change *c, bool own_rowid,
+                      unsigned flags, int64_t *rows, struct err *e)
+{
+    sqlite3_stmt *st;
+    int rc = SQLITE_OK;
+
+    if (plan_statement(a->plans, p, c, PLAN_INSERT, PLAN_BY_PK, flags, &st, e))
+        return -1;
+    for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
+        rc = bind_value(st, i + 1, &c->new_values[p->use[i]]);
+    if (p->hidden_rowid && rc == SQLITE_OK)
+        rc = bind_rowid(st, p->n_use + 1, own_rowid && c->has_new_rowid, c->new_rowid);
+    return rc == SQLITE_OK ? run(a, st, rows) : rc;
+}
+
+static int run_update(struct apply *a, struct plan *p, const struct change *c,
+                      const struct target *t, unsigned flags, int64_t *rows, struct err *e)
+{
+    sqlite3_stmt *st;
+    unsigned next = p->n_use + 1;
+    int rc = SQLITE_OK;
+
+    if (plan_statement(a->plans, p, c, PLAN_UPDATE, t->where, flags, &st, e))
+        return -1;
+    for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
+        rc = bind_value(st, i + 1, &c->new_values[p->use[i]]);
+    if (rc == SQLITE_OK && (flags & PLAN_MOVE))
+        rc = sqlite3_bind_int64(st, (int)next++, c->new_rowid);
+    if (rc == SQLITE_OK)
+        rc = bind_key(st, p, t, next);
+    return rc == SQLITE_OK ? run(a, st, rows) : rc;
+}
+
+static int run_delete(struct apply *a, struct plan *p, const struct change *c,
+                      const struct target *t, int64_t *rows, struct err *e)
+{
+    sqlite3_stmt *st;
+    int rc;
+
+    if (plan_statement(a->plans, p, c, PLAN_DELETE, t->where, 0, &st, e))
+        return -1;
+    rc = bind_key(st, p, t, 1);
+    return rc == SQLITE_OK ? run(a, st, rows) : rc;
+}
+
+static enum err_code outcome(struct apply *a, const struct change *c, int rc, struct err *e)
+{
+    if (rc == SQLITE_DONE)
+        return ERR_OK;
+    if (rc == -1) { /* cannot be prepared: a column is missing, or there is no memory */
+        char why[ERR_MSG_SIZE];
+
+        if (e->code == ERR_NO_MEMORY || e->code == ERR_IO || e->code == ERR_CORRUPT)
+            return e->code;
+        (void)snprintf(why, sizeof why, "%s", e->msg);
+        return apply_diverged(c, e, "%s", why);
+    }
+    return apply_failed(a, c, rc, e);
+}
+
+/* ---- which row ---------------------------------------------------------------------------------- */
+
+static bool has_whole_pk(const struct plan *p, const struct value *values)
+{
+    for (unsigned i = 0; i < p->n_pk; i++)
+        if (values[p->pk[i]].type == VALUE_NULL)
+            return false;
+    return p->n_pk > 0;
+}
+
+static struct target find_target(const struct apply *a, const struct plan *p,
+                                 const struct value *values, bool has_rowid, int64_t rowid)
+{
+    struct target t = {PLAN_BY_FULL, values, has_rowid, rowid};
+    bool by_rowid = has_rowid && p->t->rowid_name;
+    bool by_pk = has_whole_pk(p, values);
+
+    if (a->identify == ROW_BY_FULL)
+        return t;
+    if (by_rowid && (a->identify == ROW_BY_ROWID || !by_pk))
+        t.where = PLAN_BY_ROWID;
+    else if (by_pk)
+        t.where = PLAN_BY_PK;
+    return t;
+}
+
+static struct target old_target(const struct apply *a, const struct plan *p, const struct change *c)
+{
+    return find_target(a, p, c->old_values, c->has_old_rowid, c->old_rowid);
+}
+
+/* ---- strict ------------------------------------------------------------------------------------- */
+
+static unsigned move_flag(const struct plan *p, const struct change *c)
+{
+    bool moves = p->hidden_rowid && c->has_old_rowid && c->has_new_rowid &&
+                 c->old_rowid != c->new_rowid;
+
+    return moves ? PLAN_MOVE : 0;
+}
+
+static enum err_code strict_row(struct apply *a, struct plan *p, const struct change *c,
+                                struct err *e)
+{
+    struct target t;
+    enum err_code code;
+    int64_t rows = 0;
+    int rc;
+
+    if (p->lacks)
+        return apply_diverged(c, e, "the table does not have all of the columns");
+    if (c->op == CHANGE_INSERT) {
+        rc = run_insert(a, p, c, true, 0, &rows, e);
+    } else {
+        t = old_target(a, p, c);
+        rc = c->op == CHANGE_UPDATE ? run_update(a, p, c, &t, move_flag(p, c), &rows, e)
+                                    : run_delete(a, p, c, &t, &rows, e);
+    }
+    code = outcome(a, c, rc, e);
+    if (!code && rows != 1)
+        code = apply_diverged(c, e, "%lld rows instead of one", (long long)rows);
+    return code;
+}
+
+/* ---- last writer wins --------------------------------------------------------------------------- */
+
+static bool in_the_way(int rc)
+{
+    return rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_UNIQUE ||
+           rc == SQLITE_CONSTRAINT_ROWID;
+}
+
+static enum err_code lww_insert(struct apply *a, struct plan *p, const struct change *c,
+                                struct err *e)
+{
+    struct target same = {PLAN_BY_PK, c->new_values, c->has_new_rowid, c->new_rowid};
+    bool by_pk = has_whole_pk(p, c->new_values);
+    bool by_rowid = !by_pk && c->has_new_rowid && p->t->rowid_name;
+    int64_t rows = 0;
+    int first = run_insert(a, p, c, true, 0, &rows, e), rc = first;
+
+    if (!in_the_way(first))
+        return outcome(a, c, first, e);
+    if (by_rowid)
+        same.where = PLAN_BY_ROWID;
+    if (by_pk || by_rowid) {
+        rc = run_update(a, p, c, &same, PLAN_REPLACE, &rows, e);
+        if (rc != SQLITE_DONE || rows > 0)
+            return outcome(a, c, rc, e);
+    }
+    /* Not the row itself stands in the way: another one's UNIQUE, or its hidden rowid. */
+    rc = run_insert(a, p, c, !(by_pk && first == SQLITE_CONSTRAINT_ROWID), PLAN_REPLACE, &rows, e);
+    return outcome(a, c, rc, e);
+}
+
+static enum err_code lww_update(struct apply *a, struct plan *p, const struct change *c,
+                                struct err *e)
+{
+    struct target t = old_target(a, p, c);
+    unsigned move = move_flag(p, c);
+    int64_t rows = 0;
+    int rc;
+
+    if (p->n_use == 0 && !move)
+        return ERR_OK;
+    rc = run_update(a, p, c, &t, move, &rows, e);
+    if (in_the_way(rc)) {
+        if (rc == SQLITE_CONSTRAINT_ROWID && has_whole_pk(p, c->new_values) && p->n_use > 0)
+            move = 0;
+        rc = run_update(a, p, c, &t, move | PLAN_REPLACE, &rows, e);
+    }
+    if (rc == SQLITE_DONE && rows == 0)
+        return lww_insert(a, p, c, e);
+    return outcome(a, c, rc, e);
+}
+
+static enum err_code lww_row(struct apply *a, struct plan *p, const struct change *c, struct err *e)
+{
+    struct target t;
+    enum err_code code;
+    int64_t rows = 0;
+
+    if (p->lacks) {
+        code = absent_note(a, c, p->t->name, e);
+        if (code || p->n_use == 0)
+            return code;
+    }
+    switch (c->op) {
+    case CHANGE_INSERT:
+        return lww_insert(a, p, c, e);
+    case CHANGE_UPDATE:
+        return lww_update(a, p, c, e);
+    default:
+        t = old_target(a, p, c);
+        if (p->lacks && t.where == PLAN_BY_FULL) /* cannot be asked for */
+            return ERR_OK;
+        return outcome(a, c, run_delete(a, p, c, &t, &rows, e), e);
+    }
+}
+
+/* ---- SQLite's own tables ------------------------------------------------------------------------ */
+
+/* Statistics are nobody's data: whatever comes is put in, once. Every node also makes its own. */
+static enum err_code statistics_row(struct apply *a, struct plan *p, const struct change *c,
+                                    struct err *e)
+{
+    struct target t = {PLAN_BY_VALUES, c->old_values ? c->old_values : c->new_values, false, 0};
+    int64_t rows = 0;
+    int rc;
+
+    if (p->lacks)
+        return ERR_OK;
+    rc = run_delete(a, p, c, &t, &rows, e);
+    if (rc == SQLITE_DONE && c->op != CHANGE_DELETE)
+        rc = run_insert(a, p, c, false, 0, &rows, e);
+    return outcome(a, c, rc, e);
+}
+
+/* Runs one of the statements for sqlite_sequence: ?1 the name, ?2 the value. Rare enough to be prepared
+ * each time. */
+static int run_sequence(struct apply *a, const char *sql, const struct value *name,
+                        const struct value *seq, int64_t *rows)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(a->db, sql, -1, &st, NULL);
+
+    if (rc == SQLITE_OK)
+        rc = bind_value(st, 1, name);
+    if (rc == SQLITE_OK && seq)
+        rc = bind_value(st, 2, seq);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+        *rows = rc == SQLITE_DONE ? sqlite3_changes64(a->db) : 0;
+    }
+    sqlite3_finalize(st);
+    return rc;
+}
+
+static const struct value *named_value(const struct change *c, const struct value *values,
+                                       const char *name)
+{
+    for (unsigned i = 0; i < c->n_columns; i++)
+        if (sqlite3_stricmp(c->columns[i], name) == 0)
+            return &values[i];
+    return NULL;
+}
+
+/*
+ * sequence.h says what the operations mean. Here the row may be there already: inserting rows with their
+ * rowids moves the sequence, too.
+ */
+static enum err_code sequence_row(struct apply *a, const struct change *c, struct err *e)
+{
+    static const char set[] = "UPDATE main.sqlite_sequence SET seq=?2 WHERE name=?1";
+    static const char raise[] =
+        "UPDATE main.sqlite_sequence SET seq=CASE WHEN typeof(seq)='integer' AND"
+        " typeof(?2)='integer' THEN max(seq,?2) ELSE ?2 END WHERE name=?1";
+    const struct value *values = c->op == CHANGE_DELETE ? c->old_values : c->new_values;
+    const struct value *name = named_value(c, values, "name");
+    const struct value *seq = named_value(c, values, "seq");
+    bool exact = a->mode == APPLY_STRICT || c->op == CHANGE_UPDATE;
+    int64_t rows = 0;
+    int rc;
+
+    if (!name || !seq)
+        return err_set(e, ERR_FORMAT, "a change of sqlite_sequence without name or seq");
+    if (c->op == CHANGE_DELETE) {
+        rc = run_sequence(a, "DELETE FROM main.sqlite_sequence WHERE name=?1", name, NULL, &rows);
+        return outcome(a, c, rc, e);
+    }
+    rc = run_sequence(a, exact ? set : raise, name, seq, &rows);
+    if (rc == SQLITE_DONE && rows == 0)
+        rc = run_sequence(a, "INSERT INTO main.sqlite_sequence(name,seq) VALUES(?1,?2)", name, seq,
+                          &rows);
+    return outcome(a, c, rc, e);
+}
+
+/* ---- all ---------------------------------------------------------------------------------------- */
+
+static enum err_code no_table(struct apply *a, const struct change *c, struct err *e)
+{
+    if (sqlite3_strnicmp(c->table, "sqlite_stat", 11) == 0)
+        return ERR_OK; /* this node has never made any */
+    if (a->mode == APPLY_LWW)
+        return absent_note(a, c, c->table, e);
+    return apply_diverged(c, e, "no such table");
+}
+
+enum err_code apply_row(struct apply *a, const struct change *c, struct err *e)
+{
+    struct plan *p = NULL;
+    enum err_code code;
+
+    code = plans_get(a->plans, a->schema, c, &p, e);
+    if (code)
+        return code;
+    if (!p)
+        return no_table(a, c, e);
+    switch (p->t->kind) {
+    case TABLE_USER:
+        return a->mode == APPLY_STRICT ? strict_row(a, p, c, e) : lww_row(a, p, c, e);
+    case TABLE_SEQUENCE:
+        return sequence_row(a, c, e);
+    case TABLE_STAT:
+        return statistics_row(a, p, c, e);
+    case TABLE_VIRTUAL:
+        return apply_diverged(c, e, "a virtual table has no rows of its own");
+    case TABLE_OURS:
+        break;
+    }
+    return err_set(e, ERR_FORMAT, "a message must not change table %.100s", c->table);
+}
