@@ -1,4 +1,5 @@
 /* The table of flags for people: --help, docs/configuration.md, --print-config. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,9 +175,8 @@ static bool is_bare(const char *text)
 {
     size_t n = strlen(text);
 
-    return n > 0 && text[0] != '"' && text[0] != '#' && text[0] != ' ' && text[0] != '\t' &&
-           text[n - 1] != ' ' && text[n - 1] != '\t' && !strstr(text, " #") &&
-           !strpbrk(text, "\r\n");
+    return n > 0 && text[0] != '"' && text[0] != '#' && !isspace((unsigned char)text[0]) &&
+           !isspace((unsigned char)text[n - 1]) && !strstr(text, " #") && !strpbrk(text, "\r\n");
 }
 
 static int print_value(const char *text, FILE *out)
@@ -219,6 +219,9 @@ void config_print(const struct config *c, FILE *out)
         n += print_value(text, out);
         (void)fprintf(out, "%*s # %s\n", n < 48 ? 48 - n : 0, "", sources[c->sources[id]]);
     }
-    for (size_t i = 0; i < c->n_files; i++)
-        (void)fprintf(out, "# database file: %s\n", c->files[i]);
+    for (size_t i = 0; i < c->n_files; i++) {
+        (void)fputs("# database file: ", out);
+        (void)print_value(c->files[i], out);
+        (void)fputc('\n', out);
+    }
 }

@@ -15,6 +15,8 @@
  * statement of the same message says where they have gone. Terminated names, one behind the other. */
 #define ABSENT_MAX_BYTES (1 << 20)
 
+#define SEQUENCE_STATEMENTS 4
+
 struct apply {
     struct conn *conn;
     sqlite3 *db;
@@ -24,6 +26,7 @@ struct apply {
     struct plans *plans;
     struct changeset_reader *reader;
     sqlite3_stmt *begin, *commit, *rollback, *schema_version;
+    sqlite3_stmt *sequence[SEQUENCE_STATEMENTS]; /* see sequence_row() */
 
     bool open;        /* between begin and its end */
     bool failed;      /* may only be rolled back */

@@ -408,24 +408,31 @@ static enum err_code statistics_row(struct apply *a, struct plan *p, const struc
     return outcome(a, c, rc, e);
 }
 
-/* Runs one of the statements for sqlite_sequence: ?1 the name, ?2 the value. Rare enough to be prepared
- * each time. */
-static int run_sequence(struct apply *a, const char *sql, const struct value *name,
+enum sequence_statement { SEQUENCE_SET, SEQUENCE_RAISE, SEQUENCE_INSERT, SEQUENCE_DELETE };
+
+/* ?1 is the name, ?2 the value. */
+static const char *const sequence_sql[SEQUENCE_STATEMENTS] = {
+    [SEQUENCE_SET] = "UPDATE main.sqlite_sequence SET seq=?2 WHERE name=?1",
+    [SEQUENCE_RAISE] = "UPDATE main.sqlite_sequence SET seq=CASE WHEN typeof(seq)='integer' AND"
+                       " typeof(?2)='integer' THEN max(seq,?2) ELSE ?2 END WHERE name=?1",
+    [SEQUENCE_INSERT] = "INSERT INTO main.sqlite_sequence(name,seq) VALUES(?1,?2)",
+    [SEQUENCE_DELETE] = "DELETE FROM main.sqlite_sequence WHERE name=?1",
+};
+
+static int run_sequence(struct apply *a, enum sequence_statement which, const struct value *name,
                         const struct value *seq, int64_t *rows)
 {
-    sqlite3_stmt *st = NULL;
-    int rc = sqlite3_prepare_v2(a->db, sql, -1, &st, NULL);
+    sqlite3_stmt **st = &a->sequence[which];
+    int rc = SQLITE_OK;
 
+    if (!*st)
+        rc = sqlite3_prepare_v3(a->db, sequence_sql[which], -1, SQLITE_PREPARE_PERSISTENT, st,
+                                NULL);
     if (rc == SQLITE_OK)
-        rc = bind_value(st, 1, name);
-    if (rc == SQLITE_OK && seq)
-        rc = bind_value(st, 2, seq);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(st);
-        *rows = rc == SQLITE_DONE ? sqlite3_changes64(a->db) : 0;
-    }
-    sqlite3_finalize(st);
-    return rc;
+        rc = bind_value(*st, 1, name);
+    if (rc == SQLITE_OK && which != SEQUENCE_DELETE)
+        rc = bind_value(*st, 2, seq);
+    return rc == SQLITE_OK ? run(a, *st, rows) : rc;
 }
 
 static const struct value *named_value(const struct change *c, const struct value *values,
@@ -443,10 +450,6 @@ static const struct value *named_value(const struct change *c, const struct valu
  */
 static enum err_code sequence_row(struct apply *a, const struct change *c, struct err *e)
 {
-    static const char set[] = "UPDATE main.sqlite_sequence SET seq=?2 WHERE name=?1";
-    static const char raise[] =
-        "UPDATE main.sqlite_sequence SET seq=CASE WHEN typeof(seq)='integer' AND"
-        " typeof(?2)='integer' THEN max(seq,?2) ELSE ?2 END WHERE name=?1";
     const struct value *values = c->op == CHANGE_DELETE ? c->old_values : c->new_values;
     const struct value *name = named_value(c, values, "name");
     const struct value *seq = named_value(c, values, "seq");
@@ -457,13 +460,12 @@ static enum err_code sequence_row(struct apply *a, const struct change *c, struc
     if (!name || !seq)
         return err_set(e, ERR_FORMAT, "a change of sqlite_sequence without name or seq");
     if (c->op == CHANGE_DELETE) {
-        rc = run_sequence(a, "DELETE FROM main.sqlite_sequence WHERE name=?1", name, NULL, &rows);
+        rc = run_sequence(a, SEQUENCE_DELETE, name, NULL, &rows);
         return outcome(a, c, rc, e);
     }
-    rc = run_sequence(a, exact ? set : raise, name, seq, &rows);
+    rc = run_sequence(a, exact ? SEQUENCE_SET : SEQUENCE_RAISE, name, seq, &rows);
     if (rc == SQLITE_DONE && rows == 0)
-        rc = run_sequence(a, "INSERT INTO main.sqlite_sequence(name,seq) VALUES(?1,?2)", name, seq,
-                          &rows);
+        rc = run_sequence(a, SEQUENCE_INSERT, name, seq, &rows);
     return outcome(a, c, rc, e);
 }
 
@@ -473,6 +475,8 @@ static enum err_code no_table(struct apply *a, const struct change *c, struct er
 {
     if (sqlite3_strnicmp(c->table, "sqlite_stat", 11) == 0)
         return ERR_OK; /* this node has never made any */
+    if (a->mode == APPLY_LWW && sqlite3_stricmp(c->table, "sqlite_sequence") == 0)
+        return ERR_OK; /* nor has it a table with AUTOINCREMENT */
     if (a->mode == APPLY_LWW)
         return absent_note(a, c, c->table, e);
     return apply_diverged(c, e, "no such table");

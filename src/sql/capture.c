@@ -22,6 +22,7 @@ struct capture {
     bool ddl;
     const char *dropped;
     uint64_t changes;
+    uint64_t epoch; /* for schema_note_insert() */
     struct err err; /* first failure */
 
     /* the table of the last event: nearly always that of the next */
@@ -87,6 +88,7 @@ void capture_close(struct capture *c)
 void capture_on(struct capture *c, bool on)
 {
     c->on = on;
+    c->epoch++;
 }
 
 void capture_ddl(struct capture *c, bool running, const char *dropped)
@@ -113,7 +115,15 @@ void capture_cut(struct capture *c, struct capture_mark m)
 {
     spool_cut(c->spool, m.len);
     c->changes = m.changes;
+    c->epoch++;
     err_clear(&c->err);
+}
+
+bool capture_inserted(const struct capture *c, const struct table *t, int64_t rowid)
+{
+    int64_t greatest;
+
+    return schema_inserted(t, c->epoch, &greatest) && greatest == rowid;
 }
 
 void capture_restart(struct capture *c)
@@ -328,4 +338,6 @@ static void on_preupdate(void *arg, sqlite3 *db, int op, const char *database, c
         put_image(c, t, NEW_VALUES, sizeof NEW_VALUES - 1, new_value);
     buf_putc(b, '}');
     capture_end(c);
+    if (op == SQLITE_INSERT && t->autoincrement)
+        schema_note_insert(t, c->epoch, new_rowid);
 }

@@ -47,6 +47,10 @@ void capture_cut(struct capture *c, struct capture_mark m); /* forgets a failure
 /* Forgets how many changes there are: what comes next is the spool's first. */
 void capture_restart(struct capture *c);
 
+/* Has a row with this rowid been inserted, as the table's greatest, since the capture was switched on or
+ * cut? Inserting it elsewhere moves an AUTOINCREMENT sequence just as far. */
+bool capture_inserted(const struct capture *c, const struct table *t, int64_t rowid);
+
 /* Changes that no hook reports. begin writes the comma that is due; what stands between is one change. */
 struct buf *capture_begin(struct capture *c);
 void capture_end(struct capture *c);

@@ -56,8 +56,10 @@ static const struct {
  * Messages of SQLITE_ERROR. They may quote the user's own text, so that only their beginning or
  * their end is compared, never the middle.
  */
+enum how { BEGINS, ENDS, IS };
+
 static const struct {
-    enum { BEGINS, ENDS, IS } how;
+    enum how how;
     const char *text;
     enum err_code code;
 } by_message[] = {
@@ -78,7 +80,7 @@ static const struct {
     {ENDS, " already exists", ERR_TABLE_EXISTS},
 };
 
-static bool matches(int how, const char *text, const char *msg)
+static bool matches(enum how how, const char *text, const char *msg)
 {
     size_t n = strlen(text), m = strlen(msg);
 
@@ -87,9 +89,10 @@ static bool matches(int how, const char *text, const char *msg)
         return strncmp(msg, text, n) == 0;
     case ENDS:
         return m >= n && strcmp(msg + m - n, text) == 0;
-    default:
-        return strcmp(msg, text) == 0;
+    case IS:
+        break;
     }
+    return strcmp(msg, text) == 0;
 }
 
 /* `table t has no column named c`: the names come from the user, the words between do not. */

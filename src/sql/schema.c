@@ -4,7 +4,7 @@
  *   schema_new, _free, _stale, _refresh, _generation
  *   schema_table, _next, _has_virtual, _has_sequence
  *   schema_default       values that rows take from ALTER TABLE … ADD COLUMN
- *   schema_put_name
+ *   schema_note_insert, _inserted, _put_name
  */
 #include "sql/schema.h"
 
@@ -145,6 +145,21 @@ bool schema_has_virtual(const struct schema *s)
 bool schema_has_sequence(const struct schema *s)
 {
     return s->n_sequence > 0;
+}
+
+void schema_note_insert(const struct table *t, uint64_t epoch, int64_t rowid)
+{
+    struct table *note = (struct table *)(uintptr_t)t; /* made by table_new(): not const */
+
+    if (note->insert_epoch != epoch || rowid > note->insert_max)
+        note->insert_max = rowid;
+    note->insert_epoch = epoch;
+}
+
+bool schema_inserted(const struct table *t, uint64_t epoch, int64_t *rowid)
+{
+    *rowid = t->insert_max;
+    return t->insert_epoch == epoch;
 }
 
 void schema_put_name(struct buf *b, const char *name)

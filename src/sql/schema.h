@@ -63,6 +63,8 @@ struct table {
     /* schema.c's own */
     struct table *next;
     uint64_t seen;
+    uint64_t insert_epoch;
+    int64_t insert_max;
 };
 
 struct schema;
@@ -88,6 +90,10 @@ bool schema_has_sequence(const struct schema *s);
 /* What a row that is older than the column holds in it (ALTER TABLE … ADD COLUMN … DEFAULT). Runs SQL on
  * a connection of its own, so the hook may call it. False: it cannot be had. */
 bool schema_default(const struct table *t, unsigned column, struct value *out);
+
+/* Notes the greatest rowid inserted in an epoch of the caller's, and tells it (false: none). */
+void schema_note_insert(const struct table *t, uint64_t epoch, int64_t rowid);
+bool schema_inserted(const struct table *t, uint64_t epoch, int64_t *rowid);
 
 /* "name" with quotes, doubled where needed. */
 void schema_put_name(struct buf *b, const char *name);

@@ -255,12 +255,25 @@ static enum err_code look_row(struct sequence *s, void *arg, const char *name, s
     return ERR_OK;
 }
 
+/* The rows that were inserted bring the sequence there by themselves, which is the usual case. */
+static bool follows_from_rows(struct sequence *s, struct capture *c, const struct row *now,
+                              const struct row *old)
+{
+    const struct table *t = schema_table(s->schema, now->name);
+
+    return t && t->autoincrement && now->seq.type == VALUE_INTEGER &&
+           (!old || (old->seq.type == VALUE_INTEGER && old->seq.u.i < now->seq.u.i)) &&
+           capture_inserted(c, t, now->seq.u.i);
+}
+
 static void ship_differences(struct sequence *s, struct capture *c, const struct rows *now)
 {
     for (size_t i = 0; i < now->n; i++) {
         const struct row *old = find(&s->before, now->at[i].name, i);
 
-        if (!old || !same_value(&old->seq, &now->at[i].seq))
+        if (old && same_value(&old->seq, &now->at[i].seq))
+            continue;
+        if (!follows_from_rows(s, c, &now->at[i], old))
             ship(s, c, now->at[i].name, old ? &old->seq : NULL, &now->at[i].seq);
     }
     for (size_t i = 0; i < s->before.n; i++) {

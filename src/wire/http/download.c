@@ -185,7 +185,7 @@ static enum err_code database_id(struct exchange *x, const char **id, struct err
     struct session *s = NULL;
     enum err_code code = session_open(&s, x->server->node, "http", NULL, NULL, e);
 
-    if (code == ERR_OK && x->id)
+    if (code == ERR_OK)
         code = session_use(s, x->id, e);
     if (code == ERR_OK) {
         *id = arena_strdup(x->arena, session_database(s));

@@ -192,7 +192,7 @@ static enum err_code tx_open(struct exchange *x, struct http_tx *t, const char *
         return err_set(e, ERR_IO, "no random bytes to be had");
     if (session_open(&t->session, x->server->node, "http", gone, t, e) != ERR_OK)
         return e->code;
-    if (id && session_use(t->session, id, e) != ERR_OK)
+    if (session_use(t->session, id, e) != ERR_OK) /* NULL: the default one, which is then fixed */
         return e->code;
     if (http_run_text(t->session, "BEGIN", &seq, e) != ERR_OK)
         return e->code;

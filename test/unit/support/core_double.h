@@ -179,7 +179,6 @@ enum err_code session_open(struct session **out, struct node *n, const char *pro
         return err_set(e, ERR_NO_MEMORY, "no memory");
     s->gone = gone;
     s->arg = arg;
-    snprintf(s->id, sizeof s->id, "a.db");
     atomic_fetch_add(&core.open_sessions, 1);
     *out = s;
     return ERR_OK;
@@ -195,6 +194,8 @@ void session_close(struct session *s)
 
 enum err_code session_use(struct session *s, const char *id, struct err *e)
 {
+    if (!id)
+        id = "a.db";
     if (strcmp(id, "a.db") != 0 && strcmp(id, "b c.db") != 0)
         return err_set(e, ERR_NO_DATABASE, "there is no database %s", id);
     snprintf(s->id, sizeof s->id, "%s", id);
@@ -203,7 +204,7 @@ enum err_code session_use(struct session *s, const char *id, struct err *e)
 
 const char *session_database(const struct session *s)
 {
-    return s->id;
+    return s->id[0] ? s->id : NULL; /* none before the first use */
 }
 
 enum session_state session_state(const struct session *s)
