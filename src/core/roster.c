@@ -180,7 +180,7 @@ enum err_code node_replications(struct node *n, const char *id, const char *name
     enum err_code code = node_find(n, id, &d, e);
     if (code != ERR_OK)
         return code;
-    if (n->client) {
+    if (n->client && ensure(n)) {
         write_line(n, d, replica_position(database_replica(d))); /* our own line is never stale */
         code = read_lines(n, d, name, &lines, e);
     }

@@ -1,8 +1,9 @@
 """Fixtures of the cluster tests, and the logs of all processes under a test that failed."""
 
+import ctypes
 import faulthandler
 import os
-import signal
+import threading
 
 import pytest
 
@@ -17,21 +18,28 @@ def pytest_configure(config):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item):
-    """Ends a test at its limit: the alarm interrupts whatever the main thread waits for."""
+    """Ends a test at its limit. It may run in any thread of an xdist worker, so no signal can do it: an exception is
+    left for the thread, and the processes it may be waiting for are killed, which ends the waiting."""
     mark = item.get_closest_marker("limit")
     seconds = int((mark.args[0] if mark else TEST_S) * ha.SLOW)
+    thread = threading.get_ident()
 
-    def expired(signum, frame):
+    def expire():
+        item.expired = seconds
         faulthandler.dump_traceback()
-        raise ha.Timeout(f"the test took longer than {seconds} s")
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(ha.Timeout))
+        for cluster in list(ha.Cluster.live):
+            for process in list(cluster.processes):
+                if process.process is not None:
+                    process.process.kill()
 
-    previous = signal.signal(signal.SIGALRM, expired)
-    signal.alarm(seconds)
+    timer = threading.Timer(seconds, expire)
+    timer.daemon = True
+    timer.start()
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, previous)
+        timer.cancel()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -40,6 +48,8 @@ def pytest_runtest_makereport(item, call):
     report = outcome.get_result()
     item.failed = getattr(item, "failed", False) or report.failed
     if report.failed and hasattr(report.longrepr, "addsection"):
+        if hasattr(item, "expired"):
+            report.longrepr.addsection("limit", f"the test took longer than {item.expired} s and was ended")
         for cluster in ha.Cluster.live:
             for name, text in cluster.logs():
                 report.longrepr.addsection(f"{name}.log", text)
