@@ -29,6 +29,7 @@
 #include "base/name.h"
 #include "os/child.h"
 #include "os/file.h"
+#include "os/port.h"
 
 #define PROGRAM          "nats-server"
 #define PROGRAM_ENV      "HA_NATS_SERVER"
@@ -188,25 +189,6 @@ static void remove_ports_files(const char *dir)
     }
     if (d)
         (void)closedir(d);
-}
-
-static bool port_is_free(int port)
-{
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int on = 1;
-    bool is_free;
-
-    if (fd < 0)
-        return true; /* let the server find out */
-    any.sin_addr.s_addr = htonl(INADDR_ANY);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    is_free = bind(fd, (struct sockaddr *)&any, sizeof any) == 0 || errno != EADDRINUSE;
-    /* Two sockets may be bound that way, but only one may listen. */
-    if (is_free && listen(fd, 1) != 0 && errno == EADDRINUSE)
-        is_free = false;
-    (void)close(fd);
-    return is_free;
 }
 
 static bool gives_up(const struct nats_server_options *opt, struct err *e)

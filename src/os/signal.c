@@ -19,6 +19,15 @@ static void end_now(int number)
     _exit(128 + number);
 }
 
+static void end_late(int number)
+{
+    static const char text[] = "ha: the stop took too long, ending now\n";
+
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(1);
+}
+
 void signal_setup(void)
 {
     sigset_t set;
@@ -54,4 +63,14 @@ bool signal_pending(void)
     return sigpending(&pending) == 0 &&
            (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1 ||
             sigismember(&pending, SIGHUP) == 1);
+}
+
+void signal_end_after(unsigned seconds)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = end_late;
+    (void)sigaction(SIGALRM, &action, NULL);
+    (void)alarm(seconds);
 }

@@ -19,4 +19,8 @@ int signal_wait(void);
 /* Asked already, though nobody waited? Any thread. */
 bool signal_pending(void);
 
+/* Ends the process (exit status 1, one line on standard error) if it still lives after so many
+ * seconds: for a stop that hangs. Any kill is safe; hanging for ever is not useful. */
+void signal_end_after(unsigned seconds);
+
 #endif

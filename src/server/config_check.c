@@ -155,6 +155,25 @@ static enum err_code check_extensions(struct config *c, struct err *e)
     return ERR_OK;
 }
 
+/* The NATS client library writes both into a JSON text as they are, and the server takes a password
+ * that looks like a bcrypt hash for one. */
+static enum err_code check_credentials(const struct config *c, struct err *e)
+{
+    const char *texts[] = {c->nats_user, c->nats_pass};
+
+    for (int i = 0; i < 2; i++)
+        for (const char *p = texts[i]; *p; p++)
+            if (*p == '"' || *p == '\\' || iscntrl((unsigned char)*p))
+                return err_set(e, ERR_CONFIG,
+                               "%s must not have double quotes, backslashes or control characters",
+                               i == 0 ? "--nats-user" : "--nats-pass");
+    if (strncmp(c->nats_pass, "$2", 2) == 0 && c->nats_pass[2] && c->nats_pass[3] == '$')
+        return err_set(e, ERR_CONFIG, "--nats-pass looks like a bcrypt hash: give the password");
+    if (*c->nats_pass && !*c->nats_user)
+        return err_set(e, ERR_CONFIG, "--nats-pass needs --nats-user");
+    return ERR_OK;
+}
+
 static enum err_code check_together(struct config *c, struct err *e)
 {
     if (c->async_replication && config_is_set(c, CONFIG_CONSISTENCY) &&
@@ -168,8 +187,6 @@ static enum err_code check_together(struct config *c, struct err *e)
         return err_set(e, ERR_CONFIG,
                        "--nats-config configures the embedded NATS, which "
                        "--nats-port 0 switches off");
-    if (*c->nats_pass && !*c->nats_user)
-        return err_set(e, ERR_CONFIG, "--nats-pass needs --nats-user");
     if (c->nats_port > 0 && c->nats_port == c->port && !*c->nats_config)
         return err_set(e, ERR_CONFIG, "--port and --nats-port are both %d", c->port);
     return ERR_OK;
@@ -185,6 +202,8 @@ enum err_code config_check(struct config *c, struct err *e)
         code = check_policy(c, e);
     if (!code)
         code = check_extensions(c, e);
+    if (!code)
+        code = check_credentials(c, e);
     if (!code)
         code = check_together(c, e);
     return code;

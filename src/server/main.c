@@ -16,6 +16,8 @@
 #include "server/config.h"
 #include "server/server.h"
 
+#define STOP_GRACE_S 10 /* beyond SERVER_STOP_S, before a stop counts as hanging */
+
 enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
 
 /* Where 0 to 2 are closed, a database file or a socket would get one of these numbers, and what is
@@ -64,6 +66,7 @@ static int run(const struct config *c)
     }
     number = signal_wait();
     LOG_INFO("stopping", LOG_STR("signal", sigabbrev_np(number)));
+    signal_end_after(SERVER_STOP_S + STOP_GRACE_S);
     server_stop(s);
     return EXIT_STOPPED;
 }

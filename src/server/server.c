@@ -11,6 +11,7 @@
 #include "core/node.h"
 #include "nats/server.h"
 #include "os/file.h"
+#include "os/port.h"
 #include "os/signal.h"
 #include "server/files.h"
 #include "sql/conn.h"
@@ -196,8 +197,13 @@ static void greet(const struct server *s, int64_t begin_ns)
 static enum err_code start(struct server *s, struct err *e)
 {
     struct http_options http = {.port = (uint16_t)s->config->port};
-    enum err_code code = choose_places(s, e);
+    enum err_code code;
 
+    /* Known before the databases and their streams are created. */
+    if (!port_is_free(s->config->port))
+        return err_set(e, ERR_BUSY, "port %d is in use by another program; choose another --port",
+                       s->config->port);
+    code = choose_places(s, e);
     if (!code)
         code = conn_library_init(e);
     if (!code)
@@ -233,6 +239,7 @@ void server_stop(struct server *s)
 {
     int64_t begin = clock_mono_ns();
     int64_t nats_deadline = begin + SERVER_STOP_S * CLOCK_S;
+    bool was_up = s && s->http;
 
     if (!s)
         return;
@@ -251,5 +258,6 @@ void server_stop(struct server *s)
     free(s->data_dir);
     free(s->nats_dir);
     free(s);
-    LOG_INFO("node is stopped", LOG_INT("ms", (clock_mono_ns() - begin) / CLOCK_MS));
+    if (was_up)
+        LOG_INFO("node is stopped", LOG_INT("ms", (clock_mono_ns() - begin) / CLOCK_MS));
 }

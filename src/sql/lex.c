@@ -78,6 +78,12 @@ static bool is_word_byte(char c)
     return k == C_WORD || k == C_DIGIT || k == C_DOLLAR || k == C_BOM;
 }
 
+/* SQLite takes a vertical tab for a blank behind another blank, but not in front of one. */
+static bool continues_space(char c)
+{
+    return class_of(c) == C_SPACE || c == '\v';
+}
+
 static bool is_bom(const char *p, const char *end)
 {
     return end - p >= 3 && memcmp(p, "\xEF\xBB\xBF", 3) == 0;
@@ -90,7 +96,8 @@ static const char *skip_blank(const char *p, const char *end)
         enum lex_class k = class_of(*p);
 
         if (k == C_SPACE) {
-            p++;
+            while (p < end && continues_space(*p))
+                p++;
         } else if (k == C_BOM && is_bom(p, end)) {
             p += 3;
         } else if (k == C_MINUS && end - p >= 2 && p[1] == '-') {
@@ -140,7 +147,7 @@ static const char *skip_variable(const char *p, const char *end, bool *legal)
         if (is_word_byte(*p)) {
             named = true;
         } else if (*p == '(' && named) {
-            for (p++; p < end && class_of(*p) != C_SPACE && *p != ')'; p++)
+            for (p++; p < end && !continues_space(*p) && *p != ')'; p++)
                 ;
             *legal = p < end && *p == ')';
             return *legal ? p + 1 : p;

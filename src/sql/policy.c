@@ -108,8 +108,8 @@ static void note(struct policy *p, const char *db)
         p->seen->main = true;
 }
 
-/* The schema's own tables do not count: a TEMP trigger on a table of `main` is reported as if it went
- * to main's, and every schema statement has a report of its own besides. */
+/* The schema's own tables do not count: a TEMP trigger on a table of `main` is reported as if it
+ * went to main's, and every schema statement has a report of its own besides. */
 static bool is_schema_table(const char *name)
 {
     return name && (sqlite3_stricmp(name, "sqlite_master") == 0 ||
@@ -145,12 +145,14 @@ static int on_vtable(struct policy *p, const char *db, const char *name)
 static int on_pragma(struct policy *p, const char *name, const char *arg, const char *db)
 {
     const char *why;
-    enum policy_pragma what;
+    enum policy_pragma what = policy_pragma(&p->cfg, name, arg, &why);
 
-    if (p->trust > 0)
+    if (p->trust > 0) {
+        if (p->seen && what == POLICY_PRAGMA_DDL)
+            p->seen->pragma = what;
         return SQLITE_OK;
-    what = policy_pragma(&p->cfg, name, arg, &why);
-    /* A temp database of a shared connection is nobody's: its settings are not for users. */
+    }
+    /* The temporary database ends with the transaction: a number kept in it would be lost. */
     if (what == POLICY_PRAGMA_DDL && db && sqlite3_stricmp(db, "temp") == 0) {
         what = POLICY_PRAGMA_REFUSED;
         why = "the temporary database ends with the transaction";

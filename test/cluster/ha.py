@@ -210,6 +210,10 @@ def blob(data):
     return {"type": "blob", "base64": base64.b64encode(data).decode()}
 
 
+def database_path(db):
+    return "/query" if db is None else f"/databases/{quote(db, safe='')}"
+
+
 def statement(sql, params=None):
     return {"sql": sql} if params is None else {"sql": sql, "params": params}
 
@@ -367,20 +371,19 @@ class Node(Process):
 
     def query(self, sql, params=None, db=None, headers=None):
         """One statement, one Result."""
-        path = "/query" if db is None else f"/databases/{quote(db, safe='')}"
-        return Result(self.post(path, statement(sql, params), headers).json())
+        return Result(self.post(database_path(db), statement(sql, params), headers).json())
 
     def batch(self, statements, db=None):
         """Statements (texts or (text, params)) in one transaction: their Results."""
-        path = "/query" if db is None else f"/databases/{quote(db, safe='')}"
         body = [statement(s) if isinstance(s, str) else statement(*s) for s in statements]
-        return [Result(r) for r in self.post(path, body).json()["results"]]
+        return [Result(r) for r in self.post(database_path(db), body).json()["results"]]
 
     def script(self, *statements, db=None):
         """One after the other, each its own transaction."""
         for s in statements:
             try:
-                self.query(*([s] if isinstance(s, str) else s), db=db)
+                # A text may hold several statements, and then answers several results.
+                self.post(database_path(db), statement(*([s] if isinstance(s, str) else s)))
             except HttpError as e:
                 raise AssertionError(f"{s!r}: {e}") from None
 
@@ -630,8 +633,8 @@ def difference(a, b):
 
 
 def synced(node):
-    """The node holds everything that the log has now."""
-    return node.ready(sync=True)
+    """The node holds everything that the log has now; else an error that says what is missing."""
+    return node.http.ok("GET", "/readyz?sync").status == 200
 
 
 def assert_equal(*nodes, db=None, deadline_s=CATCH_UP_S, rowids=True):

@@ -207,12 +207,13 @@ def test_environment_and_config_file(cluster):
     """Flag before environment before file before default."""
     n = cluster.node(start=False, args=["--config", "ha.conf"], env={"HA_CONCURRENT_QUERIES": "7"})
     with open(os.path.join(n.directory, "ha.conf"), "w", encoding="utf-8") as f:
-        f.write("# a comment\nname from-file\nconcurrent-queries 3\n")
-    n.start()
+        f.write("# a comment\nname from-file\nconcurrent-queries 3\nreplicas 3\n")
     printed = subprocess.run(n.command() + ["--print-config"], cwd=n.directory, capture_output=True, text=True,
                              env={**os.environ, "HA_CONCURRENT_QUERIES": "7"}, check=True, timeout=60).stdout
-    assert re.search(r"^name\s+node1$", printed, re.M), printed
-    assert re.search(r"^concurrent-queries\s+7$", printed, re.M), printed
+    assert re.search(r"^name node1\s+# flag$", printed, re.M), printed
+    assert re.search(r"^concurrent-queries 7\s+# environment$", printed, re.M), printed
+    assert re.search(r"^replicas 3\s+# file$", printed, re.M), printed
+    assert re.search(r"^row-identify pk\s+# default$", printed, re.M), printed
 
 
 @pytest.mark.parametrize("flag", (["--no-such-flag"], ["-p", "99999"], ["--consistency", "maybe"], ["--pg-port", "5432"]),

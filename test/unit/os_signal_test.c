@@ -33,6 +33,13 @@ static int twice(void)
     return 3;
 }
 
+static int late(void)
+{
+    signal_end_after(1);
+    (void)pause(); /* the handler does not return */
+    return 0;
+}
+
 static int in_child(int (*body)(void))
 {
     int status = 0;
@@ -50,6 +57,7 @@ static void test_signals(void **state)
     (void)state;
     assert_int_equal(in_child(graceful), 0);
     assert_int_equal(in_child(twice), 128 + SIGTERM);
+    assert_int_equal(in_child(late), 1);
 }
 
 int main(void)

@@ -27,6 +27,7 @@ static const struct lex_case kinds[] = {
     {"\xEF\xBB\xBF ; x", LEX_EMPTY, NULL, " x"},
     {"\xEF\xBB", LEX_OTHER, NULL, NULL},
     {"\v;", LEX_OTHER, NULL, NULL},
+    {" \v\n;x", LEX_EMPTY, NULL, "x"},
 
     {"BEGIN", LEX_BEGIN, NULL, ""},
     {"begin;SELECT 1", LEX_BEGIN, NULL, "SELECT 1"},

@@ -83,6 +83,7 @@ static const struct row rows[] = {
     {"PRAGMA user_version = 7", STMT_DDL, NULL},
     {"PRAGMA main.user_version(7)", STMT_DDL, NULL},
     {"PRAGMA application_id = -7", STMT_DDL, NULL},
+    {"PRAGMA temp.user_version = 7", DENIED, "temporary database"},
 
     {"CREATE TEMP TABLE x(a)", STMT_TEMP, NULL},
     {"CREATE TABLE temp.x(a)", STMT_TEMP, NULL},

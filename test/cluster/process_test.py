@@ -1,0 +1,250 @@
+"""The program as a process: what it prints, its exit statuses, how it starts, stops and survives kills of its parts."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from ha import BINARY, SLOW, free_port, wait_until
+
+
+def run(*args, env=None, cwd=None, timeout_s=30):
+    """The program run to its end, with no HA_ variable but those given."""
+    full = {k: v for k, v in os.environ.items() if not k.startswith("HA_")}
+    full.update(env or {})
+    return subprocess.run([BINARY, *args], env=full, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=timeout_s * SLOW, check=False)
+
+
+def child_of(node):
+    """The pid of the node's nats-server, None while there is none."""
+    with open(f"/proc/{node.pid}/task/{node.pid}/children", encoding="ascii") as f:
+        pids = f.read().split()
+    for task in os.listdir(f"/proc/{node.pid}/task"):
+        with open(f"/proc/{node.pid}/task/{task}/children", encoding="ascii") as f:
+            pids += f.read().split()
+    return int(pids[0]) if pids else None
+
+
+def gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except FileNotFoundError:
+        return True
+
+
+def memory_directory(node):
+    """Where a node with -m keeps its files, out of what it has open."""
+    for fd in os.listdir(f"/proc/{node.pid}/fd"):
+        try:
+            path = os.readlink(f"/proc/{node.pid}/fd/{fd}")
+        except FileNotFoundError:
+            continue
+        if os.path.basename(path) == ".lock":
+            return os.path.dirname(path)
+    return None
+
+
+# ---- what it says ----------------------------------------------------------------------------------------------
+
+
+def test_help_and_version():
+    r = run("--help")
+    assert r.returncode == 0 and r.stderr == ""
+    assert "-n, --name" in r.stdout and "--nats-store-dir" in r.stdout
+    r = run("--version")
+    assert r.returncode == 0 and r.stdout.startswith("ha ")
+    assert run("--version", env={"HA_PORT": "nonsense"}).returncode == 0, "mistakes do not matter then"
+
+
+def test_configuration_reference_is_up_to_date():
+    """docs/configuration.md is what the flag table says."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "docs/configuration.md"), encoding="utf-8") as f:
+        assert run("--help-markdown").stdout == f.read(), "run `make docs`"
+
+
+@pytest.mark.parametrize("args, message", [
+    (["--pg-port", "5432"], "--pg-port is refused"),
+    (["-r", "http://localhost:8080"], "--remote is refused"),
+    (["--async-replication-store-dir", "x"], "the same transaction as the data"),
+    (["--port", "0"], "1..65535"),
+    (["--bogus"], "unknown flag --bogus"),
+    (["--async-replication", "--consistency", "serializable"], "--async-replication"),
+    (["--config", "/no/such/file"], "/no/such/file"),
+])
+def test_wrong_configuration(args, message):
+    r = run(*args)
+    assert r.returncode == 2 and r.stdout == ""
+    assert message in r.stderr and r.stderr.count("\n") == 1 and r.stderr.startswith("ha: ")
+
+
+def test_check_and_print_config(tmp_path):
+    config = tmp_path / "ha.conf"
+    config.write_text("# a node\nname one   # of three\nport 9999\ntoken s3cret\n")
+    r = run("--config", str(config), "--check-config", env={"HA_PORT": "9998"})
+    assert (r.returncode, r.stderr) == (0, "")
+    r = run("--config", str(config), "--print-config", "-m", env={"HA_PORT": "9998"})
+    assert r.returncode == 0
+    lines = dict(line.split(None, 1) for line in r.stdout.splitlines())
+    assert lines["name"].split() == ["one", "#", "file"]
+    assert lines["port"].split() == ["9998", "#", "environment"]
+    assert lines["memory"].split() == ["true", "#", "flag"]
+    assert "s3cret" not in r.stdout
+    config.write_text("name one\nprot 1\n")
+    r = run("--config", str(config), "--check-config")
+    assert r.returncode == 2 and f"{config}:2: prot" in r.stderr
+
+
+# ---- start -----------------------------------------------------------------------------------------------------
+
+
+def test_start_is_quick(cluster):
+    """Ready within 150 ms with an embedded NATS on an empty store: the best of some, for the machine is shared."""
+    best = 9e9
+    for _ in range(6):
+        begin = time.monotonic()
+        node = cluster.node(wait=False)
+        wait_until(node.ready)
+        best = min(best, time.monotonic() - begin)
+        node.kill9()
+    assert best < 0.150 * SLOW
+
+
+def test_files_by_pattern_and_variable(cluster):
+    node = cluster.node(start=False, env={"HA_ARGS": "'shard *.db' extra.db"})
+    for name in ("shard 1.db", "shard 2.db", "other.db"):
+        open(os.path.join(node.directory, name), "wb").close()
+    node.start()
+    listed = node.get("/databases").json()["databases"]
+    assert sorted(d if isinstance(d, str) else d["id"] for d in listed) == ["extra.db", "shard 1.db", "shard 2.db"]
+
+
+def test_http_port_in_use(cluster):
+    with socket.create_server(("127.0.0.1", free_port())) as s:
+        port = s.getsockname()[1]
+        r = run("-p", str(port), "--nats-port", "-1", cwd=cluster.directory)
+    assert r.returncode == 1 and f"port {port} is in use" in r.stderr
+    assert os.listdir(cluster.directory) == [], "nothing was created"
+
+
+def test_nats_directory_in_use(cluster):
+    first = cluster.node()
+    r = run("-n", "two", "-p", str(free_port()), "--nats-port", "-1", "--nats-store-dir",
+            os.path.join(first.directory, "nats"), cwd=cluster.directory)
+    assert r.returncode == 1 and "another node uses this NATS store directory" in r.stderr
+    assert first.ready()
+
+
+def test_stop_while_nats_port_is_in_use(cluster):
+    with socket.create_server(("127.0.0.1", free_port())) as s:
+        node = cluster.node(start=False, nats_port=s.getsockname()[1])
+        node.start(wait=False)
+        wait_until(lambda: "waiting for it" in node.log())
+        assert node.terminate() == 0
+
+
+def test_no_nats_server(cluster):
+    r = run("-p", str(free_port()), env={"HA_NATS_SERVER": "/no/such/nats"}, cwd=cluster.directory)
+    assert r.returncode == 2 and "HA_NATS_SERVER=/no/such/nats" in r.stderr
+
+
+def test_users_nats_config(cluster):
+    node = cluster.node(start=False)
+    config = os.path.join(node.directory, "my.conf")
+    with open(config, "w", encoding="ascii") as f:
+        f.write(f'listen: "127.0.0.1:{node.nats_port}"\njetstream {{ store_dir: "{node.directory}/mine" }}\n'
+                'authorization { user: me, password: "it\'s" }\n')
+    node.args = ["--nats-config", config, "--nats-user", "me", "--nats-pass", "it's"]
+    node.start()
+    node.query("CREATE TABLE t(x)")
+    assert os.path.isdir(os.path.join(node.directory, "mine/jetstream"))
+
+
+def test_generated_credentials(cluster):
+    secret = "p'as s {}#$1 \u00e9"
+    node = cluster.node(args=["--nats-user", "u ser", "--nats-pass", secret, "--nats-logs"])
+    node.query("CREATE TABLE t(x)")
+    assert secret not in node.log()
+    assert "Server is ready" in node.log()
+
+
+def test_without_replication(cluster):
+    node = cluster.node(nats_port=0)
+    assert "no replication" in node.log()
+    node.query("CREATE TABLE t(x)")
+    node.query("INSERT INTO t VALUES (1)")
+    node.restart()
+    assert node.query("SELECT count(*) FROM t").value == 1
+
+
+# ---- kills and stops -------------------------------------------------------------------------------------------
+
+
+def test_nats_server_is_killed(cluster):
+    node = cluster.node()
+    node.query("CREATE TABLE t(x)")
+    for i in range(5):
+        pid = child_of(node)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda p=pid: child_of(node) not in (None, p))
+        node.query(f"INSERT INTO t VALUES ({i})")
+    assert node.query("SELECT count(*) FROM t").value == 5
+
+
+def test_nats_server_dies_with_its_node(cluster):
+    node = cluster.node()
+    node.query("CREATE TABLE t(x)")
+    for i in range(5):
+        node.query(f"INSERT INTO t VALUES ({i})")
+        pid = child_of(node)
+        node.kill9()
+        node.start()
+        assert gone(pid), "the new node waited for the old server to end"
+        assert node.query("SELECT count(*) FROM t").value == i + 1
+
+
+def test_second_signal_ends_at_once(cluster):
+    node = cluster.node()
+    pid = child_of(node)
+    node.may_die = True
+    # A statement that runs long holds up the graceful stop.
+    body = json.dumps({"sql": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT max(x) FROM c"})
+    with socket.create_connection(("127.0.0.1", node.port)) as s:
+        s.sendall(f"POST /query HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        node.signal(signal.SIGTERM)
+        wait_until(lambda: "stopping" in node.log())
+        node.signal(signal.SIGINT)
+        assert node.wait_exit() == 128 + signal.SIGINT
+    wait_until(lambda: gone(pid))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_graceful_stop(cluster, number):
+    node = cluster.node()
+    pid = child_of(node)
+    node.query("CREATE TABLE t(x)")
+    node.signal(number)
+    assert node.wait_exit() == 0
+    assert gone(pid)
+    assert not os.path.exists(os.path.join(node.directory, "ha.db-wal")), "checkpointed and closed"
+
+
+def test_memory_directory_goes_with_its_node(cluster):
+    node = cluster.node(memory=True)
+    directory = memory_directory(node)
+    node.query("CREATE TABLE t(x)")
+    assert os.path.exists(os.path.join(directory, "ha.db"))
+    assert not os.path.exists(os.path.join(node.directory, "ha.db"))
+    node.kill9()
+    assert os.path.exists(directory)
+    node.start()
+    assert not os.path.exists(directory), "what a killed node left is removed"
+    directory = memory_directory(node)
+    assert node.terminate() == 0
+    assert not os.path.exists(directory)
