@@ -106,7 +106,7 @@ CC_TEST    = $(CC) $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) $(
 # ---- the program and the libraries ---------------------------------------------------------------------------
 
 .PHONY: all
-all: $(BUILD)/ha $(BUILD)/libha.a $(BUILD)/libha.so
+all: $(BUILD)/ha $(BUILD)/libha.a $(BUILD)/libha.so $(BUILD)/examples/embed
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -133,6 +133,12 @@ $(BUILD)/libha.so: $(LIB_OBJ) $(SQLITE_LINK)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -pthread -Wl,-soname,libha.so.0 $(HARDEN_LD) $(SAN) $(LDFLAGS) $(LIB_OBJ) \
 	    $(SQLITE_LINK) $(LIBS) -o $@
+
+$(BUILD)/examples/%: examples/%/main.c include/ha/ha.h $(BUILD)/libha.a
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) -Iinclude -std=gnu11 -pthread $(WARN) $(RELEASE_FLAGS) $(SAN) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/libha.a \
+	    $(if $(SQLITE_OBJ),,$(SQLITE_LINK)) $(LIBS) -o $@
 
 # Its bytes are part of the program (.incbin).
 $(BUILD)/obj/src/wire/http/openapi.o $(BUILD)/test/obj/src/wire/http/openapi.o \

@@ -13,7 +13,7 @@ struct arena *arena_new(void);
 void arena_free(struct arena *a);  /* NULL is fine */
 void arena_reset(struct arena *a); /* frees every piece, keeps the first block for reuse */
 
-void *arena_alloc(struct arena *a, size_t n); /* aligned for any type, zeroed */
+void *arena_alloc(struct arena *a, size_t n);                  /* aligned for any type, zeroed */
 char *arena_strndup(struct arena *a, const char *s, size_t n); /* terminated copy */
 char *arena_strdup(struct arena *a, const char *s);
 

@@ -21,11 +21,14 @@ struct buf {
     bool failed;
 };
 
-#define BUF_INIT {NULL, 0, 0, 0, false}
+#define BUF_INIT                                                                                   \
+    {                                                                                              \
+        NULL, 0, 0, 0, false                                                                       \
+    }
 
 void buf_init(struct buf *b, size_t limit);
-void buf_free(struct buf *b);  /* takes a zeroed one too; leaves it ready for use */
-void buf_reset(struct buf *b); /* empties it, clears the failure, keeps the memory */
+void buf_free(struct buf *b);            /* takes a zeroed one too; leaves it ready for use */
+void buf_reset(struct buf *b);           /* empties it, clears the failure, keeps the memory */
 void buf_cut(struct buf *b, size_t len); /* drops what lies beyond `len`; never grows */
 bool buf_ok(const struct buf *b);
 

@@ -24,8 +24,8 @@ int64_t clock_deadline(int64_t duration_ns);
 #define CLOCK_TEXT_SIZE 32
 void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_SIZE]);
 
-/* A condition variable on the monotonic clock, and a wait until a deadline; false = deadline passed.
- * `mu` is held on entry and on return. */
+/* A condition variable on the monotonic clock, and a wait until a deadline; false = deadline
+ * passed. `mu` is held on entry and on return. */
 void clock_cond_init(pthread_cond_t *cond);
 bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mu, int64_t deadline_ns);
 

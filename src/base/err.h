@@ -2,8 +2,9 @@
  * Errors: one table for all protocols.
  *
  * Every failure in the program is one `enum err_code` plus, in a `struct err` that the caller owns,
- * what a person needs to know. The table below is the only place where a code is tied to a SQLSTATE,
- * a MySQL error number, an HTTP status and a gRPC status; every wire server reads it from here.
+ * what a person needs to know. The table below is the only place where a code is tied to a
+ * SQLSTATE, a MySQL error number, an HTTP status and a gRPC status; every wire server reads it from
+ * here.
  *
  * A function that can fail returns `enum err_code` and takes a `struct err *` as its last argument,
  * which it fills through err_set() exactly when it returns something else than ERR_OK. The pointer
@@ -16,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* clang-format off */
 /*        name               text                               SQLSTATE  MySQL HTTP gRPC */
 #define ERR_TABLE(X)                                                                               \
     X(OK,                    "ok",                               "00000",    0, 200,  0)           \
@@ -66,6 +68,7 @@
     X(DIVERGED,              "file and log do not agree",        "XX001", 1194, 500, 15)           \
     X(CONFIG,                "invalid configuration",            "F0000", 1231, 400,  3)           \
     X(INTERNAL,              "internal error",                   "XX000", 1815, 500, 13)
+/* clang-format on */
 
 enum err_code {
 #define X(name, text, sqlstate, mysql, http, grpc) ERR_##name,
@@ -84,7 +87,10 @@ struct err {
     char msg[ERR_MSG_SIZE];
 };
 
-#define ERR_INIT {ERR_OK, 0, -1, ""}
+#define ERR_INIT                                                                                   \
+    {                                                                                              \
+        ERR_OK, 0, -1, ""                                                                          \
+    }
 
 /* Fills `e` and returns `code`, so that callers can write `return err_set(e, …)`. */
 enum err_code err_set(struct err *e, enum err_code code, const char *fmt, ...)

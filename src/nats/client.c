@@ -5,22 +5,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "nats/internal.h"
 
-#define CLIENT_MAX_URLS 32
-#define CLIENT_DEFAULT_PAYLOAD ((size_t)1024 * 1024)
-#define CLIENT_RECONNECT_WAIT_MS 50
+#define CLIENT_MAX_URLS            32
+#define CLIENT_DEFAULT_PAYLOAD     ((size_t)1024 * 1024)
+#define CLIENT_RECONNECT_WAIT_MS   50
 #define CLIENT_RECONNECT_JITTER_MS 50
-#define CLIENT_PING_INTERVAL_MS 10000
-#define CLIENT_CONNECT_TIMEOUT_MS 2000
+#define CLIENT_PING_INTERVAL_MS    10000
+#define CLIENT_CONNECT_TIMEOUT_MS  2000
+#define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
+#define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
 
+/*
+ * The first connection is made by nats_client_open() or, where that fails, by a thread of our own
+ * that tries until it succeeds; only then do `nc` and `js` exist. (The library's own "retry on
+ * failed connect" gives up for ever if the very first server accepts and then closes the
+ * connection, as one does that is just being killed or started: observed with 3.4.1.) Later losses
+ * are the library's.
+ */
 struct nats_client {
     /* immutable after open */
-    natsConnection *nc;
-    jsCtx *js;
+    natsOptions *options;
+    int64_t timeout_ms;
     void (*changed)(void *arg, bool connected);
     void *arg;
+    pthread_t connector;
+    bool has_connector;
+    /* guarded by mu; `news` is signalled when any of these changes */
+    pthread_mutex_t mu;
+    pthread_cond_t news;
+    bool stop;   /* the connector shall end */
+    bool closed; /* the library has made its last callback */
+    /* atomic; set once */
+    _Atomic(natsConnection *) nc;
+    _Atomic(jsCtx *) js;
     /* atomic */
     atomic_bool closing;
     _Atomic int64_t max_payload;
@@ -42,16 +62,12 @@ enum err_code nats_failure(natsStatus s, jsErrCode jerr, const char *doing, stru
 
 jsCtx *nats_client_js(const struct nats_client *c)
 {
-    return c->js;
+    return atomic_load(&c->js);
 }
 
 static void announce(struct nats_client *c, bool connected)
 {
-    if (atomic_load(&c->closing))
-        return;
-    if (connected && c->nc)
-        atomic_store(&c->max_payload, natsConnection_GetMaxPayload(c->nc));
-    if (c->changed)
+    if (!atomic_load(&c->closing) && c->changed)
         c->changed(c->arg, connected);
 }
 
@@ -61,6 +77,17 @@ static void on_connected(natsConnection *nc, void *arg)
     atomic_store(&c->max_payload, natsConnection_GetMaxPayload(nc));
     LOG_INFO("connected to NATS", LOG_INT("max_payload", atomic_load(&c->max_payload)));
     announce(c, true);
+}
+
+/* The last callback of a connection. */
+static void on_closed(natsConnection *nc, void *arg)
+{
+    (void)nc;
+    struct nats_client *c = arg;
+    pthread_mutex_lock(&c->mu);
+    c->closed = true;
+    pthread_cond_broadcast(&c->news);
+    pthread_mutex_unlock(&c->mu);
 }
 
 static void on_disconnected(natsConnection *nc, void *arg)
@@ -120,15 +147,77 @@ static natsStatus fill_options(natsOptions *o, struct nats_client *c,
         s = natsOptions_SetPingInterval(o, CLIENT_PING_INTERVAL_MS);
     if (s == NATS_OK)
         s = natsOptions_SetSendAsap(o, true);
-    if (s == NATS_OK)
-        s = natsOptions_SetRetryOnFailedConnect(o, true, on_connected, c);
+    if (s == NATS_OK) /* a publish finds out at once that its answer will not come */
+        s = natsOptions_SetFailRequestsOnDisconnect(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetReconnectedCB(o, on_connected, c);
     if (s == NATS_OK)
         s = natsOptions_SetDisconnectedCB(o, on_disconnected, c);
     if (s == NATS_OK)
+        s = natsOptions_SetClosedCB(o, on_closed, c);
+    if (s == NATS_OK)
         s = natsOptions_SetErrorHandler(o, on_error, c);
     return s;
+}
+
+/* One attempt at the first connection. */
+static natsStatus connect_once(struct nats_client *c)
+{
+    natsConnection *nc = NULL;
+    jsCtx *js = NULL;
+    jsOptions jo;
+    natsStatus s = natsConnection_Connect(&nc, c->options);
+    if (s != NATS_OK)
+        return s;
+    jsOptions_Init(&jo);
+    jo.Wait = c->timeout_ms;
+    atomic_store(&c->nc, nc);
+    s = natsConnection_JetStream(&js, nc, &jo);
+    if (s != NATS_OK)
+        return s;
+    atomic_store(&c->js, js);
+    return NATS_OK;
+}
+
+static bool connector_rests(struct nats_client *c)
+{
+    int64_t until = clock_deadline(CLIENT_FIRST_RETRY_NS);
+    pthread_mutex_lock(&c->mu);
+    while (!c->stop && clock_cond_wait(&c->news, &c->mu, until))
+        ;
+    bool go = !c->stop;
+    pthread_mutex_unlock(&c->mu);
+    return go;
+}
+
+static void *connector_main(void *arg)
+{
+    struct nats_client *c = arg;
+    while (connector_rests(c)) {
+        if (connect_once(c) == NATS_OK) {
+            on_connected(atomic_load(&c->nc), c);
+            break;
+        }
+        if (atomic_load(&c->nc)) { /* connected, and then out of memory: nothing to try again */
+            LOG_ERROR("the connection to NATS cannot be used");
+            break;
+        }
+    }
+    return NULL;
+}
+
+static enum err_code start_connector(struct nats_client *c, struct err *e)
+{
+    int rc = pthread_create(&c->connector, NULL, connector_main, c);
+    c->has_connector = rc == 0;
+    return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));
+}
+
+/* Will another attempt with the same options fail in the same way? */
+static bool is_hopeless(natsStatus s)
+{
+    return s == NATS_INVALID_ARG || s == NATS_ADDRESS_MISSING || s == NATS_NO_MEMORY ||
+           s == NATS_PROTOCOL_ERROR;
 }
 
 enum err_code nats_client_open(struct nats_client **out, const struct nats_client_options *opt,
@@ -137,7 +226,6 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     *out = NULL;
     struct nats_client *c = calloc(1, sizeof *c);
     char *copy = strdup(opt->url);
-    natsOptions *o = NULL;
     if (!c || !copy) {
         free(c);
         free(copy);
@@ -145,37 +233,60 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     }
     c->changed = opt->changed;
     c->arg = opt->arg;
+    c->timeout_ms = opt->timeout_ms;
     atomic_init(&c->max_payload, (int64_t)CLIENT_DEFAULT_PAYLOAD);
+    pthread_mutex_init(&c->mu, NULL);
+    clock_cond_init(&c->news);
 
     const char *urls[CLIENT_MAX_URLS];
     int n = split_urls(copy, urls);
-    natsStatus s = n > 0 ? natsOptions_Create(&o) : NATS_INVALID_ARG;
+    natsStatus s = n > 0 ? natsOptions_Create(&c->options) : NATS_INVALID_ARG;
     if (s == NATS_OK)
-        s = fill_options(o, c, opt, urls, n);
+        s = fill_options(c->options, c, opt, urls, n);
     if (s == NATS_OK)
-        s = natsConnection_Connect(&c->nc, o);
-    bool connected = s == NATS_OK;
-    if (s == NATS_NOT_YET_CONNECTED)
-        s = NATS_OK;
-    jsOptions jo;
-    jsOptions_Init(&jo);
-    jo.Wait = opt->timeout_ms;
-    if (s == NATS_OK)
-        s = natsConnection_JetStream(&c->js, c->nc, &jo);
-    natsOptions_Destroy(o);
+        s = connect_once(c);
     free(copy);
-    if (s != NATS_OK) {
+    if (s != NATS_OK && (is_hopeless(s) || atomic_load(&c->nc) || !c->options)) {
         char blank[256];
-        enum err_code code =
-            err_set(e, ERR_CONFIG, "NATS URL \"%s\": %s", log_url(opt->url, blank, sizeof blank),
-                    natsStatus_GetText(s));
+        enum err_code code = err_set(e, ERR_CONFIG, "NATS URL \"%s\": %s",
+                                     log_url(opt->url, blank, sizeof blank), natsStatus_GetText(s));
         nats_client_close(c);
         return code;
     }
+    if (s != NATS_OK && start_connector(c, e) != ERR_OK) {
+        nats_client_close(c);
+        return e->code;
+    }
     *out = c;
-    if (connected)
+    if (s == NATS_OK) {
+        atomic_store(&c->max_payload, natsConnection_GetMaxPayload(c->nc));
         announce(c, true);
+    }
     return ERR_OK;
+}
+
+static void stop_connector(struct nats_client *c)
+{
+    pthread_mutex_lock(&c->mu);
+    c->stop = true;
+    pthread_cond_broadcast(&c->news);
+    pthread_mutex_unlock(&c->mu);
+    if (c->has_connector)
+        pthread_join(c->connector, NULL);
+}
+
+/* Callbacks come from a thread of the library, the last one some time after the connection's end.
+ */
+static void wait_closed(struct nats_client *c)
+{
+    int64_t until = clock_deadline(CLIENT_CLOSED_WAIT_NS);
+    pthread_mutex_lock(&c->mu);
+    while (!c->closed && clock_cond_wait(&c->news, &c->mu, until))
+        ;
+    bool closed = c->closed;
+    pthread_mutex_unlock(&c->mu);
+    if (!closed)
+        LOG_WARN("the connection to NATS does not close");
 }
 
 void nats_client_close(struct nats_client *c)
@@ -183,17 +294,24 @@ void nats_client_close(struct nats_client *c)
     if (!c)
         return;
     atomic_store(&c->closing, true);
-    jsCtx_Destroy(c->js);
-    if (c->nc) {
-        natsConnection_Close(c->nc);
-        natsConnection_Destroy(c->nc);
+    stop_connector(c);
+    jsCtx_Destroy(atomic_load(&c->js));
+    natsConnection *nc = atomic_load(&c->nc);
+    if (nc) {
+        natsConnection_Close(nc);
+        wait_closed(c);
+        natsConnection_Destroy(nc);
     }
+    natsOptions_Destroy(c->options);
+    pthread_cond_destroy(&c->news);
+    pthread_mutex_destroy(&c->mu);
     free(c);
 }
 
 bool nats_client_connected(const struct nats_client *c)
 {
-    return natsConnection_Status(c->nc) == NATS_CONN_STATUS_CONNECTED;
+    natsConnection *nc = atomic_load(&c->nc);
+    return nc && natsConnection_Status(nc) == NATS_CONN_STATUS_CONNECTED;
 }
 
 size_t nats_client_max_payload(const struct nats_client *c)

@@ -49,8 +49,8 @@
 #define CONFIG_FLAGS(X)                                                                            \
     X(NAME, name, STRING, "name", 'n', "hostname", "", NODE, PLAIN, NULL,                          \
       "Node name, unique in the cluster")                                                          \
-    X(PORT, port, INT, "port", 'p', "8080", "1..65535", NODE, PLAIN, NULL,                         \
-      "Port of the HTTP server")                                                                   \
+    X(PORT, port, INT, "port", 'p', "8080", "0..65535", NODE, PLAIN, NULL,                         \
+      "Port of the HTTP server; 0 means none")                                                     \
     X(TOKEN, token, STRING, "token", 0, "", "", NODE, SECRET, NULL,                                \
       "API token that every request must carry; empty means no authentication")                    \
     X(QUERY_TIMEOUT, query_timeout_ns, DURATION, "query-timeout", 0, "0s", "", NODE, PLAIN, NULL,  \

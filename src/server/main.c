@@ -53,11 +53,12 @@ static int wrong(const struct err *e)
 static int run(const struct config *c)
 {
     struct err e = ERR_INIT;
+    const struct server_host host = {.gave_up = signal_pending, .greet = true};
     struct server *s = NULL;
     int number;
 
     log_configure((enum log_level)c->log_level, (enum log_format)c->log_format);
-    if (server_start(&s, c, &e)) {
+    if (server_start(&s, c, &host, &e)) {
         if (e.code == ERR_SHUTDOWN && signal_pending())
             return EXIT_STOPPED;
         LOG_ERROR("the node cannot start", LOG_STR("error", e.msg),

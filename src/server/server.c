@@ -27,13 +27,15 @@
 
 struct server {
     const struct config *config; /* borrowed */
+    struct server_host host;
     struct file_list files;
     char *data_dir;           /* of the first database */
     char *nats_dir;           /* the embedded NATS' store */
     struct nats_server *nats; /* NULL = none */
     struct node_options options;
     struct node *node;
-    struct http_server *http;
+    struct http_server *http; /* NULL = none */
+    bool up;
 };
 
 /* ---- where things live ---------------------------------------------------------------------- */
@@ -87,7 +89,7 @@ static enum err_code start_nats(struct server *s, struct err *e)
                                     .sync_always = c->nats_sync == 0,
                                     .replicas = c->replicas,
                                     .logs = c->nats_logs,
-                                    .gave_up = signal_pending};
+                                    .gave_up = s->host.gave_up};
 
     if (c->nats_port == 0)
         return ERR_OK;
@@ -172,10 +174,10 @@ static void greet(const struct server *s, int64_t begin_ns)
 
     (void)log_url(nats, url, sizeof url);
     LOG_INFO("node is up", LOG_STR("node", c->name), LOG_STR("version", HA_VERSION),
-             LOG_UINT("http_port", http_port(s->http)), LOG_STR("nats", url),
+             LOG_UINT("http_port", s->http ? http_port(s->http) : 0), LOG_STR("nats", url),
              LOG_STR("consistency", mode), LOG_UINT("databases", s->files.n),
              LOG_INT("ms", (clock_mono_ns() - begin_ns) / CLOCK_MS));
-    if (!isatty(STDOUT_FILENO))
+    if (!s->http || !s->host.greet || !isatty(STDOUT_FILENO))
         return;
     (void)printf("\n  ha %s, node %s\n\n"
                  "  HTTP         http://localhost:%u\n"
@@ -200,7 +202,7 @@ static enum err_code start(struct server *s, struct err *e)
     enum err_code code;
 
     /* Known before the databases and their streams are created. */
-    if (!port_is_free(s->config->port))
+    if (http.port > 0 && !port_is_free(http.port))
         return err_set(e, ERR_BUSY, "port %d is in use by another program; choose another --port",
                        s->config->port);
     code = choose_places(s, e);
@@ -210,14 +212,15 @@ static enum err_code start(struct server *s, struct err *e)
         code = start_nats(s, e);
     if (!code)
         code = start_node(s, e);
-    if (!code)
+    if (!code && http.port > 0)
         code = http_start(&s->http, s->node, &http, e);
-    if (!code && signal_pending())
+    if (!code && s->host.gave_up && s->host.gave_up())
         code = err_set(e, ERR_SHUTDOWN, "stopped while starting");
     return code;
 }
 
-enum err_code server_start(struct server **out, const struct config *c, struct err *e)
+enum err_code server_start(struct server **out, const struct config *c,
+                           const struct server_host *host, struct err *e)
 {
     struct server *s = calloc(1, sizeof *s);
     int64_t begin = clock_mono_ns();
@@ -226,20 +229,32 @@ enum err_code server_start(struct server **out, const struct config *c, struct e
     if (!s)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     s->config = c;
+    s->host = *host;
     if (start(s, e)) {
         server_stop(s);
         return e->code;
     }
+    s->up = true;
     greet(s, begin);
     *out = s;
     return ERR_OK;
+}
+
+struct node *server_node(const struct server *s)
+{
+    return s->node;
+}
+
+const char *server_nats_url(const struct server *s)
+{
+    return s->options.nats_url;
 }
 
 void server_stop(struct server *s)
 {
     int64_t begin = clock_mono_ns();
     int64_t nats_deadline = begin + SERVER_STOP_S * CLOCK_S;
-    bool was_up = s && s->http;
+    bool was_up = s && s->up;
 
     if (!s)
         return;

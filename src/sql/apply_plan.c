@@ -202,6 +202,16 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
         schema_put_name(b, p->t->rowid_name);
         buf_printf(b, " = ?%u", first);
         return;
+    case PLAN_BY_NULL_KEY:
+        schema_put_name(b, p->t->rowid_name);
+        buf_printf(b, " = ?%u AND (", first);
+        for (unsigned i = 0; i < p->n_pk; i++) {
+            buf_puts(b, i > 0 ? " OR " : "");
+            schema_put_name(b, c->columns[p->pk[i]]);
+            buf_puts(b, " IS NULL");
+        }
+        buf_puts(b, ")");
+        return;
     case PLAN_BY_FULL:
         if (!p->t->rowid_name)
             break;
@@ -243,6 +253,28 @@ static void put_update(struct buf *b, const struct plan *p, const struct change 
     put_where(b, p, c, where, next);
 }
 
+/* Rows without a whole key are what their rowid says: they are not moved. */
+static void put_kick(struct buf *b, const struct plan *p, const struct change *c)
+{
+    const char *r = p->t->rowid_name;
+
+    buf_puts(b, "UPDATE ");
+    put_table(b, p);
+    buf_printf(b,
+               " SET %s=(SELECT CASE WHEN max(%s)<9223372036854775807 THEN max(%s)+1"
+               " ELSE min(%s)-1 END FROM ",
+               r, r, r, r);
+    put_table(b, p);
+    buf_printf(b, ") WHERE %s=?1 AND NOT (", r);
+    put_match(b, c, p->pk, p->n_pk, 2, false);
+    buf_puts(b, ")");
+    for (unsigned i = 0; i < p->n_pk; i++) {
+        buf_puts(b, " AND ");
+        schema_put_name(b, c->columns[p->pk[i]]);
+        buf_puts(b, " IS NOT NULL");
+    }
+}
+
 enum err_code plan_statement(struct plans *ps, struct plan *p, const struct change *c,
                              enum plan_op op, enum plan_where where, unsigned flags,
                              sqlite3_stmt **out, struct err *e)
@@ -258,6 +290,8 @@ enum err_code plan_statement(struct plans *ps, struct plan *p, const struct chan
         put_insert(&b, p, c, flags);
     } else if (op == PLAN_UPDATE) {
         put_update(&b, p, c, where, flags);
+    } else if (op == PLAN_KICK) {
+        put_kick(&b, p, c);
     } else {
         buf_puts(&b, "DELETE FROM ");
         put_table(&b, p);

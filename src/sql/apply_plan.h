@@ -18,15 +18,23 @@
 
 #define PLAN_MAX 1024 /* plans kept */
 
-enum plan_op { PLAN_INSERT, PLAN_UPDATE, PLAN_DELETE };
+enum plan_op {
+    PLAN_INSERT,
+    PLAN_UPDATE,
+    PLAN_DELETE,
+    PLAN_KICK, /* gives a row that has another key, and stands at this hidden rowid, another rowid */
+    PLAN_OPS
+};
 
 /* Which row an UPDATE or DELETE means. */
 enum plan_where {
     PLAN_BY_PK,
     PLAN_BY_ROWID,
-    PLAN_BY_FULL, /* all old values; of equal rows one, that with the change's rowid if it is there */
-    PLAN_BY_VALUES /* all old values; every such row */
+    PLAN_BY_NULL_KEY, /* the rowid, of a row whose primary key has a NULL in it */
+    PLAN_BY_FULL,     /* all old values; of equal rows one, that with the change's rowid if it is there */
+    PLAN_BY_VALUES    /* all old values; every such row */
 };
+#define PLAN_WHERES 5
 
 /* May be added up. */
 #define PLAN_REPLACE 1U /* what stands in the way is removed */
@@ -43,7 +51,7 @@ struct plan {
     unsigned n_pk;   /* 0 = none, or not all of them are in the change */
     bool lacks;      /* the table lacks some of the columns */
     bool hidden_rowid; /* the rowid is no column, and has a name */
-    sqlite3_stmt *st[3][4][PLAN_FLAGS];
+    sqlite3_stmt *st[PLAN_OPS][PLAN_WHERES][PLAN_FLAGS];
 };
 
 struct plans;
@@ -61,6 +69,7 @@ enum err_code plans_get(struct plans *p, const struct schema *s, const struct ch
  *   INSERT  the values (n_use), the rowid if hidden_rowid (NULL = the next free one)
  *   UPDATE  the new values (n_use), the new rowid if PLAN_MOVE, then the key
  *   DELETE  the key
+ *   KICK    the rowid, then the PK's values of the row that wants it
  * The key is the PK's old values (n_pk) | the old rowid | all old values (n), and for PLAN_BY_FULL the old
  * rowid behind them where the table has one.
  */

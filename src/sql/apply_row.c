@@ -9,8 +9,8 @@
  *
  * Last writer wins, in words. A row is what its primary key says, or its rowid where it has none.
  *   INSERT  a row of that key is set to the new image in place (columns that the change does not know
- *           stay); other rows that stand in the way of a UNIQUE constraint go. A hidden rowid that
- *           another key already has is nobody's wish: the row gets the next free one.
+ *           stay); other rows that stand in the way of a UNIQUE constraint go. A hidden rowid is taken
+ *           over, too: a row of another key that has it gets the next free one, and is not lost.
  *   UPDATE  of a row that is missing is an INSERT of its new image.
  *   DELETE  of a row that is missing is nothing.
  */
@@ -175,6 +175,7 @@ static int bind_key(sqlite3_stmt *st, const struct plan *p, const struct target 
             rc = bind_value(st, param + i, &t->values[p->pk[i]]);
         return rc;
     case PLAN_BY_ROWID:
+    case PLAN_BY_NULL_KEY:
         return sqlite3_bind_int64(st, (int)param, t->rowid);
     case PLAN_BY_FULL:
     case PLAN_BY_VALUES:
@@ -190,8 +191,8 @@ static int bind_key(sqlite3_stmt *st, const struct plan *p, const struct target 
 /* These answer SQLITE_DONE and *rows, or SQLite's failure; a statement that cannot even be prepared fills
  * `e` and answers -1. */
 
-static int run_insert(struct apply *a, struct plan *p, const struct change *c, bool own_rowid,
-                      unsigned flags, int64_t *rows, struct err *e)
+static int run_insert(struct apply *a, struct plan *p, const struct change *c, unsigned flags,
+                      int64_t *rows, struct err *e)
 {
     sqlite3_stmt *st;
     int rc = SQLITE_OK;
@@ -201,7 +202,7 @@ static int run_insert(struct apply *a, struct plan *p, const struct change *c, b
     for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
         rc = bind_value(st, i + 1, &c->new_values[p->use[i]]);
     if (p->hidden_rowid && rc == SQLITE_OK)
-        rc = bind_rowid(st, p->n_use + 1, own_rowid && c->has_new_rowid, c->new_rowid);
+        rc = bind_rowid(st, p->n_use + 1, c->has_new_rowid, c->new_rowid);
     return rc == SQLITE_OK ? run(a, st, rows) : rc;
 }
 
@@ -269,8 +270,10 @@ static struct target find_target(const struct apply *a, const struct plan *p,
 
     if (a->identify == ROW_BY_FULL)
         return t;
-    if (by_rowid && (a->identify == ROW_BY_ROWID || !by_pk))
+    if (by_rowid && a->identify == ROW_BY_ROWID)
         t.where = PLAN_BY_ROWID;
+    else if (by_rowid && !by_pk)
+        t.where = p->n_pk > 0 ? PLAN_BY_NULL_KEY : PLAN_BY_ROWID;
     else if (by_pk)
         t.where = PLAN_BY_PK;
     return t;
@@ -302,7 +305,7 @@ static enum err_code strict_row(struct apply *a, struct plan *p, const struct ch
     if (p->lacks)
         return apply_diverged(c, e, "the table does not have all of the columns");
     if (c->op == CHANGE_INSERT) {
-        rc = run_insert(a, p, c, true, 0, &rows, e);
+        rc = run_insert(a, p, c, 0, &rows, e);
     } else {
         t = old_target(a, p, c);
         rc = c->op == CHANGE_UPDATE ? run_update(a, p, c, &t, move_flag(p, c), &rows, e)
@@ -322,27 +325,62 @@ static bool in_the_way(int rc)
            rc == SQLITE_CONSTRAINT_ROWID;
 }
 
+/* May the hidden rowid that the row wants be that of a row with another key? */
+static bool may_collide(const struct plan *p, const struct change *c)
+{
+    return p->hidden_rowid && c->has_new_rowid && p->n_pk > 0;
+}
+
+/* Makes the change's hidden rowid free of rows with other keys than `key`. */
+static int run_kick(struct apply *a, struct plan *p, const struct change *c,
+                    const struct value *key, struct err *e)
+{
+    struct target t = {PLAN_BY_PK, key, false, 0};
+    sqlite3_stmt *st;
+    int64_t rows;
+    int rc;
+
+    if (plan_statement(a->plans, p, c, PLAN_KICK, PLAN_BY_PK, 0, &st, e))
+        return -1;
+    rc = sqlite3_bind_int64(st, 1, c->new_rowid);
+    if (rc == SQLITE_OK)
+        rc = bind_key(st, p, &t, 2);
+    return rc == SQLITE_OK ? run(a, st, &rows) : rc;
+}
+
 static enum err_code lww_insert(struct apply *a, struct plan *p, const struct change *c,
                                 struct err *e)
 {
     struct target same = {PLAN_BY_PK, c->new_values, c->has_new_rowid, c->new_rowid};
     bool by_pk = has_whole_pk(p, c->new_values);
     bool by_rowid = !by_pk && c->has_new_rowid && p->t->rowid_name;
+    unsigned move = 0;
     int64_t rows = 0;
-    int first = run_insert(a, p, c, true, 0, &rows, e), rc = first;
+    int rc = run_insert(a, p, c, 0, &rows, e);
 
-    if (!in_the_way(first))
-        return outcome(a, c, first, e);
+    if (!in_the_way(rc))
+        return outcome(a, c, rc, e);
+    if (may_collide(p, c)) {
+        rc = run_kick(a, p, c, c->new_values, e);
+        if (rc != SQLITE_DONE)
+            return outcome(a, c, rc, e);
+        move = PLAN_MOVE;
+    }
     if (by_rowid)
-        same.where = PLAN_BY_ROWID;
+        same.where = p->n_pk > 0 ? PLAN_BY_NULL_KEY : PLAN_BY_ROWID;
     if (by_pk || by_rowid) {
-        rc = run_update(a, p, c, &same, PLAN_REPLACE, &rows, e);
+        rc = run_update(a, p, c, &same, move | PLAN_REPLACE, &rows, e);
         if (rc != SQLITE_DONE || rows > 0)
             return outcome(a, c, rc, e);
     }
-    /* Not the row itself stands in the way: another one's UNIQUE, or its hidden rowid. */
-    rc = run_insert(a, p, c, !(by_pk && first == SQLITE_CONSTRAINT_ROWID), PLAN_REPLACE, &rows, e);
-    return outcome(a, c, rc, e);
+    return outcome(a, c, run_insert(a, p, c, PLAN_REPLACE, &rows, e), e);
+}
+
+/* A row that loses its key is what its rowid says from now on, so that has to be the origin's. */
+static bool loses_key(const struct plan *p, const struct change *c)
+{
+    return p->hidden_rowid && c->has_new_rowid && has_whole_pk(p, c->old_values) &&
+           !has_whole_pk(p, c->new_values);
 }
 
 static enum err_code lww_update(struct apply *a, struct plan *p, const struct change *c,
@@ -353,13 +391,17 @@ static enum err_code lww_update(struct apply *a, struct plan *p, const struct ch
     int64_t rows = 0;
     int rc;
 
+    if (loses_key(p, c))
+        move = PLAN_MOVE;
     if (p->n_use == 0 && !move)
         return ERR_OK;
     rc = run_update(a, p, c, &t, move, &rows, e);
     if (in_the_way(rc)) {
-        if (rc == SQLITE_CONSTRAINT_ROWID && has_whole_pk(p, c->new_values) && p->n_use > 0)
-            move = 0;
-        rc = run_update(a, p, c, &t, move | PLAN_REPLACE, &rows, e);
+        rc = SQLITE_DONE;
+        if (move && may_collide(p, c))
+            rc = run_kick(a, p, c, c->old_values, e);
+        if (rc == SQLITE_DONE)
+            rc = run_update(a, p, c, &t, move | PLAN_REPLACE, &rows, e);
     }
     if (rc == SQLITE_DONE && rows == 0)
         return lww_insert(a, p, c, e);
@@ -404,7 +446,7 @@ static enum err_code statistics_row(struct apply *a, struct plan *p, const struc
         return ERR_OK;
     rc = run_delete(a, p, c, &t, &rows, e);
     if (rc == SQLITE_DONE && c->op != CHANGE_DELETE)
-        rc = run_insert(a, p, c, false, 0, &rows, e);
+        rc = run_insert(a, p, c, 0, &rows, e);
     return outcome(a, c, rc, e);
 }
 

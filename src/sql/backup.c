@@ -200,7 +200,7 @@ enum err_code backup_to_file(const char *source, const char *dest, const atomic_
 /* ---- as a stream ---- */
 
 static enum err_code deliver(int fd, const char *source, const struct backup_sink *sink,
-                          const atomic_bool *cancel, struct err *e)
+                             const atomic_bool *cancel, struct err *e)
 {
     char *piece = malloc(BACKUP_PIECE_BYTES);
     struct stat st;

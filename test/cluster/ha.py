@@ -280,9 +280,10 @@ class Process:
 
     def complaint(self):
         """What is wrong with how it ended or what a sanitizer said; None if nothing is."""
-        found = SANITIZER.search(self.log()) if os.path.exists(self.log_path) else None
+        text = self.log() if os.path.exists(self.log_path) else ""
+        found = SANITIZER.search(text)
         if found:
-            return f"{self.name}: {found.group(1)} in its log"
+            return f"{self.name}: {text[found.start():found.start() + LOG_TAIL]}"
         if self.process is not None and self.process.poll() is not None and not self.may_die:
             return f"{self.name} ended by itself with status {self.process.returncode}"
         return None
@@ -536,10 +537,10 @@ class Cluster:
         wrong += [c for c in (p.complaint() for p in self.processes) if c and c not in wrong]
         if self in Cluster.live:
             Cluster.live.remove(self)
-        logs = "".join(f"\n--- {name}\n{text}" for name, text in self.logs()) if wrong else ""
+        logs = "".join(f"\n--- {name}\n{text}" for name, text in self.logs() if any(w.startswith(name) for w in wrong))
         shutil.rmtree(self.directory, ignore_errors=True)
         if wrong and check:
-            raise AssertionError("; ".join(wrong) + logs)
+            raise AssertionError("\n".join(wrong) + logs)
 
 
 # ---- comparing -------------------------------------------------------------------------------------------------

@@ -89,16 +89,14 @@ class Ledger:
 
     def _interactive(self, node, rnd, ids):
         token = node.post("/transactions", b"").json()["transaction"]
-        for i in ids:
-            node.post("/query", {"sql": "INSERT INTO w VALUES (?, ?)", "params": [i, node.name]},
-                      {"HA-Transaction": token})
         try:
-            return node.post(f"/transactions/{token}/commit", b"").headers
-        except ConnectionLost:
+            for i in ids:
+                node.post("/query", {"sql": "INSERT INTO w VALUES (?, ?)", "params": [i, node.name]},
+                          {"HA-Transaction": token})
+        except HttpError:
+            node.http.request("POST", f"/transactions/{token}/rollback", b"")
             raise
-        except HttpError as e:
-            e.committing = True
-            raise
+        return node.post(f"/transactions/{token}/commit", b"").headers
 
     def _write(self, node, rnd):
         kind = rnd.choices([self._single, self._batch, self._interactive], [5, 4, 1])[0]

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -378,11 +379,10 @@ struct interrupter {
 static void *interrupt_until_stopped(void *arg)
 {
     struct interrupter *x = arg;
-    struct timespec ts = {0, 1000 * 1000};
 
     while (!atomic_load(&x->stop)) {
         conn_interrupt(x->conn);
-        nanosleep(&ts, NULL);
+        sched_yield();
     }
     return NULL;
 }

@@ -681,11 +681,12 @@ static void compare_all(struct world *w)
 {
     if (getenv("HA_REPLAY_LOG"))
         fputs("comparing strict\n", stderr);
-    compare_files(w->p.origin, w->p.copy, true, true);
+    compare_files(w->p.origin, w->p.copy, true);
     if (getenv("HA_REPLAY_LOG"))
         fputs("comparing twice\n", stderr);
-    /* ANALYZE that runs again, later, sees other rows. */
-    compare_files(w->p.origin, w->third, true, false);
+    /* What comes again is not quite the same: ANALYZE sees other rows, an UPDATE that finds no row any more
+     * inserts one and so moves a sequence, hidden rowids go to whoever wrote last. */
+    compare_files(w->p.origin, w->third, false);
 }
 
 static void replay(uint64_t seed, unsigned statements, unsigned every)

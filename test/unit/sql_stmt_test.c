@@ -172,7 +172,7 @@ static void test_cache_limits(void **state)
         struct stmt *s;
         int len = snprintf(sql, 64, "SELECT %d, '", i);
         memset(sql + len, 'x', LONG);
-        strcpy(sql + len + LONG, "'");
+        memcpy(sql + len + LONG, "'", 2);
         OK(temp_prepare(c, sql, &s, e));
         stmt_release(s);
     }

@@ -15,7 +15,11 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "wire/http/exchange.h"
+
+#define LINGER_NS       (10 * CLOCK_S) /* at most, after an early answer */
+#define LINGER_PAUSE_MS 2000           /* without a byte */
 
 /* ---- a connection's exchange ---- */
 
@@ -175,6 +179,7 @@ static void reset(struct exchange *x)
     x->id = x->name = NULL;
     x->body = NULL;
     x->received = 0;
+    x->early = false;
     err_clear(&x->err);
     x->seq = x->position = 0;
     x->statement = -1;
@@ -201,9 +206,8 @@ static enum MHD_Result begin(struct exchange *x, const char *url, const char *me
         return MHD_YES;
     if (announced != SIZE_MAX && announced > body_limit(x) && x->err.code == ERR_OK)
         body_too_big(x);
-    if (x->err.code != ERR_OK && announced > HTTP_DRAIN_BYTES)
-        return http_reply_error(x, &x->err);
-    return MHD_YES;
+    x->early = x->err.code != ERR_OK && announced > HTTP_DRAIN_BYTES;
+    return x->early ? http_reply_error(x, &x->err) : MHD_YES;
 }
 
 /* ---- the body ---- */
@@ -272,6 +276,22 @@ enum MHD_Result http_access(void *server, struct MHD_Connection *c, const char *
     return finish(x);
 }
 
+/* After an early answer the client may still be sending. Closing now would make the kernel send a
+ * reset, which may overtake the answer; so the rest is read, for a while, until the client closes.
+ * libmicrohttpd has shut down its own direction already. */
+static void linger(int fd)
+{
+    int64_t end = clock_deadline(LINGER_NS);
+    char waste[16384];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+
+    while (clock_mono_ns() < end && poll(&p, 1, LINGER_PAUSE_MS) > 0) {
+        ssize_t n = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            return;
+    }
+}
+
 void http_completed(void *server, struct MHD_Connection *c, void **slot,
                     enum MHD_RequestTerminationCode why)
 {
@@ -288,6 +308,8 @@ void http_completed(void *server, struct MHD_Connection *c, void **slot,
     httpreq_free(x->body);
     x->body = NULL;
     arena_reset(x->arena);
+    if (x->early)
+        linger(x->fd);
     if (x->out.cap > HTTP_KEEP_BYTES)
         buf_free(&x->out);
     atomic_store(&x->busy, false);

@@ -134,6 +134,7 @@ struct exchange {
     const char *id, *name; /* captured and decoded, NULL where the path has none */
     struct httpreq *body;
     size_t received; /* bytes of body */
+    bool early;      /* answered before the body was read */
     struct err err;  /* why it will not be handled */
     uint64_t seq, position;
     long statement; /* index of the failed query, -1 = none */

@@ -8,6 +8,7 @@
  *                              └──▶ commit, rollback, SQL that ends it, sweep ──▶ closed
  */
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -203,7 +204,7 @@ enum MHD_Result http_tx_begin(struct exchange *x)
 {
     static const char *const names[] = {"database"};
     const char *id = NULL;
-    char location[sizeof "/transactions/" + HTTP_TOKEN_SIZE] = "/transactions/";
+    char location[sizeof "/transactions/" + HTTP_TOKEN_SIZE];
     struct http_tx *t;
     struct err e = ERR_INIT;
 
@@ -225,7 +226,7 @@ enum MHD_Result http_tx_begin(struct exchange *x)
     buf_puts(&x->out, ",\"database\":");
     json_put_cstr(&x->out, session_database(t->session));
     buf_puts(&x->out, "}\n");
-    strcat(location, t->token);
+    (void)snprintf(location, sizeof location, "/transactions/%s", t->token);
     return http_reply_location(x, "application/json", location);
 }
 

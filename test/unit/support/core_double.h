@@ -17,11 +17,11 @@
 #define HA_TEST_CORE_DOUBLE_H
 
 #include <math.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "core/node.h"
@@ -291,7 +291,7 @@ static enum request_status double_wait(struct request *r, struct err *e)
             err_set(e, ERR_TIMEOUT, "too long");
             return REQUEST_FAILED;
         }
-        usleep(1000);
+        (void)poll(NULL, 0, 1);
     }
 }
 
