@@ -234,6 +234,13 @@ static void rest(struct node *n)
     pthread_mutex_unlock(&n->mu);
 }
 
+static void show_feed(struct node *n, struct stream_feed *feed)
+{
+    pthread_mutex_lock(&n->mu);
+    n->catalog_feed = feed;
+    pthread_mutex_unlock(&n->mu);
+}
+
 /* Reads on from *next until the feed breaks, the connection is lost or the node stops. */
 static void follow(struct node *n, uint64_t *next)
 {
@@ -244,6 +251,7 @@ static void follow(struct node *n, uint64_t *next)
     enum err_code code = ensure(n, &e);
     if (code == ERR_OK)
         code = stream_feed_open(&feed, n->client, stream, subject, *next, &e);
+    show_feed(n, feed);
     while (code == ERR_OK && !stopping(n) && atomic_load(&n->connected)) {
         struct stream_message m;
         struct entry entry;
@@ -258,6 +266,7 @@ static void follow(struct node *n, uint64_t *next)
             LOG_WARN("the catalog has an entry that cannot be read", LOG_UINT("seq", m.seq));
         stream_message_free(&m);
     }
+    show_feed(n, NULL);
     stream_feed_close(feed);
 }
 

@@ -8,6 +8,7 @@
 #include "core/database.h"
 #include "core/node.h"
 #include "nats/client.h"
+#include "nats/stream.h"
 #include "os/file.h"
 
 #define NODE_MAX_DATABASES 10000
@@ -34,6 +35,7 @@ struct node {
     bool started, stopping;
     size_t running;            /* requests under way */
     struct session *sessions;  /* all open ones */
+    struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
     atomic_bool connected;

@@ -229,6 +229,8 @@ void node_stop(struct node *n, int64_t deadline_ns)
     pthread_mutex_lock(&n->mu);
     n->stopping = true;
     pthread_cond_broadcast(&n->changed);
+    if (n->catalog_feed && atomic_load(&n->connected))
+        stream_feed_wake(n->catalog_feed);
     while (n->running > 0 && clock_cond_wait(&n->changed, &n->mu, deadline_ns))
         ;
     if (n->running > 0)

@@ -65,6 +65,11 @@ jsCtx *nats_client_js(const struct nats_client *c)
     return atomic_load(&c->js);
 }
 
+natsConnection *nats_client_connection(const struct nats_client *c)
+{
+    return atomic_load(&c->nc);
+}
+
 static void announce(struct nats_client *c, bool connected)
 {
     if (!atomic_load(&c->closing) && c->changed)
@@ -216,8 +221,7 @@ static enum err_code start_connector(struct nats_client *c, struct err *e)
 /* Will another attempt with the same options fail in the same way? */
 static bool is_hopeless(natsStatus s)
 {
-    return s == NATS_INVALID_ARG || s == NATS_ADDRESS_MISSING || s == NATS_NO_MEMORY ||
-           s == NATS_PROTOCOL_ERROR;
+    return s == NATS_INVALID_ARG || s == NATS_ADDRESS_MISSING || s == NATS_NO_MEMORY;
 }
 
 enum err_code nats_client_open(struct nats_client **out, const struct nats_client_options *opt,

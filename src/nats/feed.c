@@ -1,3 +1,9 @@
+/*
+ * A feed is an ephemeral push consumer of our own with heartbeats and flow control. The library's ordered
+ * consumer does a little more, it recreates itself after a gap; but it does so in a thread of the
+ * library, and closing it meanwhile reads what that thread has just freed (3.4.1). Whoever reads a feed
+ * looks at the sequences anyway, and opens another one when they do not fit.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +13,10 @@
 #define FEED_HEARTBEAT_NS INT64_C(500000000)
 #define FEED_PROBE_MS     2000
 
+#define FEED_INACTIVE_NS  INT64_C(30000000000) /* the server forgets a consumer that nobody reads */
+
 struct stream_feed {
+    natsConnection *nc; /* borrowed */
     natsSubscription *sub;
 };
 
@@ -37,16 +46,22 @@ static bool parse_reply(const char *reply, struct stream_message *m)
     return m->seq > 0;
 }
 
-static enum err_code subscribe(natsSubscription **sub, struct nats_client *c, const char *stream,
+static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, const char *stream,
                                const char *subject, uint64_t start_seq, int64_t start_time,
                                struct err *e)
 {
     jsErrCode jerr = 0;
     jsSubOptions so;
     jsSubOptions_Init(&so);
+    f->nc = nats_client_connection(c);
     so.Stream = stream;
-    so.Ordered = true;
+    so.Config.AckPolicy = js_AckNone;
+    so.Config.MaxDeliver = 1;
+    so.Config.FlowControl = true;
     so.Config.Heartbeat = FEED_HEARTBEAT_NS;
+    so.Config.InactiveThreshold = FEED_INACTIVE_NS;
+    so.Config.MemoryStorage = true;
+    so.Config.Replicas = 1;
     if (start_seq > 0) {
         so.Config.DeliverPolicy = js_DeliverByStartSequence;
         so.Config.OptStartSeq = start_seq;
@@ -54,14 +69,10 @@ static enum err_code subscribe(natsSubscription **sub, struct nats_client *c, co
         so.Config.DeliverPolicy = js_DeliverByStartTime;
         so.Config.OptStartTime = start_time;
     }
-    natsStatus s = js_SubscribeSync(sub, nats_client_js(c), subject, NULL, &so, &jerr);
+    natsStatus s = js_SubscribeSync(&f->sub, nats_client_js(c), subject, NULL, &so, &jerr);
     if (s == NATS_OK) /* flow control bounds what is under way; a limit here would drop messages */
-        s = natsSubscription_SetPendingLimits(*sub, -1, -1);
-    if (s == NATS_OK)
-        return ERR_OK;
-    natsSubscription_Destroy(*sub);
-    *sub = NULL;
-    return nats_failure(s, jerr, "following the stream", e);
+        s = natsSubscription_SetPendingLimits(f->sub, -1, -1);
+    return s == NATS_OK ? ERR_OK : nats_failure(s, jerr, "following the stream", e);
 }
 
 enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, const char *stream,
@@ -71,14 +82,19 @@ enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, 
     struct stream_feed *f = calloc(1, sizeof *f);
     if (!f)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    enum err_code code =
-        subscribe(&f->sub, c, stream, subject, start_seq > 0 ? start_seq : 1, 0, e);
+    enum err_code code = open_feed(f, c, stream, subject, start_seq > 0 ? start_seq : 1, 0, e);
     if (code != ERR_OK) {
-        free(f);
+        stream_feed_close(f);
         return code;
     }
     *out = f;
     return ERR_OK;
+}
+
+void stream_feed_wake(struct stream_feed *f)
+{
+    /* To the consumer's inbox: the reader sees a message that no stream sent. */
+    natsConnection_PublishString(f->nc, natsSubscription_GetSubject(f->sub), "");
 }
 
 enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct stream_message *m,
@@ -92,11 +108,11 @@ enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct
     if (s != NATS_OK)
         return nats_failure(s, 0, "following the stream", e);
     *m = (struct stream_message){0};
-    message_view(msg, m);
-    if (!parse_reply(natsMsg_GetReply(msg), m)) {
-        stream_message_free(m);
-        return err_set(e, ERR_LOG_UNAVAILABLE, "following the stream: a message without sequence");
+    if (!parse_reply(natsMsg_GetReply(msg), m)) { /* stream_feed_wake() */
+        natsMsg_Destroy(msg);
+        return ERR_OK;
     }
+    message_view(msg, m);
     *got = true;
     return ERR_OK;
 }
@@ -105,7 +121,8 @@ void stream_feed_close(struct stream_feed *f)
 {
     if (!f)
         return;
-    natsSubscription_Unsubscribe(f->sub);
+    if (f->sub)
+        natsSubscription_Unsubscribe(f->sub);
     natsSubscription_Destroy(f->sub);
     free(f);
 }
@@ -121,17 +138,17 @@ enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t t
     *seq = found ? state.last_seq + 1 : 1;
     if (!found || state.messages == 0)
         return ERR_OK;
-    struct stream_feed f = {NULL};
+    struct stream_feed *f = calloc(1, sizeof *f);
     struct stream_message m = {0};
     bool got = false;
-    code = subscribe(&f.sub, c, stream, ">", 0, time_ns, e);
-    if (code != ERR_OK)
-        return code;
-    code = stream_feed_next(&f, FEED_PROBE_MS, &m, &got, e);
+    if (!f)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    code = open_feed(f, c, stream, ">", 0, time_ns, e);
+    if (code == ERR_OK)
+        code = stream_feed_next(f, FEED_PROBE_MS, &m, &got, e);
     if (got)
         *seq = m.seq;
     stream_message_free(&m);
-    natsSubscription_Unsubscribe(f.sub);
-    natsSubscription_Destroy(f.sub);
+    stream_feed_close(f);
     return code;
 }

@@ -9,6 +9,8 @@
 /* Borrowed from the client, thread safe. */
 jsCtx *nats_client_js(const struct nats_client *c);
 
+natsConnection *nats_client_connection(const struct nats_client *c); /* borrowed */
+
 /* Translates a library status and JetStream error into `e`; `doing` names what failed. Must be called
  * by the thread that made the failing call, right after it: the library's error text is per thread. */
 enum err_code nats_failure(natsStatus s, jsErrCode jerr, const char *doing, struct err *e);

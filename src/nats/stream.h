@@ -90,7 +90,8 @@ enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq
 enum err_code stream_last(struct nats_client *c, const char *stream, const char *subject,
                           struct stream_message *m, bool *found, struct err *e);
 
-/* A feed delivers a stream's messages in order, from a sequence on: an ordered consumer. */
+/* A feed delivers a stream's messages in order, from a sequence on. A lost message shows as a jump of the
+ * sequence: then, and after an error, the feed is to be closed and opened anew. */
 struct stream_feed;
 
 enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, const char *stream,
@@ -103,6 +104,9 @@ enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t t
  * feed has ended and must be opened again. */
 enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct stream_message *m,
                                bool *got, struct err *e);
+/* Lets a waiting stream_feed_next() return early with nothing, as soon as the server has passed the word
+ * on. The one function here that any thread may call, as long as the feed is open. */
+void stream_feed_wake(struct stream_feed *f);
 void stream_feed_close(struct stream_feed *f); /* NULL is fine */
 
 #endif

@@ -2,7 +2,6 @@
  * Bodies of HTTP requests by yajl's event parser.
  *
  *   httpreq_begin → httpreq_feed… → httpreq_end, httpreq_free
- *   httpreq_fields      small objects of strings
  *
  * Where the parser stands is one of the states below; each event is legal in some of them and an
  * error, with its place named, in the others.
@@ -24,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/json.h"
+#include "proto/httpreq_escape.h"
 
 #define MAX_VALUES  8000000u /* parameters of all queries of one body */
 #define NUMBER_SIZE 64u      /* longer numbers are copied to the arena to be read */
@@ -43,22 +43,12 @@ enum at {
     AT_END,
 };
 
-/* JSON's \u escapes can spell halves of surrogate pairs. UTF-8 cannot, and yajl would quietly put
- * something else there, so they are found here, ahead of it. */
-enum escape { ESC_NONE, ESC_BACKSLASH, ESC_HEX, ESC_WANT_BACKSLASH, ESC_WANT_U };
-
-struct escapes {
-    enum escape state;
-    unsigned digits, code; /* of the \u being read */
-    bool high;             /* a high half came before it */
-};
-
 struct httpreq {
     struct arena *arena;
     yajl_handle yajl;
     struct err err;
     uint64_t fed; /* bytes of earlier pieces */
-    struct escapes escapes;
+    struct httpreq_escapes escapes;
 
     enum at at;
     enum at after_skip;
@@ -640,77 +630,6 @@ static const yajl_callbacks callbacks = {
     .yajl_end_array = on_end,
 };
 
-/* ---- halves of surrogate pairs ---- */
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* The fourth digit has come: false if the code is half a pair where it must not be. */
-static bool escape_complete(struct escapes *x)
-{
-    bool high = x->code >= 0xD800 && x->code <= 0xDBFF;
-    bool low = x->code >= 0xDC00 && x->code <= 0xDFFF;
-
-    if (low != x->high)
-        return false;
-    x->high = high;
-    x->state = high ? ESC_WANT_BACKSLASH : ESC_NONE;
-    return true;
-}
-
-static bool escape_step(struct escapes *x, char c)
-{
-    int digit;
-
-    switch (x->state) {
-    case ESC_BACKSLASH:
-        x->state = c == 'u' ? ESC_HEX : ESC_NONE;
-        x->digits = x->code = 0;
-        return true;
-    case ESC_WANT_BACKSLASH:
-        x->state = ESC_WANT_U;
-        return c == '\\';
-    case ESC_WANT_U:
-        x->state = ESC_HEX;
-        x->digits = x->code = 0;
-        return c == 'u';
-    case ESC_HEX:
-        digit = hex_digit(c);
-        if (digit < 0) { /* yajl will say so */
-            x->state = ESC_NONE;
-            x->high = false;
-            return true;
-        }
-        x->code = x->code << 4 | (unsigned)digit;
-        return ++x->digits < 4 || escape_complete(x);
-    default:
-        return true;
-    }
-}
-
-/* Offset of an unpaired half, or `n`. */
-static size_t escapes_check(struct escapes *x, const char *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (x->state == ESC_NONE) {
-            const char *p = memchr(s + i, '\\', n - i);
-            if (!p)
-                break;
-            i = (size_t)(p - s);
-            x->state = ESC_BACKSLASH;
-        } else if (!escape_step(x, s[i])) {
-            return i;
-        }
-    }
-    return n;
-}
-
 /* ---- interface ---- */
 
 struct httpreq *httpreq_begin(struct arena *a)
@@ -761,7 +680,7 @@ enum err_code httpreq_feed(struct httpreq *h, const char *bytes, size_t n, struc
     if (h->err.code != ERR_OK || n == 0)
         return answer(h, yajl_status_ok, e);
     /* Up to the half only: an error before it comes first, wherever the pieces were cut. */
-    half = escapes_check(&h->escapes, bytes, n);
+    half = httpreq_escapes_check(&h->escapes, bytes, n);
     status = yajl_parse(h->yajl, (const unsigned char *)bytes, half);
     if (half < n && status == yajl_status_ok)
         err_set(&h->err, ERR_PROTOCOL, "byte %llu: half of a surrogate pair",
@@ -791,126 +710,5 @@ enum err_code httpreq_end(struct httpreq *h, struct httpreq_body *out, struct er
     if (!out->queries)
         return err_set(e, ERR_NO_MEMORY, "no memory for the request's body");
     memcpy((void *)out->queries, h->queries, h->n_queries * sizeof *h->queries);
-    return ERR_OK;
-}
-
-/* ---- small objects ---- */
-
-struct fields {
-    struct arena *arena;
-    const char *const *names;
-    const char **values;
-    size_t n, wanted; /* n = not one of them */
-    unsigned depth;
-    const char *problem;
-};
-
-static int fields_begin(void *arg)
-{
-    struct fields *f = arg;
-
-    if (f->depth == 1 && f->wanted < f->n)
-        f->problem = f->names[f->wanted];
-    return ++f->depth <= HTTPREQ_MAX_DEPTH && !f->problem;
-}
-
-static int fields_array(void *arg)
-{
-    struct fields *f = arg;
-
-    return f->depth > 0 && fields_begin(f);
-}
-
-static int fields_end(void *arg)
-{
-    struct fields *f = arg;
-
-    f->depth--;
-    return 1;
-}
-
-static int fields_key(void *arg, const unsigned char *key, size_t len)
-{
-    struct fields *f = arg;
-
-    if (f->depth != 1)
-        return 1;
-    for (f->wanted = 0; f->wanted < f->n; f->wanted++)
-        if (strlen(f->names[f->wanted]) == len && memcmp(f->names[f->wanted], key, len) == 0)
-            break;
-    return 1;
-}
-
-static int fields_string(void *arg, const unsigned char *s, size_t len)
-{
-    struct fields *f = arg;
-
-    if (f->depth != 1 || f->wanted == f->n)
-        return f->depth > 0;
-    f->values[f->wanted] = arena_strndup(f->arena, (const char *)s, len);
-    if (!f->values[f->wanted] || memchr(s, '\0', len))
-        f->problem = f->names[f->wanted];
-    return f->problem == NULL;
-}
-
-static int fields_other(struct fields *f)
-{
-    if (f->depth == 1 && f->wanted < f->n)
-        f->problem = f->names[f->wanted];
-    return f->depth > 0 && !f->problem;
-}
-
-static int fields_boolean(void *arg, int truth)
-{
-    (void)truth;
-    return fields_other(arg);
-}
-static int fields_number(void *arg, const char *s, size_t len)
-{
-    (void)s;
-    (void)len;
-    return fields_other(arg);
-}
-static int fields_null(void *arg)
-{
-    struct fields *f = arg;
-
-    return f->depth > 0;
-}
-
-enum err_code httpreq_fields(struct arena *a, const char *bytes, size_t n, const char *const *names,
-                             const char **values, size_t n_names, struct err *e)
-{
-    static const yajl_callbacks cb = {
-        .yajl_null = fields_null,
-        .yajl_boolean = fields_boolean,
-        .yajl_number = fields_number,
-        .yajl_string = fields_string,
-        .yajl_start_map = fields_begin,
-        .yajl_map_key = fields_key,
-        .yajl_end_map = fields_end,
-        .yajl_start_array = fields_array,
-        .yajl_end_array = fields_end,
-    };
-    struct fields f = {a, names, values, n_names, n_names, 0, NULL};
-    struct escapes x = {0};
-    yajl_handle y;
-    yajl_status status;
-
-    for (size_t i = 0; i < n_names; i++)
-        values[i] = NULL;
-    if (escapes_check(&x, bytes, n) < n)
-        return err_set(e, ERR_PROTOCOL, "the body has half of a surrogate pair");
-    y = yajl_alloc(&cb, NULL, &f);
-    if (!y)
-        return err_set(e, ERR_NO_MEMORY, "no memory for the request's body");
-    status = yajl_parse(y, (const unsigned char *)bytes, n);
-    if (status == yajl_status_ok)
-        status = yajl_complete_parse(y);
-    yajl_free(y);
-    if (f.problem)
-        return err_set(e, ERR_PROTOCOL, "\"%s\" is not a usable string", f.problem);
-    if (status != yajl_status_ok)
-        return err_set(e, ERR_PROTOCOL, "the body is not a JSON object");
     return ERR_OK;
 }

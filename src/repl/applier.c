@@ -252,9 +252,22 @@ static enum err_code verify_and_open(struct replica *r, struct err *e)
     if (lock)
         lock_release(r);
     chain_drop(r);
+    struct stream_feed *feed = NULL;
     if (code == ERR_OK)
-        code = stream_feed_open(&r->feed, r->opt.client, r->stream, r->subject, r->next_seq, e);
+        code = stream_feed_open(&feed, r->opt.client, r->stream, r->subject, r->next_seq, e);
+    pthread_mutex_lock(&r->mu);
+    r->feed = feed;
+    pthread_mutex_unlock(&r->mu);
     return code;
+}
+
+static void close_feed(struct replica *r)
+{
+    pthread_mutex_lock(&r->mu);
+    struct stream_feed *feed = r->feed;
+    r->feed = NULL;
+    pthread_mutex_unlock(&r->mu);
+    stream_feed_close(feed);
 }
 
 /* The failure is shown; how long it lasts nobody knows, so the next try comes later each time. */
@@ -287,8 +300,7 @@ void *applier_main(void *replica)
             if (atomic_load(&r->seq) > before)
                 pause = APPLIER_RETRY_MIN_NS;
         }
-        stream_feed_close(r->feed);
-        r->feed = NULL;
+        close_feed(r);
         if (code != ERR_OK)
             rest(r, &e, &pause);
     }

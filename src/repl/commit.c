@@ -124,6 +124,7 @@ static enum commit_result commit_local(struct replica *r, const struct changeset
     pthread_mutex_lock(&r->mu);
     r->stats.groups++;
     r->stats.commits += n;
+    r->stats.outbox += r->opt.client ? 1 : 0;
     pthread_cond_broadcast(&r->changed); /* the outbox's thread has something to do */
     pthread_mutex_unlock(&r->mu);
     return COMMIT_DONE;

@@ -44,6 +44,7 @@ struct replica {
     uint64_t target_seq;   /* the log's end when it was last verified */
     struct waiting *head, *tail;
     bool leading;
+    struct stream_feed *feed; /* the applier's; here so that others can wake it */
     struct tx *tx; /* the explicit transaction that leads, if one does */
     struct replica_status stats;
 
@@ -62,7 +63,6 @@ struct replica {
 
     /* applier thread only */
     struct apply *apply;
-    struct stream_feed *feed;
     uint64_t next_seq; /* what the feed must deliver next */
     struct spool *chain;
     char chain_id[CHANGESET_ID_SIZE];

@@ -122,11 +122,13 @@ static bool drain(struct replica *r, struct outbox *o)
         struct err e = ERR_INIT;
         bool found = false;
         uint64_t first, last, messages = 0, last_id;
+        uint64_t version = atomic_load(&r->version);
         enum err_code code = outbox_next(o->conn, o->published, &entry, &found, &e);
         if (code == ERR_OK && !found) {
             outbox_extent(o->conn, &last_id, &messages, &e);
             pthread_mutex_lock(&r->mu);
-            r->stats.outbox = messages;
+            if (atomic_load(&r->version) == version) /* else it comes here again, at once */
+                r->stats.outbox = messages;
             pthread_mutex_unlock(&r->mu);
             return true;
         }

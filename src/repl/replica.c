@@ -117,12 +117,19 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     return ERR_OK;
 }
 
+static void wake_applier_locked(struct replica *r)
+{
+    pthread_cond_broadcast(&r->changed);
+    if (r->feed && r->connected)
+        stream_feed_wake(r->feed);
+}
+
 void replica_stop(struct replica *r, int64_t deadline_ns)
 {
     pthread_mutex_lock(&r->mu);
     r->closing = true;
     queue_wake_all_locked(r);
-    pthread_cond_broadcast(&r->changed);
+    wake_applier_locked(r);
     while (r->leading) {
         if (clock_mono_ns() >= deadline_ns) {
             if (r->tx)
@@ -159,7 +166,7 @@ void replica_connection_changed(struct replica *r, bool connected)
         r->state = REPLICA_OFFLINE;
         err_set(&r->reason, ERR_LOG_UNAVAILABLE, "the connection to NATS is lost");
     }
-    pthread_cond_broadcast(&r->changed);
+    wake_applier_locked(r);
     pthread_mutex_unlock(&r->mu);
 }
 

@@ -170,10 +170,11 @@ enum err_code tx_enter(struct tx *tx, struct writer **w, struct err *e)
 void tx_leave(struct tx *tx)
 {
     tx->last_use_ns = clock_mono_ns();
-    if (tx->open && writer_lost(tx->r->writer))
-        end_from_outside(tx, false, ERR_TX_ABORTED, "a statement has rolled the transaction back");
+    /* First, because SQLite ends the transaction of a write that is interrupted. */
     if (tx->open && atomic_load(&tx->doomed))
         end_from_outside(tx, false, ERR_CONFLICT, TX_DOOMED_TEXT);
+    if (tx->open && writer_lost(tx->r->writer))
+        end_from_outside(tx, false, ERR_TX_ABORTED, "a statement has rolled the transaction back");
     pthread_mutex_unlock(&tx->mu);
 }
 

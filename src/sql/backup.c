@@ -15,7 +15,7 @@
 
 #define BACKUP_STEP_PAGES  1024
 #define BACKUP_BUSY_MS     5000 /* for a source that is not in WAL mode */
-#define BACKUP_PIECE_BYTES (64 * 1024)
+#define BACKUP_PIECE_BYTES ((size_t)64 * 1024)
 
 /* Bytes 18 and 19 of a database file: 2 = WAL, 1 = rollback journal. */
 #define HEADER_BYTES          100
@@ -176,7 +176,7 @@ enum err_code backup_to_file(const char *source, const char *dest, const atomic_
                              struct err *e)
 {
     char temp[PATH_MAX];
-    int fd;
+    int fd = -1;
     enum err_code code = conn_library_init(e);
 
     if (code != ERR_OK)
@@ -233,7 +233,7 @@ enum err_code backup_stream(const char *source, const char *tmp_dir, const struc
                             const atomic_bool *cancel, struct err *e)
 {
     char prefix[PATH_MAX], temp[PATH_MAX];
-    int fd, n;
+    int fd = -1, n;
     enum err_code code = conn_library_init(e);
 
     if (code != ERR_OK)

@@ -256,6 +256,23 @@ static bool has_scratch_table(struct dump *d, const char *name)
            SQLITE_OK;
 }
 
+static bool is_shadow(struct dump *d, const char *name)
+{
+    sqlite3_stmt *st = NULL;
+    bool yes = false;
+
+    conn_trust(d->conn, true);
+    if (sqlite3_prepare_v2(d->db,
+                           "SELECT 1 FROM pragma_table_list(?1) WHERE schema = 'main'"
+                           " AND type = 'shadow'",
+                           -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK)
+        yes = sqlite3_step(st) == SQLITE_ROW;
+    sqlite3_finalize(st);
+    conn_trust(d->conn, false);
+    return yes;
+}
+
 /* Calls ship_… for each table behind `o`; without `ship` only marks them. */
 static enum err_code each_backing(struct dump *d, const struct object *o, bool ship, struct err *e)
 {
@@ -271,7 +288,7 @@ static enum err_code each_backing(struct dump *d, const struct object *o, bool s
             sqlite3_strnicmp(b->name, o->name, (int)len) != 0 || b->name[len] != '_')
             continue;
         t = schema_table(d->schema, b->name);
-        if (!t || !(made ? has_scratch_table(d, b->name) : t->shadow))
+        if (!t || !(made ? has_scratch_table(d, b->name) : is_shadow(d, b->name)))
             continue;
         b->backed = true;
         if (ship && made)

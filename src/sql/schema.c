@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "base/json.h"
+#include "sql/lex.h"
 
 #define SCHEMA_BUCKETS 256
 
@@ -24,15 +25,13 @@ struct schema {
     uint64_t generation;
     struct table *buckets[SCHEMA_BUCKETS];
     unsigned n_virtual, n_sequence;
-    sqlite3_stmt *list, *info, *kind, *pk_index;
+    sqlite3_stmt *list, *info, *pk_index;
 };
 
 static const char list_sql[] =
     "SELECT name, sql, rootpage FROM main.sqlite_schema WHERE type = 'table'";
 static const char info_sql[] =
     "SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
-static const char kind_sql[] =
-    "SELECT wr, strict, type = 'shadow' FROM pragma_table_list(?1) WHERE schema = 'main'";
 /* An INTEGER PRIMARY KEY that is the rowid needs no index, any other primary key has one. */
 static const char pk_index_sql[] =
     "SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'";
@@ -80,7 +79,6 @@ void schema_free(struct schema *s)
     }
     sqlite3_finalize(s->list);
     sqlite3_finalize(s->info);
-    sqlite3_finalize(s->kind);
     sqlite3_finalize(s->pk_index);
     free(s);
 }
@@ -291,22 +289,26 @@ static enum err_code read_columns(struct schema *s, struct table *t, struct err 
     return ERR_OK;
 }
 
-static enum err_code read_kind(struct schema *s, struct table *t, struct err *e)
+/* WITHOUT ROWID and STRICT stand behind the columns' closing parenthesis. PRAGMA table_list would tell,
+ * too, but compiles all views of the schema each time. */
+static void read_options(struct table *t)
 {
-    enum err_code code = ERR_OK;
-    int rc;
+    const char *at = t->sql, *end = t->sql + strlen(t->sql);
+    struct lex_token token;
+    int depth = 0;
 
-    sqlite3_bind_text(s->kind, 1, t->name, -1, SQLITE_STATIC);
-    rc = sqlite3_step(s->kind);
-    if (rc == SQLITE_ROW) {
-        t->without_rowid = sqlite3_column_int(s->kind, 0) != 0;
-        t->strict = sqlite3_column_int(s->kind, 1) != 0;
-        t->shadow = sqlite3_column_int(s->kind, 2) != 0;
-    } else if (rc != SQLITE_DONE) {
-        code = conn_error(s->conn, rc, e);
+    while (lex_next(&at, end, &token)) {
+        bool punct = token.type == LEX_TOKEN_PUNCT;
+
+        if (punct && *token.text == '(')
+            depth++;
+        else if (punct && *token.text == ')')
+            depth--;
+        else if (depth == 0 && lex_is(&token, "ROWID"))
+            t->without_rowid = true;
+        else if (depth == 0 && lex_is(&token, "STRICT"))
+            t->strict = true;
     }
-    sqlite3_reset(s->kind);
-    return code;
 }
 
 static enum err_code read_pk_index(struct schema *s, struct table *t, bool *found, struct err *e)
@@ -396,9 +398,8 @@ static enum err_code table_read(struct schema *s, struct table *t, struct err *e
 
     if (t->kind == TABLE_VIRTUAL || t->kind == TABLE_OURS)
         return ERR_OK;
-    code = read_kind(s, t, e);
-    if (!code)
-        code = read_columns(s, t, e);
+    read_options(t);
+    code = read_columns(s, t, e);
     if (!code)
         code = read_rowid(s, t, e);
     if (!code)
@@ -477,8 +478,6 @@ static enum err_code read_all(struct schema *s, struct err *e)
 
     if (!code)
         code = prepare(s, &s->info, info_sql, e);
-    if (!code)
-        code = prepare(s, &s->kind, kind_sql, e);
     if (!code)
         code = prepare(s, &s->pk_index, pk_index_sql, e);
     if (code)

@@ -54,7 +54,6 @@ struct table {
     unsigned n_pk;
     bool without_rowid;
     bool strict;
-    bool shadow; /* belongs to a virtual table whose module says so */
     bool rowid_alias;       /* the primary key is INTEGER PRIMARY KEY: pk[0] is the rowid */
     bool autoincrement;
     const char *rowid_name; /* a name by which the rowid can be had; NULL where columns hide all three */

@@ -20,10 +20,10 @@
 #include "sql/lex.h"
 #include "sql/policy.h"
 
-#define STMT_CACHE_STATEMENTS 128               /* kept per connection … */
-#define STMT_CACHE_BYTES      (2 * 1024 * 1024) /* … and their memory, texts included */
-#define STMT_CACHE_TEXT_BYTES (32 * 1024)       /* a longer text is not kept */
-#define STMT_CACHE_BUCKETS    256               /* a power of two */
+#define STMT_CACHE_STATEMENTS 128                       /* kept per connection … */
+#define STMT_CACHE_BYTES      ((size_t)2 * 1024 * 1024) /* … and their memory, texts included */
+#define STMT_CACHE_TEXT_BYTES ((size_t)32 * 1024)       /* a longer text is not kept */
+#define STMT_CACHE_BUCKETS    256                       /* a power of two */
 
 struct stmt {
     struct conn *conn; /* borrowed */

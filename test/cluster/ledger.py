@@ -28,6 +28,11 @@ BIG_BYTES = 1200000  # more than one message holds
 PAUSE_S = 0.01  # of a writer whose node does not answer
 
 
+def outbox(node):
+    """Messages that wait to be published, of all databases."""
+    return sum(d["outbox"] for d in node.status()["databases"])
+
+
 class Ledger:
     def __init__(self, nodes, seed, mode="serializable", writers_per_node=2, big=0.0, codes=(), setup=True):
         self.nodes, self.mode, self.big = list(nodes), mode, big
@@ -220,12 +225,20 @@ class Ledger:
             wrong.append(f"rows that nobody wrote: {strange[:10]}")
         assert not wrong, f"{node.name}: {len(wrong)} transactions are wrong: " + "; ".join(wrong[:10])
 
+    def sync(self, nodes=None):
+        """Until all nodes hold everything that was committed."""
+        nodes = nodes or self.nodes
+        if self.mode == "async":
+            for n in nodes:
+                wait_until(lambda n=n: outbox(n) == 0, CATCH_UP_S, f"{n.name}: the outbox is drained")
+        for n in nodes:
+            wait_until(lambda n=n: synced(n), CATCH_UP_S, f"{n.name}: /readyz?sync")
+
     def settle(self, nodes=None, since=0, full=False):
         """Pauses, waits until all nodes are in sync, checks, and lets the writers go on."""
         nodes = nodes or self.nodes
         self.pause()
-        for n in nodes:
-            wait_until(lambda n=n: synced(n), CATCH_UP_S, f"{n.name}: /readyz?sync")
+        self.sync(nodes)
         if full:
             assert_equal(*nodes)
         self.check(nodes, since)
@@ -236,6 +249,7 @@ class Ledger:
         self.pause()
         self.stop()
         nodes = nodes or self.nodes
+        self.sync(nodes)
         assert_equal(*nodes)
         self.check(nodes)
         counts = {o: sum(1 for x in self.outcomes if x[1] == o) for o in (ACKNOWLEDGED, FAILED, UNKNOWN)}

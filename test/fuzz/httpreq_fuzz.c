@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *s = (const char *)data + 1;
     struct arena *a;
     struct err e = ERR_INIT;
-    size_t whole, pieces;
+    size_t whole = 0, pieces = 0;
 
     if (size == 0)
         return 0;

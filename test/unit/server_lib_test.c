@@ -370,7 +370,7 @@ static void transactions_through_sql(void **state)
     RUN(s, "SAVEPOINT p");
     RUN(s, "DELETE FROM tx");
     RUN(s, "ROLLBACK TO p");
-    REFUSED(s, "INSERT INTO tx VALUES (1, 'x')", "PRIMARY_KEY");
+    REFUSED(s, "INSERT INTO tx VALUES (1, 'x')", "UNIQUE");
     assert_true(ha_exec(s, "COMMIT", NULL, 0, NULL, NULL, &r, &e));
     assert_int_equal(r.seq, 0); /* there is no log here */
     assert_false(ha_session_in_transaction(s));

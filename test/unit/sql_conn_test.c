@@ -366,7 +366,7 @@ static void test_gone(void **state)
     conn_guard(c, &g);
     assert_int_equal(temp_run(c, endless, &e), ERR_INTERRUPTED);
     assert_int_equal(asked, 3);
-    assert_true(clock_mono_ns() - start >= 3 * 50 * CLOCK_MS);
+    assert_true(clock_mono_ns() - start >= 150 * CLOCK_MS);
     conn_close(c);
 }
 

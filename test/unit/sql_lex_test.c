@@ -121,7 +121,8 @@ static void test_kinds(void **state)
         if (x.kind != k->kind)
             fail_msg("'%s': kind %d, not %d", k->sql, x.kind, k->kind);
         if ((x.name != NULL) != (k->name != NULL) ||
-            (k->name && (x.name_len != strlen(k->name) || memcmp(x.name, k->name, x.name_len))))
+            (k->name &&
+             (x.name_len != strlen(k->name) || memcmp(x.name, k->name, x.name_len) != 0)))
             fail_msg("'%s': name '%.*s'", k->sql, (int)x.name_len, x.name ? x.name : "");
         if (k->rest && (x.len > len || strcmp(k->sql + x.len, k->rest) != 0))
             fail_msg("'%s': length %zu", k->sql, x.len);

@@ -198,7 +198,7 @@ static enum err_code database_id(struct exchange *x, const char **id, struct err
 
 enum MHD_Result http_download(struct exchange *x)
 {
-    struct download *d = NULL;
+    struct download *d = NULL; /* set by start() */
     const char *id = NULL;
     struct err e = ERR_INIT;
 
@@ -206,7 +206,7 @@ enum MHD_Result http_download(struct exchange *x)
         return http_reply_error(x, &e);
     if (x->head)
         return http_reply(x, MHD_HTTP_OK, TYPE_SQLITE, 0);
-    if (start(x, &d, &e) != ERR_OK)
+    if (start(x, &d, &e) != ERR_OK || !d)
         return http_reply_error(x, &e);
     if (!has_begun(d)) {
         join(d);

@@ -101,7 +101,7 @@ enum err_code http_tx_take(struct exchange *x, const char *token, struct http_tx
     else
         t->in_use = true;
     pthread_mutex_unlock(&s->mu);
-    if (code != ERR_OK)
+    if (code != ERR_OK || !t)
         return code;
     atomic_store(&t->fd, x->fd);
     http_exchange_session(x, t->session);
@@ -236,7 +236,7 @@ static enum err_code tx_end(struct exchange *x, const char *sql, uint64_t *seq, 
     struct http_tx *t = NULL;
     enum err_code code;
 
-    if (http_tx_take(x, x->name, &t, e) != ERR_OK)
+    if (http_tx_take(x, x->name, &t, e) != ERR_OK || !t)
         return e->code;
     code = http_run_text(t->session, sql, seq, e);
     http_tx_give(x, t, true);
