@@ -38,6 +38,7 @@ struct nats_client {
     pthread_cond_t news;
     bool stop;   /* the connector shall end */
     bool closed; /* the library has made its last callback */
+    struct feed_list feeds;
     /* atomic; set once */
     _Atomic(natsConnection *) nc;
     _Atomic(jsCtx *) js;
@@ -68,6 +69,11 @@ jsCtx *nats_client_js(const struct nats_client *c)
 natsConnection *nats_client_connection(const struct nats_client *c)
 {
     return atomic_load(&c->nc);
+}
+
+struct feed_list *nats_client_feeds(struct nats_client *c)
+{
+    return &c->feeds;
 }
 
 static void announce(struct nats_client *c, bool connected)
@@ -108,8 +114,9 @@ static void on_disconnected(natsConnection *nc, void *arg)
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, void *arg)
 {
     (void)nc;
-    (void)sub;
-    (void)arg;
+    struct nats_client *c = arg;
+    if (s == NATS_MISSED_HEARTBEAT)
+        feed_list_missed(&c->feeds, sub);
     LOG_DEBUG("NATS client reports", LOG_STR("status", natsStatus_GetText(s)));
 }
 
@@ -240,6 +247,7 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     c->timeout_ms = opt->timeout_ms;
     atomic_init(&c->max_payload, (int64_t)CLIENT_DEFAULT_PAYLOAD);
     pthread_mutex_init(&c->mu, NULL);
+    pthread_mutex_init(&c->feeds.mu, NULL);
     clock_cond_init(&c->news);
 
     const char *urls[CLIENT_MAX_URLS];
@@ -309,6 +317,7 @@ void nats_client_close(struct nats_client *c)
     natsOptions_Destroy(c->options);
     pthread_cond_destroy(&c->news);
     pthread_mutex_destroy(&c->mu);
+    pthread_mutex_destroy(&c->feeds.mu);
     free(c);
 }
 

@@ -4,6 +4,7 @@
  * library, and closing it meanwhile reads what that thread has just freed (3.4.1). Whoever reads a feed
  * looks at the sequences anyway, and opens another one when they do not fit.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,9 +17,48 @@
 #define FEED_INACTIVE_NS  INT64_C(30000000000) /* the server forgets a consumer that nobody reads */
 
 struct stream_feed {
+    /* immutable after open */
     natsConnection *nc; /* borrowed */
     natsSubscription *sub;
+    struct feed_list *list; /* NULL = not in it */
+    /* guarded by list->mu */
+    struct stream_feed *next;
+    /* atomic */
+    atomic_bool lost; /* its consumer does not answer any more */
 };
+
+static void list_add(struct stream_feed *f, struct feed_list *l)
+{
+    f->list = l;
+    pthread_mutex_lock(&l->mu);
+    f->next = l->first;
+    l->first = f;
+    pthread_mutex_unlock(&l->mu);
+}
+
+static void list_remove(struct stream_feed *f)
+{
+    if (!f->list)
+        return;
+    pthread_mutex_lock(&f->list->mu);
+    struct stream_feed **at = &f->list->first;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    pthread_mutex_unlock(&f->list->mu);
+}
+
+void feed_list_missed(struct feed_list *l, const natsSubscription *sub)
+{
+    pthread_mutex_lock(&l->mu);
+    for (struct stream_feed *f = l->first; f; f = f->next) {
+        if (f->sub == sub) {
+            atomic_store(&f->lost, true);
+            stream_feed_wake(f);
+        }
+    }
+    pthread_mutex_unlock(&l->mu);
+}
 
 /* $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, or the newer
  * form with two more tokens (domain, account hash) in front and one behind: counted from "ACK". */
@@ -87,6 +127,7 @@ enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, 
         stream_feed_close(f);
         return code;
     }
+    list_add(f, nats_client_feeds(c));
     *out = f;
     return ERR_OK;
 }
@@ -103,6 +144,8 @@ enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct
     natsMsg *msg = NULL;
     *got = false;
     natsStatus s = natsSubscription_NextMsg(&msg, f->sub, timeout_ms);
+    if (s != NATS_OK && atomic_load(&f->lost))
+        return err_set(e, ERR_LOG_UNAVAILABLE, "following the stream: the server has gone quiet");
     if (s == NATS_TIMEOUT)
         return ERR_OK;
     if (s != NATS_OK)
@@ -110,7 +153,7 @@ enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct
     *m = (struct stream_message){0};
     if (!parse_reply(natsMsg_GetReply(msg), m)) { /* stream_feed_wake() */
         natsMsg_Destroy(msg);
-        return ERR_OK;
+        return stream_feed_next(f, 0, m, got, e);
     }
     message_view(msg, m);
     *got = true;
@@ -121,6 +164,7 @@ void stream_feed_close(struct stream_feed *f)
 {
     if (!f)
         return;
+    list_remove(f);
     if (f->sub)
         natsSubscription_Unsubscribe(f->sub);
     natsSubscription_Destroy(f->sub);

@@ -3,6 +3,7 @@
 #define HA_NATS_INTERNAL_H
 
 #include <nats/nats.h>
+#include <pthread.h>
 
 #include "nats/client.h"
 
@@ -10,6 +11,15 @@
 jsCtx *nats_client_js(const struct nats_client *c);
 
 natsConnection *nats_client_connection(const struct nats_client *c); /* borrowed */
+
+/* The open feeds of a client, so that what the library tells in a callback reaches them. */
+struct feed_list {
+    pthread_mutex_t mu;
+    struct stream_feed *first; /* guarded by mu */
+};
+struct feed_list *nats_client_feeds(struct nats_client *c);
+/* The server's heartbeats for a subscription stay out: its consumer is gone. */
+void feed_list_missed(struct feed_list *l, const natsSubscription *sub);
 
 /* Translates a library status and JetStream error into `e`; `doing` names what failed. Must be called
  * by the thread that made the failing call, right after it: the library's error text is per thread. */

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "repl/impl.h"
 
-#define APPLIER_WAIT_MS    1000 /* for a message, before looking at the flags again */
+#define APPLIER_WAIT_MS    1000 /* for a message; without a connection nothing else can wake us */
 #define APPLIER_BATCH_MSGS 512
 #define APPLIER_BATCH_NS   (10 * CLOCK_MS) /* a batch ends after this, so that local writers get a turn */
 #define APPLIER_RETRY_MIN_NS (250 * CLOCK_MS)
