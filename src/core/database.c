@@ -10,10 +10,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/claim.h"
 #include "os/file.h"
 #include "sql/backup.h"
 
 #define DATABASE_MAX_PATH   4096
+#define DATABASE_CLAIM_NS   (5 * CLOCK_S)
 #define DATABASE_IDLE_CONNS 16 /* read connections kept open while nobody uses them */
 
 struct database {
@@ -24,6 +26,7 @@ struct database {
     char *spools; /* folder for temporary files */
     struct conn_config conn;
     struct replica *replica;
+    bool claimed; /* the path is ours in claim.h */
     /* atomic */
     atomic_int refs;
     atomic_bool remove;
@@ -165,6 +168,10 @@ enum err_code database_open(struct database *d, struct nats_client *client, stru
         .start_time_ns = opt->policy_time_ns,
         .tx_idle_ns = opt->tx_idle_timeout_ns,
     };
+    enum err_code code = claim_path(d->path, clock_deadline(DATABASE_CLAIM_NS), e);
+    if (code != ERR_OK)
+        return code;
+    d->claimed = true;
     return replica_open(&d->replica, &ro, e);
 }
 
@@ -193,6 +200,8 @@ void database_unref(struct database *d)
     replica_close(d->replica);
     if (atomic_load(&d->remove))
         remove_files(d);
+    if (d->claimed)
+        claim_release(d->path);
     pthread_cond_destroy(&d->freed);
     pthread_mutex_destroy(&d->mu);
     free(d->id);

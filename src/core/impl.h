@@ -27,6 +27,9 @@ struct node {
     bool has_ticker, has_catalog;
     int64_t started_wall_ns;
 
+    /* held while a database is opened and listed; taken before mu */
+    pthread_mutex_t opening;
+
     /* guarded by mu */
     pthread_mutex_t mu;
     pthread_cond_t changed;

@@ -16,7 +16,7 @@
 
 #define NODE_TICK_NS        CLOCK_S
 #define NODE_JS_TIMEOUT_MS  3000
-#define NODE_THREAD_STACK   ((size_t)512 * 1024)
+#define NODE_THREAD_STACK  ((size_t)1984 * 1024) /* as an applier's */
 
 enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e)
 {
@@ -28,6 +28,7 @@ enum err_code node_new(struct node **out, const struct node_options *opt, struct
     n->memory_lock = -1;
     n->started_wall_ns = clock_wall_ns();
     pthread_mutex_init(&n->mu, NULL);
+    pthread_mutex_init(&n->opening, NULL);
     clock_cond_init(&n->changed);
     enum err_code code = ERR_OK;
     if (opt->memory)
@@ -81,7 +82,8 @@ static enum err_code append_locked(struct node *n, struct database *d, struct er
     return ERR_OK;
 }
 
-enum err_code node_adopt(struct node *n, struct database *d, struct err *e)
+/* n->opening is held: two threads that create the same database must not open its file at once. */
+static enum err_code open_and_list(struct node *n, struct database *d, struct err *e)
 {
     enum err_code code = ERR_OK;
     pthread_mutex_lock(&n->mu);
@@ -96,11 +98,19 @@ enum err_code node_adopt(struct node *n, struct database *d, struct err *e)
     pthread_mutex_lock(&n->mu);
     if (code == ERR_OK)
         code = append_locked(n, d, e);
+    if (code == ERR_OK && open) /* it may have come or gone while nobody told this database */
+        replica_connection_changed(database_replica(d), atomic_load(&n->connected));
     pthread_mutex_unlock(&n->mu);
+    return code;
+}
+
+enum err_code node_adopt(struct node *n, struct database *d, struct err *e)
+{
+    pthread_mutex_lock(&n->opening);
+    enum err_code code = open_and_list(n, d, e);
+    pthread_mutex_unlock(&n->opening);
     if (code != ERR_OK)
         database_unref(d);
-    else if (open && database_replica(d))
-        replica_connection_changed(database_replica(d), atomic_load(&n->connected));
     return code;
 }
 
@@ -263,6 +273,7 @@ void node_free(struct node *n)
     free(n->dbs);
     pthread_cond_destroy(&n->changed);
     pthread_mutex_destroy(&n->mu);
+    pthread_mutex_destroy(&n->opening);
     free(n);
 }
 

@@ -28,7 +28,7 @@ struct session {
     pthread_mutex_t mu;
     struct database *db; /* owned reference */
     int64_t last_rowid;
-    enum tx_phase phase;
+    _Atomic enum tx_phase phase; /* written under mu; session_state() reads it without */
     struct err failed;     /* why, in TX_FAILED */
     struct conn *reader;   /* TX_READING: the snapshot it reads */
     bool has_read;         /* the client has seen data of the snapshot */

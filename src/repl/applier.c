@@ -245,7 +245,7 @@ static bool take_lock(struct replica *r)
 static enum err_code verify_and_open(struct replica *r, struct err *e)
 {
     /* Asynchronous writers go on while the server is asked; a file that belongs to no log yet cannot. */
-    bool lock = r->opt.mode != REPLICA_ASYNC || r->pos.stream[0] == '\0';
+    bool lock = r->opt.mode != REPLICA_ASYNC || r->pos.seq == 0;
     if (lock && !take_lock(r))
         return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
     enum err_code code = verify_log(r, e);

@@ -63,7 +63,10 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
 {
     char id[ID_SIZE];
     struct message m;
-    id_next(id);
+    if (r->import_id[0])
+        memcpy(id, r->import_id, sizeof id);
+    else
+        id_next(id);
     if (message_make(&m, r->changes, r->opt.node, id, r->pos.msg_id, r->opt.conn.path, txs, n, e) !=
         ERR_OK) {
         message_free(&m);

@@ -262,14 +262,14 @@ enum err_code replica_write(struct replica *r, struct txn *t, struct err *e)
     return w.err.code;
 }
 
-/* The write lock is not taken: while the log is not verified nobody else can have it. */
-enum err_code group_import(struct replica *r, struct err *e)
+/* The caller holds the write lock. */
+enum err_code group_import(struct replica *r, uint64_t last_seq, struct err *e)
 {
     struct changeset_tx tx = {0, clock_wall_ns()};
     uint64_t seq = 0;
     uint32_t dumped = 0;
     spool_reset(r->changes);
-    r->expect_seq = r->pos.seq;
+    r->expect_seq = last_seq;
     enum err_code code = writer_begin(r->writer, e);
     if (code == ERR_OK)
         code = writer_tx_begin(r->writer, e);
@@ -277,6 +277,8 @@ enum err_code group_import(struct replica *r, struct err *e)
         code = writer_dump(r->writer, &dumped, e);
     if (code == ERR_OK)
         code = writer_tx_end(r->writer, &tx.changes, e);
+    if (code == ERR_OK && r->opt.mode == REPLICA_ASYNC) /* the outbox answers for it from here on */
+        code = position_store(writer_conn(r->writer), &r->pos, e);
     if (code != ERR_OK) {
         writer_rollback(r->writer);
         return code;

@@ -60,6 +60,9 @@ struct replica {
     struct spool *changes; /* of the group that runs */
     struct buf message;
     struct outbox *outbox; /* asynchronous replication only */
+    char import_id[CHANGESET_ID_SIZE]; /* of the import that is under way (import.c), "" = none */
+    uint64_t import_tail;              /* where parts of others ended, and since when */
+    int64_t import_tail_ns;
 
     /* applier thread only */
     struct apply *apply;
@@ -106,11 +109,25 @@ void tx_abort_locked(struct replica *r);
 /* Applier thread. Verifies the log against the file (I8), creates or imports it where it does not
  * exist yet, and sets r->next_seq and target_seq. */
 enum err_code verify_log(struct replica *r, struct err *e);
+/* The file belongs to this log from now on, and stands at `seq`, which has the message `id`. */
+enum err_code verify_tie(struct replica *r, const struct stream_state *st, uint64_t seq,
+                         const char *id, struct err *e);
+
+/* ---- import.c: the content of an existing file becomes the log's first message ---- */
+
+/* Position 0 with a message id in the file is the mark of an import under way: puts it into import_id. */
+void import_take_mark(struct replica *r);
+/* The log holds nothing, or nothing but the dead parts of unfinished messages. */
+enum err_code import_begin(struct replica *r, const struct stream_state *st, struct err *e);
+/* There is a mark. *foreign: it is not our log after all. */
+enum err_code import_resume(struct replica *r, const struct stream_state *st, bool *foreign,
+                            struct err *e);
 
 /* ---- group.c ---- */
 
-/* The import of an existing file: like replica_write() while the replica is not FOLLOWING yet. */
-enum err_code group_import(struct replica *r, struct err *e);
+/* Writes the content of the file into the log behind `last_seq`, as the message r->import_id, while the
+ * replica is not FOLLOWING yet. */
+enum err_code group_import(struct replica *r, uint64_t last_seq, struct err *e);
 
 /* ---- applier.c ---- */
 void *applier_main(void *replica);

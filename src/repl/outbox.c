@@ -1,8 +1,8 @@
 /*
- * Asynchronous replication: the client is told when the file has its transaction, and the message waits
- * in the outbox, in the same SQLite transaction. A thread of its own brings the outbox to the log, in
- * order; the applier takes a message out when the log delivers it, in the transaction that moves the
- * position over it, so that no crash loses or repeats one.
+ * Asynchronous replication: the client is told when the file has its transaction, and the message
+ * waits in the outbox, in the same SQLite transaction. A thread of its own brings the outbox to the
+ * log, in order; the applier takes a message out when the log delivers it, in the transaction that
+ * moves the position over it, so that no crash loses or repeats one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -84,14 +84,13 @@ static enum err_code read_entry(void *arg, uint64_t from, uint64_t n, struct buf
     return outbox_read(both[0], both[1], from, n, out, e);
 }
 
-/* Waits until the log is followed and, the first time, until all of it that was there is in the file:
- * messages published before a crash are thereby taken out. */
+/* Waits until the log is followed and, the first time, until all of it that was there is in the
+ * file: messages published before a crash are thereby taken out. */
 static bool wait_turn(struct replica *r, uint64_t *version)
 {
     pthread_mutex_lock(&r->mu);
-    while (!r->closing &&
-           (r->state != REPLICA_FOLLOWING || atomic_load(&r->seq) < r->target_seq ||
-            *version == atomic_load(&r->version)))
+    while (!r->closing && (r->state != REPLICA_FOLLOWING || atomic_load(&r->tail_seq) < r->target_seq ||
+                           *version == atomic_load(&r->version)))
         clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
     *version = atomic_load(&r->version);
     bool go = !r->closing;

@@ -10,7 +10,7 @@
 #include "repl/impl.h"
 #include "repl/queue.h"
 
-#define REPLICA_STACK   ((size_t)512 * 1024)
+#define REPLICA_STACK      ((size_t)1984 * 1024) /* SQLite parses deep expressions and chains of views */
 #define REPLICA_NAP_NS  (20 * CLOCK_MS)
 #define REPLICA_MAX_STREAM 64 /* with the token it stays under JetStream's limit of 255 */
 

@@ -1,8 +1,8 @@
 /*
- * Explicit transactions. Such a transaction leads the queue alone from its beginning to its end. It can
- * be ended from outside, while its session is between two statements: by the applier, because a message
- * of another node has come and it could not commit any more, or because it idles too long. Whoever
- * holds tx->mu may use the write connection.
+ * Explicit transactions. Such a transaction leads the queue alone from its beginning to its end. It
+ * can be ended from outside, while its session is between two statements: by the applier, because a
+ * message of another node has come and it could not commit any more, or because it idles too long.
+ * Whoever holds tx->mu may use the write connection.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +178,14 @@ void tx_leave(struct tx *tx)
     pthread_mutex_unlock(&tx->mu);
 }
 
+/* An interruption by tx_doom_locked() is a conflict, and nothing else that has failed is. */
+static enum err_code doomed(const struct tx *tx, struct err *e)
+{
+    if (e->code == ERR_INTERRUPTED && atomic_load(&tx->doomed))
+        err_set(e, ERR_CONFLICT, TX_DOOMED_TEXT);
+    return e->code;
+}
+
 static enum err_code commit_open(struct tx *tx, uint64_t *seq, struct err *e)
 {
     struct replica *r = tx->r;
@@ -188,11 +196,11 @@ static enum err_code commit_open(struct tx *tx, uint64_t *seq, struct err *e)
     if (code != ERR_OK) {
         writer_rollback(r->writer);
         give_back(tx, false);
-        return code;
+        return doomed(tx, e);
     }
     enum commit_result result = commit_group(r, &one, one.changes > 0 ? 1 : 0, seq, e);
     give_back(tx, false);
-    return result == COMMIT_DONE ? ERR_OK : e->code;
+    return result == COMMIT_DONE ? ERR_OK : doomed(tx, e);
 }
 
 enum err_code tx_commit(struct tx *tx, uint64_t *seq, struct err *e)

@@ -81,11 +81,12 @@ static enum err_code start_position(struct replica *r, const struct stream_state
     return ERR_OK;
 }
 
-static enum err_code tie(struct replica *r, const struct stream_state *st, uint64_t seq,
-                         struct err *e)
+enum err_code verify_tie(struct replica *r, const struct stream_state *st, uint64_t seq,
+                         const char *id, struct err *e)
 {
     struct position p = {.seq = seq, .stream_created = st->created_ns};
     memcpy(p.stream, r->stream, sizeof p.stream);
+    snprintf(p.msg_id, sizeof p.msg_id, "%s", id);
     enum err_code code = apply_begin(r->apply, e);
     if (code != ERR_OK)
         return code;
@@ -112,15 +113,8 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
     if (code != ERR_OK)
         return code;
     bool from_start = r->opt.start == REPLICA_START_ALL;
-    if (content && from_start && st->last_seq == 0) {
-        code = tie(r, st, 0, e);
-        if (code == ERR_OK)
-            code = group_import(r, e);
-        if (code == ERR_OK)
-            LOG_INFO("the log begins with the content of the file", LOG_STR("db", r->opt.id),
-                     LOG_UINT("seq", r->pos.seq));
-        return code;
-    }
+    if (content && from_start && st->last_seq == 0)
+        return import_begin(r, st, e);
     if (content && from_start) {
         if (!r->opt.log_wins)
             return err_set(e, ERR_DIVERGED,
@@ -138,7 +132,22 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
     }
     if (from_start && st->first_seq > 1)
         return gap(r, st, e);
-    return tie(r, st, start - 1, e);
+    r->import_id[0] = '\0';
+    return verify_tie(r, st, start - 1, "", e);
+}
+
+/* Position 0: the file may belong to the log without holding anything of it yet. */
+static enum err_code check_beginning(struct replica *r, const struct stream_state *st, struct err *e)
+{
+    bool foreign = st->created_ns != r->pos.stream_created;
+    if (r->import_id[0]) {
+        enum err_code code = import_resume(r, st, &foreign, e);
+        if (code != ERR_OK)
+            return code;
+    }
+    if (foreign)
+        return adopt(r, st, e);
+    return check_tied(r, st, e);
 }
 
 /* Settings of an existing stream are changed only where this node's flags ask for it. */
@@ -180,7 +189,13 @@ enum err_code verify_log(struct replica *r, struct err *e)
         if (code != ERR_OK)
             return code;
     }
-    code = tied ? check_tied(r, &st, e) : adopt(r, &st, e);
+    import_take_mark(r);
+    if (!tied)
+        code = adopt(r, &st, e);
+    else if (r->pos.seq == 0)
+        code = check_beginning(r, &st, e);
+    else
+        code = check_tied(r, &st, e);
     if (code != ERR_OK)
         return code;
     r->next_seq = r->pos.seq + 1;

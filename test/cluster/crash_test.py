@@ -127,7 +127,7 @@ def kill_at(rnd, node, point):
 
 def at_points(cluster, nodes, seed, mode, points, times):
     rnd = random.Random(seed)
-    ledger = Ledger(nodes, seed, mode, big=0.1 if "commit.part" in points else 0)
+    ledger = Ledger(nodes, seed, mode, big=0.02 if "commit.part" in points else 0)
     todo = [(p, n) for p in points for n in rnd.sample(nodes, times)]
     rnd.shuffle(todo)
     for i, (point, victim) in enumerate(todo):

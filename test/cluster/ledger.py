@@ -26,6 +26,7 @@ EXPECTED_CODES = {"CONFLICT", "LOG_UNAVAILABLE", "UNKNOWN_OUTCOME", "BUSY", "SHU
 BIG_BYTES = 1200000  # more than one message holds
 
 PAUSE_S = 0.01  # of a writer whose node does not answer
+THINK_S = 0.005  # between two writes of a writer, on average: the tests are about kills, not about load
 
 
 def outbox(node):
@@ -131,6 +132,7 @@ class Ledger:
                 try:
                     if self.gate.is_set():
                         self._write(node, rnd)
+                        self.stopping.wait(rnd.expovariate(1 / THINK_S))
                 finally:
                     with self.lock:
                         self.busy -= 1

@@ -30,6 +30,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "nats/client.h"
 #include "os/child.h"
@@ -203,14 +204,33 @@ UNUSED_OK static void nats_resume(const struct nats_fixture *f)
     assert_int_equal(kill(f->pid, SIGCONT), 0);
 }
 
-/* What JetStream has stored is gone; the server must be down. */
-UNUSED_OK static void nats_wipe(const struct nats_fixture *f)
+/* Copies what JetStream has stored aside under a name, and back; the server must be down. */
+UNUSED_OK static void nats_copy(const struct nats_fixture *f, const char *from, const char *to)
 {
-    char path[128];
+    char source[128], target[128];
+    const char *argv[] = {"cp", "-a", source, target, NULL};
+    struct buf out = BUF_INIT;
+    struct err e = ERR_INIT;
+    int status = -1;
 
     assert_int_equal(f->pid, 0);
-    (void)snprintf(path, sizeof path, "%s/store", f->dir);
-    assert_true(file_remove_tree(path));
+    (void)snprintf(source, sizeof source, "%s/%s", f->dir, from);
+    (void)snprintf(target, sizeof target, "%s/%s", f->dir, to);
+    assert_true(file_remove_tree(target));
+    if (child_run("/bin/cp", argv, &out, &status, clock_deadline(PATIENCE_NS), &e) != ERR_OK ||
+        status != 0)
+        fail_msg("cp: %s %s", e.msg, buf_cstr(&out));
+    buf_free(&out);
+}
+
+UNUSED_OK static void nats_keep(const struct nats_fixture *f, const char *name)
+{
+    nats_copy(f, "store", name);
+}
+
+UNUSED_OK static void nats_restore(const struct nats_fixture *f, const char *name)
+{
+    nats_copy(f, name, "store");
 }
 
 UNUSED_OK static void nats_down(struct nats_fixture *f)

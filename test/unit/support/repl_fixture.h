@@ -118,7 +118,7 @@ UNUSED_OK static void peer_remove(struct peer *p)
     assert_true(file_remove_tree(p->dir));
 }
 
-static struct replica_status peer_status(const struct peer *p)
+UNUSED_OK static struct replica_status peer_status(const struct peer *p)
 {
     struct replica_status st;
 
@@ -255,7 +255,7 @@ UNUSED_OK static char *peer_rows(const struct peer *p, const char *sql)
     return out.data ? out.data : strdup("");
 }
 
-static bool rows_are(const struct peer *p, const char *sql, const char *expected)
+UNUSED_OK static bool rows_are(const struct peer *p, const char *sql, const char *expected)
 {
     char *got = peer_rows(p, sql);
     bool same = strcmp(got, expected) == 0;

@@ -1,0 +1,17 @@
+/*
+ * Which database files this process has open. A dropped database stays open until its last session
+ * leaves it, and SQLite, when it closes a file, deletes the WAL of that name: a new database of the same
+ * name must not begin before. Any thread.
+ */
+#ifndef HA_CORE_CLAIM_H
+#define HA_CORE_CLAIM_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* Waits until nobody has `path` claimed, and claims it. ERR_BUSY at the deadline. */
+enum err_code claim_path(const char *path, int64_t deadline_ns, struct err *e);
+void claim_release(const char *path);
+
+#endif
