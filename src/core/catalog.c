@@ -1,6 +1,6 @@
 /*
- * The catalog: which databases the cluster has been told to create and to drop. A stream of its own,
- * <stream>_CATALOG, keeps the last word on each database, without age limit:
+ * The catalog: which databases the cluster has been told to create and to drop. A stream of its
+ * own, <stream>_CATALOG, keeps the last word on each database, without age limit:
  *
  *   {"op": "create", "id": "b.db", "dsn": "b.db?…", "previous": ns}
  *   {"op": "drop",   "id": "b.db", "created": ns}
@@ -22,10 +22,10 @@
 #include "core/impl.h"
 #include "nats/stream.h"
 
-#define CATALOG_WAIT_MS    1000
-#define CATALOG_RETRY_NS   CLOCK_S
-#define CATALOG_NAME_SIZE  128
-#define CATALOG_DSN_SIZE   4096
+#define CATALOG_WAIT_MS      1000
+#define CATALOG_RETRY_NS     CLOCK_S
+#define CATALOG_NAME_SIZE    128
+#define CATALOG_DSN_SIZE     4096
 #define CATALOG_SUBJECT_SIZE (CATALOG_NAME_SIZE + NAME_TOKEN_SIZE)
 
 enum err_code catalog_database(struct node *n, const char *dsn, struct database **out,
@@ -58,15 +58,12 @@ static enum err_code ensure(struct node *n, struct err *e)
     char stream[CATALOG_NAME_SIZE], subject[CATALOG_NAME_SIZE];
     struct stream_state st;
     names(n, stream, subject);
-    struct stream_config cfg = {.name = stream,
-                                .subject = subject,
-                                .replicas = n->opt.replicas,
-                                .max_per_subject = 1};
+    struct stream_config cfg = {
+        .name = stream, .subject = subject, .replicas = n->opt.replicas, .max_per_subject = 1};
     return stream_ensure(n->client, &cfg, &st, e);
 }
 
-static enum err_code announce(struct node *n, const char *id, const struct buf *json,
-                              struct err *e)
+static enum err_code announce(struct node *n, const char *id, const struct buf *json, struct err *e)
 {
     char stream[CATALOG_NAME_SIZE], unused[CATALOG_NAME_SIZE];
     char token[NAME_TOKEN_SIZE], subject[CATALOG_SUBJECT_SIZE];

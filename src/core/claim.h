@@ -1,7 +1,7 @@
 /*
  * Which database files this process has open. A dropped database stays open until its last session
- * leaves it, and SQLite, when it closes a file, deletes the WAL of that name: a new database of the same
- * name must not begin before. Any thread.
+ * leaves it, and SQLite, when it closes a file, deletes the WAL of that name: a new database of the
+ * same name must not begin before. Any thread.
  */
 #ifndef HA_CORE_CLAIM_H
 #define HA_CORE_CLAIM_H

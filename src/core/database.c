@@ -142,8 +142,8 @@ static enum replica_mode replica_mode_of(const struct node_options *opt)
 enum err_code database_open(struct database *d, struct nats_client *client, struct err *e)
 {
     static const enum replica_start start[] = {
-        [START_ALL] = REPLICA_START_ALL,       [START_LAST] = REPLICA_START_LAST,
-        [START_NEW] = REPLICA_START_NEW,       [START_BY_SEQ] = REPLICA_START_SEQ,
+        [START_ALL] = REPLICA_START_ALL,      [START_LAST] = REPLICA_START_LAST,
+        [START_NEW] = REPLICA_START_NEW,      [START_BY_SEQ] = REPLICA_START_SEQ,
         [START_BY_TIME] = REPLICA_START_TIME,
     };
     const struct node_options *opt = d->opt;

@@ -1,6 +1,6 @@
 /*
- * A database of the node: its replica and its pool of read connections. Counted: a session that uses it
- * keeps it alive, and closing waits for the last one. Any thread.
+ * A database of the node: its replica and its pool of read connections. Counted: a session that
+ * uses it keeps it alive, and closing waits for the last one. Any thread.
  */
 #ifndef HA_CORE_DATABASE_H
 #define HA_CORE_DATABASE_H
@@ -15,8 +15,8 @@
 struct database;
 struct nats_client;
 
-/* `dsn` as on the command line; `memory_dir` is where files of -m live. Looks at names and parameters
- * and loads an existing file for -m; opens nothing else yet. */
+/* `dsn` as on the command line; `memory_dir` is where files of -m live. Looks at names and
+ * parameters and loads an existing file for -m; opens nothing else yet. */
 enum err_code database_new(struct database **out, const struct node_options *opt, const char *dsn,
                            const char *memory_dir, struct err *e);
 /* Opens the file and, with a client, follows the log. */

@@ -36,8 +36,8 @@ struct node {
     struct database **dbs; /* the first one is the default */
     size_t n_dbs;
     bool started, stopping;
-    size_t running;            /* requests under way */
-    struct session *sessions;  /* all open ones */
+    size_t running;                   /* requests under way */
+    struct session *sessions;         /* all open ones */
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
@@ -71,7 +71,8 @@ void session_tick_locked(struct node *n, int64_t now_ns);
 /* ---- catalog.c: databases created and dropped anywhere in the cluster ---- */
 
 void *catalog_main(void *node);
-/* A new database where created ones live on this node; `dsn` is a bare file name with parameters. */
+/* A new database where created ones live on this node; `dsn` is a bare file name with parameters.
+ */
 enum err_code catalog_database(struct node *n, const char *dsn, struct database **out,
                                struct err *e);
 enum err_code catalog_announce_create(struct node *n, const char *dsn, const char *id,

@@ -1,6 +1,6 @@
 /*
- * The node's life and its list of databases. What it tells about itself is in report.c, what the nodes
- * tell each other in catalog.c and roster.c.
+ * The node's life and its list of databases. What it tells about itself is in report.c, what the
+ * nodes tell each other in catalog.c and roster.c.
  */
 #include "core/node.h"
 
@@ -14,8 +14,8 @@
 #include "core/session.h"
 #include "sql/backup.h"
 
-#define NODE_TICK_NS        CLOCK_S
-#define NODE_JS_TIMEOUT_MS  3000
+#define NODE_TICK_NS       CLOCK_S
+#define NODE_JS_TIMEOUT_MS 3000
 #define NODE_THREAD_STACK  ((size_t)1984 * 1024) /* as an applier's */
 
 enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e)
@@ -71,7 +71,8 @@ enum err_code node_find(struct node *n, const char *id, struct database **out, s
 static enum err_code append_locked(struct node *n, struct database *d, struct err *e)
 {
     if (find_locked(n, database_id(d)))
-        return err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", database_id(d));
+        return err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already",
+                       database_id(d));
     if (n->n_dbs == NODE_MAX_DATABASES)
         return err_set(e, ERR_TOO_BIG, "a node holds at most %d databases", NODE_MAX_DATABASES);
     struct database **grown = realloc(n->dbs, (n->n_dbs + 1) * sizeof(struct database *));
@@ -90,7 +91,8 @@ static enum err_code open_and_list(struct node *n, struct database *d, struct er
     if (n->stopping)
         code = err_set(e, ERR_SHUTDOWN, "the node is shutting down");
     else if (find_locked(n, database_id(d)))
-        code = err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", database_id(d));
+        code =
+            err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", database_id(d));
     bool open = n->started;
     pthread_mutex_unlock(&n->mu);
     if (code == ERR_OK && open)
@@ -136,8 +138,7 @@ void node_discard(struct node *n, struct database *d)
 enum err_code node_add_file(struct node *n, const char *dsn, struct err *e)
 {
     struct database *d = NULL;
-    enum err_code code =
-        database_new(&d, &n->opt, dsn, n->opt.memory ? n->memory_dir : NULL, e);
+    enum err_code code = database_new(&d, &n->opt, dsn, n->opt.memory ? n->memory_dir : NULL, e);
     return code == ERR_OK ? node_adopt(n, d, e) : code;
 }
 
@@ -302,8 +303,8 @@ static bool listed(struct node *n, const char *id)
     return there;
 }
 
-/* The cluster is told first: if that fails nothing has happened, and if this node fails after it the
- * catalog brings it there. */
+/* The cluster is told first: if that fails nothing has happened, and if this node fails after it
+ * the catalog brings it there. */
 static enum err_code create_database(struct node *n, const char *dsn, struct err *e)
 {
     struct database *d = NULL;

@@ -44,13 +44,13 @@ struct node_options {
     uint64_t policy_seq;
     int64_t policy_time_ns;
 
-    bool memory;               /* -m: files live on tmpfs */
-    const char *create_db_dir; /* "" = creating databases is off unless memory */
-    const char *data_dir;      /* where the default database and temporary spools live */
-    const char *db_params;     /* --db-params */
+    bool memory;                   /* -m: files live on tmpfs */
+    const char *create_db_dir;     /* "" = creating databases is off unless memory */
+    const char *data_dir;          /* where the default database and temporary spools live */
+    const char *db_params;         /* --db-params */
     const char *const *extensions; /* NULL-terminated */
-    int concurrent_queries;    /* read connections per node */
-    int64_t query_timeout_ns;  /* 0 = none */
+    int concurrent_queries;        /* read connections per node */
+    int64_t query_timeout_ns;      /* 0 = none */
     int64_t tx_idle_timeout_ns;
     size_t max_result_bytes; /* buffered result of one write request */
 };
@@ -65,8 +65,8 @@ enum err_code node_add_file(struct node *n, const char *dsn, struct err *e);
 /* Connects to NATS and starts the databases' appliers. Returns at once: node_ready() tells. */
 enum err_code node_start(struct node *n, struct err *e);
 
-/* Refuses new requests with ERR_SHUTDOWN, waits for running ones until the deadline, then interrupts
- * them; checkpoints and closes the databases and the NATS connection. */
+/* Refuses new requests with ERR_SHUTDOWN, waits for running ones until the deadline, then
+ * interrupts them; checkpoints and closes the databases and the NATS connection. */
 void node_stop(struct node *n, int64_t deadline_ns);
 void node_free(struct node *n);
 
@@ -88,7 +88,8 @@ bool node_database_at(struct node *n, size_t index, char *id, size_t size);
 enum err_code node_create_database(struct node *n, const char *dsn, struct err *e);
 enum err_code node_drop_database(struct node *n, const char *id, struct err *e);
 
-/* A consistent copy of database `id` (NULL: default) in pieces; `write` returns false to end early. */
+/* A consistent copy of database `id` (NULL: default) in pieces; `write` returns false to end early.
+ */
 enum err_code node_download(struct node *n, const char *id,
                             bool (*write)(void *arg, const void *bytes, size_t len), void *arg,
                             struct err *e);
@@ -102,8 +103,8 @@ enum err_code node_replications(struct node *n, const char *id, const char *name
 enum err_code node_remove_replication(struct node *n, const char *id, const char *name,
                                       struct err *e);
 
-void node_status(struct node *n, struct buf *json);   /* /status */
-void node_metrics(struct node *n, struct buf *text);  /* Prometheus text format 0.0.4 */
+void node_status(struct node *n, struct buf *json);  /* /status */
+void node_metrics(struct node *n, struct buf *text); /* Prometheus text format 0.0.4 */
 
 /* Connection accounting for metrics; `protocol` is a static string known to the node. */
 void node_connection_opened(struct node *n, const char *protocol);

@@ -1,7 +1,7 @@
 /*
- * Keeps the results of a transaction until it is committed, then hands them to the real sink. Values are
- * copied. May be reset and filled again (a group that runs its transactions again).
- * One thread at a time.
+ * Keeps the results of a transaction until it is committed, then hands them to the real sink.
+ * Values are copied. May be reset and filled again (a group that runs its transactions again). One
+ * thread at a time.
  */
 #ifndef HA_CORE_RECORDER_H
 #define HA_CORE_RECORDER_H

@@ -69,7 +69,7 @@ static bool database_ready(struct database *d, bool sync, int64_t deadline_ns, s
 bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why)
 {
     pthread_mutex_lock(&n->mu);
-    const char *reason = n->stopping ? "the node is shutting down"
+    const char *reason = n->stopping  ? "the node is shutting down"
                          : n->started ? NULL
                                       : "the node is starting";
     pthread_mutex_unlock(&n->mu);
@@ -246,15 +246,13 @@ static const struct db_metric db_metrics[] = {
     {"ha_tx_commit_seconds_total", "time spent leading groups", METRIC_COUNTER,
      read_commit_seconds},
     {"ha_publish_seconds_total", "time spent publishing", METRIC_COUNTER, read_publish_seconds},
-    {"ha_publish_bytes_total", "bytes of messages published", METRIC_COUNTER,
-     read_published_bytes},
+    {"ha_publish_bytes_total", "bytes of messages published", METRIC_COUNTER, read_published_bytes},
     {"ha_conflicts_total", "groups that another node was faster than", METRIC_COUNTER,
      read_conflicts},
     {"ha_tx_retries_total", "transactions run again after a conflict", METRIC_COUNTER,
      read_retries},
     {"ha_applied_messages_total", "messages applied from the log", METRIC_COUNTER, read_applied},
-    {"ha_apply_errors_total", "times the database was stopped", METRIC_COUNTER,
-     read_apply_errors},
+    {"ha_apply_errors_total", "times the database was stopped", METRIC_COUNTER, read_apply_errors},
     {"ha_outbox_messages", "messages waiting to be published", METRIC_GAUGE, read_outbox},
 };
 

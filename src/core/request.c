@@ -26,8 +26,8 @@ struct request {
     int64_t deadline_ns;
 
     struct cursor at;
-    size_t last; /* query that failed or ran last */
-    bool entered; /* counted among the node's running requests */
+    size_t last;   /* query that failed or ran last */
+    bool entered;  /* counted among the node's running requests */
     bool snapshot; /* an atomic request of reads holds a read transaction on `reader` */
     struct conn *reader;
     struct stmt *stmt; /* the paused read statement */
@@ -39,7 +39,8 @@ struct request {
     struct recorder recorder;
     struct cursor end;     /* no statement of a write begins here or behind */
     struct cursor reached; /* where a write's last run has come to */
-    size_t failed_at;  /* query that failed inside a write */
+    size_t failed_at;      /* query that failed inside a write */
+    int64_t rowid;         /* the session's last insert rowid: every run of a write begins with it */
 };
 
 enum err_code request_new(struct request **out, struct session *s, const struct query *queries,
@@ -72,8 +73,8 @@ static enum err_code bind(struct stmt *st, const struct query *q, struct err *e)
             if (index == 0) /* another statement of the same text may want it */
                 continue;
         } else if (index > count) {
-            return err_set(e, ERR_PARAM, "%u parameters for a statement that takes %u",
-                           q->n_params, count);
+            return err_set(e, ERR_PARAM, "%u parameters for a statement that takes %u", q->n_params,
+                           count);
         }
         enum err_code code = stmt_bind(st, index, &p->value, e);
         if (code != ERR_OK)
@@ -156,8 +157,7 @@ static enum err_code prepare(struct request *r, struct conn *c, const struct cur
 {
     const struct query *q = &r->queries[at->query];
     const char *tail = NULL;
-    enum err_code code =
-        stmt_prepare(c, q->sql + at->offset, q->len - at->offset, &tail, st, e);
+    enum err_code code = stmt_prepare(c, q->sql + at->offset, q->len - at->offset, &tail, st, e);
     if (code != ERR_OK) {
         if (e->offset >= 0)
             e->offset += (int)at->offset;
@@ -239,6 +239,7 @@ static enum err_code run_write(void *arg, struct writer *w, struct err *e)
     struct lex lex;
     enum err_code code = ERR_OK;
     recorder_reset(&r->recorder);
+    r->s->last_rowid = r->rowid;
     guard(r, writer_conn(w));
     while (code == ERR_OK && next_statement(r, &at, &r->end, &lex)) {
         if (is_control(lex.kind)) {
@@ -261,10 +262,10 @@ static enum err_code write_through_group(struct request *r, struct sink *sink, s
     struct txn t = {.run = run_write, .arg = r, .deadline_ns = r->deadline_ns};
     if (t.deadline_ns == CLOCK_EVER)
         t.deadline_ns = clock_deadline(r->s->node->opt.replication_timeout_ns);
-    int64_t rowid = r->s->last_rowid;
+    r->rowid = r->s->last_rowid;
     enum err_code code = replica_write(database_replica(r->s->db), &t, e);
     if (code != ERR_OK) {
-        r->s->last_rowid = rowid;
+        r->s->last_rowid = r->rowid;
         r->last = r->failed_at;
         return code;
     }
@@ -432,8 +433,8 @@ static enum request_status start_read(struct request *r, struct sink *sink, stru
     return read_rows(r, sink, e);
 }
 
-/* Does every statement of the request only read? Looks, on a read connection, until the first one that
- * does not; a text that cannot be prepared counts as a read if nothing before it writes. */
+/* Does every statement of the request only read? Looks, on a read connection, until the first one
+ * that does not; a text that cannot be prepared counts as a read if nothing before it writes. */
 static enum err_code all_read(struct request *r, bool *reads, struct err *e)
 {
     struct cursor at = r->at;

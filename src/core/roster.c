@@ -1,6 +1,7 @@
 /*
- * The roster: how far each node is with each database, as GET /replications shows it. Every node writes
- * its own lines into a stream, <stream>_NODES, which keeps the last one of each node and database.
+ * The roster: how far each node is with each database, as GET /replications shows it. Every node
+ * writes its own lines into a stream, <stream>_NODES, which keeps the last one of each node and
+ * database.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,9 +61,8 @@ static void write_line(struct node *n, struct database *d, uint64_t seq)
                         .data = json.data,
                         .len = json.len,
                         .expect_seq = PUBLISH_ANY_SEQ};
-    if (buf_ok(&json) &&
-        stream_publish(n->client, &p, clock_deadline(ROSTER_PUBLISH_NS), &ignored, &e) ==
-            PUBLISH_ACKED)
+    if (buf_ok(&json) && stream_publish(n->client, &p, clock_deadline(ROSTER_PUBLISH_NS), &ignored,
+                                        &e) == PUBLISH_ACKED)
         database_set_told(d, seq);
     buf_free(&json);
 }
@@ -74,10 +74,8 @@ static bool ensure(struct node *n)
     struct err e = ERR_INIT;
     stream_name(n, stream);
     subject_of(n, NULL, NULL, subject);
-    struct stream_config cfg = {.name = stream,
-                                .subject = subject,
-                                .replicas = n->opt.replicas,
-                                .max_per_subject = 1};
+    struct stream_config cfg = {
+        .name = stream, .subject = subject, .replicas = n->opt.replicas, .max_per_subject = 1};
     return stream_ensure(n->client, &cfg, &st, &e) == ERR_OK;
 }
 

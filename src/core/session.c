@@ -115,7 +115,8 @@ void session_tick_locked(struct node *n, int64_t now_ns)
             continue;
         if (s->phase == TX_READING && now_ns - s->last_use_ns > limit) {
             struct err why = ERR_INIT;
-            err_set(&why, ERR_TX_IDLE, "the transaction was idle for longer than --tx-idle-timeout");
+            err_set(&why, ERR_TX_IDLE,
+                    "the transaction was idle for longer than --tx-idle-timeout");
             transaction_fail(s, &why);
         }
         pthread_mutex_unlock(&s->mu);

@@ -41,8 +41,8 @@ struct query {
 
 enum session_state { SESSION_IDLE, SESSION_IN_TX, SESSION_TX_FAILED };
 
-/* `protocol` is a static string ("http"); `gone` (may be NULL) tells whether the client has left, and
- * is asked now and then while a statement runs, from whichever thread runs it. */
+/* `protocol` is a static string ("http"); `gone` (may be NULL) tells whether the client has left,
+ * and is asked now and then while a statement runs, from whichever thread runs it. */
 enum err_code session_open(struct session **out, struct node *n, const char *protocol,
                            bool (*gone)(void *arg), void *arg, struct err *e);
 void session_close(struct session *s); /* rolls back; NULL is fine */

@@ -29,11 +29,11 @@ struct session {
     struct database *db; /* owned reference */
     int64_t last_rowid;
     _Atomic enum tx_phase phase; /* written under mu; session_state() reads it without */
-    struct err failed;     /* why, in TX_FAILED */
-    struct conn *reader;   /* TX_READING: the snapshot it reads */
-    bool has_read;         /* the client has seen data of the snapshot */
-    uint64_t version;      /* of the file, from before the snapshot */
-    struct tx *tx;         /* TX_WRITING */
+    struct err failed;           /* why, in TX_FAILED */
+    struct conn *reader;         /* TX_READING: the snapshot it reads */
+    bool has_read;               /* the client has seen data of the snapshot */
+    uint64_t version;            /* of the file, from before the snapshot */
+    struct tx *tx;               /* TX_WRITING */
     int64_t last_use_ns;
     /* atomic */
     atomic_bool cancel;
@@ -44,7 +44,8 @@ struct session {
 enum err_code transaction_begin(struct session *s, bool write, int64_t deadline_ns, struct err *e);
 enum err_code transaction_commit(struct session *s, uint64_t *seq, struct err *e);
 void transaction_rollback(struct session *s);
-/* TX_READING → TX_WRITING: ERR_CONFLICT where the file has changed since what the client has read. */
+/* TX_READING → TX_WRITING: ERR_CONFLICT where the file has changed since what the client has read.
+ */
 enum err_code transaction_upgrade(struct session *s, int64_t deadline_ns, struct err *e);
 /* It was ended from outside, or has lost: only ROLLBACK gets out of it. */
 void transaction_fail(struct session *s, const struct err *why);

@@ -1,6 +1,6 @@
 /*
- * Explicit transactions of a session. One begins on a read connection, so that transactions that only
- * read never stand in anybody's way, and moves to the write connection with its first write.
+ * Explicit transactions of a session. One begins on a read connection, so that transactions that
+ * only read never stand in anybody's way, and moves to the write connection with its first write.
  */
 #include "base/clock.h"
 #include "core/session_impl.h"

@@ -8,8 +8,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "nats/internal.h"
+#include "nats/url.h"
 
-#define CLIENT_MAX_URLS            32
 #define CLIENT_DEFAULT_PAYLOAD     ((size_t)1024 * 1024)
 #define CLIENT_RECONNECT_WAIT_MS   50
 #define CLIENT_RECONNECT_JITTER_MS 50
@@ -120,28 +120,17 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, vo
     LOG_DEBUG("NATS client reports", LOG_STR("status", natsStatus_GetText(s)));
 }
 
-/* The comma-separated list as the array that the library wants; `copy` is cut up. */
-static int split_urls(char *copy, const char **urls)
-{
-    int n = 0;
-    char *save = NULL;
-    for (char *u = strtok_r(copy, ", ", &save); u; u = strtok_r(NULL, ", ", &save)) {
-        if (n == CLIENT_MAX_URLS)
-            return -1;
-        urls[n++] = u;
-    }
-    return n;
-}
-
 static natsStatus fill_options(natsOptions *o, struct nats_client *c,
-                               const struct nats_client_options *opt, const char **urls, int n)
+                               const struct nats_client_options *opt, struct nats_urls *urls)
 {
     bool tls = false;
-    for (int i = 0; i < n; i++)
-        tls = tls || strncmp(urls[i], "tls://", 6) == 0;
-    natsStatus s = natsOptions_SetServers(o, urls, n);
+    for (int i = 0; i < urls->n; i++)
+        tls = tls || strncmp(urls->url[i], "tls://", 6) == 0;
+    natsStatus s = natsOptions_SetServers(o, urls->url, urls->n);
     if (s == NATS_OK && opt->user && *opt->user)
         s = natsOptions_SetUserInfo(o, opt->user, opt->pass ? opt->pass : "");
+    else if (s == NATS_OK && urls->user[0])
+        s = natsOptions_SetUserInfo(o, urls->user, urls->pass);
     if (s == NATS_OK && tls)
         s = natsOptions_SetSecure(o, true);
     if (s == NATS_OK)
@@ -202,14 +191,28 @@ static bool connector_rests(struct nats_client *c)
     return go;
 }
 
+/* Tried ten times a second; told when the reason is another one. */
+static void tell_failure(natsStatus s, natsStatus *told)
+{
+    if (s != *told) {
+        const char *text = nats_GetLastError(NULL);
+        LOG_WARN("no connection to NATS yet", LOG_STR("reason", natsStatus_GetText(s)),
+                 LOG_STR("detail", text ? text : ""));
+    }
+    *told = s;
+}
+
 static void *connector_main(void *arg)
 {
     struct nats_client *c = arg;
+    natsStatus told = NATS_OK;
     while (connector_rests(c)) {
-        if (connect_once(c) == NATS_OK) {
+        natsStatus s = connect_once(c);
+        if (s == NATS_OK) {
             on_connected(atomic_load(&c->nc), c);
             break;
         }
+        tell_failure(s, &told);
         if (atomic_load(&c->nc)) { /* connected, and then out of memory: nothing to try again */
             LOG_ERROR("the connection to NATS cannot be used");
             break;
@@ -250,11 +253,11 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     pthread_mutex_init(&c->feeds.mu, NULL);
     clock_cond_init(&c->news);
 
-    const char *urls[CLIENT_MAX_URLS];
-    int n = split_urls(copy, urls);
-    natsStatus s = n > 0 ? natsOptions_Create(&c->options) : NATS_INVALID_ARG;
+    struct nats_urls urls;
+    natsStatus s =
+        nats_urls_parse(copy, &urls) == 0 ? natsOptions_Create(&c->options) : NATS_INVALID_ARG;
     if (s == NATS_OK)
-        s = fill_options(c->options, c, opt, urls, n);
+        s = fill_options(c->options, c, opt, &urls);
     if (s == NATS_OK)
         s = connect_once(c);
     free(copy);

@@ -19,7 +19,8 @@ struct nats_client_options {
     const char *user, *pass; /* "" = what the URL says */
     const char *name;        /* shown in the server's connection list */
     int64_t timeout_ms;      /* of a request to JetStream */
-    /* Called from a thread of the library after every connect, reconnect and loss; must not block. */
+    /* Called from a thread of the library after every connect, reconnect and loss; must not block.
+     */
     void (*changed)(void *arg, bool connected);
     void *arg;
 };

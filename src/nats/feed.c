@@ -1,8 +1,8 @@
 /*
- * A feed is an ephemeral push consumer of our own with heartbeats and flow control. The library's ordered
- * consumer does a little more, it recreates itself after a gap; but it does so in a thread of the
- * library, and closing it meanwhile reads what that thread has just freed (3.4.1). Whoever reads a feed
- * looks at the sequences anyway, and opens another one when they do not fit.
+ * A feed is an ephemeral push consumer of our own with heartbeats and flow control. The library's
+ * ordered consumer does a little more, it recreates itself after a gap; but it does so in a thread
+ * of the library, and closing it meanwhile reads what that thread has just freed (3.4.1). Whoever
+ * reads a feed looks at the sequences anyway, and opens another one when they do not fit.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -14,7 +14,8 @@
 #define FEED_HEARTBEAT_NS INT64_C(500000000)
 #define FEED_PROBE_MS     2000
 
-#define FEED_INACTIVE_NS  INT64_C(30000000000) /* the server forgets a consumer that nobody reads */
+#define FEED_INACTIVE_NS INT64_C(30000000000) /* the server forgets a consumer that nobody reads   \
+                                               */
 
 struct stream_feed {
     /* immutable after open */
@@ -60,8 +61,9 @@ void feed_list_missed(struct feed_list *l, const natsSubscription *sub)
     pthread_mutex_unlock(&l->mu);
 }
 
-/* $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, or the newer
- * form with two more tokens (domain, account hash) in front and one behind: counted from "ACK". */
+/* $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, or the
+ * newer form with two more tokens (domain, account hash) in front and one behind: counted from
+ * "ACK". */
 static bool parse_reply(const char *reply, struct stream_message *m)
 {
     uint64_t numbers[5] = {0};

@@ -9,8 +9,8 @@
 #include "nats/internal.h"
 #include "nats/message.h"
 
-#define PUBLISH_ATTEMPT_MS  5000 /* longest wait for one answer before the same id is sent again */
-#define PUBLISH_PAUSE_MS    20   /* between attempts that were answered "not now" */
+#define PUBLISH_ATTEMPT_MS 5000 /* longest wait for one answer before the same id is sent again */
+#define PUBLISH_PAUSE_MS   20   /* between attempts that were answered "not now" */
 
 /* Codes that the table of libnats 3.4 does not name yet. */
 #define JS_WRONG_LAST_SEQUENCE_CONSTANT 10164
@@ -38,8 +38,8 @@ static natsStatus build(const struct publish *p, natsMsg **msg)
     return s;
 }
 
-/* What one answer says. `asked_before`: an earlier attempt went unanswered, so a refusal that does not
- * speak of the stream's end proves nothing about it. */
+/* What one answer says. `asked_before`: an earlier attempt went unanswered, so a refusal that does
+ * not speak of the stream's end proves nothing about it. */
 static enum publish_result judge(natsStatus s, jsErrCode jerr, bool asked_before, bool *again)
 {
     *again = false;

@@ -3,10 +3,10 @@
  *
  * A publish ends in one of four ways, and the difference is what the whole design rests on:
  *   PUBLISH_ACKED    it is in the stream at *seq (or was already: a retry with the same id)
- *   PUBLISH_CONFLICT it is not, and will not be: the stream's last message is another one than expected
- *   PUBLISH_REFUSED  it is not, for another reason, told in `e`
- *   PUBLISH_UNKNOWN  nobody knows: no answer until the deadline
- * Retries within the deadline carry the same id, so that the server recognises them.
+ *   PUBLISH_CONFLICT it is not, and will not be: the stream's last message is another one than
+ * expected PUBLISH_REFUSED  it is not, for another reason, told in `e` PUBLISH_UNKNOWN  nobody
+ * knows: no answer until the deadline Retries within the deadline carry the same id, so that the
+ * server recognises them.
  *
  * Every function may be called by any thread; a feed is used by one thread at a time.
  */
@@ -24,7 +24,7 @@ struct stream_config {
     const char *name;
     const char *subject; /* the one subject, or a wildcard */
     int replicas;
-    int64_t max_age_ns;     /* 0 = for ever */
+    int64_t max_age_ns;      /* 0 = for ever */
     int64_t max_per_subject; /* 0 = no limit */
 };
 
@@ -55,14 +55,14 @@ enum publish_result { PUBLISH_ACKED, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_
 #define PUBLISH_ANY_SEQ UINT64_MAX
 
 struct publish {
-    const char *stream;  /* must be the one that takes the subject */
+    const char *stream; /* must be the one that takes the subject */
     const char *subject;
     const char *id; /* Nats-Msg-Id; NULL = none */
     const void *data;
     size_t len;
-    uint64_t expect_seq;       /* last sequence of the stream, 0 = empty; PUBLISH_ANY_SEQ = any (I4) */
-    const char *expect_id;     /* id of the stream's last message; NULL = any */
-    uint32_t part, parts;      /* 1-based; parts = 0: a whole message */
+    uint64_t expect_seq;   /* last sequence of the stream, 0 = empty; PUBLISH_ANY_SEQ = any (I4) */
+    const char *expect_id; /* id of the stream's last message; NULL = any */
+    uint32_t part, parts;  /* 1-based; parts = 0: a whole message */
 };
 
 enum publish_result stream_publish(struct nats_client *c, const struct publish *p,
@@ -90,8 +90,8 @@ enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq
 enum err_code stream_last(struct nats_client *c, const char *stream, const char *subject,
                           struct stream_message *m, bool *found, struct err *e);
 
-/* A feed delivers a stream's messages in order, from a sequence on. A lost message shows as a jump of the
- * sequence: then, and after an error, the feed is to be closed and opened anew. */
+/* A feed delivers a stream's messages in order, from a sequence on. A lost message shows as a jump
+ * of the sequence: then, and after an error, the feed is to be closed and opened anew. */
 struct stream_feed;
 
 enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, const char *stream,
@@ -104,8 +104,8 @@ enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t t
  * feed has ended and must be opened again. */
 enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct stream_message *m,
                                bool *got, struct err *e);
-/* Lets a waiting stream_feed_next() return early with nothing, as soon as the server has passed the word
- * on. The one function here that any thread may call, as long as the feed is open. */
+/* Lets a waiting stream_feed_next() return early with nothing, as soon as the server has passed the
+ * word on. The one function here that any thread may call, as long as the feed is open. */
 void stream_feed_wake(struct stream_feed *f);
 void stream_feed_close(struct stream_feed *f); /* NULL is fine */
 

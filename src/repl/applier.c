@@ -18,7 +18,8 @@
 
 #define APPLIER_WAIT_MS    1000 /* for a message; without a connection nothing else can wake us */
 #define APPLIER_BATCH_MSGS 512
-#define APPLIER_BATCH_NS   (10 * CLOCK_MS) /* a batch ends after this, so that local writers get a turn */
+#define APPLIER_BATCH_NS                                                                           \
+    (10 * CLOCK_MS) /* a batch ends after this, so that local writers get a turn */
 #define APPLIER_RETRY_MIN_NS (250 * CLOCK_MS)
 #define APPLIER_RETRY_MAX_NS (15 * CLOCK_S)
 
@@ -41,8 +42,9 @@ static size_t chain_id_len(const char *id)
     return strcspn(id, ".");
 }
 
-/* Takes one part. *complete: the whole message now stands in r->chain. A part that does not continue
- * the open chain begins a new one, or belongs to one whose beginning was cut off: it is dead. */
+/* Takes one part. *complete: the whole message now stands in r->chain. A part that does not
+ * continue the open chain begins a new one, or belongs to one whose beginning was cut off: it is
+ * dead. */
 static enum err_code chain_add(struct replica *r, const struct stream_message *m, bool *complete,
                                struct err *e)
 {
@@ -85,9 +87,8 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
                                 struct err *e)
 {
     const struct changeset_info *info = NULL;
-    enum err_code code = it->spooled
-                             ? apply_spooled(r->apply, r->chain, &info, e)
-                             : apply_message(r->apply, it->m.data, it->m.len, &info, e);
+    enum err_code code = it->spooled ? apply_spooled(r->apply, r->chain, &info, e)
+                                     : apply_message(r->apply, it->m.data, it->m.len, &info, e);
     if (code != ERR_OK)
         return err_wrap(e, "message %" PRIu64, it->m.seq);
     if (FAULT_FAILS("apply.message"))
@@ -100,7 +101,8 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
     return ERR_OK;
 }
 
-/* Reads the next message that the feed has. *ready: `it` is complete and lies behind the position. */
+/* Reads the next message that the feed has. *ready: `it` is complete and lies behind the position.
+ */
 static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct item *it, bool *got,
                                bool *ready, struct err *e)
 {
@@ -110,8 +112,8 @@ static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct ite
     if (code != ERR_OK || !*got)
         return code;
     if (it->m.seq != r->next_seq) {
-        code = err_set(e, ERR_LOG_UNAVAILABLE,
-                       "the feed jumped from %" PRIu64 " to %" PRIu64, r->next_seq, it->m.seq);
+        code = err_set(e, ERR_LOG_UNAVAILABLE, "the feed jumped from %" PRIu64 " to %" PRIu64,
+                       r->next_seq, it->m.seq);
         stream_message_free(&it->m);
         return code;
     }
@@ -142,8 +144,8 @@ static void item_done(struct replica *r, struct item *it)
 }
 
 /*
- * With the write lock: applies `it` and whatever else has come meanwhile, commits once. Positions that
- * stand for nothing but unfinished parts are not stored; the last complete message's is.
+ * With the write lock: applies `it` and whatever else has come meanwhile, commits once. Positions
+ * that stand for nothing but unfinished parts are not stored; the last complete message's is.
  */
 static enum err_code apply_batch(struct replica *r, struct item *it, struct err *e)
 {
@@ -225,7 +227,8 @@ static bool wait_connected(struct replica *r)
     return go;
 }
 
-/* The write lock without the applier's usual conditions: until the log is verified nobody may write. */
+/* The write lock without the applier's usual conditions: until the log is verified nobody may
+ * write. */
 static bool take_lock(struct replica *r)
 {
     pthread_mutex_lock(&r->mu);
@@ -244,7 +247,8 @@ static bool take_lock(struct replica *r)
 
 static enum err_code verify_and_open(struct replica *r, struct err *e)
 {
-    /* Asynchronous writers go on while the server is asked; a file that belongs to no log yet cannot. */
+    /* Asynchronous writers go on while the server is asked; a file that belongs to no log yet
+     * cannot. */
     bool lock = r->opt.mode != REPLICA_ASYNC || r->pos.seq == 0;
     if (lock && !take_lock(r))
         return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
@@ -279,8 +283,7 @@ static void rest(struct replica *r, const struct err *e, int64_t *pause)
     if (!connection)
         r->stats.apply_errors++;
     int64_t until = clock_deadline(connection ? APPLIER_RETRY_MIN_NS : *pause);
-    while (!r->closing && !(connection && r->verify) &&
-           clock_cond_wait(&r->changed, &r->mu, until))
+    while (!r->closing && !(connection && r->verify) && clock_cond_wait(&r->changed, &r->mu, until))
         ;
     pthread_mutex_unlock(&r->mu);
     *pause = *pause * 2 < APPLIER_RETRY_MAX_NS ? *pause * 2 : APPLIER_RETRY_MAX_NS;

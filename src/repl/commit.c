@@ -76,12 +76,13 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
     /* Parts of an unfinished message behind the position hold no committed state: extending the log
      * behind them extends the position's state, and ends them. */
     uint64_t expected = r->expect_seq;
+    bool strict = r->opt.mode == REPLICA_SERIALIZABLE || r->import_id[0];
     struct message_target to = {
         .client = r->opt.client,
         .stream = r->stream,
         .subject = r->subject,
         .timeout_ns = r->opt.timeout_ns,
-        .expect_seq = r->opt.mode == REPLICA_SERIALIZABLE ? expected : PUBLISH_ANY_SEQ,
+        .expect_seq = strict ? expected : PUBLISH_ANY_SEQ,
         .scratch = &r->message,
     };
     uint64_t first = 0;

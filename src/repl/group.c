@@ -1,6 +1,7 @@
 /*
- * The write group. Who wants to write queues itself; who stands at the head of the queue when nobody
- * leads becomes the leader, runs what is queued as one group, and wakes the others with their results.
+ * The write group. Who wants to write queues itself; who stands at the head of the queue when
+ * nobody leads becomes the leader, runs what is queued as one group, and wakes the others with
+ * their results.
  *
  *   QUEUED ──(taken by a leader)──> TAKEN ──(committed, failed)──> DONE
  *      ^                              │
@@ -51,8 +52,9 @@ enum run_result {
     RUN_BROKEN  /* nothing can run, everybody gets the error */
 };
 
-/* SQLite has ended the whole transaction under member `i` (INSERT OR ROLLBACK and the like). The error
- * is its result if it ran on committed state; otherwise it has to be run first in a group to tell. */
+/* SQLite has ended the whole transaction under member `i` (INSERT OR ROLLBACK and the like). The
+ * error is its result if it ran on committed state; otherwise it has to be run first in a group to
+ * tell. */
 static enum run_result lost(struct group *g, size_t i, const struct err *e)
 {
     writer_rollback(g->r->writer);
@@ -168,8 +170,8 @@ static bool turn(struct group *g, bool *conflict)
     return true;
 }
 
-/* Another node has extended the log behind `from`: its messages have to be in the file before another
- * try. */
+/* Another node has extended the log behind `from`: its messages have to be in the file before
+ * another try. */
 static enum err_code catch_up(struct group *g, uint64_t from, int64_t deadline_ns, struct err *e)
 {
     struct replica *r = g->r;

@@ -11,10 +11,11 @@
 #include "repl/message.h"
 #include "repl/replica.h"
 
-#define GROUP_MAX_TXNS     256
-#define GROUP_MAX_BYTES    ((uint64_t)512 * 1024) /* a group stops growing here; one txn may exceed it */
-#define SPOOL_MEMORY       ((size_t)4 * 1024 * 1024)
-#define CHAIN_STALL_NS     (3 * CLOCK_S)  /* parts of a message that stop coming count as abandoned */
+#define GROUP_MAX_TXNS 256
+#define GROUP_MAX_BYTES                                                                            \
+    ((uint64_t)512 * 1024) /* a group stops growing here; one txn may exceed it */
+#define SPOOL_MEMORY   ((size_t)4 * 1024 * 1024)
+#define CHAIN_STALL_NS (3 * CLOCK_S) /* parts of a message that stop coming count as abandoned */
 
 struct waiting; /* queue.h */
 struct outbox;  /* outbox.c */
@@ -23,7 +24,7 @@ struct replica {
     /* immutable after open */
     struct replica_options opt;
     char token[NAME_TOKEN_SIZE]; /* the id as a NATS token */
-    char stream[256]; /* as long as struct position remembers */
+    char stream[256];            /* as long as struct position remembers */
     char subject[256];
     bool has_applier, has_outbox;
     pthread_t applier_thread;
@@ -45,21 +46,22 @@ struct replica {
     struct waiting *head, *tail;
     bool leading;
     struct stream_feed *feed; /* the applier's; here so that others can wake it */
-    struct tx *tx; /* the explicit transaction that leads, if one does */
+    struct tx *tx;            /* the explicit transaction that leads, if one does */
     struct replica_status stats;
 
     /* held by whoever holds the write lock; seq and version are read by anyone */
     struct position pos;
-    uint64_t expect_seq;     /* the log's end that the running group was begun on */
+    uint64_t expect_seq;      /* the log's end that the running group was begun on */
     _Atomic uint64_t seq;     /* = pos.seq */
     _Atomic uint64_t version; /* commits of any origin */
-    _Atomic uint64_t tail_seq; /* newest seq seen in the log: position + parts of an unfinished message */
+    _Atomic uint64_t
+        tail_seq; /* newest seq seen in the log: position + parts of an unfinished message */
     _Atomic uint64_t last_seq;
     _Atomic int64_t log_created; /* = pos.stream_created */
     struct writer *writer;
     struct spool *changes; /* of the group that runs */
     struct buf message;
-    struct outbox *outbox; /* asynchronous replication only */
+    struct outbox *outbox;             /* asynchronous replication only */
     char import_id[CHANGESET_ID_SIZE]; /* of the import that is under way (import.c), "" = none */
     uint64_t import_tail;              /* where parts of others ended, and since when */
     int64_t import_tail_ns;
@@ -75,11 +77,12 @@ struct replica {
 
 /* ---- lock.c: the write lock and the state ---- */
 
-/* For the group's leader: waits until the replica follows its log, the applier does not want the lock
- * and no unfinished message is being written by somebody else. ERR_LOG_UNAVAILABLE, ERR_STOPPED,
- * ERR_SHUTDOWN. */
+/* For the group's leader: waits until the replica follows its log, the applier does not want the
+ * lock and no unfinished message is being written by somebody else. ERR_LOG_UNAVAILABLE,
+ * ERR_STOPPED, ERR_SHUTDOWN. */
 enum err_code lock_write(struct replica *r, int64_t deadline_ns, struct err *e);
-/* For the applier: false if the position has reached `seq` before the lock was free, or on closing. */
+/* For the applier: false if the position has reached `seq` before the lock was free, or on closing.
+ */
 bool lock_apply(struct replica *r, uint64_t seq);
 void lock_release(struct replica *r);
 /* Waits until something stands in the log behind `from`; false at the deadline or on closing. */
@@ -92,16 +95,19 @@ void replica_advance(struct replica *r, const struct position *p);
 
 enum commit_result { COMMIT_DONE, COMMIT_CONFLICT, COMMIT_FAILED };
 
-/* The write lock is held and the writer's transaction is open with everything in r->changes. Ends the
- * SQLite transaction in every case; after COMMIT_DONE the transactions are in the log at *seq. */
+/* The write lock is held and the writer's transaction is open with everything in r->changes. Ends
+ * the SQLite transaction in every case; after COMMIT_DONE the transactions are in the log at *seq.
+ */
 enum commit_result commit_group(struct replica *r, const struct changeset_tx *txs, size_t n,
                                 uint64_t *seq, struct err *e);
 
 /* ---- tx.c ---- */
 
-/* r->mu is held. A message of another node has come: the open transaction cannot commit any more. */
+/* r->mu is held. A message of another node has come: the open transaction cannot commit any more.
+ */
 void tx_doom_locked(struct replica *r);
-/* r->mu is held. The replica closes: ends the open transaction if its session is not in it just now. */
+/* r->mu is held. The replica closes: ends the open transaction if its session is not in it just
+ * now. */
 void tx_abort_locked(struct replica *r);
 
 /* ---- verify.c: is this our log? ---- */
@@ -115,7 +121,8 @@ enum err_code verify_tie(struct replica *r, const struct stream_state *st, uint6
 
 /* ---- import.c: the content of an existing file becomes the log's first message ---- */
 
-/* Position 0 with a message id in the file is the mark of an import under way: puts it into import_id. */
+/* Position 0 with a message id in the file is the mark of an import under way: puts it into
+ * import_id. */
 void import_take_mark(struct replica *r);
 /* The log holds nothing, or nothing but the dead parts of unfinished messages. */
 enum err_code import_begin(struct replica *r, const struct stream_state *st, struct err *e);
@@ -125,8 +132,8 @@ enum err_code import_resume(struct replica *r, const struct stream_state *st, bo
 
 /* ---- group.c ---- */
 
-/* Writes the content of the file into the log behind `last_seq`, as the message r->import_id, while the
- * replica is not FOLLOWING yet. */
+/* Writes the content of the file into the log behind `last_seq`, as the message r->import_id, while
+ * the replica is not FOLLOWING yet. */
 enum err_code group_import(struct replica *r, uint64_t last_seq, struct err *e);
 
 /* ---- applier.c ---- */
@@ -139,8 +146,8 @@ void outbox_close(struct replica *r);
 /* Inside the writer's open transaction: keeps the message for later instead of publishing it. */
 enum err_code outbox_put(struct replica *r, const char *id, const struct message_source *src,
                          struct err *e);
-/* Inside the applier's transaction: a message of this id has been delivered. *own = true: its changes
- * are in the file and nothing of others came in between (I5), so it needs no applying. */
+/* Inside the applier's transaction: a message of this id has been delivered. *own = true: its
+ * changes are in the file and nothing of others came in between (I5), so it needs no applying. */
 enum err_code outbox_delivered(struct replica *r, const char *id, bool *own, struct err *e);
 void *outbox_main(void *replica);
 

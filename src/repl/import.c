@@ -1,18 +1,17 @@
 /*
- * A file with content that meets an empty log becomes the log's first message. It has to end in one of two
- * ways, whatever is killed meanwhile and whoever else tries the same: the log begins with this
- * file's content and the file stands behind that message, or the log is somebody else's.
+ * A file with content that meets an empty log becomes the log's first message. It has to end in one
+ * of two ways, whatever is killed meanwhile and whoever else tries the same: the log begins with
+ * this file's content and the file stands behind that message, or the log is somebody else's.
  *
  * So the file is marked before anything is published: position 0 of this log, with the id that the
  * message is going to have. As long as the mark is there, the log is asked what has become of it:
  *
  *   the message is there          the file contains it: the position moves behind it
- *   nothing but unfinished parts  they are dead, or somebody is writing: the import begins again behind
- *                                 them once no more come
- *   another message               the log is somebody else's
+ *   nothing but unfinished parts  they are dead, or somebody is writing: the import begins again
+ * behind them once no more come another message               the log is somebody else's
  *
- * An asynchronous replica needs no more than the transaction that puts the message into the outbox: it
- * takes the mark away.
+ * An asynchronous replica needs no more than the transaction that puts the message into the outbox:
+ * it takes the mark away.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,11 +43,16 @@ enum err_code import_begin(struct replica *r, const struct stream_state *st, str
     import_take_mark(r);
     FAULT_POINT("import.marked");
     code = group_import(r, st->last_seq, e);
+    if (code == ERR_CONFLICT || code == ERR_UNKNOWN_OUTCOME)
+        return err_set(
+            e, ERR_LOG_UNAVAILABLE,
+            "whether the content of the file has become the log's beginning will be seen");
     if (code != ERR_OK)
         return code;
     if (r->pos.seq == 0 && r->opt.mode != REPLICA_ASYNC)
-        return err_set(e, ERR_DISK_FULL,
-                       "the content of the file is in the log, but its position not in the file yet");
+        return err_set(
+            e, ERR_DISK_FULL,
+            "the content of the file is in the log, but its position not in the file yet");
     r->import_id[0] = '\0';
     LOG_INFO("the log begins with the content of the file", LOG_STR("db", r->opt.id),
              LOG_UINT("seq", r->pos.seq));
@@ -127,8 +131,8 @@ enum err_code import_resume(struct replica *r, const struct stream_state *st, bo
         *foreign = true;
         return ERR_OK;
     }
-    if (!f.own && (r->import_tail != st->last_seq ||
-                   clock_mono_ns() - r->import_tail_ns < IMPORT_QUIET_NS)) {
+    if (!f.own &&
+        (r->import_tail != st->last_seq || clock_mono_ns() - r->import_tail_ns < IMPORT_QUIET_NS)) {
         if (r->import_tail != st->last_seq)
             r->import_tail_ns = clock_mono_ns();
         r->import_tail = st->last_seq;

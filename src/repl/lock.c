@@ -1,6 +1,6 @@
 /*
- * The write lock: two parties, the leader of the write group and the applier. The applier goes first,
- * because until foreign messages are in the file every local transaction would lose anyway.
+ * The write lock: two parties, the leader of the write group and the applier. The applier goes
+ * first, because until foreign messages are in the file every local transaction would lose anyway.
  */
 #include <string.h>
 
@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "repl/impl.h"
 
-/* r->mu is held. Nothing in the way of a local transaction? Otherwise *until is when to look again. */
+/* r->mu is held. Nothing in the way of a local transaction? Otherwise *until is when to look again.
+ */
 static bool may_write_locked(const struct replica *r, int64_t *until)
 {
     *until = CLOCK_EVER;

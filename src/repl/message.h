@@ -1,6 +1,6 @@
 /*
- * A message on its way into the log: bytes of known length that can be read piece by piece, wherever
- * they lie, and published whole or in parts.
+ * A message on its way into the log: bytes of known length that can be read piece by piece,
+ * wherever they lie, and published whole or in parts.
  *
  * A message over the server's max_payload goes as parts that stand together in the stream: part 1
  * expects what a whole message would expect, each other one its predecessor, by sequence and by id.
@@ -47,8 +47,8 @@ struct message_target {
     struct buf *scratch; /* borrowed, for one part at a time */
 };
 
-/* After PUBLISH_ACKED the message stands at *first … *last. Where any place will do, parts that others
- * have cut off are sent again, all of them. */
+/* After PUBLISH_ACKED the message stands at *first … *last. Where any place will do, parts that
+ * others have cut off are sent again, all of them. */
 enum publish_result message_publish(const struct message_source *src, const char *id,
                                     const struct message_target *to, uint64_t *first,
                                     uint64_t *last, struct err *e);

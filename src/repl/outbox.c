@@ -89,8 +89,9 @@ static enum err_code read_entry(void *arg, uint64_t from, uint64_t n, struct buf
 static bool wait_turn(struct replica *r, uint64_t *version)
 {
     pthread_mutex_lock(&r->mu);
-    while (!r->closing && (r->state != REPLICA_FOLLOWING || atomic_load(&r->tail_seq) < r->target_seq ||
-                           *version == atomic_load(&r->version)))
+    while (!r->closing &&
+           (r->state != REPLICA_FOLLOWING || atomic_load(&r->tail_seq) < r->target_seq ||
+            *version == atomic_load(&r->version)))
         clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
     *version = atomic_load(&r->version);
     bool go = !r->closing;

@@ -43,8 +43,9 @@ enum err_code queue_wait_locked(struct replica *r, struct waiting *w, struct txn
                 if (head && r->head && !r->leading)
                     pthread_cond_signal(&r->head->turn);
                 return r->closing ? err_set(e, ERR_SHUTDOWN, "the node is shutting down")
-                                  : err_set(e, ERR_BUSY, "the write connection did not become free "
-                                                         "in time");
+                                  : err_set(e, ERR_BUSY,
+                                            "the write connection did not become free "
+                                            "in time");
             }
             if (r->head == w && !r->leading) {
                 r->leading = true;

@@ -10,8 +10,9 @@
 #include "repl/impl.h"
 #include "repl/queue.h"
 
-#define REPLICA_STACK      ((size_t)1984 * 1024) /* SQLite parses deep expressions and chains of views */
-#define REPLICA_NAP_NS  (20 * CLOCK_MS)
+#define REPLICA_STACK      ((size_t)1984 * 1024) /* SQLite parses deep expressions and chains of views \
+                                                  */
+#define REPLICA_NAP_NS     (20 * CLOCK_MS)
 #define REPLICA_MAX_STREAM 64 /* with the token it stays under JetStream's limit of 255 */
 
 static enum err_code open_files(struct replica *r, struct err *e)
@@ -21,8 +22,7 @@ static enum err_code open_files(struct replica *r, struct err *e)
     r->chain = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
     if (!r->changes || !r->chain)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    enum err_code code =
-        writer_open(&r->writer, &r->opt.conn, r->changes, r->opt.replicate_ddl, e);
+    enum err_code code = writer_open(&r->writer, &r->opt.conn, r->changes, r->opt.replicate_ddl, e);
     if (code == ERR_OK)
         code = position_init(writer_conn(r->writer), e);
     if (code == ERR_OK)
@@ -179,9 +179,8 @@ void replica_status(struct replica *r, struct replica_status *st)
              r->state == REPLICA_FOLLOWING ? "" : r->reason.msg);
     st->seq = atomic_load(&r->seq);
     st->last_seq = atomic_load(&r->last_seq);
-    st->caught_up =
-        !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||
-        (r->state == REPLICA_FOLLOWING && atomic_load(&r->tail_seq) >= r->target_seq);
+    st->caught_up = !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||
+                    (r->state == REPLICA_FOLLOWING && atomic_load(&r->tail_seq) >= r->target_seq);
     pthread_mutex_unlock(&r->mu);
 }
 
@@ -219,8 +218,7 @@ enum err_code replica_sync(struct replica *r, int64_t deadline_ns, struct err *e
     enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
     if (code != ERR_OK || !found)
         return code != ERR_OK ? code : err_set(e, ERR_LOG_UNAVAILABLE, "there is no log yet");
-    return lock_wait_tail(r, st.last_seq > 0 ? st.last_seq - 1 : 0, deadline_ns) ||
-                   st.last_seq == 0
+    return lock_wait_tail(r, st.last_seq > 0 ? st.last_seq - 1 : 0, deadline_ns) || st.last_seq == 0
                ? ERR_OK
                : err_set(e, ERR_LAGGING, "database \"%s\" is behind its log", r->opt.id);
 }

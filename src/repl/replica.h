@@ -2,8 +2,9 @@
  * A replica: this node's copy of one database, kept equal to a prefix of its log.
  *
  * The log decides. A transaction is committed when its message is in the stream; the file follows.
- * Two parties ever write to the file, and take turns through the replica's write lock: whoever leads
- * the write group (group.c, tx.c) and the applier thread (applier.c), which goes first when it wants.
+ * Two parties ever write to the file, and take turns through the replica's write lock: whoever
+ * leads the write group (group.c, tx.c) and the applier thread (applier.c), which goes first when
+ * it wants.
  *
  *           +-----------+   connected, log verified (I8)   +-----------+
  *           |  OFFLINE  | -------------------------------> | FOLLOWING | writes allowed
@@ -39,8 +40,13 @@ enum replica_mode {
     REPLICA_ASYNC         /* lww; the client is told before the log is: outbox in the same commit */
 };
 
-enum replica_start { REPLICA_START_ALL, REPLICA_START_LAST, REPLICA_START_NEW,
-                     REPLICA_START_SEQ, REPLICA_START_TIME };
+enum replica_start {
+    REPLICA_START_ALL,
+    REPLICA_START_LAST,
+    REPLICA_START_NEW,
+    REPLICA_START_SEQ,
+    REPLICA_START_TIME
+};
 
 struct replica_options {
     const char *id;          /* database id */
@@ -111,8 +117,8 @@ void replica_tick(struct replica *r, int64_t now_ns);
 /*
  * `run` executes the transaction's statements on `w`, inside writer_tx_begin … writer_tx_end, which
  * the group calls. It may be called several times (another node was first; a neighbour in the group
- * destroyed the SQLite transaction), each time from the start, and by another thread than the one that
- * waits in replica_write(). A failure undoes this transaction alone.
+ * destroyed the SQLite transaction), each time from the start, and by another thread than the one
+ * that waits in replica_write(). A failure undoes this transaction alone.
  */
 typedef enum err_code txn_fn(void *arg, struct writer *w, struct err *e);
 
@@ -140,7 +146,8 @@ enum err_code tx_begin(struct tx **out, struct replica *r, int64_t deadline_ns, 
  * from outside meanwhile (it is then rolled back already). Pair with tx_leave(). */
 enum err_code tx_enter(struct tx *tx, struct writer **w, struct err *e);
 void tx_leave(struct tx *tx);
-/* ERR_FOREIGN_KEY (deferred) leaves it open, everything else ends it. *seq = 0: nothing to replicate. */
+/* ERR_FOREIGN_KEY (deferred) leaves it open, everything else ends it. *seq = 0: nothing to
+ * replicate. */
 enum err_code tx_commit(struct tx *tx, uint64_t *seq, struct err *e);
 void tx_rollback(struct tx *tx); /* ends it if it is open */
 bool tx_open(struct tx *tx);

@@ -1,6 +1,6 @@
 /*
- * Is this our log? Asked whenever the connection to NATS has come (back), before a single message is
- * read or written. JetStream is trusted, and verified (I8).
+ * Is this our log? Asked whenever the connection to NATS has come (back), before a single message
+ * is read or written. JetStream is trusted, and verified (I8).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "repl/impl.h"
 #include "sql/wipe.h"
-
 
 static enum err_code gap(const struct replica *r, const struct stream_state *st, struct err *e)
 {
@@ -26,9 +25,10 @@ static enum err_code gap(const struct replica *r, const struct stream_state *st,
 static enum err_code check_tied(struct replica *r, const struct stream_state *st, struct err *e)
 {
     if (st->created_ns != r->pos.stream_created)
-        return err_set(e, ERR_DIVERGED,
-                       "stream \"%s\" was created anew: it is not the log that this file belongs to",
-                       r->stream);
+        return err_set(
+            e, ERR_DIVERGED,
+            "stream \"%s\" was created anew: it is not the log that this file belongs to",
+            r->stream);
     if (st->last_seq < r->pos.seq)
         return err_set(e, ERR_DIVERGED,
                        "the log ends at %" PRIu64 ", the file is already at %" PRIu64
@@ -100,9 +100,9 @@ enum err_code verify_tie(struct replica *r, const struct stream_state *st, uint6
     return ERR_OK;
 }
 
-/* A file that has not met a log yet. Empty: it begins where the policy says. With content and an empty
- * log: the content becomes the log's first message. With content and a log that has its own: only one
- * of them can be right, and nobody but the user knows which. */
+/* A file that has not met a log yet. Empty: it begins where the policy says. With content and an
+ * empty log: the content becomes the log's first message. With content and a log that has its own:
+ * only one of them can be right, and nobody but the user knows which. */
 static enum err_code adopt(struct replica *r, const struct stream_state *st, struct err *e)
 {
     bool content = false;
@@ -117,11 +117,12 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
         return import_begin(r, st, e);
     if (content && from_start) {
         if (!r->opt.log_wins)
-            return err_set(e, ERR_DIVERGED,
-                           "the file has content of its own, and the log \"%s\" already has %" PRIu64
-                           " messages; move the file away to take the log's, or give this "
-                           "database another name",
-                           r->stream, st->messages);
+            return err_set(
+                e, ERR_DIVERGED,
+                "the file has content of its own, and the log \"%s\" already has %" PRIu64
+                " messages; move the file away to take the log's, or give this "
+                "database another name",
+                r->stream, st->messages);
         LOG_WARN("content of the file gives way to the log", LOG_STR("db", r->opt.id));
         code = conn_wipe(apply_conn(r->apply), e);
         if (code == ERR_OK)
@@ -137,24 +138,24 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
 }
 
 /* Position 0: the file may belong to the log without holding anything of it yet. */
-static enum err_code check_beginning(struct replica *r, const struct stream_state *st, struct err *e)
+static enum err_code check_beginning(struct replica *r, const struct stream_state *st,
+                                     struct err *e)
 {
     bool foreign = st->created_ns != r->pos.stream_created;
     if (r->import_id[0]) {
         enum err_code code = import_resume(r, st, &foreign, e);
-        if (code != ERR_OK)
+        if (code != ERR_OK || !foreign)
             return code;
     }
-    if (foreign)
-        return adopt(r, st, e);
-    return check_tied(r, st, e);
+    return foreign ? adopt(r, st, e) : check_tied(r, st, e);
 }
 
 /* Settings of an existing stream are changed only where this node's flags ask for it. */
 static enum err_code settle_settings(struct replica *r, const struct stream_state *st,
                                      struct err *e)
 {
-    int replicas = r->opt.replicas_explicit && r->opt.replicas != st->replicas ? r->opt.replicas : -1;
+    int replicas =
+        r->opt.replicas_explicit && r->opt.replicas != st->replicas ? r->opt.replicas : -1;
     int64_t age =
         r->opt.max_age_explicit && r->opt.max_age_ns != st->max_age_ns ? r->opt.max_age_ns : -1;
     if (replicas < 0 && age < 0)

@@ -82,7 +82,9 @@
       REPLICATION, PLAIN, NULL,                                                                    \
       "serializable: no lost updates, conflicting transactions are retried; lww: last writer wins")\
     X(REPLICATION_URL, replication_url, STRING, "replication-url", 0, "", "", REPLICATION, URL,    \
-      NULL, "NATS URL for replication; empty means the embedded NATS")                             \
+      NULL,                                                                                        \
+      "NATS URLs for replication, with commas between; empty means the embedded NATS. tls:// checks " \
+      "the server's certificate against the system's CAs, or those of the file SSL_CERT_FILE")     \
     X(REPLICATION_STREAM, replication_stream, STRING, "replication-stream", 0, "ha_replication",   \
       "", REPLICATION, PLAIN, NULL, "Replication stream name")                                     \
     X(REPLICAS, replicas, INT, "replicas", 0, "1", "1..5", REPLICATION, PLAIN, NULL,               \

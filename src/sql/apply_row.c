@@ -408,17 +408,38 @@ static enum err_code lww_update(struct apply *a, struct plan *p, const struct ch
     return outcome(a, c, rc, e);
 }
 
+/* A change whose columns the table has not all: it was made before a schema statement of the same message
+ * that has run already. What can be said of the row is said; what cannot, has been said the first time. */
+static enum err_code lww_part(struct apply *a, struct plan *p, const struct change *c,
+                              struct err *e)
+{
+    struct target t;
+    enum err_code code = absent_note(a, c, p->t->name, e);
+    int64_t rows = 0;
+
+    if (code || p->n_use == 0 || (p->n_pk == 0 && c->n_pk > 0))
+        return code;
+    if (c->op == CHANGE_INSERT)
+        code = lww_insert(a, p, c, e);
+    t = c->op == CHANGE_INSERT ? (struct target){0} : old_target(a, p, c);
+    if (c->op == CHANGE_UPDATE && t.where != PLAN_BY_FULL)
+        code = lww_update(a, p, c, e);
+    if (c->op == CHANGE_DELETE && t.where != PLAN_BY_FULL)
+        code = outcome(a, c, run_delete(a, p, c, &t, &rows, e), e);
+    if (code == ERR_DIVERGED) { /* a column that must not be NULL, and is not known */
+        err_clear(e);
+        code = ERR_OK;
+    }
+    return code;
+}
+
 static enum err_code lww_row(struct apply *a, struct plan *p, const struct change *c, struct err *e)
 {
     struct target t;
-    enum err_code code;
     int64_t rows = 0;
 
-    if (p->lacks) {
-        code = absent_note(a, c, p->t->name, e);
-        if (code || p->n_use == 0)
-            return code;
-    }
+    if (p->lacks)
+        return lww_part(a, p, c, e);
     switch (c->op) {
     case CHANGE_INSERT:
         return lww_insert(a, p, c, e);
@@ -426,8 +447,6 @@ static enum err_code lww_row(struct apply *a, struct plan *p, const struct chang
         return lww_update(a, p, c, e);
     default:
         t = old_target(a, p, c);
-        if (p->lacks && t.where == PLAN_BY_FULL) /* cannot be asked for */
-            return ERR_OK;
         return outcome(a, c, run_delete(a, p, c, &t, &rows, e), e);
     }
 }

@@ -21,6 +21,7 @@ struct capture {
     bool on;
     bool ddl;
     const char *dropped;
+    bool saw_sequence;
     uint64_t changes;
     uint64_t epoch; /* for schema_note_insert() */
     struct err err; /* first failure */
@@ -89,6 +90,7 @@ void capture_on(struct capture *c, bool on)
 {
     c->on = on;
     c->epoch++;
+    c->saw_sequence = false;
 }
 
 void capture_ddl(struct capture *c, bool running, const char *dropped)
@@ -124,6 +126,11 @@ bool capture_inserted(const struct capture *c, const struct table *t, int64_t ro
     int64_t greatest;
 
     return schema_inserted(t, c->epoch, &greatest) && greatest == rowid;
+}
+
+bool capture_saw_sequence(const struct capture *c)
+{
+    return c->saw_sequence;
 }
 
 void capture_restart(struct capture *c)
@@ -297,6 +304,8 @@ static const struct table *find_table(struct capture *c, const char *name)
                           "table %s was made by a statement that is no schema statement", name);
         return NULL;
     }
+    if (t->kind == TABLE_SEQUENCE && !c->ddl)
+        c->saw_sequence = true; /* by hand: SQLite's own writes are silent */
     if (t->kind == TABLE_OURS || t->kind == TABLE_SEQUENCE)
         return NULL;
     if (c->ddl && (t->kind == TABLE_STAT || (c->dropped && sqlite3_stricmp(c->dropped, name) == 0)))

@@ -5,8 +5,8 @@
 
 #include "sql/stmt.h"
 
-/* Runs one of our own statements up to its first row, or to its end if it has none. The caller releases
- * *out, which is NULL after a failure. */
+/* Runs one of our own statements up to its first row, or to its end if it has none. The caller
+ * releases *out, which is NULL after a failure. */
 static enum err_code query(struct conn *c, const char *sql, const struct value *params, unsigned n,
                            struct stmt **out, bool *row, struct err *e)
 {
@@ -56,8 +56,9 @@ enum err_code outbox_extent(struct conn *c, uint64_t *last_id, uint64_t *message
 {
     struct stmt *s;
     bool row;
-    enum err_code code = query(
-        c, "SELECT coalesce(max(id), 0), count(DISTINCT msg_id) FROM ha_outbox", NULL, 0, &s, &row, e);
+    enum err_code code =
+        query(c, "SELECT coalesce(max(id), 0), count(DISTINCT msg_id) FROM ha_outbox", NULL, 0, &s,
+              &row, e);
     if (code == ERR_OK && row) {
         *last_id = (uint64_t)stmt_column(s, 0).u.i;
         *messages = (uint64_t)stmt_column(s, 1).u.i;
@@ -114,9 +115,8 @@ enum err_code outbox_read(struct conn *c, const struct outbox_entry *entry, uint
         uint64_t part = from / OUTBOX_PART_BYTES;
         uint64_t skip = from % OUTBOX_PART_BYTES;
         const struct value params[] = {text(entry->msg_id), value_int((int64_t)part)};
-        enum err_code code =
-            query(c, "SELECT body FROM ha_outbox WHERE msg_id = ? AND part = ?", params, 2, &s,
-                  &row, e);
+        enum err_code code = query(c, "SELECT body FROM ha_outbox WHERE msg_id = ? AND part = ?",
+                                   params, 2, &s, &row, e);
         if (code != ERR_OK)
             return code;
         struct value body = row ? stmt_column(s, 0) : value_null();

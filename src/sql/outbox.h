@@ -1,6 +1,6 @@
 /*
- * The outbox of asynchronous replication: messages that are committed in the file but not yet seen in
- * the log. Table ha_outbox, never captured:
+ * The outbox of asynchronous replication: messages that are committed in the file but not yet seen
+ * in the log. Table ha_outbox, never captured:
  *
  *   id INTEGER PRIMARY KEY   ascending in commit order, never used again while the process lives
  *   msg_id TEXT              of the message

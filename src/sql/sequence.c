@@ -215,17 +215,22 @@ static void put_image(struct buf *b, const char *field, const char *name, const 
     buf_putc(b, ']');
 }
 
+static bool is_lowered(const struct value *old, const struct value *now)
+{
+    return old && now &&
+           (now->type != VALUE_INTEGER || old->type != VALUE_INTEGER || now->u.i < old->u.i);
+}
+
+/* old = NULL: an INSERT; now = NULL: a DELETE; both: an UPDATE. */
 static void ship(struct sequence *s, struct capture *c, const char *name, const struct value *old,
                  const struct value *now)
 {
     const struct table *t = schema_table(s->schema, "sqlite_sequence");
-    bool lowered = old && now && (now->type != VALUE_INTEGER || old->type != VALUE_INTEGER ||
-                                  now->u.i < old->u.i);
     struct buf *b = capture_begin(c);
 
     buf_put(b, t->prefix.data, t->prefix.len);
-    buf_puts(b, !now ? "\"DELETE\"" : lowered ? "\"UPDATE\"" : "\"INSERT\"");
-    if (!now || lowered)
+    buf_puts(b, !now ? "\"DELETE\"" : old ? "\"UPDATE\"" : "\"INSERT\"");
+    if (old)
         put_image(b, ",\"old_values\":[", name, old);
     if (now)
         put_image(b, ",\"new_values\":[", name, now);
@@ -269,12 +274,11 @@ static bool follows_from_rows(struct sequence *s, struct capture *c, const struc
 static void ship_differences(struct sequence *s, struct capture *c, const struct rows *now)
 {
     for (size_t i = 0; i < now->n; i++) {
-        const struct row *old = find(&s->before, now->at[i].name, i);
+        const struct row *r = &now->at[i], *old = find(&s->before, r->name, i);
 
-        if (old && same_value(&old->seq, &now->at[i].seq))
+        if ((old && same_value(&old->seq, &r->seq)) || follows_from_rows(s, c, r, old))
             continue;
-        if (!follows_from_rows(s, c, &now->at[i], old))
-            ship(s, c, now->at[i].name, old ? &old->seq : NULL, &now->at[i].seq);
+        ship(s, c, r->name, old && is_lowered(&old->seq, &r->seq) ? &old->seq : NULL, &r->seq);
     }
     for (size_t i = 0; i < s->before.n; i++) {
         const struct row *old = &s->before.at[i];
@@ -285,20 +289,40 @@ static void ship_differences(struct sequence *s, struct capture *c, const struct
     }
 }
 
+/* A user has written to the table by hand, perhaps after rows that moved a sequence: what the rows make
+ * of it elsewhere is put right, whatever it is. */
+static void ship_all(struct sequence *s, struct capture *c, const struct rows *now)
+{
+    const struct value none = value_null();
+
+    for (size_t i = 0; i < now->n; i++)
+        ship(s, c, now->at[i].name, &now->at[i].seq, &now->at[i].seq);
+    for (size_t i = 0; i < s->before.n; i++)
+        if (!find(now, s->before.at[i].name, i))
+            ship(s, c, s->before.at[i].name, &s->before.at[i].seq, NULL);
+    for (const struct table *t = schema_next(s->schema, NULL); t; t = schema_next(s->schema, t))
+        if (t->autoincrement && !find(now, t->name, 0) && !find(&s->before, t->name, 0))
+            ship(s, c, t->name, &none, NULL);
+}
+
 enum err_code sequence_after(struct sequence *s, struct capture *c, struct err *e)
 {
     struct look l = {0, false};
     struct rows now = {0};
-    enum err_code code = each_row(s, look_row, &l, e);
+    bool by_hand = capture_saw_sequence(c);
+    enum err_code code = by_hand ? ERR_OK : each_row(s, look_row, &l, e);
 
-    if (code || (!l.different && l.i == s->before.n))
+    if (code || (!by_hand && !l.different && l.i == s->before.n))
         return code;
     code = each_row(s, remember_row, &now, e);
     if (code) {
         rows_clear(&now);
         return code;
     }
-    ship_differences(s, c, &now);
+    if (by_hand)
+        ship_all(s, c, &now);
+    else
+        ship_differences(s, c, &now);
     rows_clear(&s->before);
     s->before = now;
     return ERR_OK;

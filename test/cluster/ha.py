@@ -602,9 +602,9 @@ def dump_table(db, table, rowids):
                 return "module not available"
             if "no such column" not in str(e):
                 raise
-    if table == "sqlite_sequence":
-        rows = [r for r in rows if not (isinstance(r[2], bytes) and r[2].startswith(b"ha_"))]
-        rows = [r[1:] for r in rows]  # its own rowids say in which order tables were first used
+    if table == "sqlite_sequence" or table.startswith("sqlite_stat"):
+        rows = [r[1:] for r in rows]  # their own rowids say in which order tables were first used, or looked at
+        rows = [r for r in rows if not (isinstance(r[1], bytes) and r[1].startswith(b"ha_"))]
     return sorted(rows, key=repr)
 
 

@@ -24,7 +24,8 @@ struct fixture {
     struct node *node;
 };
 
-/* A sink that prints: "a|b" and rows "1|x" on lines, "=changed/rowid" for statements without rows. */
+/* A sink that prints: "a|b" and rows "1|x" on lines, "=changed/rowid" for statements without rows.
+ */
 struct text_sink {
     struct sink sink;
     struct buf out;
@@ -117,7 +118,8 @@ static struct session *open_session(struct fixture *f)
     return s;
 }
 
-/* Runs texts and compares with what the sink printed; or with the error's name where one is expected. */
+/* Runs texts and compares with what the sink printed; or with the error's name where one is
+ * expected. */
 static void check_many(struct session *s, const char *const *sql, size_t n, bool atomic,
                        const char *expected, int line)
 {
@@ -155,7 +157,9 @@ static void reads_and_writes(void **state)
     CHECK(s, "-- note\n /* c */ WITH x AS (SELECT 1 AS n) SELECT n FROM x;", "n\n1\n");
     CHECK(s, "VALUES (1), (2)", "column1\n1\n2\n");
     CHECK(s, "INSERT INTO t (v) VALUES ('c') RETURNING id, v", "id|v\n3|c\n");
-    CHECK(s, "UPDATE t SET v = 'x' WHERE id > 1; DELETE FROM t WHERE id = 1; SELECT count(*) AS n FROM t;",
+    CHECK(s,
+          "UPDATE t SET v = 'x' WHERE id > 1; DELETE FROM t WHERE id = 1; SELECT count(*) AS n "
+          "FROM t;",
           "=2/3\n=1/3\nn\n2\n");
     CHECK(s, "", "");
     CHECK(s, " ; -- nothing\n ;", "");
@@ -178,7 +182,8 @@ static void arrays_are_atomic(void **state)
     CHECK_ATOMIC(s, "v\n1\nn\n1\n", "SELECT v FROM u", "SELECT count(*) AS n FROM u");
     CHECK_ATOMIC(s, "TX_ACTIVE", "INSERT INTO u (v) VALUES (2)", "COMMIT");
     CHECK(s, "SELECT count(*) AS n FROM u", "n\n1\n");
-    CHECK_ATOMIC(s, "UNIQUE", "INSERT INTO u (v) VALUES (3)", "INSERT OR ROLLBACK INTO u (v) VALUES (1)");
+    CHECK_ATOMIC(s, "UNIQUE", "INSERT INTO u (v) VALUES (3)",
+                 "INSERT OR ROLLBACK INTO u (v) VALUES (1)");
     CHECK(s, "SELECT count(*) AS n FROM u", "n\n1\n");
     session_close(s);
 }
@@ -218,8 +223,7 @@ static void upgrade_conflicts(void **state)
     assert_int_equal(session_state(a), SESSION_TX_FAILED);
     CHECK(a, "ROLLBACK", "=0/1\n");
     assert_int_equal(session_state(a), SESSION_IDLE);
-    CHECK(a, "BEGIN; SELECT v FROM c; UPDATE c SET v = v + 1; COMMIT",
-          "=0/1\nv\n2\n=1/1\n=0/1\n");
+    CHECK(a, "BEGIN; SELECT v FROM c; UPDATE c SET v = v + 1; COMMIT", "=0/1\nv\n2\n=1/1\n=0/1\n");
     CHECK(b, "SELECT v FROM c", "v\n3\n");
     session_close(a);
     session_close(b);

@@ -265,20 +265,24 @@ static void put_update(struct world *w, struct buf *b, const char *table, char c
 /* Same columns, so that SQLite may copy whole records; rows older than an added column lack it. */
 static bool put_copy(struct world *w, struct buf *b)
 {
-    char t[3][64];
+    char t[3][64], u[3][64];
+    char *sql;
+    bool found;
 
-    if (!any(w,
-             "SELECT x.name, y.name FROM sqlite_schema x, sqlite_schema y WHERE x.type = 'table'"
-             " AND y.type = 'table' AND x.name <> y.name AND x.rootpage > 0 AND y.rootpage > 0"
-             " AND x.name NOT LIKE '%\\_%' ESCAPE '\\' AND y.name NOT LIKE '%\\_%' ESCAPE '\\'"
-             " AND (SELECT group_concat(type || ifnull(dflt_value, '')) FROM pragma_table_xinfo(x.name))"
-             " = (SELECT group_concat(type || ifnull(dflt_value, '')) FROM pragma_table_xinfo(y.name))",
-             t))
+    if (!any_real_table(w, t))
+        return false;
+    sql = sqlite3_mprintf("SELECT name " USER_TABLES NO_SHADOWS
+                          " AND rootpage > 0 AND name <> %Q AND substr(sql, instr(sql, '(')) ="
+                          " (SELECT substr(sql, instr(sql, '(')) FROM sqlite_schema WHERE name = %Q)",
+                          t[0], t[0]);
+    found = any(w, sql, u);
+    sqlite3_free(sql);
+    if (!found)
         return false;
     buf_printf(b, "INSERT %sINTO ", chance(&w->r, 30) ? "OR IGNORE " : "");
     put_name(b, t[0]);
     buf_puts(b, " SELECT * FROM ");
-    put_name(b, t[1]);
+    put_name(b, u[0]);
     return true;
 }
 

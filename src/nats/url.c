@@ -1,0 +1,64 @@
+#include "nats/url.h"
+
+#include <string.h>
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static int decode(const char *s, size_t n, char out[NATS_URL_CREDENTIAL_SIZE])
+{
+    size_t at = 0;
+    for (size_t i = 0; i < n; i++) {
+        int c = (unsigned char)s[i];
+        if (c == '%') {
+            if (n - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
+                return -1;
+            c = hex(s[i + 1]) * 16 + hex(s[i + 2]);
+            i += 2;
+        }
+        if (c == 0 || at + 1 >= NATS_URL_CREDENTIAL_SIZE)
+            return -1;
+        out[at++] = (char)c;
+    }
+    out[at] = '\0';
+    return 0;
+}
+
+/* "tls://user:password@host:1" → "tls://host:1" in the same place, shifted right. */
+static int take_credentials(const char **url, struct nats_urls *out)
+{
+    char *text = (char *)*url;
+    char *scheme = strstr(text, "://");
+    char *begin = scheme ? scheme + 3 : text;
+    char *at = strrchr(begin, '@');
+    char *colon = at ? memchr(begin, ':', (size_t)(at - begin)) : NULL;
+    if (!colon)
+        return 0;
+    if (!out->user[0] && (decode(begin, (size_t)(colon - begin), out->user) != 0 ||
+                          decode(colon + 1, (size_t)(at - colon - 1), out->pass) != 0))
+        return -1;
+    size_t head = (size_t)(begin - text);
+    memmove(at + 1 - head, text, head);
+    *url = at + 1 - head;
+    return 0;
+}
+
+int nats_urls_parse(char *text, struct nats_urls *out)
+{
+    char *save = NULL;
+    *out = (struct nats_urls){.n = 0};
+    for (char *u = strtok_r(text, ", ", &save); u; u = strtok_r(NULL, ", ", &save)) {
+        if (out->n == NATS_URL_MAX)
+            return -1;
+        out->url[out->n] = u;
+        if (take_credentials(&out->url[out->n], out) != 0)
+            return -1;
+        out->n++;
+    }
+    return out->n > 0 ? 0 : -1;
+}

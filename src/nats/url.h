@@ -1,0 +1,22 @@
+/*
+ * NATS URLs as people write them: a comma-separated list, credentials percent-encoded where they
+ * hold reserved characters (which libnats 3.4 does not decode). Pure; any thread.
+ */
+#ifndef HA_NATS_URL_H
+#define HA_NATS_URL_H
+
+#define NATS_URL_MAX             32  /* in a list */
+#define NATS_URL_CREDENTIAL_SIZE 256 /* terminator included */
+
+struct nats_urls {
+    const char *url[NATS_URL_MAX]; /* into the text that was cut up */
+    int n;
+    char user[NATS_URL_CREDENTIAL_SIZE]; /* of the first URL that says user:password; "" = none */
+    char pass[NATS_URL_CREDENTIAL_SIZE];
+};
+
+/* Cuts `text` up, and takes "user:password@" out of its URLs ("token@" stays). 0, or -1 when the
+ * list is empty or too long, or credentials are too long or wrongly encoded. */
+int nats_urls_parse(char *text, struct nats_urls *out);
+
+#endif

@@ -1,0 +1,75 @@
+#include "nats/url.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* One case a line: what is given, then URLs joined by a blank, user and password; NULL = refused.
+ */
+static const struct {
+    const char *text, *urls, *user, *pass;
+} cases[] = {
+    {"nats://localhost:4222", "nats://localhost:4222", "", ""},
+    {"localhost", "localhost", "", ""},
+    {"nats://a:1, nats://b:2,c", "nats://a:1 nats://b:2 c", "", ""},
+    {"tls://u:p@h:1", "tls://h:1", "u", "p"},
+    {"u:p@h", "h", "u", "p"},
+    {"nats://u:p%20w%40x@h:1,nats://u:p@i", "nats://h:1 nats://i", "u", "p w@x"},
+    {"nats://u:a@b@h:1", "nats://h:1", "u", "a@b"},
+    {"nats://token@h:1", "nats://token@h:1", "", ""},
+    {"nats://u:@h", "nats://h", "u", ""},
+    {"nats://u:%zz@h", NULL, NULL, NULL},
+    {"nats://u:%4@h", NULL, NULL, NULL},
+    {"nats://u:%00@h", NULL, NULL, NULL},
+    {" , ", NULL, NULL, NULL},
+    {"", NULL, NULL, NULL},
+};
+
+static void test_cases(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[256], joined[256] = "";
+        struct nats_urls u;
+        snprintf(text, sizeof text, "%s", cases[i].text);
+        if (!cases[i].urls) {
+            assert_int_equal(nats_urls_parse(text, &u), -1);
+            continue;
+        }
+        assert_int_equal(nats_urls_parse(text, &u), 0);
+        for (int k = 0; k < u.n; k++) {
+            strncat(joined, k ? " " : "", sizeof joined - strlen(joined) - 1);
+            strncat(joined, u.url[k], sizeof joined - strlen(joined) - 1);
+        }
+        assert_string_equal(joined, cases[i].urls);
+        assert_string_equal(u.user, cases[i].user);
+        assert_string_equal(u.pass, cases[i].pass);
+    }
+}
+
+static void test_limits(void **state)
+{
+    char text[4 * NATS_URL_MAX + 8] = "", name[1024];
+    struct nats_urls u;
+    (void)state;
+    for (int i = 0; i <= NATS_URL_MAX; i++)
+        memcpy(text + 2 * i, "h,", 3);
+    assert_int_equal(nats_urls_parse(text, &u), -1);
+    memset(name, 'x', sizeof name);
+    memcpy(name + 600, ":p@h", 5);
+    assert_int_equal(nats_urls_parse(name, &u), -1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_limits),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
