@@ -8,6 +8,7 @@
 #   make fuzz         libFuzzer over test/fuzz/*_fuzz.c, FUZZ_SECONDS each
 #   make bench        measures the node against bare loops of the same work
 #   make install      DESTDIR= PREFIX=/usr/local
+#   make docs         docs/configuration.md from the flag table
 #   make format, make clean
 #
 # Variables: BUILD (default build), SQLITE=system (the system's SQLite, 3.50.4 or newer), CC, CFLAGS, LDFLAGS,
@@ -198,12 +199,17 @@ $(BUILD)/test/obj/%.o: %.c | $(SQLITE_READY)
 	$(call say,CC,$@)
 	$(Q)$(CC_TEST) -MMD -MP -c $< -o $@
 
-$(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
+# $(call archive,objects,target that builds them): every object that compiles, written anew only if one changed.
+define archive
 	@mkdir -p $(@D)
-	@$(MAKE) -k --no-print-directory test-objects || echo "$@: goes on without what does not compile"
-	@set -- $$(for o in $(TEST_ARCHIVE_OBJ); do if [ -f $$o ]; then echo $$o; fi; done); \
+	@$(MAKE) -k --no-print-directory $(2) || echo "$@: goes on without what does not compile"
+	@set -- $$(for o in $(1); do if [ -f $$o ]; then echo $$o; fi; done); \
 	if [ ! -f $@ ] || [ -n "$$(find "$$@" -newer $@ 2>/dev/null)" ] || [ "$$(ar t $@ | wc -l)" != $$# ]; then \
 	    rm -f $@; ar rcsP $@ "$$@"; fi
+endef
+
+$(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
+	$(call archive,$(TEST_ARCHIVE_OBJ),test-objects)
 
 $(BUILD)/test/ha: $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@$(MAKE) --no-print-directory -s test-objects
@@ -223,22 +229,25 @@ $(BUILD)/test/fuzz/%: test/fuzz/%.c test/fuzz/replay_main.c $(TEST_ARCHIVE) $(SQ
 	    $(SQLITE_LINK) $(LIBS) -o $@
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
-# clang only: the sources once more with libFuzzer's coverage, ASan and UBSan.
+# clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.
 
 FUZZ_OBJ     := $(filter-out $(BUILD)/fuzz/obj/$(MAIN_SRC:.c=.o),$(SRC:%.c=$(BUILD)/fuzz/obj/%.o))
 FUZZ_ARCHIVE := $(BUILD)/fuzz/libha-fuzz.a
 FUZZ_SAN     := address,undefined
 CC_FUZZ       = clang $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) -O1 -g -DHA_FAULTS \
-                -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+                -fno-omit-frame-pointer -fno-sanitize-recover=undefined -Wno-error
 
 $(BUILD)/fuzz/obj/%.o: %.c | $(SQLITE_READY)
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC_FUZZ) -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -MMD -MP -c $< -o $@
 
-$(FUZZ_ARCHIVE): $(FUZZ_OBJ)
-	$(Q)rm -f $@
-	$(Q)ar rcsP $@ $(FUZZ_OBJ)
+.PHONY: fuzz-objects
+fuzz-objects: $(FUZZ_OBJ)
+	@:
+
+$(FUZZ_ARCHIVE): FORCE | $(SQLITE_READY)
+	$(call archive,$(FUZZ_OBJ),fuzz-objects)
 
 FUZZ_SQLITE := $(if $(filter system,$(SQLITE)),-lsqlite3,$(SQLITE_DIR)/sqlite3-fuzz.a)
 
@@ -285,7 +294,7 @@ bench:
 
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: run deps test check-asan check-tsan lint format install clean
+.PHONY: run deps test check-asan check-tsan lint format docs install clean
 deps:
 	scripts/install-deps
 
@@ -308,13 +317,19 @@ check-asan:
 check-tsan:
 	$(MAKE) test BUILD=build-tsan SANITIZE=thread
 
+lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS)
 lint:
 	@scripts/install-deps --lint
 	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so
-	@BUILD=$(BUILD) CPPFLAGS='$(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS)' scripts/lint
+	@BUILD=$(BUILD) scripts/lint
 
 format:
 	find src include test -name '*.[ch]' | xargs -r clang-format -i
+
+# The configuration reference comes from the flag table; a test says so when it was forgotten.
+docs: $(BUILD)/ha
+	$(BUILD)/ha --help-markdown >docs/configuration.md.new
+	mv docs/configuration.md.new docs/configuration.md
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/ha \

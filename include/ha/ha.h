@@ -19,13 +19,13 @@
  * use). Its threads block all signals.
  *
  * Threads: a node may be used by any number of threads at the same time. A session, and a cursor on
- * it, is used by one thread at a time; ha_session_interrupt() alone may be called by any thread. Every
- * function blocks until it is done. None may be called from within a row callback, but
- * ha_session_interrupt().
+ * it, is used by one thread at a time; ha_session_interrupt() alone may be called by any thread.
+ * Every function blocks until it is done. A row callback may use other sessions; its own is BUSY.
  *
  * Ownership: what ha_open(), ha_session_open() and ha_query() hand out is the caller's until the
- * matching close function. Strings and arrays given to a function are read before it returns, and not
- * kept. What a function or callback hands out as a pointer is borrowed; it says how long it lives.
+ * matching close function. Strings and arrays given to a function are read before it returns, and
+ * not kept. What a function or callback hands out as a pointer is borrowed; it says how long it
+ * lives.
  *
  * Errors: functions that can fail return true or false (HA_FAILED for a cursor) and fill the struct
  * ha_error, which is the caller's and may be NULL. A failed call leaves no handle behind: *out is
@@ -72,15 +72,15 @@ struct ha_error {
  *   UNKNOWN_OUTCOME  the log did not answer in time; the write may or may not be in it.
  *   LOG_UNAVAILABLE  NATS cannot be reached; nothing was written. Reads go on.
  *   LAGGING          the position asked for by ha_session_min_seq() was not reached in time.
- *   BUSY             the write connection, or a cursor of this session, is in the way.
+ *   BUSY             the write connection, or an open cursor of this session, is in the way.
  *   INTERRUPTED      by ha_session_interrupt(), or the row callback wanted no more. */
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
 enum ha_type { HA_NULL, HA_INTEGER, HA_REAL, HA_TEXT, HA_BLOB };
 
-/* One of SQLite's five storage classes, nothing copied. Text is UTF-8 by convention, may hold NUL bytes,
- * and need not be terminated: `len` counts. */
+/* One of SQLite's five storage classes, nothing copied. Text is UTF-8 by convention, may hold NUL
+ * bytes, and need not be terminated: `len` counts. */
 struct ha_value {
     enum ha_type type;
     union {
@@ -93,8 +93,8 @@ struct ha_value {
     } u;
 };
 
-/* A parameter of a statement: by name where there is one (":id", "@id", "$id" or just "id"; a name that
- * the statement does not have is passed over), else by position among the nameless ones. */
+/* A parameter of a statement: by name where there is one (":id", "@id", "$id" or just "id"; a name
+ * that the statement does not have is passed over), else by position among the nameless ones. */
 struct ha_param {
     const char *name; /* NULL: by position */
     struct ha_value value;
@@ -152,10 +152,10 @@ static inline struct ha_value ha_blob(const void *bytes, size_t len)
 HA_API const char *ha_version(void);
 
 /*
- * Starts a node in this process. `settings` are the words of ha's command line without the program's
- * name, ended by NULL: flags (docs/configuration.md) and database files; NULL means none at all. The
- * files are created where they are missing, and so is the embedded NATS' store beside the first one.
- * Three things differ from the program:
+ * Starts a node in this process. `settings` are the words of ha's command line without the
+ * program's name, ended by NULL: flags (docs/configuration.md) and database files; NULL means none
+ * at all. The files are created where they are missing, and so is the embedded NATS' store beside
+ * the first one. Three things differ from the program:
  *   - there is no HTTP server unless --port says so (--port 0: none)
  *   - only warnings and errors are logged, on standard error, unless --log-level says otherwise;
  *     the log belongs to the process, so the node that was opened last decides
@@ -168,17 +168,17 @@ HA_API const char *ha_version(void);
  */
 HA_API bool ha_open(struct ha_node **out, const char *const *settings, struct ha_error *e);
 
-/* Waits until every database holds what the log had when the node connected. LAGGING after timeout_ms,
- * with what is missing in the message. */
+/* Waits until every database holds what the log had when the node connected. LAGGING after
+ * timeout_ms, with what is missing in the message. */
 HA_API bool ha_wait_ready(struct ha_node *n, int64_t timeout_ms, struct ha_error *e);
 
-/* The URL under which other nodes join (--replication-url): of the embedded NATS, or of the one that
- * this node has joined itself; "" if it has neither. Lives as long as the node. It holds no password
- * of --nats-pass. */
+/* The URL under which other nodes join (--replication-url): of the embedded NATS, or of the one
+ * that this node has joined itself; "" if it has neither. Lives as long as the node. It holds no
+ * password of --nats-pass. */
 HA_API const char *ha_nats_url(const struct ha_node *n);
 
-/* Stops the node: lets running HTTP requests end, closes the databases, stops NATS last; at most about
- * ten seconds. BUSY, and nothing happens, while a session of it is open. NULL is fine. */
+/* Stops the node: lets running HTTP requests end, closes the databases, stops NATS last; at most
+ * about ten seconds. BUSY, and nothing happens, while a session of it is open. NULL is fine. */
 HA_API bool ha_close(struct ha_node *n, struct ha_error *e);
 
 /* ---- sessions -------------------------------------------------------------------------------- */
@@ -188,17 +188,20 @@ HA_API bool ha_close(struct ha_node *n, struct ha_error *e);
 HA_API bool ha_session_open(struct ha_session **out, struct ha_node *n, const char *database,
                             struct ha_error *e);
 
-/* Rolls an open transaction back. Cursors must have been closed. NULL is fine. */
+/* Rolls an open transaction back. A cursor that is open ends with it (SHUTDOWN), and is still to be
+ * closed. NULL is fine. */
 HA_API void ha_session_close(struct ha_session *s);
 
-/* From now on every call waits until the file of this node contains message `seq` of the log: give it
- * the `seq` of a write on another node, and this session reads it. 0 = no wait. */
+/* From now on every call waits until the file of this node contains message `seq` of the log: give
+ * it the `seq` of a write on another node, and this session reads it. 0 = no wait. */
 HA_API void ha_session_min_seq(struct ha_session *s, uint64_t seq);
 
-/* The longest time that one call may take, beyond which it fails with TIMEOUT; 0 = --query-timeout. */
+/* The longest time that one call may take, beyond which it fails with TIMEOUT; 0 = --query-timeout.
+ */
 HA_API void ha_session_timeout(struct ha_session *s, int64_t timeout_ms);
 
-/* After BEGIN and before COMMIT or ROLLBACK; a transaction that has failed counts until ROLLBACK. */
+/* After BEGIN and before COMMIT or ROLLBACK; a transaction that has failed counts until ROLLBACK.
+ */
 HA_API bool ha_session_in_transaction(const struct ha_session *s);
 
 /* Ends the statement that the session runs right now, if it does, with INTERRUPTED. Any thread. */
@@ -227,9 +230,9 @@ struct ha_result {
 
 /*
  * Runs the statements of `sql`, one after the other, separated by semicolons. Each commits alone
- * unless BEGIN has opened a transaction; BEGIN, COMMIT, ROLLBACK and SAVEPOINT are statements like any
- * others. A write is committed when the function returns true: it is in the log then, and no crash
- * of this node loses it. The parameters go to each of the statements.
+ * unless BEGIN has opened a transaction; BEGIN, COMMIT, ROLLBACK and SAVEPOINT are statements like
+ * any others. A write is committed when the function returns true: it is in the log then, and no
+ * crash of this node loses it. The parameters go to each of the statements.
  *
  * `row` is called for each row; of a write not before it is committed. NULL: rows are not wanted.
  * `result` may be NULL; after a failure it tells what the statements before the failed one did.
@@ -245,17 +248,17 @@ struct ha_statement {
 };
 
 /* Runs all statements as one transaction: all or none. Unlike BEGIN … COMMIT, which shows its reads
- * to the caller before they are settled, it is run again by itself when another node was first. Not so
- * inside BEGIN … COMMIT: there the statements become a part of the open transaction, and a failure
- * undoes only the statement that failed. */
+ * to the caller before they are settled, it is run again by itself when another node was first. Not
+ * so inside BEGIN … COMMIT: there the statements become a part of the open transaction, and a
+ * failure undoes only the statement that failed. */
 HA_API bool ha_batch(struct ha_session *s, const struct ha_statement *statements, size_t n,
                      ha_row_fn *row, void *arg, struct ha_result *result, struct ha_error *e);
 
 /*
  * The same as ha_exec(), with the rows pulled: in flat memory for reads, while a write's rows are
- * kept until it is committed. Fails at once where there is no row before the failure. If `sql` holds
- * several statements, their rows come one after the other. Until HA_END, HA_FAILED or ha_rows_close()
- * the session can run nothing else (BUSY), and a read sees the database as it was.
+ * kept until it is committed. Fails at once where there is no row before the failure. If `sql`
+ * holds several statements, their rows come one after the other. Until HA_END, HA_FAILED or
+ * ha_rows_close() the session can run nothing else (BUSY), and a read sees the database as it was.
  */
 HA_API bool ha_query(struct ha_rows **out, struct ha_session *s, const char *sql,
                      const struct ha_param *params, size_t n_params, struct ha_error *e);

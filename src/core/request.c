@@ -680,6 +680,7 @@ enum request_status request_run(struct request *r, struct sink *sink, struct err
         end_read(r);
     if (st == REQUEST_FAILED)
         atomic_fetch_add(&r->s->node->request_errors, 1);
+    r->s->paused = st == REQUEST_PAUSED;
     r->s->last_use_ns = clock_mono_ns();
     pthread_mutex_unlock(&r->s->mu);
     return st;
@@ -706,6 +707,9 @@ void request_free(struct request *r)
         return;
     pthread_mutex_lock(&r->s->mu);
     end_read(r);
+    if (r->s->paused)
+        r->s->last_use_ns = clock_mono_ns();
+    r->s->paused = false;
     pthread_mutex_unlock(&r->s->mu);
     if (r->entered)
         node_leave(r->s->node);

@@ -113,7 +113,8 @@ void session_tick_locked(struct node *n, int64_t now_ns)
     for (struct session *s = n->sessions; s; s = s->next) {
         if (pthread_mutex_trylock(&s->mu) != 0)
             continue;
-        if (s->phase == TX_READING && now_ns - s->last_use_ns > limit) {
+        /* Whoever reads slowly is not idle; what is under way needs the connection. */
+        if (s->phase == TX_READING && !s->paused && now_ns - s->last_use_ns > limit) {
             struct err why = ERR_INIT;
             err_set(&why, ERR_TX_IDLE,
                     "the transaction was idle for longer than --tx-idle-timeout");

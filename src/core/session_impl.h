@@ -34,6 +34,7 @@ struct session {
     bool has_read;               /* the client has seen data of the snapshot */
     uint64_t version;            /* of the file, from before the snapshot */
     struct tx *tx;               /* TX_WRITING */
+    bool paused;                 /* a request has stopped in the middle, and will come back */
     int64_t last_use_ns;
     /* atomic */
     atomic_bool cancel;

@@ -269,7 +269,7 @@ static int finish_row_change(struct changeset_reader *r)
     struct change *c = &r->change;
     const struct shape *shape;
 
-    if (r->names.table.len <= 1)
+    if (r->names.table.len == 0) /* an empty name is one, too: SQLite allows it */
         return fail(r, "no table");
     if (r->names.n_columns == 0)
         return fail(r, "no columns");

@@ -17,6 +17,8 @@
 #include "repl/impl.h"
 
 #define APPLIER_WAIT_MS    1000 /* for a message; without a connection nothing else can wake us */
+#define APPLIER_NAP_NS     (2 * CLOCK_MS)
+#define APPLIER_NAPS       50 /* in a row with nothing to do, then it waits again */
 #define APPLIER_BATCH_MSGS 512
 #define APPLIER_BATCH_NS                                                                           \
     (10 * CLOCK_MS) /* a batch ends after this, so that local writers get a turn */
@@ -101,6 +103,24 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
     return ERR_OK;
 }
 
+/* The feed has left something out: a message that was lost on the way comes with another feed, one that
+ * is not in the log any more never does. */
+static enum err_code jumped(struct replica *r, uint64_t came, struct err *e)
+{
+    struct stream_message m;
+    bool found = false;
+    enum err_code code = stream_get(r->opt.client, r->stream, r->next_seq, &m, &found, e);
+    if (code != ERR_OK)
+        return code;
+    if (!found) {
+        r->trouble_seq = r->next_seq;
+        return err_set(e, ERR_DIVERGED, "message %" PRIu64 " of the log is gone", r->next_seq);
+    }
+    stream_message_free(&m);
+    return err_set(e, ERR_LOG_UNAVAILABLE, "the feed jumped from %" PRIu64 " to %" PRIu64,
+                   r->next_seq, came);
+}
+
 /* Reads the next message that the feed has. *ready: `it` is complete and lies behind the position.
  */
 static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct item *it, bool *got,
@@ -112,10 +132,9 @@ static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct ite
     if (code != ERR_OK || !*got)
         return code;
     if (it->m.seq != r->next_seq) {
-        code = err_set(e, ERR_LOG_UNAVAILABLE, "the feed jumped from %" PRIu64 " to %" PRIu64,
-                       r->next_seq, it->m.seq);
+        uint64_t came = it->m.seq;
         stream_message_free(&it->m);
-        return code;
+        return jumped(r, came, e);
     }
     r->next_seq++;
     if (it->m.parts > 0) {
@@ -145,7 +164,8 @@ static void item_done(struct replica *r, struct item *it)
 
 /*
  * With the write lock: applies `it` and whatever else has come meanwhile, commits once. Positions
- * that stand for nothing but unfinished parts are not stored; the last complete message's is.
+ * that stand for nothing but unfinished parts are not stored; the last complete message's is. A message
+ * that cannot be applied takes the batch with it, and the next one ends before it.
  */
 static enum err_code apply_batch(struct replica *r, struct item *it, struct err *e)
 {
@@ -153,6 +173,7 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     uint64_t pending = 0, applied = 0;
     int64_t until = clock_mono_ns() + APPLIER_BATCH_NS;
     enum err_code code = apply_begin(r->apply, e);
+    struct err ended = ERR_INIT; /* the feed; what came before is committed */
     bool ready = true;
     bool got = true;
     while (code == ERR_OK && got) {
@@ -161,20 +182,26 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
             code = r->opt.mode == REPLICA_ASYNC ? outbox_delivered(r, it->m.id, &own, e) : ERR_OK;
             if (code == ERR_OK && !own)
                 code = apply_item(r, it, p.msg_id, e);
+            if (code != ERR_OK)
+                r->trouble_seq = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
             p.seq = it->m.seq;
             snprintf(p.msg_id, sizeof p.msg_id, "%s", it->m.id);
             pending = it->m.pending;
             item_done(r, it);
             applied++;
         }
-        if (code != ERR_OK || applied >= APPLIER_BATCH_MSGS || clock_mono_ns() >= until)
+        if (code != ERR_OK || applied >= APPLIER_BATCH_MSGS || clock_mono_ns() >= until ||
+            r->next_seq == r->trouble_seq)
             break;
-        code = next_item(r, 0, it, &got, &ready, e);
+        if (next_item(r, 0, it, &got, &ready, &ended) != ERR_OK)
+            break;
     }
     if (code == ERR_OK)
         code = apply_commit(r->apply, &p, e);
     FAULT_POINT("apply.done");
     if (code != ERR_OK) {
+        if (r->trouble_seq <= r->pos.seq)
+            r->trouble_seq = r->pos.seq + 1;
         apply_rollback(r->apply);
         return code;
     }
@@ -186,13 +213,31 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     if (atomic_load(&r->last_seq) < p.seq + pending)
         atomic_store(&r->last_seq, p.seq + pending);
     pthread_mutex_unlock(&r->mu);
-    return ERR_OK;
+    if (ended.code != ERR_OK)
+        *e = ended;
+    return ended.code;
 }
 
-/* Follows the log until something ends it; ERR_OK when it is only to be verified again. */
+/* Until here the replica was STOPPED, though it tried again now and then. */
+static void trouble_over(struct replica *r)
+{
+    r->trouble_seq = 0;
+    replica_set_state(r, REPLICA_FOLLOWING, NULL);
+}
+
+/*
+ * Follows the log until something ends it; ERR_OK when it is only to be verified again.
+ *
+ * Every message of this node's own comes back here, just when the group that has published it
+ * commits: waking up for each of them would cost a lone writer more than SQLite does. So while only
+ * own messages come, the applier takes what there is and naps, until a message of another node
+ * comes, somebody waits for the applier (a group that has lost a race asks for the winner's
+ * message), or nothing has come for a while; then it waits for the next message as ever.
+ */
 static enum err_code follow(struct replica *r, struct err *e)
 {
     enum err_code code = ERR_OK;
+    unsigned naps = 0; /* 0: wait for messages; else one more than those taken in a row */
     while (code == ERR_OK) {
         struct item it;
         bool got = false, ready = false;
@@ -201,16 +246,22 @@ static enum err_code follow(struct replica *r, struct err *e)
         pthread_mutex_unlock(&r->mu);
         if (leave)
             return ERR_OK;
-        code = next_item(r, APPLIER_WAIT_MS, &it, &got, &ready, e);
+        code = next_item(r, naps > 0 ? 0 : APPLIER_WAIT_MS, &it, &got, &ready, e);
+        if (code == ERR_OK && !got && naps > 0)
+            naps = naps <= APPLIER_NAPS && lock_nap(r, APPLIER_NAP_NS) ? naps + 1 : 0;
         if (code != ERR_OK || !ready)
             continue;
-        if (!lock_apply(r, it.m.seq)) { /* a message of our own that is in the file already */
+        if (!lock_apply(r, it.m.seq, it.m.id)) { /* it is in the file already */
             item_done(r, &it);
+            naps = 1;
             continue;
         }
+        naps = 0;
         FAULT_POINT("apply.begin");
         code = apply_batch(r, &it, e);
         lock_release(r);
+        if (r->trouble_seq > 0 && atomic_load(&r->seq) >= r->trouble_seq)
+            trouble_over(r);
     }
     return code;
 }
@@ -298,7 +349,8 @@ void *applier_main(void *replica)
         enum err_code code = verify_and_open(r, &e);
         if (code == ERR_OK) {
             uint64_t before = atomic_load(&r->seq);
-            replica_set_state(r, REPLICA_FOLLOWING, NULL);
+            if (r->trouble_seq <= before)
+                replica_set_state(r, REPLICA_FOLLOWING, NULL);
             code = follow(r, &e);
             if (atomic_load(&r->seq) > before)
                 pause = APPLIER_RETRY_MIN_NS;

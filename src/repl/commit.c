@@ -86,6 +86,9 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
         .scratch = &r->message,
     };
     uint64_t first = 0;
+    pthread_mutex_lock(&r->mu);
+    memcpy(r->publishing, id, sizeof id);
+    pthread_mutex_unlock(&r->mu);
     FAULT_POINT("commit.publish");
     int64_t start = clock_mono_ns();
     enum publish_result result = message_publish(&m.source, id, &to, &first, seq, e);

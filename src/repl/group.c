@@ -224,13 +224,15 @@ static void lead(struct group *g)
 }
 
 /* The caller stands at the head of the queue and leads: takes what is queued behind it, too. */
-static void lead_queue_locked(struct replica *r, struct waiting *self)
+static void lead_queue(struct replica *r, struct waiting *self)
 {
     struct group *g = malloc(sizeof *g);
+    pthread_mutex_lock(&r->mu);
     if (!g) {
         queue_shift_locked(r);
         err_set(&self->err, ERR_NO_MEMORY, "out of memory");
         queue_release_locked(r);
+        pthread_mutex_unlock(&r->mu);
         return;
     }
     g->r = r;
@@ -239,24 +241,24 @@ static void lead_queue_locked(struct replica *r, struct waiting *self)
         g->m[g->n++].w = queue_shift_locked(r);
     pthread_mutex_unlock(&r->mu);
     lead(g);
-    pthread_mutex_lock(&r->mu);
     for (size_t i = 0; i < g->n; i++)
-        queue_done_locked(g->m[i].w);
+        if (g->m[i].w != self)
+            queue_done(g->m[i].w);
+    pthread_mutex_lock(&r->mu);
     queue_release_locked(r);
+    pthread_mutex_unlock(&r->mu);
     free(g);
 }
 
 enum err_code replica_write(struct replica *r, struct txn *t, struct err *e)
 {
     struct waiting w;
+    bool leads = false;
     t->seq = 0;
     t->index = 0;
-    pthread_mutex_lock(&r->mu);
-    enum err_code code = queue_wait_locked(r, &w, t, t->deadline_ns, e);
-    if (code == ERR_OK && w.state == WAITING_QUEUED)
-        lead_queue_locked(r, &w);
-    pthread_mutex_unlock(&r->mu);
-    queue_forget(&w);
+    enum err_code code = queue_wait(r, &w, t, t->deadline_ns, &leads, e);
+    if (leads)
+        lead_queue(r, &w);
     if (code != ERR_OK)
         return code;
     if (w.err.code != ERR_OK)

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/id.h"
 #include "base/name.h"
 #include "base/spool.h"
 #include "nats/stream.h"
@@ -37,12 +38,15 @@ struct replica {
     struct err reason;
     bool connected;
     bool closing;
-    bool verify;           /* the log has to be verified again before anything else */
-    bool write_held;       /* the write lock: leader or applier */
-    bool applier_wants;    /* the applier waits for it */
-    bool chain_open;       /* parts of an unfinished message lie behind the position */
-    int64_t chain_time_ns; /* when its newest part came */
-    uint64_t target_seq;   /* the log's end when it was last verified */
+    bool verify;              /* the log has to be verified again before anything else */
+    bool write_held;          /* the write lock: leader or applier */
+    bool applier_wants;       /* the applier waits for it */
+    char publishing[ID_SIZE]; /* the message of the group that runs, or ran last */
+    bool applier_wanted;      /* somebody waits for the applier: it is not to nap */
+    pthread_cond_t nap;       /* signalled when that is set, or the applier has to look around */
+    bool chain_open;          /* parts of an unfinished message lie behind the position */
+    int64_t chain_time_ns;    /* when its newest part came */
+    uint64_t target_seq;      /* the log's end when it was last verified */
     struct waiting *head, *tail;
     bool leading;
     struct stream_feed *feed; /* the applier's; here so that others can wake it */
@@ -68,7 +72,8 @@ struct replica {
 
     /* applier thread only */
     struct apply *apply;
-    uint64_t next_seq; /* what the feed must deliver next */
+    uint64_t next_seq;    /* what the feed must deliver next */
+    uint64_t trouble_seq; /* where the message begins that could not be applied, 0 = none */
     struct spool *chain;
     char chain_id[CHANGESET_ID_SIZE];
     uint32_t chain_part, chain_parts;
@@ -81,9 +86,11 @@ struct replica {
  * lock and no unfinished message is being written by somebody else. ERR_LOG_UNAVAILABLE,
  * ERR_STOPPED, ERR_SHUTDOWN. */
 enum err_code lock_write(struct replica *r, int64_t deadline_ns, struct err *e);
-/* For the applier: false if the position has reached `seq` before the lock was free, or on closing.
- */
-bool lock_apply(struct replica *r, uint64_t seq);
+/* For the applier, with the message `id` at `seq`: false if the position has reached `seq` before
+ * the lock was free, or on closing. */
+bool lock_apply(struct replica *r, uint64_t seq, const char *id);
+/* For the applier: sleeps for a moment; false if somebody waits for it. */
+bool lock_nap(struct replica *r, int64_t ns);
 void lock_release(struct replica *r);
 /* Waits until something stands in the log behind `from`; false at the deadline or on closing. */
 bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns);

@@ -23,8 +23,6 @@
 #include "base/log.h"
 #include "repl/impl.h"
 
-#define IMPORT_QUIET_NS (3 * CLOCK_S) /* parts of others that stop coming count as abandoned */
-
 void import_take_mark(struct replica *r)
 {
     if (r->pos.seq > 0 || r->pos.msg_id[0] == '\0')
@@ -132,7 +130,7 @@ enum err_code import_resume(struct replica *r, const struct stream_state *st, bo
         return ERR_OK;
     }
     if (!f.own &&
-        (r->import_tail != st->last_seq || clock_mono_ns() - r->import_tail_ns < IMPORT_QUIET_NS)) {
+        (r->import_tail != st->last_seq || clock_mono_ns() - r->import_tail_ns < CHAIN_STALL_NS)) {
         if (r->import_tail != st->last_seq)
             r->import_tail_ns = clock_mono_ns();
         r->import_tail = st->last_seq;

@@ -67,11 +67,13 @@ enum err_code lock_write(struct replica *r, int64_t deadline_ns, struct err *e)
     return code;
 }
 
-bool lock_apply(struct replica *r, uint64_t seq)
+bool lock_apply(struct replica *r, uint64_t seq, const char *id)
 {
     bool got = false;
     pthread_mutex_lock(&r->mu);
-    r->applier_wants = true;
+    /* The group that has published it commits it in a moment: nobody has to make way for that. */
+    bool own = strcmp(id, r->publishing) == 0;
+    r->applier_wants = !own;
     while (!r->closing) {
         if (atomic_load(&r->seq) >= seq)
             break;
@@ -79,7 +81,7 @@ bool lock_apply(struct replica *r, uint64_t seq)
             r->write_held = got = true;
             break;
         }
-        if (r->tx)
+        if (r->tx && !own)
             tx_doom_locked(r);
         if (r->write_held)
             clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
@@ -89,6 +91,25 @@ bool lock_apply(struct replica *r, uint64_t seq)
         pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->mu);
     return got;
+}
+
+bool lock_nap(struct replica *r, int64_t ns)
+{
+    int64_t until = clock_deadline(ns);
+    bool in_time = true;
+    pthread_mutex_lock(&r->mu);
+    while (!r->applier_wanted && !r->closing && !r->verify && in_time)
+        in_time = clock_cond_wait(&r->nap, &r->mu, until);
+    r->applier_wanted = false;
+    pthread_mutex_unlock(&r->mu);
+    return !in_time;
+}
+
+/* r->mu is held. The caller is about to wait for what the applier does. */
+static void want_applier_locked(struct replica *r)
+{
+    r->applier_wanted = true;
+    pthread_cond_signal(&r->nap);
 }
 
 void lock_release(struct replica *r)
@@ -103,6 +124,7 @@ bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns)
 {
     bool in_time = true;
     pthread_mutex_lock(&r->mu);
+    want_applier_locked(r);
     while (atomic_load(&r->tail_seq) <= from && !r->closing && r->state == REPLICA_FOLLOWING &&
            in_time)
         in_time = clock_cond_wait(&r->changed, &r->mu, deadline_ns);
@@ -158,6 +180,7 @@ enum err_code replica_wait(struct replica *r, uint64_t seq, int64_t deadline_ns,
     if (atomic_load(&r->seq) >= seq)
         return ERR_OK;
     pthread_mutex_lock(&r->mu);
+    want_applier_locked(r);
     while (atomic_load(&r->seq) < seq) {
         if (r->closing) {
             code = err_set(e, ERR_SHUTDOWN, "the node is shutting down");

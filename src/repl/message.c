@@ -3,12 +3,16 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "repl/impl.h"
 
 #define MESSAGE_HEADROOM ((size_t)1024) /* of max_payload, for headers */
 #define MESSAGE_RETRIES  64             /* of a whole chain of parts, where any place will do */
+#define MESSAGE_JITTER   4              /* doublings of a millisecond */
+#define MESSAGE_NAP_NS   (5 * CLOCK_MS) /* between looks at a chain of somebody else */
 #define PART_ID_SIZE     (CHANGESET_ID_SIZE + 32)
 
 /* Appends the bytes [from, from + n) of a piece that begins at `start` within the message. */
@@ -108,7 +112,8 @@ static enum publish_result publish_parts(const struct message_source *src, const
         enum publish_result result = publish_piece(src, i * part_len, n, to, &p, last, e);
         if (result == PUBLISH_UNKNOWN && !final) { /* without its last part it does not count */
             result = PUBLISH_REFUSED;
-            e->code = ERR_LOG_UNAVAILABLE;
+            err_set(e, ERR_LOG_UNAVAILABLE,
+                    "the log did not answer in time; the transaction is not in it");
         }
         if (result != PUBLISH_ACKED)
             return result;
@@ -118,6 +123,38 @@ static enum publish_result publish_parts(const struct message_source *src, const
         FAULT_POINT("commit.part");
     }
     return PUBLISH_ACKED;
+}
+
+static void nap(int64_t ns)
+{
+    struct timespec ts = {ns / CLOCK_S, ns % CLOCK_S};
+    nanosleep(&ts, NULL);
+}
+
+/* A chain was cut off. If another one did it, that one is let through: two that begin again at once
+ * would cut each other off for ever. */
+static void give_way(const struct message_target *to, unsigned attempt)
+{
+    int64_t deadline = clock_deadline(to->timeout_ns);
+    int64_t since = clock_mono_ns();
+    uint64_t seen = 0;
+    nap(since % (CLOCK_MS << (attempt < MESSAGE_JITTER ? attempt : MESSAGE_JITTER))); /* jitter */
+    while (clock_mono_ns() < deadline) {
+        struct stream_message m;
+        struct err e = ERR_INIT;
+        bool found = false;
+        if (stream_last(to->client, to->stream, to->subject, &m, &found, &e) != ERR_OK || !found)
+            return;
+        bool finished = m.part == m.parts;
+        bool grows = m.seq != seen;
+        seen = m.seq;
+        stream_message_free(&m);
+        if (grows)
+            since = clock_mono_ns();
+        if (finished || clock_mono_ns() - since >= CHAIN_STALL_NS)
+            return;
+        nap(MESSAGE_NAP_NS);
+    }
 }
 
 enum publish_result message_publish(const struct message_source *src, const char *id,
@@ -134,7 +171,10 @@ enum publish_result message_publish(const struct message_source *src, const char
     }
     unsigned tries = to->expect_seq == PUBLISH_ANY_SEQ ? MESSAGE_RETRIES : 1;
     enum publish_result result = PUBLISH_CONFLICT;
-    for (unsigned i = 0; i < tries && result == PUBLISH_CONFLICT; i++)
+    for (unsigned i = 0; i < tries && result == PUBLISH_CONFLICT; i++) {
+        if (i > 0)
+            give_way(to, i);
         result = publish_parts(src, id, i, part_len, to, first, last, e);
+    }
     return result;
 }

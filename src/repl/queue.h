@@ -1,36 +1,46 @@
 /*
  * The queue in front of the write connection: transactions for the group and sessions that want the
- * connection for themselves, first come, first served. All of it under the replica's mutex.
+ * connection for themselves, first come, first served. The queue is guarded by the replica's mutex.
+ *
+ * Each waiting thread sleeps on a word of its own, and learns its result without the replica's
+ * mutex: a leader wakes dozens at once, and they would only wake up to stand in line for it.
  */
 #ifndef HA_REPL_QUEUE_H
 #define HA_REPL_QUEUE_H
 
-#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "repl/replica.h"
 
-enum waiting_state { WAITING_QUEUED, WAITING_TAKEN, WAITING_DONE };
+#define WAITING_NEWS 1u /* look around */
+#define WAITING_DONE 2u /* the result is there; whoever says so does not touch the struct again */
 
 /* Lives on the stack of the thread that waits. */
 struct waiting {
-    struct waiting *next;
-    pthread_cond_t turn;
-    enum waiting_state state;
+    /* immutable after init */
     struct txn *txn; /* NULL: wants to lead alone (an explicit transaction) */
-    struct err err;  /* result, ERR_OK when committed */
+    /* guarded by the replica's mutex */
+    struct waiting *next;
+    bool taken; /* a leader has it: it is in no queue */
+    /* atomic: WAITING_* bits; the thread sleeps while it is 0 */
+    _Atomic uint32_t word;
+    /* the leader's until done */
+    struct err err; /* result, ERR_OK when committed */
 };
 
-/* Queues `w` and waits until it is done, or until it is its turn to lead (w->state stays QUEUED, it
- * stands at the head, and r->leading is set). An error: neither happened until the deadline, or the
- * replica is closing; it is out of the queue again. queue_forget() must follow in every case. */
-enum err_code queue_wait_locked(struct replica *r, struct waiting *w, struct txn *t,
-                                int64_t deadline_ns, struct err *e);
-void queue_forget(struct waiting *w);
+/* Queues `w` and waits until it is done (*leads = false), or until it is its turn to lead (*leads =
+ * true: it stands at the head, and r->leading is set). An error: neither happened until the
+ * deadline, or the replica is closing; it is out of the queue again. r->mu must not be held. */
+enum err_code queue_wait(struct replica *r, struct waiting *w, struct txn *t, int64_t deadline_ns,
+                         bool *leads, struct err *e);
 
 struct waiting *queue_shift_locked(struct replica *r);
 void queue_unshift_locked(struct replica *r, struct waiting *w);
-void queue_done_locked(struct waiting *w);
+/* A leader is through with a waiting that it has taken, its own too. r->mu need not be held. */
+void queue_done(struct waiting *w);
 /* The leader steps down: the next one at the head leads. */
 void queue_release_locked(struct replica *r);
 /* Wakes everybody, so that they see that the replica is closing. */

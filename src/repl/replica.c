@@ -56,6 +56,7 @@ static void free_replica(struct replica *r)
     spool_free(r->chain);
     buf_free(&r->message);
     pthread_cond_destroy(&r->changed);
+    pthread_cond_destroy(&r->nap);
     pthread_mutex_destroy(&r->mu);
     free(r);
 }
@@ -84,6 +85,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     r->opt.conn.full_sync = opt->mode == REPLICA_ASYNC || !opt->client;
     pthread_mutex_init(&r->mu, NULL);
     clock_cond_init(&r->changed);
+    clock_cond_init(&r->nap);
     err_clear(&r->reason);
     buf_init(&r->message, 0);
     name_stream(r);
@@ -120,6 +122,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
 static void wake_applier_locked(struct replica *r)
 {
     pthread_cond_broadcast(&r->changed);
+    pthread_cond_signal(&r->nap);
     if (r->feed && r->connected)
         stream_feed_wake(r->feed);
 }
@@ -226,12 +229,12 @@ enum err_code replica_sync(struct replica *r, int64_t deadline_ns, struct err *e
 enum err_code replica_vacuum(struct replica *r, int64_t deadline_ns, struct err *e)
 {
     struct waiting w;
+    bool leads = false;
+    enum err_code code = queue_wait(r, &w, NULL, deadline_ns, &leads, e);
     pthread_mutex_lock(&r->mu);
-    enum err_code code = queue_wait_locked(r, &w, NULL, deadline_ns, e);
-    if (code == ERR_OK)
+    if (leads)
         queue_shift_locked(r);
     pthread_mutex_unlock(&r->mu);
-    queue_forget(&w);
     if (code != ERR_OK)
         return code;
     code = lock_write(r, deadline_ns, e);

@@ -117,12 +117,12 @@ enum err_code tx_begin(struct tx **out, struct replica *r, int64_t deadline_ns, 
     err_clear(&tx->ended);
 
     struct waiting w;
+    bool leads = false;
+    enum err_code code = queue_wait(r, &w, NULL, deadline_ns, &leads, e);
     pthread_mutex_lock(&r->mu);
-    enum err_code code = queue_wait_locked(r, &w, NULL, deadline_ns, e);
-    if (code == ERR_OK)
+    if (leads)
         queue_shift_locked(r);
     pthread_mutex_unlock(&r->mu);
-    queue_forget(&w);
     if (code == ERR_OK) {
         code = open_transaction(tx, e);
         pthread_mutex_lock(&r->mu);

@@ -333,6 +333,9 @@ enum err_code lib_request(struct request **out, struct ha_session *s, const stru
     *out = NULL;
     if (s->rows)
         return err_set(e, ERR_BUSY, "a cursor of this session is still open");
+    if (s->running)
+        return err_set(e, ERR_BUSY,
+                       "the session runs something else: a row callback needs its own");
     return request_new(out, s->core, queries, n, &o, e);
 }
 
@@ -403,8 +406,10 @@ static enum err_code run(struct ha_session *s, const struct query *queries, size
     if (lib_request(&r, s, queries, n, atomic, e) != ERR_OK)
         return e->code;
     lib_quiet_begin(&q);
+    s->running = true;
     while (request_run(r, &h->sink, e) == REQUEST_PAUSED)
         ;
+    s->running = false;
     h->result->seq = request_seq(r);
     h->result->position = request_position(r);
     request_free(r);

@@ -15,6 +15,7 @@ struct ha_session {
     struct ha_node *node;
     struct session *core;
     struct ha_rows *rows; /* the open cursor, or NULL */
+    bool running;         /* inside ha_exec() or ha_batch(), whose callback may come back here */
     uint64_t min_seq;
     int64_t timeout_ns;
 };
@@ -37,7 +38,7 @@ struct ha_value lib_value_out(const struct value *v);
 enum err_code lib_params(struct param **out, const struct ha_param *params, size_t n,
                          struct err *e);
 
-/* With the session's settings; ERR_BUSY while a cursor is open. */
+/* With the session's settings; ERR_BUSY while a cursor is open or another request runs. */
 enum err_code lib_request(struct request **out, struct ha_session *s, const struct query *queries,
                           size_t n, bool atomic, struct err *e);
 void lib_count(struct ha_result *result, const struct sink_done *d);

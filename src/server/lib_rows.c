@@ -1,6 +1,6 @@
 /*
- * Cursors of libha. Rows come from the executor in batches into a store, out of which they are handed
- * one by one; when it is empty, the request, which has paused meanwhile, goes on.
+ * Cursors of libha. Rows come from the executor in batches into a store, out of which they are
+ * handed one by one; when it is empty, the request, which has paused meanwhile, goes on.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -87,6 +87,7 @@ void apply_close(struct apply *a)
     plans_free(a->plans);
     schema_free(a->schema);
     buf_free(&a->absent);
+    buf_free(&a->created);
     conn_close(a->conn);
     free(a);
 }
@@ -213,6 +214,7 @@ static void start_message(struct apply *a, bool peeking)
 {
     a->peeking = peeking;
     buf_reset(&a->absent);
+    buf_reset(&a->created);
     changeset_reader_reset(a->reader);
 }
 

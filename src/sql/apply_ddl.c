@@ -4,10 +4,10 @@
  * A message may do no more than the statement of a peer's user may: one statement of the kinds that
  * writer.c ships, on objects of `main` that are not the node's own. Everything else is ERR_FORMAT.
  *
- * Last writer wins: what has already happened counts as done, so that a message may be applied again. A
- * statement or a row of such a message may also be about a table that a later statement of the same
- * message has dropped or renamed the first time. So what is absent is only noted, and has to be explained
- * before the message ends.
+ * Last writer wins: what has already happened counts as done, so that a message may be applied
+ * again. A statement or a row of such a message may also be about a table that a later statement of
+ * the same message has dropped or renamed the first time. So what is absent is only noted, and has
+ * to be explained before the message ends.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,17 +18,30 @@
 #include "sql/lex.h"
 #include "sql/policy.h"
 
-/* ---- what is absent ----------------------------------------------------------------------------- */
+/* ---- what is absent -----------------------------------------------------------------------------
+ */
 
-enum err_code absent_note(struct apply *a, const struct change *c, const char *table, struct err *e)
+static bool has_name(const struct buf *list, const char *name)
 {
-    for (size_t at = 0; at < a->absent.len; at += strlen(a->absent.data + at) + 1)
-        if (sqlite3_stricmp(a->absent.data + at, table) == 0)
-            return ERR_OK;
-    if (a->absent.len + strlen(table) + 1 > ABSENT_MAX_BYTES)
-        return apply_diverged(c, e, "no such table, and too many others are missing");
-    buf_put(&a->absent, table, strlen(table) + 1);
-    return buf_ok(&a->absent) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
+    for (size_t at = 0; at < list->len; at += strlen(list->data + at) + 1)
+        if (sqlite3_stricmp(list->data + at, name) == 0)
+            return true;
+    return false;
+}
+
+static enum err_code add_name(struct buf *list, const char *name, struct err *e)
+{
+    if (has_name(list, name))
+        return ERR_OK;
+    if (list->len + strlen(name) + 1 > NAMES_MAX_BYTES)
+        return err_set(e, ERR_DIVERGED, "a message is about too many tables that are not there");
+    buf_put(list, name, strlen(name) + 1);
+    return buf_ok(list) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+enum err_code absent_note(struct apply *a, const char *table, struct err *e)
+{
+    return add_name(&a->absent, table, e);
 }
 
 /* The table has been dropped or renamed, and with it what a virtual table keeps behind it. */
@@ -38,8 +51,8 @@ void absent_explain(struct apply *a, const char *table)
 
     for (size_t at = 0, n; at < a->absent.len; at += n) {
         char *name = a->absent.data + at;
-        bool behind = sqlite3_strnicmp(name, table, (int)len) == 0 &&
-                      (name[len] == '\0' || name[len] == '_');
+        bool behind =
+            sqlite3_strnicmp(name, table, (int)len) == 0 && (name[len] == '\0' || name[len] == '_');
 
         n = strlen(name) + 1;
         if (behind)
@@ -54,11 +67,20 @@ enum err_code absent_check(struct apply *a, struct err *e)
 {
     if (a->absent.len == 0)
         return ERR_OK;
-    return err_set(e, ERR_DIVERGED, "the message changes table %.100s, which is missing or has other columns",
+    if (a->mode == APPLY_LWW) {
+        /* Dropped or altered by a message that came first, which every node has seen in the same
+         * order: there is nothing left for this one to win against. */
+        LOG_WARN("changes of a table that is gone or has other columns are passed over",
+                 LOG_STR("table", a->absent.data));
+        return ERR_OK;
+    }
+    return err_set(e, ERR_DIVERGED,
+                   "the message changes table %.100s, which is missing or has other columns",
                    a->absent.data);
 }
 
-/* ---- what may be run ---------------------------------------------------------------------------- */
+/* ---- what may be run ----------------------------------------------------------------------------
+ */
 
 static enum err_code refuse(const struct change *c, struct err *e, const char *why)
 {
@@ -94,7 +116,8 @@ static bool is_last(const char *tail, const char *end)
     return true;
 }
 
-/* ---- what has happened already ------------------------------------------------------------------ */
+/* ---- what has happened already ------------------------------------------------------------------
+ */
 
 static bool says(const char *msg, const char *part)
 {
@@ -135,7 +158,8 @@ static void explain(struct apply *a, const struct stmt_ddl *d)
         absent_explain(a, d->name);
 }
 
-/* ---- running ------------------------------------------------------------------------------------ */
+/* ---- running ------------------------------------------------------------------------------------
+ */
 
 /* SQLITE_DONE, or the failure. -1: more than one statement. */
 static int run(struct apply *a, const struct change *c)
@@ -163,6 +187,19 @@ static void accept_quotes(struct apply *a, bool on)
     (void)sqlite3_db_config(a->db, SQLITE_DBCONFIG_DQS_DDL, (int)on, NULL);
 }
 
+/* Its rows are those that the renamed one had at first. */
+static enum err_code drop_again(struct apply *a, const char *table, struct err *e)
+{
+    struct buf sql = BUF_INIT;
+    enum err_code code;
+
+    buf_puts(&sql, "DROP TABLE main.");
+    schema_put_name(&sql, table);
+    code = conn_exec(a->conn, buf_cstr(&sql), e);
+    buf_free(&sql);
+    return code;
+}
+
 static enum err_code failed(struct apply *a, const struct change *c, const struct stmt_ddl *d,
                             int rc, struct err *e)
 {
@@ -172,10 +209,12 @@ static enum err_code failed(struct apply *a, const struct change *c, const struc
         return refuse(c, e, "it is more than one");
     if (a->mode == APPLY_LWW && (rc & 0xFF) == SQLITE_ERROR) {
         if (is_on_absent(d, msg))
-            return absent_note(a, c, d->table, e);
+            return absent_note(a, d->table, e);
         if (is_done(d, msg)) {
             LOG_INFO("schema change has happened already", LOG_STR("sql", c->command),
                      LOG_STR("reason", msg));
+            if (d->kind == DDL_ALTER && d->rename[0] != '\0' && has_name(&a->created, d->name))
+                return drop_again(a, d->name, e);
             return ERR_OK;
         }
     }
@@ -197,6 +236,9 @@ static enum err_code run_checked(struct apply *a, const struct change *c, const 
     rc = run(a, c);
     if (rc != SQLITE_DONE)
         code = failed(a, c, d, rc, e);
+    else if (a->mode == APPLY_LWW &&
+             (d->kind == DDL_CREATE_TABLE || d->kind == DDL_CREATE_VTABLE))
+        code = add_name(&a->created, d->name, e);
     if (creates)
         accept_quotes(a, false);
     if (!code)

@@ -11,9 +11,8 @@
 #include "sql/apply_plan.h"
 #include "sql/schema.h"
 
-/* Tables that changes of the running message need and the file lacks (lww): forgiven if a later schema
- * statement of the same message says where they have gone. Terminated names, one behind the other. */
-#define ABSENT_MAX_BYTES (1 << 20)
+/* Bytes of a list of names: terminated, one behind the other. */
+#define NAMES_MAX_BYTES (1 << 20)
 
 #define SEQUENCE_STATEMENTS 4
 
@@ -34,7 +33,10 @@ struct apply {
     bool ran_ddl;     /* in this transaction */
     bool took_schema; /* see apply_took_schema() */
     int cookie;       /* of the schema that `schema` describes */
-    struct buf absent;
+
+    /* Of the running message, lww: tables that its changes need and the file lacks, forgiven if a later
+     * schema statement of the message says where they have gone; and tables that it has created. */
+    struct buf absent, created;
 };
 
 /* ERR_DIVERGED with the change's operation, table and key in front. */
@@ -46,8 +48,7 @@ enum err_code apply_failed(struct apply *a, const struct change *c, int rc, stru
 enum err_code apply_row(struct apply *a, const struct change *c, struct err *e);
 enum err_code apply_ddl(struct apply *a, const struct change *c, struct err *e);
 
-enum err_code absent_note(struct apply *a, const struct change *c, const char *table,
-                          struct err *e);
+enum err_code absent_note(struct apply *a, const char *table, struct err *e);
 void absent_explain(struct apply *a, const char *table);
 enum err_code absent_check(struct apply *a, struct err *e);
 

@@ -414,7 +414,7 @@ static enum err_code lww_part(struct apply *a, struct plan *p, const struct chan
                               struct err *e)
 {
     struct target t;
-    enum err_code code = absent_note(a, c, p->t->name, e);
+    enum err_code code = absent_note(a, p->t->name, e);
     int64_t rows = 0;
 
     if (code || p->n_use == 0 || (p->n_pk == 0 && c->n_pk > 0))
@@ -539,7 +539,7 @@ static enum err_code no_table(struct apply *a, const struct change *c, struct er
     if (a->mode == APPLY_LWW && sqlite3_stricmp(c->table, "sqlite_sequence") == 0)
         return ERR_OK; /* nor has it a table with AUTOINCREMENT */
     if (a->mode == APPLY_LWW)
-        return absent_note(a, c, c->table, e);
+        return absent_note(a, c->table, e);
     return apply_diverged(c, e, "no such table");
 }
 

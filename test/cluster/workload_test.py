@@ -70,10 +70,10 @@ def prepare(nodes, world, seed):
         wait_until(lambda n=n: synced(n), CATCH_UP_S, f"{n.name} has the tables")
 
 
-def about(committed, name, count=25):
+def about(committed, name, count=12):
     """The last transactions that speak of a table, for a failed test."""
     found = [t.show() for t in committed if name in t.show()]
-    return "\n".join(x[:1500] for x in found[-count:])
+    return "\n".join(x[:700] for x in found[-count:])
 
 
 def in_log_order(node, clients):
@@ -100,6 +100,12 @@ def in_log_order(node, clients):
         out.append(marked[m])
         out.extend(following.get(m, []))
     return out
+
+
+def without_own(d):
+    """Without the statistics of tables whose transactions have no place among the others'."""
+    return {k: [r for r in v if not (isinstance(r[1], bytes) and r[1].startswith(b"own"))] if "sqlite_stat" in k else v
+            for k, v in d.items()}
 
 
 @pytest.mark.limit(600)
@@ -129,7 +135,7 @@ def test_serializable(cluster, run):
         t.once(model)
         assert t.results == told, (f"transaction {i} of the log: the client was told {told}, the model says {t.results}\n"
                                    f"{t.show()}")
-    m = dump(model)
+    d, m = without_own(d), without_own(dump(model))
     if d != m:
         text = difference(d, m)
         names = [line.split(":")[0][6:] for line in text.splitlines() if line.startswith("table ")]
@@ -160,13 +166,13 @@ def test_lww(cluster, run):
     converge(nodes, clients)
 
 
-def converge(nodes, clients):
+def converge(nodes, clients, rowids=True):
     for n in nodes:
         wait_until(lambda n=n: outbox(n) == 0, CATCH_UP_S, f"{n.name}: the outbox is drained")
     everything = [t for c in clients for t, o in c.done if o == COMMITTED]
     assert not any(o == UNKNOWN for c in clients for _, o in c.done)
     try:
-        assert_equal(*nodes)
+        assert_equal(*nodes, rowids=rowids)
     except AssertionError as e:
         names = [line.split(":")[0][6:] for line in str(e).splitlines() if line.startswith("table ")]
         raise AssertionError(f"{e}\n" + "\n".join(about(everything, n) for n in names[:2])) from None
@@ -176,7 +182,8 @@ def converge(nodes, clients):
 @pytest.mark.limit(600)
 def test_async(cluster):
     """Rows from all nodes at once, acknowledged before the log has them. Schema changes come from one node while the others
-    rest: a node that has already told its client about a row cannot take the column away from under it."""
+    rest: a node that has already told its client about a row cannot take the column away from under it. Rowids that no
+    column shows, of tables with another key, are each node's own: two of them may have given the same one."""
     print(f"CHAOS_SEED={SEED}")
     seed = f"{SEED} async"
     rnd = random.Random(seed)
@@ -188,7 +195,7 @@ def test_async(cluster):
     phases = 6
     for phase in range(phases):
         clients += run_clients(nodes, world, f"{seed} {phase}", STATEMENTS * (phase + 1) // phases)
-        converge(nodes, clients)
+        converge(nodes, clients, rowids=False)
         node, g = rnd.choice(nodes), Generator(world, rnd, 0)
         for _ in range(25):
             for s in g.ddl():
@@ -196,5 +203,5 @@ def test_async(cluster):
                 world.count(1)
                 if status < 400:
                     world.apply(s.effects)
-        converge(nodes, [])
+        converge(nodes, [], rowids=False)
     report(world, started)

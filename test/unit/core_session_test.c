@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "core/impl.h"
 #include "core/node.h"
 #include "core/session.h"
 #include "os/file.h"
@@ -303,6 +304,145 @@ static void results_are_limited(void **state)
     session_close(s);
 }
 
+/* ---- details of requests ---- */
+
+static enum err_code run_one(struct session *s, const struct query *q, size_t n,
+                             const struct request_options *o, size_t *index, struct err *e)
+{
+    struct text_sink t = {.sink.ops = &text_ops, .out = BUF_INIT};
+    struct request *r = NULL;
+    err_clear(e);
+    assert_int_equal(request_new(&r, s, q, n, o, e), ERR_OK);
+    request_run(r, &t.sink, e);
+    if (index)
+        *index = request_index(r);
+    request_free(r);
+    buf_free(&t.out);
+    return e->code;
+}
+
+static void errors_tell_where(void **state)
+{
+    struct session *s = open_session(*state);
+    const struct request_options alone = {0}, atomic = {.atomic = true};
+    struct query one = {.sql = "SELECT 1; SELECT nope", .len = 21};
+    struct query many[] = {{.sql = "INSERT INTO w VALUES (1)", .len = 24},
+                           {.sql = "INSERT INTO w VALUES (2)", .len = 24},
+                           {.sql = " INSERT INTO w VALUES (nope)", .len = 28}};
+    struct err e = ERR_INIT;
+    size_t index = 9;
+    CHECK(s, "CREATE TABLE w (v)", "=0/0\n");
+    assert_int_equal(run_one(s, &one, 1, &alone, &index, &e), ERR_NO_COLUMN);
+    assert_int_equal(e.offset, 17);
+    assert_int_equal(index, 0);
+    assert_int_equal(run_one(s, many, 3, &atomic, &index, &e), ERR_NO_COLUMN);
+    assert_int_equal(index, 2);
+    assert_int_equal(e.offset, 23);
+    CHECK(s, "SELECT count(*) AS n FROM w", "n\n0\n");
+    assert_int_equal(run_one(s, many, 3, &alone, &index, &e), ERR_NO_COLUMN);
+    assert_int_equal(index, 2);
+    CHECK(s, "SELECT count(*) AS n FROM w", "n\n2\n");
+    session_close(s);
+}
+
+static void parameters(void **state)
+{
+    struct session *s = open_session(*state);
+    const struct request_options alone = {0};
+    struct param p[] = {{NULL, value_int(1)}, {NULL, value_int(2)}};
+    struct param named[] = {{"b", value_int(2)}, {":a", value_int(1)}, {"other", value_null()}};
+    struct query q = {.sql = "SELECT ?, ?", .len = 11, .params = p, .n_params = 2};
+    struct err e = ERR_INIT;
+    assert_int_equal(run_one(s, &q, 1, &alone, NULL, &e), ERR_OK);
+    q.sql = "SELECT ? -- x";
+    q.len = 8;
+    assert_int_equal(run_one(s, &q, 1, &alone, NULL, &e), ERR_PARAM);
+    q = (struct query){.sql = "SELECT :a, @b", .len = 13, .params = named, .n_params = 3};
+    assert_int_equal(run_one(s, &q, 1, &alone, NULL, &e), ERR_OK);
+    session_close(s);
+}
+
+static void timeouts_and_positions(void **state)
+{
+    struct session *s = open_session(*state);
+    const char *endless =
+        "WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) SELECT max(i) FROM c";
+    const struct request_options brief = {.timeout_ns = 30 * CLOCK_MS};
+    const struct request_options later = {.min_seq = 5, .timeout_ns = 30 * CLOCK_MS};
+    struct query q = {.sql = endless, .len = strlen(endless)};
+    struct err e = ERR_INIT;
+    assert_int_equal(run_one(s, &q, 1, &brief, NULL, &e), ERR_TIMEOUT);
+    q = (struct query){.sql = "SELECT 1", .len = 8};
+    assert_int_equal(run_one(s, &q, 1, &later, NULL, &e), ERR_LAGGING);
+    CHECK(s, "CREATE TABLE tm (v)", "=0/0\n");
+    q = (struct query){
+        .sql = "INSERT INTO tm WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 "
+               "FROM c) SELECT i FROM c"};
+    q.len = strlen(q.sql);
+    assert_int_equal(run_one(s, &q, 1, &brief, NULL, &e), ERR_TIMEOUT);
+    CHECK(s, "SELECT count(*) AS n FROM tm", "n\n0\n");
+    session_close(s);
+}
+
+/* A client that reads slowly inside a transaction is not idle: its snapshot stays. */
+static void a_paused_read_is_not_idle(void **state)
+{
+    struct session *s = open_session(*state);
+    struct text_sink t = {.sink.ops = &text_ops, .out = BUF_INIT, .full_every = 1};
+    struct query q = {.sql = "SELECT v FROM pa ORDER BY v", .len = 27};
+    const struct request_options o = {0};
+    struct request *r = NULL;
+    struct err e = ERR_INIT;
+    struct fixture *f = *state;
+    CHECK(s, "CREATE TABLE pa (v); INSERT INTO pa VALUES (1), (2), (3)", "=0/0\n=3/3\n");
+    CHECK(s, "BEGIN", "=0/3\n");
+    assert_int_equal(request_new(&r, s, &q, 1, &o, &e), ERR_OK);
+    assert_int_equal(request_run(r, &t.sink, &e), REQUEST_PAUSED);
+    pthread_mutex_lock(&f->node->mu);
+    session_tick_locked(f->node, clock_mono_ns() + 10 * CLOCK_S);
+    pthread_mutex_unlock(&f->node->mu);
+    assert_int_equal(session_state(s), SESSION_IN_TX);
+    while (request_run(r, &t.sink, &e) == REQUEST_PAUSED)
+        ;
+    assert_int_equal(e.code, ERR_OK);
+    assert_string_equal(buf_cstr(&t.out), "v\n1\n2\n3\n");
+    request_free(r);
+    pthread_mutex_lock(&f->node->mu);
+    session_tick_locked(f->node, clock_mono_ns() + 10 * CLOCK_S);
+    pthread_mutex_unlock(&f->node->mu);
+    CHECK(s, "SELECT 1", "TX_IDLE");
+    CHECK(s, "ROLLBACK", "=0/3\n");
+    buf_free(&t.out);
+    session_close(s);
+}
+
+static void temporary_objects_and_vacuum(void **state)
+{
+    struct session *s = open_session(*state);
+    CHECK(s, "CREATE TABLE va (id INTEGER PRIMARY KEY, v)", "=0/0\n");
+    CHECK(s, "VACUUM", "=0/0\n");
+    CHECK(s, "BEGIN; VACUUM", "TX_ACTIVE");
+    CHECK(s, "ROLLBACK", "=0/0\n");
+    CHECK(s, "SAVEPOINT x", "TX_NONE");
+    CHECK(s, "BEGIN; CREATE TEMP TABLE tt (v); INSERT INTO tt VALUES (1); SELECT v FROM tt; COMMIT",
+          "=0/0\n=0/0\n=1/1\nv\n1\n=0/1\n");
+    session_close(s);
+}
+
+static void databases_by_name(void **state)
+{
+    struct session *s = open_session(*state);
+    struct err e = ERR_INIT;
+    assert_null(session_database(s));
+    assert_int_equal(session_use(s, "nope.db", &e), ERR_NO_DATABASE);
+    assert_int_equal(session_use(s, "t.db", &e), ERR_OK);
+    assert_string_equal(session_database(s), "t.db");
+    CHECK(s, "BEGIN", "=0/0\n");
+    assert_int_equal(session_use(s, NULL, &e), ERR_TX_ACTIVE);
+    session_close(s);
+    session_close(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +455,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(closing_a_session_rolls_back, setup, teardown),
         cmocka_unit_test_setup_teardown(groups_lose_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(results_are_limited, setup, teardown),
+        cmocka_unit_test_setup_teardown(errors_tell_where, setup, teardown),
+        cmocka_unit_test_setup_teardown(parameters, setup, teardown),
+        cmocka_unit_test_setup_teardown(timeouts_and_positions, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_paused_read_is_not_idle, setup, teardown),
+        cmocka_unit_test_setup_teardown(temporary_objects_and_vacuum, setup, teardown),
+        cmocka_unit_test_setup_teardown(databases_by_name, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

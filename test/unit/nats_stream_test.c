@@ -287,7 +287,8 @@ static void duplicates_are_recognised(void **state)
     assert_true(acked("dup", "dup.a", "same", "1") == 1);
     assert_true(acked("dup", "dup.a", "other", "2") == 2);
     assert_true(acked("dup", "dup.a", "same", "1") == 1);
-    /* A retry carries the expectation of the first attempt, which has come true by that very attempt. */
+    /* A retry carries the expectation of the first attempt, which has come true by that very
+     * attempt. */
     assert_int_equal(put("dup", "dup.a", "same", "1", 0, PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
     assert_true(seq == 1);
     assert_true(info("dup").messages == 2);
@@ -457,8 +458,8 @@ static void feeds_need_a_stream(void **state)
     assert_null(f);
 }
 
-/* A restart breaks the consumer, whose memory is the server's: the feed mends itself or says that it is
- * to be opened again; a message is never left out nor delivered twice. */
+/* A restart breaks the consumer, whose memory is the server's: the feed mends itself or says that
+ * it is to be opened again; a message is never left out nor delivered twice. */
 static void feeds_survive_a_restart(void **state)
 {
     struct stream_feed *f;
@@ -535,8 +536,8 @@ static void urls_are_checked(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        struct nats_client_options o = {.url = bad[i], .user = "", .pass = "", .name = "t",
-                                        .timeout_ms = 1000};
+        struct nats_client_options o = {
+            .url = bad[i], .user = "", .pass = "", .name = "t", .timeout_ms = 1000};
         struct nats_client *c = NULL;
         struct err e = ERR_INIT;
 
@@ -559,8 +560,8 @@ static void a_server_may_come_later(void **state)
     (void)state;
     nats_up(&late, 64 * 1024);
     nats_kill(&late);
-    struct nats_client_options o = {.url = late.url, .user = "", .pass = "", .name = "t",
-                                    .timeout_ms = 500};
+    struct nats_client_options o = {
+        .url = late.url, .user = "", .pass = "", .name = "t", .timeout_ms = 500};
     assert_int_equal(nats_client_open(&c, &o, &e), ERR_OK);
     assert_false(nats_client_connected(c));
     assert_int_equal(stream_info(c, "x", &st, &found, &e), ERR_LOG_UNAVAILABLE);

@@ -281,8 +281,9 @@ static void nothing_is_lost_between_two(void **state)
     struct stream_state log;
 
     (void)state;
-    peer_wait(p[1], peer_write(p[0], "CREATE TABLE counter (n); INSERT INTO counter VALUES (0); "
-                                     "CREATE TABLE ids (id INTEGER PRIMARY KEY AUTOINCREMENT, who)"));
+    peer_wait(p[1],
+              peer_write(p[0], "CREATE TABLE counter (n); INSERT INTO counter VALUES (0); "
+                               "CREATE TABLE ids (id INTEGER PRIMARY KEY AUTOINCREMENT, who)"));
     for (int i = 0; i < 8; i++) {
         w[i] = (struct worker){.p = p[i % 2], .number = i};
         assert_int_equal(pthread_create(&w[i].thread, NULL, increments, &w[i]), 0);
@@ -308,7 +309,8 @@ static void nothing_is_lost_between_two(void **state)
     free_peer(p[1]);
 }
 
-/* An open transaction that can no longer commit does not stand in the way of the winner's message. */
+/* An open transaction that can no longer commit does not stand in the way of the winner's message.
+ */
 static void a_lost_transaction_ends_at_once(void **state)
 {
     struct peer *p = new_peer("a", "doomed", REPLICA_SERIALIZABLE);
@@ -569,7 +571,8 @@ static void standalone(void **state)
     assert_true(seq == 0);
     assert_rows(&p, "SELECT v FROM t", "1;");
     assert_int_equal(replica_sync(r, clock_deadline(CLOCK_S), &e), ERR_OK);
-    assert_int_equal(replica_vacuum(r, clock_deadline(CLOCK_S), &e), ERR_DENIED); /* no primary key */
+    assert_int_equal(replica_vacuum(r, clock_deadline(CLOCK_S), &e),
+                     ERR_DENIED); /* no primary key */
     atomic_store(&p.replica, NULL);
     replica_close(r);
     assert_true(file_remove_tree(p.dir));

@@ -1,4 +1,5 @@
-/* Messages on their way into the log, whole and in parts, against a server with a small max_payload. */
+/* Messages on their way into the log, whole and in parts, against a server with a small
+ * max_payload. */
 #include "repl/message.h"
 
 #include <inttypes.h>
@@ -33,9 +34,9 @@ static int tear_down(void **state)
 
 /* A source of bytes that tell where they stand. */
 struct pattern {
-    uint64_t fails_at;              /* reading from here on fails; 0 = never */
-    uint64_t intrude_at;            /* somebody else publishes before this byte is read; 0 = never */
-    unsigned intrusions;            /* how often */
+    uint64_t fails_at;   /* reading from here on fails; 0 = never */
+    uint64_t intrude_at; /* somebody else publishes before this byte is read; 0 = never */
+    unsigned intrusions; /* how often */
     const char *stream, *subject;
 };
 
@@ -178,10 +179,8 @@ static void big_messages_go_in_parts(void **state)
 /* Somebody else publishes between two parts. */
 static void a_broken_chain_is_a_conflict(void **state)
 {
-    struct pattern p = {.stream = "broken",
-                        .subject = "broken.a",
-                        .intrude_at = 3 * PART_LEN,
-                        .intrusions = 1};
+    struct pattern p = {
+        .stream = "broken", .subject = "broken.a", .intrude_at = 3 * PART_LEN, .intrusions = 1};
     struct err e;
     uint64_t first, last;
 
@@ -197,10 +196,8 @@ static void a_broken_chain_is_a_conflict(void **state)
 /* Where any place will do, the whole chain is sent again, and the dead parts are no duplicates. */
 static void a_broken_chain_is_sent_again(void **state)
 {
-    struct pattern p = {.stream = "again",
-                        .subject = "again.a",
-                        .intrude_at = 2 * PART_LEN,
-                        .intrusions = 3};
+    struct pattern p = {
+        .stream = "again", .subject = "again.a", .intrude_at = 2 * PART_LEN, .intrusions = 3};
     struct err e;
     uint64_t first, last;
 
@@ -215,10 +212,8 @@ static void a_broken_chain_is_sent_again(void **state)
 
 static void a_chain_that_never_gets_through(void **state)
 {
-    struct pattern p = {.stream = "never",
-                        .subject = "never.a",
-                        .intrude_at = PART_LEN,
-                        .intrusions = 1000};
+    struct pattern p = {
+        .stream = "never", .subject = "never.a", .intrude_at = PART_LEN, .intrusions = 1000};
     struct err e;
     uint64_t first, last;
 

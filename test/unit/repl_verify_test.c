@@ -171,9 +171,9 @@ static void the_log_begins_too_late(void **state)
     peer_close(q);
     peer_write(p, "INSERT INTO t VALUES (1)");
     peer_write(p, "INSERT INTO t VALUES (2)");
-    assert_int_equal(stream_purge(p->client, replica_stream(p->replica),
-                                  replica_subject(p->replica), &e),
-                     ERR_OK);
+    assert_int_equal(
+        stream_purge(p->client, replica_stream(p->replica), replica_subject(p->replica), &e),
+        ERR_OK);
     peer_open(q, &server, "late");
     check_stopped(q, "messages in between are gone", "SELECT count(*) FROM t", "0;");
     /* Nor can an empty file begin there. */

@@ -90,8 +90,8 @@ static int64_t number(struct ha_session *s, const char *sql)
 static int set_up(void **state)
 {
     static char path[64];
-    const char *settings[] = {path, "--name", "lone", "--nats-port", "0", "--db-params",
-                              "_foreign_keys=1", NULL};
+    const char *settings[] = {path,          "--name",          "lone", "--nats-port", "0",
+                              "--db-params", "_foreign_keys=1", NULL};
 
     (void)state;
     if (!mkdtemp(base))
@@ -116,10 +116,17 @@ static int tear_down(void **state)
 static void wrong_settings_are_refused(void **state)
 {
     static const char *const cases[][4] = {
-        {"--no-such-flag", NULL},  {"--nats-port", NULL},       {"--nats-port", "x", NULL},
-        {"--help", NULL},          {"--version", NULL},         {"--print-config", NULL},
-        {"--pg-port", "1", NULL},  {"--port", "70000", NULL},   {"--config", "/no/such", NULL},
-        {"--name=", NULL},         {"--replication-stream=a.b", "--nats-port=0", NULL},
+        {"--no-such-flag", NULL},
+        {"--nats-port", NULL},
+        {"--nats-port", "x", NULL},
+        {"--help", NULL},
+        {"--version", NULL},
+        {"--print-config", NULL},
+        {"--pg-port", "1", NULL},
+        {"--port", "70000", NULL},
+        {"--config", "/no/such", NULL},
+        {"--name=", NULL},
+        {"--replication-stream=a.b", "--nats-port=0", NULL},
     };
 
     (void)state;
@@ -241,9 +248,12 @@ static void values_come_back_as_they_went(void **state)
 {
     struct ha_session *s = open_session(lone);
     struct ha_param p[] = {
-        {NULL, ha_null()},         {NULL, ha_int(INT64_MIN)},
-        {NULL, ha_real(0.1)},      {NULL, ha_text_n("a\0\xC3\xA9z", 5)},
-        {NULL, ha_blob("\x00\xFF\x01", 3)}, {NULL, ha_text("")},
+        {NULL, ha_null()},
+        {NULL, ha_int(INT64_MIN)},
+        {NULL, ha_real(0.1)},
+        {NULL, ha_text_n("a\0\xC3\xA9z", 5)},
+        {NULL, ha_blob("\x00\xFF\x01", 3)},
+        {NULL, ha_text("")},
         {NULL, ha_blob(NULL, 0)},
     };
     struct ha_error e;
@@ -283,13 +293,14 @@ static void parameters_by_name(void **state)
     int64_t n = 0;
 
     (void)state;
-    assert_true(ha_exec(s, "SELECT :a + $b", (struct ha_param[]){{"a", ha_int(40)}, {"b", ha_int(2)}},
-                        2, take_int, &n, NULL, &e));
+    assert_true(ha_exec(s, "SELECT :a + $b",
+                        (struct ha_param[]){{"a", ha_int(40)}, {"b", ha_int(2)}}, 2, take_int, &n,
+                        NULL, &e));
     assert_int_equal(n, 42);
     assert_true(ha_exec(s, "SELECT :a + :b", p, 3, take_int, &n, NULL, &e));
     assert_int_equal(n, 42);
-    assert_false(ha_exec(s, "SELECT ?", (struct ha_param[]){{NULL, ha_int(1)}, {NULL, ha_int(2)}}, 2,
-                         NULL, NULL, NULL, &e));
+    assert_false(ha_exec(s, "SELECT ?", (struct ha_param[]){{NULL, ha_int(1)}, {NULL, ha_int(2)}},
+                         2, NULL, NULL, NULL, &e));
     assert_string_equal(e.code, "PARAM");
     assert_false(ha_exec(s, NULL, NULL, 0, NULL, NULL, NULL, &e));
     assert_string_equal(e.code, "PARAM");
@@ -349,6 +360,39 @@ static void the_callback_may_stop(void **state)
     assert_int_equal(rows, 3);
     assert_int_equal(number(s, "SELECT count(*) FROM stop"), 4);
     ha_session_close(s);
+}
+
+struct nested {
+    struct ha_session *own, *other;
+    int rows;
+};
+
+static bool run_within(void *arg, const struct ha_row *row)
+{
+    struct nested *n = arg;
+
+    (void)row;
+    REFUSED(n->own, "SELECT 1", "BUSY");
+    RUN(n->other, "INSERT INTO nested VALUES (2)");
+    return ++n->rows < 10;
+}
+
+static void a_callback_may_use_other_sessions(void **state)
+{
+    struct nested n = {open_session(lone), open_session(lone), 0};
+    struct ha_error e;
+
+    (void)state;
+    RUN(n.own, "CREATE TABLE nested (v); INSERT INTO nested VALUES (1)");
+    if (!ha_exec(n.own, "SELECT v FROM nested", NULL, 0, run_within, &n, NULL, &e))
+        fail_msg("%s", e.message);
+    assert_int_equal(n.rows, 1);
+    if (!ha_exec(n.own, "INSERT INTO nested VALUES (3), (4) RETURNING v", NULL, 0, run_within, &n,
+                 NULL, &e))
+        fail_msg("%s", e.message);
+    assert_int_equal(number(n.own, "SELECT count(*) FROM nested"), 7 - 1);
+    ha_session_close(n.own);
+    ha_session_close(n.other);
 }
 
 /* ---- transactions ---------------------------------------------------------------------------- */
@@ -510,8 +554,8 @@ static void a_write_through_a_cursor(void **state)
 
     (void)state;
     RUN(s, "CREATE TABLE ret (id INTEGER PRIMARY KEY, v)");
-    assert_true(ha_query(&rows, s, "INSERT INTO ret (v) VALUES ('a'), ('b') RETURNING id, v", NULL, 0,
-                         &e));
+    assert_true(
+        ha_query(&rows, s, "INSERT INTO ret (v) VALUES ('a'), ('b') RETURNING id, v", NULL, 0, &e));
     assert_int_equal(ha_rows_next(rows, &row, &e), HA_ROW);
     assert_int_equal(row->values[0].u.i, 1);
     ha_rows_close(rows, &r);
@@ -570,10 +614,11 @@ struct pair {
 
 static void open_pair(struct pair *p, const char *name, const char *consistency)
 {
-    const char *first[] = {p->path_a, "--name", "a", "--nats-port", "-1", "--consistency",
-                           consistency, NULL};
-    const char *second[] = {p->path_b, "--name", "b", "--nats-port", "0", "--replication-url",
-                            p->url, "--consistency", consistency, NULL};
+    const char *first[] = {p->path_a, "--name",        "a",         "--nats-port",
+                           "-1",      "--consistency", consistency, NULL};
+    const char *second[] = {
+        p->path_b, "--name",        "b",         "--nats-port", "0", "--replication-url",
+        p->url,    "--consistency", consistency, NULL};
     char dir[64];
     struct err e = ERR_INIT;
 
@@ -745,6 +790,7 @@ int main(void)
         cmocka_unit_test(parameters_by_name),
         cmocka_unit_test(errors_say_what_and_where),
         cmocka_unit_test(the_callback_may_stop),
+        cmocka_unit_test(a_callback_may_use_other_sessions),
         cmocka_unit_test(transactions_through_sql),
         cmocka_unit_test(batches_are_all_or_nothing),
         cmocka_unit_test(cursors_pull_in_pieces),

@@ -707,12 +707,14 @@ static void replay(uint64_t seed, unsigned statements, unsigned every)
     PAIR_OK(&w.p, apply_open(&w.twice, &cfg, APPLY_LWW, ROW_BY_PK, &w.p.e));
     PAIR_OK(&w.p, position_init(apply_conn(w.twice), &w.p.e));
     w.db = conn_handle(writer_conn(w.p.w));
+    (void)sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)seed, NULL);
     while (w.statements < statements) {
         random_group(&w);
         if (w.groups % every == 0)
             compare_all(&w);
     }
     compare_all(&w);
+    pair_dump(&w.p, "fourth.db", ROW_BY_PK);
     print_message("seed %llu: %u statements (%u failed), %u groups (%u lost), %u transactions undone\n",
                   (unsigned long long)seed, w.statements, w.failed, w.groups, w.lost, w.undone);
     assert_true(w.failed < w.statements / 2);

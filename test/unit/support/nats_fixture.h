@@ -239,6 +239,36 @@ UNUSED_OK static void nats_down(struct nats_fixture *f)
     assert_true(file_remove_tree(f->dir));
 }
 
+/* Takes one message out of a stream, as an operator might. Speaks the protocol itself, for src/nats
+ * cannot do such a thing. */
+UNUSED_OK static void nats_delete_message(const struct nats_fixture *f, const char *stream,
+                                          uint64_t seq)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)f->port)};
+    struct timeval wait = {10, 0};
+    char line[8192], body[64];
+    size_t have = 0;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    (void)snprintf(body, sizeof body, "{\"seq\":%llu}", (unsigned long long)seq);
+    int n = snprintf(line, sizeof line,
+                     "CONNECT {\"verbose\":false}\r\nSUB answer 1\r\n"
+                     "PUB $JS.API.STREAM.MSG.DELETE.%s answer %zu\r\n%s\r\n",
+                     stream, strlen(body), body);
+    assert_true(send(fd, line, (size_t)n, MSG_NOSIGNAL) == n);
+    for (line[0] = '\0'; !strstr(line, "\"success\":true");) {
+        ssize_t got = recv(fd, line + have, sizeof line - 1 - have, 0);
+        if (got <= 0)
+            fail_msg("the message is not deleted: %s", line);
+        have += (size_t)got;
+        line[have] = '\0';
+    }
+    (void)close(fd);
+}
+
 /* A connected client. `changed` may be NULL. */
 UNUSED_OK static struct nats_client *nats_connect(const struct nats_fixture *f,
                                                   void (*changed)(void *, bool), void *arg)

@@ -1,6 +1,6 @@
 /*
- * Replicas without a node around them: each has a directory and a connection to NATS of its own, and
- * follows the log "<stream>-t=2Edb" with the others. To be included after nats_fixture.h.
+ * Replicas without a node around them: each has a directory and a connection to NATS of its own,
+ * and follows the log "<stream>-t=2Edb" with the others. To be included after nats_fixture.h.
  *
  *     struct peer p = {.mode = REPLICA_SERIALIZABLE};
  *     peer_make(&p, "p");          a directory; the file is not there yet

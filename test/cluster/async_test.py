@@ -1,0 +1,217 @@
+"""--async-replication: the client is told when the file has its transaction; the log gets it when it can."""
+
+import os
+import random
+import threading
+import time
+
+import pytest
+
+from ha import CATCH_UP_S, SLOW, HttpError, assert_equal, synced, wait_until
+from ledger import Ledger, outbox
+
+SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1 << 30))
+
+ASYNC = ["--async-replication", "--replication-timeout", "5s"]
+
+
+def drained(*nodes):
+    for n in nodes:
+        wait_until(lambda n=n: outbox(n) == 0, CATCH_UP_S, f"{n.name}: the outbox is drained")
+    for n in nodes:
+        wait_until(lambda n=n: synced(n), CATCH_UP_S, f"{n.name}: /readyz?sync")
+
+
+def start(cluster, count=2):
+    server = cluster.nats()
+    nodes = [cluster.node(url=server, args=ASYNC) for _ in range(count)]
+    nodes[0].script("CREATE TABLE t (id INTEGER PRIMARY KEY, node TEXT, v)", "CREATE TABLE c (id INTEGER PRIMARY KEY, n INT)",
+                    "CREATE TABLE u (k TEXT PRIMARY KEY, v)")
+    drained(*nodes)
+    return server, nodes
+
+
+def test_acknowledged_while_nats_is_down(cluster):
+    server, (a, b) = start(cluster)
+    server.kill9()
+    wait_until(lambda: a.status()["nats"] == "disconnected", what="the node sees that NATS is gone")
+    for n, first in ((a, 0), (b, 1000)):
+        started = time.monotonic()
+        for i in range(100):
+            assert n.query("INSERT INTO t VALUES (?, ?, ?)", [first + i, n.name, i]).rows_affected == 1
+        assert time.monotonic() - started < 10 * SLOW, "a write waited for NATS"
+        assert n.query("SELECT count(*) FROM t").value == 100, "a node has what it was told, and no more"
+        assert outbox(n) >= 1
+    server.start()
+    drained(a, b)
+    d = assert_equal(a, b)
+    assert len(d["table t"]) == 200
+
+
+def test_kill_with_a_full_outbox(cluster):
+    """kill -9 while nothing can be published; it is published after the restart, also if the log is back only later."""
+    server, (a, b) = start(cluster)
+    server.kill9()
+    wait_until(lambda: a.status()["nats"] == "disconnected", what="the node sees that NATS is gone")
+    for i in range(50):
+        a.query("INSERT INTO t VALUES (?, 'a', ?)", [i, i])
+    a.kill9()
+    a.start(wait=False)
+    wait_until(lambda: a.http.request("GET", "/livez").status == 200, what="the node runs without NATS")
+    assert a.query("SELECT count(*) FROM t").value == 50
+    for i in range(50, 100):
+        a.query("INSERT INTO t VALUES (?, 'a', ?)", [i, i])
+    assert b.query("SELECT count(*) FROM t").value == 0
+    server.start()
+    drained(a, b)
+    d = assert_equal(a, b)
+    assert [r[0] for r in sorted(d["table t"])] == list(range(100))
+
+
+def test_killed_while_draining(cluster):
+    """What was published before the kill is not there twice, what was not is published after it."""
+    print(f"CHAOS_SEED={SEED}")
+    rnd = random.Random(f"{SEED} draining")
+    server, (a, b) = start(cluster)
+    expected = 0
+    for _ in range(max(2, int(6 / SLOW))):
+        server.kill9()
+        wait_until(lambda: a.status()["nats"] == "disconnected", what="the node sees that NATS is gone")
+        for _ in range(300):
+            # A counter shows what is applied once too often or in the wrong order; its only writer is here.
+            a.batch([("INSERT INTO t VALUES (?, 'a', 0)", [expected]),
+                     "INSERT INTO c VALUES (1, 1) ON CONFLICT(id) DO UPDATE SET n = n + 1"])
+            expected += 1
+        server.start()
+        before = b.query("SELECT count(*) FROM t").value
+        goal = before + rnd.randint(1, 290)
+        wait_until(lambda g=goal: b.query("SELECT count(*) FROM t").value >= g, what="the outbox is being drained")
+        a.kill9()
+        a.start()
+        drained(a, b)
+        d = assert_equal(a, b)
+        assert len(d["table t"]) == expected
+        assert b.query("SELECT n FROM c").value == expected
+
+
+def test_drains_thousands(cluster):
+    server, (a, b) = start(cluster)
+    server.kill9()
+    wait_until(lambda: a.status()["nats"] == "disconnected", what="the node sees that NATS is gone")
+    count = int(20000 / SLOW)
+    threads = []
+
+    def write(first):
+        for i in range(first, first + count // 8):
+            a.query("INSERT INTO t VALUES (?, 'a', ?)", [i, i])
+        a.http.close()
+
+    for k in range(8):
+        threads.append(threading.Thread(target=write, args=(k * (count // 8),), daemon=True))
+        threads[-1].start()
+    for t in threads:
+        t.join()
+    messages = outbox(a)
+    server.start()
+    wait_until(lambda: a.status()["nats"] == "connected", what="NATS is back")
+    started = time.monotonic()
+    drained(a, b)
+    print(f"{messages} messages of {count} transactions drained in {time.monotonic() - started:.2f} s")
+    d = assert_equal(a, b)
+    assert len(d["table t"]) == count // 8 * 8
+
+
+def test_two_nodes_converge(cluster):
+    """The same rows, keys and unique values from both sides at once."""
+    print(f"CHAOS_SEED={SEED}")
+    _, (a, b) = start(cluster)
+    a.query("CREATE TABLE w (id INTEGER PRIMARY KEY AUTOINCREMENT, k TEXT UNIQUE, j TEXT UNIQUE, v)")
+    drained(a, b)
+    errors = []
+
+    def work(node, number):
+        rnd = random.Random(f"{SEED} {number}")
+        try:
+            for i in range(int(400 / SLOW)):
+                sql, params = rnd.choice([
+                    ("INSERT OR REPLACE INTO w(k, j, v) VALUES (?, ?, ?)", [f"k{rnd.randrange(20)}", f"j{rnd.randrange(20)}", i]),
+                    ("INSERT INTO w(k, v) VALUES (?, ?) ON CONFLICT(k) DO UPDATE SET v = excluded.v", [f"k{rnd.randrange(20)}", i]),
+                    ("UPDATE OR REPLACE w SET j = ? WHERE id % 5 = ?", [f"j{rnd.randrange(20)}", rnd.randrange(5)]),
+                    ("DELETE FROM w WHERE k = ?", [f"k{rnd.randrange(20)}"]),
+                    ("UPDATE w SET v = v + 1 WHERE id % 3 = ?", [rnd.randrange(3)]),
+                    ("INSERT INTO u VALUES (?, ?) ON CONFLICT(k) DO UPDATE SET v = excluded.v", [f"u{rnd.randrange(9)}", node.name])])
+                try:
+                    node.query(sql, params)
+                except HttpError as e:
+                    if e.status != 409:
+                        raise
+        except BaseException as e:  # pylint: disable=broad-except
+            errors.append(e)
+        finally:
+            node.http.close()
+
+    threads = [threading.Thread(target=work, args=(n, i), daemon=True) for i, n in enumerate((a, b, a, b))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+    drained(a, b)
+    assert_equal(a, b, rowids=False)
+    for n in (a, b):
+        assert n.query("PRAGMA integrity_check").rows == [["ok"]]
+
+
+def test_nobody_is_set_back(cluster):
+    """Messages of others come in between, on other rows: a node's own rows are never as they were before."""
+    print(f"CHAOS_SEED={SEED}")
+    _, nodes = start(cluster, 3)
+    for i, n in enumerate(nodes):
+        n.query("INSERT INTO c VALUES (?, 0)", [i])
+    drained(*nodes)
+    count = int(600 / SLOW)
+    errors = []
+
+    def work(node, row):
+        try:
+            for i in range(1, count + 1):
+                r = node.query("UPDATE c SET n = n + 1 WHERE id = ? RETURNING n", [row])
+                assert r.rows == [[i]], f"{node.name} was told {r.rows[0][0]} at its {i}th increment"
+        except BaseException as e:  # pylint: disable=broad-except
+            errors.append(e)
+        finally:
+            node.http.close()
+
+    threads = [threading.Thread(target=work, args=(n, i), daemon=True) for i, n in enumerate(nodes)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+    drained(*nodes)
+    assert_equal(*nodes)
+    assert nodes[0].query("SELECT id, n FROM c ORDER BY id").rows == [[i, count] for i in range(3)]
+
+
+@pytest.mark.parametrize("point", ("commit.local=kill@20", "apply.done=kill@5"))
+def test_dies_on_the_way(cluster, point):
+    """Between the file and the log: the ledger says what must be there."""
+    print(f"CHAOS_SEED={SEED}")
+    _, nodes = start(cluster, 2)
+    nodes[0].query("DROP TABLE c")
+    drained(*nodes)
+    ledger = Ledger(nodes, f"{SEED} {point}", mode="async")
+    ledger.wait_acknowledged(20)
+    victim = nodes[1]
+    victim.kill9()
+    victim.env["HA_FAULT"] = point
+    victim.may_die = True
+    victim.start(wait=False)
+    assert victim.wait_exit(CATCH_UP_S) == -9
+    del victim.env["HA_FAULT"]
+    victim.start()
+    victim.may_die = False
+    ledger.wait_progress()
+    ledger.finish()
