@@ -221,9 +221,11 @@ enum err_code replica_sync(struct replica *r, int64_t deadline_ns, struct err *e
     enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
     if (code != ERR_OK || !found)
         return code != ERR_OK ? code : err_set(e, ERR_LOG_UNAVAILABLE, "there is no log yet");
-    return lock_wait_tail(r, st.last_seq > 0 ? st.last_seq - 1 : 0, deadline_ns) || st.last_seq == 0
-               ? ERR_OK
-               : err_set(e, ERR_LAGGING, "database \"%s\" is behind its log", r->opt.id);
+    if (st.last_seq > 0)
+        lock_wait_tail(r, st.last_seq - 1, deadline_ns);
+    if (atomic_load(&r->tail_seq) >= st.last_seq)
+        return ERR_OK;
+    return err_set(e, ERR_LAGGING, "database \"%s\" is behind its log", r->opt.id);
 }
 
 enum err_code replica_vacuum(struct replica *r, int64_t deadline_ns, struct err *e)

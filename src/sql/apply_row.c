@@ -532,12 +532,27 @@ static enum err_code sequence_row(struct apply *a, const struct change *c, struc
 
 /* ---- all ---------------------------------------------------------------------------------------- */
 
+/* There is one only after the first table with AUTOINCREMENT, which may be gone again. */
+static enum err_code make_sequence(struct apply *a, struct err *e)
+{
+    a->ran_ddl = true;
+    schema_stale(a->schema);
+    plans_drop(a->plans);
+    return conn_exec(a->conn,
+                     "CREATE TABLE main.ha_sequence(id INTEGER PRIMARY KEY AUTOINCREMENT);"
+                     "DROP TABLE main.ha_sequence",
+                     e);
+}
+
 static enum err_code no_table(struct apply *a, const struct change *c, struct err *e)
 {
     if (sqlite3_strnicmp(c->table, "sqlite_stat", 11) == 0)
         return ERR_OK; /* this node has never made any */
-    if (a->mode == APPLY_LWW && sqlite3_stricmp(c->table, "sqlite_sequence") == 0)
-        return ERR_OK; /* nor has it a table with AUTOINCREMENT */
+    if (sqlite3_stricmp(c->table, "sqlite_sequence") == 0) {
+        enum err_code code = make_sequence(a, e);
+
+        return code ? code : sequence_row(a, c, e);
+    }
     if (a->mode == APPLY_LWW)
         return absent_note(a, c->table, e);
     return apply_diverged(c, e, "no such table");

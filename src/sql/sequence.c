@@ -289,8 +289,8 @@ static void ship_differences(struct sequence *s, struct capture *c, const struct
     }
 }
 
-/* A user has written to the table by hand, perhaps after rows that moved a sequence: what the rows make
- * of it elsewhere is put right, whatever it is. */
+/* All rows as they are, whatever those of the tables make of the sequences elsewhere: a user has written
+ * to sqlite_sequence by hand, perhaps after inserting rows. */
 static void ship_all(struct sequence *s, struct capture *c, const struct rows *now)
 {
     const struct value none = value_null();
@@ -336,7 +336,6 @@ enum err_code sequence_dump(struct sequence *s, struct capture *c, struct err *e
     code = sequence_before(s, e);
     if (code)
         return code;
-    for (size_t i = 0; i < s->before.n; i++)
-        ship(s, c, s->before.at[i].name, NULL, &s->before.at[i].seq);
+    ship_all(s, c, &s->before);
     return ERR_OK;
 }

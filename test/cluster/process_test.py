@@ -2,15 +2,13 @@
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
-import time
 
 import pytest
 
-from ha import BINARY, READY_S, SLOW, ConnectionLost, free_port, wait_until
+from ha import BINARY, SLOW, ConnectionLost, free_port, wait_until
 
 
 def run(*args, env=None, cwd=None, timeout_s=30):
@@ -29,28 +27,6 @@ def child_of(node):
         with open(f"/proc/{node.pid}/task/{task}/children", encoding="ascii") as f:
             pids += f.read().split()
     return int(pids[0]) if pids else None
-
-
-def answers_ready(node):
-    try:
-        return node.ready()
-    except ConnectionLost:
-        return False
-
-
-def greets(port):
-    try:
-        with socket.create_connection(("127.0.0.1", port), 2) as s:
-            return s.recv(4) == b"INFO"
-    except OSError:
-        return False
-
-
-def seconds_until(condition, begin):
-    while not condition():
-        assert time.monotonic() < begin + READY_S * SLOW
-        select.select([], [], [], 0.002)
-    return time.monotonic() - begin
 
 
 def gone(pid):
@@ -125,26 +101,6 @@ def test_check_and_print_config(tmp_path):
 
 
 # ---- start -----------------------------------------------------------------------------------------------------
-
-
-def test_start_is_quick(cluster):
-    """Ready within 150 ms with an embedded NATS on an empty store. The best of many starts, for the machine is shared;
-    where it is so busy that a bare nats-server needs 30 ms and more, five times what that needs."""
-    best, bare = 9e9, 9e9
-    for _ in range(20):
-        node = cluster.node(start=False)
-        begin = time.monotonic()
-        node.start(wait=False)
-        best = min(best, seconds_until(lambda n=node: answers_ready(n), begin))
-        node.kill9()
-        if best < 0.150 * SLOW:
-            return
-        server = cluster.nats(start=False)
-        begin = time.monotonic()
-        server.start(wait=False)
-        bare = min(bare, seconds_until(lambda s=server: greets(s.port), begin))
-        server.kill9()
-    assert best < 5 * bare * SLOW, f"{best * 1000:.0f} ms, a bare nats-server {bare * 1000:.0f} ms"
 
 
 def test_files_by_pattern_and_variable(cluster):

@@ -75,7 +75,7 @@ static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct err e = ERR_INIT;
-    strcpy(f->dir, "/tmp/ha-session-XXXXXX");
+    snprintf(f->dir, sizeof f->dir, "/tmp/ha-session-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
     struct node_options o = {.name = "n1",

@@ -88,6 +88,8 @@ static void garbage_stops(void **state)
         assert_int_equal(peer_try(p, "DELETE FROM t", NULL, NULL, &e), ERR_STOPPED);
         err_clear(&e);
         assert_int_equal(replica_wait(p->replica, 2, clock_deadline(PATIENCE_NS), &e), ERR_STOPPED);
+        err_clear(&e);
+        assert_int_equal(replica_sync(p->replica, clock_deadline(CLOCK_S), &e), ERR_LAGGING);
         assert_true(peer_status(p).apply_errors > 0);
         peer_close(p);
         peer_open(p, &server, cases[i].name);

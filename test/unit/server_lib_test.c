@@ -708,7 +708,7 @@ static void two_nodes_in_one_process(void **state)
 static void conflicts_are_told(void **state)
 {
     struct pair p = {0};
-    struct ha_session *a, *b;
+    struct ha_session *a, *b, *reader;
     struct ha_error e;
     uint64_t seq;
 
@@ -721,6 +721,10 @@ static void conflicts_are_told(void **state)
     RUN(b, "BEGIN");
     RUN(b, "INSERT INTO c VALUES ('b')");
     seq = seq_of(a, "INSERT INTO c VALUES ('a')");
+    reader = open_session(p.b);
+    ha_session_min_seq(reader, seq);
+    assert_int_equal(number(reader, "SELECT count(*) FROM c"), 1);
+    ha_session_close(reader);
     assert_false(ha_exec(b, "INSERT INTO c VALUES ('b2'); COMMIT", NULL, 0, NULL, NULL, NULL, &e));
     assert_string_equal(e.code, "CONFLICT");
     assert_string_equal(e.sqlstate, "40001");
