@@ -91,7 +91,7 @@ static void discard(natsMsg *msg)
     discarded.bytes += (size_t)natsMsg_GetDataLength(msg);
     if (discarded.n == DISCARD_MSGS || discarded.bytes > DISCARD_BYTES) {
         n = discarded.n;
-        memcpy(full, discarded.msgs, n * sizeof *full);
+        memcpy(full, discarded.msgs, sizeof full);
         discarded.n = discarded.bytes = 0;
     }
     pthread_mutex_unlock(&discarded.mu);

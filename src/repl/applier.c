@@ -103,8 +103,8 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
     return ERR_OK;
 }
 
-/* The feed has left something out: a message that was lost on the way comes with another feed, one that
- * is not in the log any more never does. */
+/* The feed has left something out: a message that was lost on the way comes with another feed, one
+ * that is not in the log any more never does. */
 static enum err_code jumped(struct replica *r, uint64_t came, struct err *e)
 {
     struct stream_message m;
@@ -164,22 +164,27 @@ static void item_done(struct replica *r, struct item *it)
 
 /*
  * With the write lock: applies `it` and whatever else has come meanwhile, commits once. Positions
- * that stand for nothing but unfinished parts are not stored; the last complete message's is. A message
- * that cannot be applied takes the batch with it, and the next one ends before it.
+ * that stand for nothing but unfinished parts are not stored; the last complete message's is. A
+ * message that cannot be applied takes the batch with it, and the next one ends before it.
  */
 static enum err_code apply_batch(struct replica *r, struct item *it, struct err *e)
 {
     struct position p = r->pos;
     uint64_t pending = 0, applied = 0;
-    int64_t until = clock_mono_ns() + APPLIER_BATCH_NS;
+    /* Where much has to be applied again behind every batch, batches are longer. */
+    bool outbox = r->opt.mode == REPLICA_ASYNC;
+    int64_t limit_ns =
+        outbox && r->reapply_ns > APPLIER_BATCH_NS ? r->reapply_ns : APPLIER_BATCH_NS;
+    int64_t until = clock_mono_ns() + limit_ns;
     enum err_code code = apply_begin(r->apply, e);
+    r->foreign = false;
     struct err ended = ERR_INIT; /* the feed; what came before is committed */
     bool ready = true;
     bool got = true;
     while (code == ERR_OK && got) {
         if (ready) {
             bool own = false;
-            code = r->opt.mode == REPLICA_ASYNC ? outbox_delivered(r, it->m.id, &own, e) : ERR_OK;
+            code = outbox ? outbox_delivered(r, it->m.id, &own, e) : ERR_OK;
             if (code == ERR_OK && !own)
                 code = apply_item(r, it, p.msg_id, e);
             if (code != ERR_OK)
@@ -190,12 +195,14 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
             item_done(r, it);
             applied++;
         }
-        if (code != ERR_OK || applied >= APPLIER_BATCH_MSGS || clock_mono_ns() >= until ||
-            r->next_seq == r->trouble_seq)
+        bool full = applied >= APPLIER_BATCH_MSGS && limit_ns == APPLIER_BATCH_NS;
+        if (code != ERR_OK || full || clock_mono_ns() >= until || r->next_seq == r->trouble_seq)
             break;
         if (next_item(r, 0, it, &got, &ready, &ended) != ERR_OK)
             break;
     }
+    if (code == ERR_OK && outbox)
+        code = outbox_reapply(r, e);
     if (code == ERR_OK)
         code = apply_commit(r->apply, &p, e);
     FAULT_POINT("apply.done");

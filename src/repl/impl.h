@@ -77,7 +77,8 @@ struct replica {
     struct spool *chain;
     char chain_id[CHANGESET_ID_SIZE];
     uint32_t chain_part, chain_parts;
-    uint64_t foreign_seq; /* the last message applied that was not in the file already */
+    bool foreign;       /* outbox: the running batch has applied a message of another node */
+    int64_t reapply_ns; /* how long the outbox took the last time that it was applied again */
 };
 
 /* ---- lock.c: the write lock and the state ---- */
@@ -154,8 +155,11 @@ void outbox_close(struct replica *r);
 enum err_code outbox_put(struct replica *r, const char *id, const struct message_source *src,
                          struct err *e);
 /* Inside the applier's transaction: a message of this id has been delivered. *own = true: its
- * changes are in the file and nothing of others came in between (I5), so it needs no applying. */
+ * changes are in the file, on top of all that came before it, so it needs no applying. */
 enum err_code outbox_delivered(struct replica *r, const char *id, bool *own, struct err *e);
+/* At the end of the applier's transaction: what is in the outbox goes on top of what others wrote.
+ */
+enum err_code outbox_reapply(struct replica *r, struct err *e);
 void *outbox_main(void *replica);
 
 #endif

@@ -3,6 +3,11 @@
  * waits in the outbox, in the same SQLite transaction. A thread of its own brings the outbox to the
  * log, in order; the applier takes a message out when the log delivers it, in the transaction that
  * moves the position over it, so that no crash loses or repeats one.
+ *
+ * At every commit the file is: the log up to the position, then the outbox on top of it. So when
+ * messages of others are applied, what the outbox holds is applied again behind them, in the same
+ * transaction: nobody here sees his own rows as they were before, and a message of our own that the
+ * log delivers later changes nothing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +26,8 @@ struct outbox {
     struct conn *conn;
     uint64_t published; /* everything up to this id has been acknowledged */
     struct buf scratch;
+    /* applier thread only */
+    struct spool *again; /* one message on its way from the outbox into the file */
 };
 
 enum err_code outbox_open(struct replica *r, struct err *e)
@@ -35,6 +42,9 @@ enum err_code outbox_open(struct replica *r, struct err *e)
         code = outbox_extent(writer_conn(r->writer), &last, &messages, e);
     if (code == ERR_OK)
         code = conn_open(&o->conn, &r->opt.conn, CONN_READER, e);
+    o->again = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
+    if (code == ERR_OK && !o->again)
+        code = err_set(e, ERR_NO_MEMORY, "out of memory");
     o->next_id = last + 1;
     r->stats.outbox = messages;
     return code;
@@ -46,6 +56,7 @@ void outbox_close(struct replica *r)
         return;
     conn_close(r->outbox->conn);
     buf_free(&r->outbox->scratch);
+    spool_free(r->outbox->again);
     free(r->outbox);
 }
 
@@ -71,9 +82,47 @@ enum err_code outbox_delivered(struct replica *r, const char *id, bool *own, str
     uint64_t base = 0;
     bool found = false;
     enum err_code code = outbox_take(apply_conn(r->apply), id, &base, &found, e);
-    *own = code == ERR_OK && found && r->foreign_seq <= base;
-    if (code == ERR_OK && !found)
-        r->foreign_seq = r->next_seq - 1;
+    *own = code == ERR_OK && found && !r->foreign;
+    r->foreign = r->foreign || !found;
+    return code;
+}
+
+/* One message of the outbox, in pieces because it may be of any size. */
+static enum err_code apply_again(struct replica *r, const struct outbox_entry *entry, struct err *e)
+{
+    struct spool *s = r->outbox->again;
+    const struct changeset_info *info = NULL;
+    enum err_code code = ERR_OK;
+    spool_reset(s);
+    for (uint64_t from = 0; code == ERR_OK && from < entry->len; from += OUTBOX_PART_BYTES) {
+        uint64_t n = entry->len - from < OUTBOX_PART_BYTES ? entry->len - from : OUTBOX_PART_BYTES;
+        code = outbox_read(apply_conn(r->apply), entry, from, n, spool_tail(s), e);
+        spool_flush(s);
+    }
+    if (code == ERR_OK)
+        code = spool_error(s, e);
+    if (code == ERR_OK)
+        code = apply_spooled(r->apply, s, &info, e);
+    spool_reset(s);
+    return code == ERR_OK ? ERR_OK : err_wrap(e, "message \"%s\" of the outbox", entry->msg_id);
+}
+
+enum err_code outbox_reapply(struct replica *r, struct err *e)
+{
+    uint64_t after = 0;
+    int64_t start = clock_mono_ns();
+    enum err_code code = ERR_OK;
+    while (code == ERR_OK && r->foreign) {
+        struct outbox_entry entry;
+        bool found = false;
+        code = outbox_next(apply_conn(r->apply), after, &entry, &found, e);
+        if (code != ERR_OK || !found)
+            break;
+        code = apply_again(r, &entry, e);
+        after = entry.last_id;
+    }
+    r->reapply_ns = r->foreign ? clock_mono_ns() - start : r->reapply_ns;
+    r->foreign = false;
     return code;
 }
 

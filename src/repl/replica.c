@@ -10,8 +10,9 @@
 #include "repl/impl.h"
 #include "repl/queue.h"
 
-#define REPLICA_STACK      ((size_t)1984 * 1024) /* SQLite parses deep expressions and chains of views \
-                                                  */
+#define REPLICA_STACK                                                                              \
+    ((size_t)1984 * 1024) /* SQLite parses deep expressions and chains of views                    \
+                           */
 #define REPLICA_NAP_NS     (20 * CLOCK_MS)
 #define REPLICA_MAX_STREAM 64 /* with the token it stays under JetStream's limit of 255 */
 
@@ -99,7 +100,6 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     atomic_store(&r->tail_seq, r->pos.seq);
     atomic_store(&r->last_seq, r->pos.seq);
     atomic_store(&r->log_created, r->pos.stream_created);
-    r->foreign_seq = r->pos.seq;
     r->state = opt->client ? REPLICA_OFFLINE : REPLICA_FOLLOWING;
     if (opt->client) {
         err_set(&r->reason, ERR_LOG_UNAVAILABLE, "NATS is not connected yet");

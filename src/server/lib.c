@@ -428,8 +428,12 @@ static bool run_all(struct ha_session *s, const struct ha_statement *statements,
     struct err e = ERR_INIT;
     struct ha_result own = {0};
     struct query *queries = calloc(n ? n : 1, sizeof *queries);
-    enum err_code code = queries ? ERR_OK : err_set(&e, ERR_NO_MEMORY, "out of memory");
+    enum err_code code = ERR_OK;
 
+    if (!queries) {
+        err_set(&e, ERR_NO_MEMORY, "out of memory");
+        return lib_result(error, &e);
+    }
     h->sink.ops = &hand_on_ops;
     h->result = &own;
     for (size_t i = 0; i < n && code == ERR_OK; i++) {
@@ -445,11 +449,12 @@ static bool run_all(struct ha_session *s, const struct ha_statement *statements,
     }
     if (code == ERR_OK)
         run(s, queries, n, atomic, h, &e);
-    for (size_t i = 0; queries && i < n; i++)
+    for (size_t i = 0; i < n; i++)
         free((void *)(uintptr_t)queries[i].params);
     free(queries);
     free(h->names);
     free(h->values);
+    h->result = NULL;
     if (result)
         *result = own;
     return lib_result(error, &e);

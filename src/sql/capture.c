@@ -221,26 +221,32 @@ static void fail_rc(struct capture *c, int rc)
         (void)conn_error(c->conn, rc, &c->err);
 }
 
+/* Integral numbers of a REAL column are stored as integers, and sometimes shown so: NEW by older SQLites,
+ * OLD where the value is the DEFAULT of a column that the row lacks (seen up to 3.54.1). */
+static void make_real(const struct table *t, unsigned column, struct value *v)
+{
+    if (v->type == VALUE_INTEGER && t->columns[column].real)
+        *v = value_real((double)v->u.i);
+}
+
 static bool old_value(struct capture *c, const struct table *t, unsigned column, struct value *out)
 {
     sqlite3_value *v = NULL;
     int rc = sqlite3_preupdate_old(c->db, (int)column, &v);
 
-    (void)t;
     if (rc != SQLITE_OK) {
         fail_rc(c, rc);
         return false;
     }
     view(v, out);
+    make_real(t, column, out);
     return true;
 }
 
 /*
- * The value as it will be read, which is not always the one that the hook is given:
- *   - integral numbers of a REAL column are stored as integers, and older SQLites show them so;
- *   - INSERT INTO t SELECT * FROM s copies records as they are, and one that is older than a column of
- *     s lacks it. SQLite then hands out its constant for columns that are not there, not the default
- *     that a reader gets (seen up to 3.54.1).
+ * INSERT INTO t SELECT * FROM s copies records as they are, and one that is older than a column of s lacks
+ * it. SQLite then hands out its constant for columns that are not there, not the default that a reader
+ * gets (seen up to 3.54.1).
  */
 static bool new_value(struct capture *c, const struct table *t, unsigned column, struct value *out)
 {
@@ -260,8 +266,7 @@ static bool new_value(struct capture *c, const struct table *t, unsigned column,
         return false;
     }
     view(v, out);
-    if (out->type == VALUE_INTEGER && t->columns[column].real)
-        *out = value_real((double)out->u.i);
+    make_real(t, column, out);
     return true;
 }
 

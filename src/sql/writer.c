@@ -566,6 +566,45 @@ static enum err_code ship_created(struct writer *w, const char *name, struct err
     return dump_rows(w->conn, w->capture, t, e);
 }
 
+/*
+ * A foreign key that refers to a table behind a virtual one makes SQLite open a savepoint whenever FTS5
+ * writes there, which makes FTS5 write there, until the stack has run out (seen in 3.54.1). So there
+ * shall be none.
+ */
+static enum err_code check_parents(struct writer *w, const struct stmt_ddl *d, struct err *e)
+{
+    static const char sql[] =
+        "SELECT m.name, f.\"table\" FROM main.sqlite_schema m, pragma_foreign_key_list(m.name, 'main') f"
+        " WHERE m.type = 'table' AND m.sql LIKE '%REFERENCES%' AND (?1 IS NULL OR m.name = ?1 COLLATE"
+        " NOCASE) AND EXISTS (SELECT 1 FROM main.sqlite_schema v WHERE v.type = 'table' AND v.rootpage = 0"
+        " AND lower(substr(f.\"table\", 1, length(v.name) + 1)) = lower(v.name) || '_') LIMIT 1";
+    bool one = d->kind == DDL_CREATE_TABLE || (d->kind == DDL_ALTER && d->rename[0] == '\0');
+    enum err_code code = ERR_OK;
+    sqlite3_stmt *st = NULL;
+    int rc;
+
+    if (!one && d->kind != DDL_ALTER && d->kind != DDL_CREATE_VTABLE)
+        return ERR_OK;
+    if (d->kind != DDL_CREATE_VTABLE && !schema_has_virtual(w->schema))
+        return ERR_OK;
+    conn_trust(w->conn, true);
+    rc = sqlite3_prepare_v2(w->db, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK && one)
+        rc = sqlite3_bind_text(st, 1, d->name, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        code = err_set(e, ERR_UNSUPPORTED,
+                       "table %.100s must not refer to %.100s, which belongs to a virtual table",
+                       (const char *)sqlite3_column_text(st, 0),
+                       (const char *)sqlite3_column_text(st, 1));
+    else if (rc != SQLITE_DONE)
+        code = conn_error(w->conn, rc, e);
+    sqlite3_finalize(st);
+    conn_trust(w->conn, false);
+    return code;
+}
+
 static enum err_code ship_ddl(struct writer *w, struct stmt *s, struct err *e)
 {
     const struct stmt_ddl *d = stmt_ddl(s);
@@ -576,6 +615,10 @@ static enum err_code ship_ddl(struct writer *w, struct stmt *s, struct err *e)
     enum err_code code = run(w, F_SCHEMA_VERSION, &cookie, e);
 
     if (code || (cookie == w->cookie_before && !always))
+        return code;
+    if (d)
+        code = check_parents(w, d, e);
+    if (code)
         return code;
     if (!json_is_text(sql, strlen(sql)))
         return err_set(e, ERR_PARAM, "the text of a schema statement must be valid UTF-8");

@@ -189,23 +189,23 @@ static void *client_main(void *arg)
     return NULL;
 }
 
-static void report(struct client **clients, long n, int64_t elapsed_ns)
+static void report(const struct client *clients, long n, int64_t elapsed_ns)
 {
     size_t total = 0;
     long errors = 0;
     for (long i = 0; i < n; i++) {
-        total += (size_t)clients[i]->done;
-        errors += clients[i]->errors;
+        total += (size_t)clients[i].done;
+        errors += clients[i].errors;
     }
     uint32_t *all = measure_alloc(total, sizeof *all);
     size_t at = 0;
     for (long i = 0; i < n; i++) {
-        memcpy(all + at, clients[i]->ns, (size_t)clients[i]->done * sizeof *all);
-        at += (size_t)clients[i]->done;
+        memcpy(all + at, clients[i].ns, (size_t)clients[i].done * sizeof *all);
+        at += (size_t)clients[i].done;
     }
     double seconds = (double)elapsed_ns / 1e9;
     printf("{\"requests\":%zu,\"errors\":%ld,\"seconds\":%.4f,\"rate\":%.1f,\"answer_bytes\":%zu,",
-           total, errors, seconds, (double)total / seconds, clients[0]->answer_bytes);
+           total, errors, seconds, (double)total / seconds, clients[0].answer_bytes);
     measure_print(all, total);
     puts("}");
     free(all);
@@ -235,12 +235,12 @@ static struct options read_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
     struct options o = read_options(argc, argv);
-    struct client **clients = measure_alloc((size_t)o.connections, sizeof *clients);
+    struct client *clients = measure_alloc((size_t)o.connections, sizeof *clients);
     pthread_t *threads = measure_alloc((size_t)o.connections, sizeof *threads);
     long quota = (o.requests + o.connections - 1) / o.connections;
     pthread_barrier_init(&barrier, NULL, (unsigned)o.connections + 1);
     for (long i = 0; i < o.connections; i++) {
-        struct client *c = clients[i] = measure_alloc(1, sizeof *c);
+        struct client *c = &clients[i];
         c->opt = &o;
         c->quota = quota;
         c->fd = dial(o.port);
@@ -257,9 +257,8 @@ int main(int argc, char **argv)
         pthread_join(threads[i], NULL);
     report(clients, o.connections, measure_now_ns() - start);
     for (long i = 0; i < o.connections; i++) {
-        close(clients[i]->fd);
-        free(clients[i]->ns);
-        free(clients[i]);
+        close(clients[i].fd);
+        free(clients[i].ns);
     }
     free(threads);
     free(clients);

@@ -235,8 +235,9 @@ class Process:
         with open(self.log_path, "ab") as log:
             log.write(f"== {' '.join(argv)}\n".encode())
             log.flush()
+            # In the process group of the test run, which ends with all that is in it.
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-                                            cwd=cwd or self.directory, start_new_session=True)
+                                            cwd=cwd or self.directory)
 
     @property
     def pid(self):

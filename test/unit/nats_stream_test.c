@@ -558,7 +558,7 @@ static void a_server_may_come_later(void **state)
     bool found;
 
     (void)state;
-    nats_up(&late, 64 * 1024);
+    nats_up(&late, 65536);
     nats_kill(&late);
     struct nats_client_options o = {
         .url = late.url, .user = "", .pass = "", .name = "t", .timeout_ms = 500};
@@ -567,7 +567,7 @@ static void a_server_may_come_later(void **state)
     assert_int_equal(stream_info(c, "x", &st, &found, &e), ERR_LOG_UNAVAILABLE);
     nats_start(&late);
     WAIT_FOR(nats_client_connected(c));
-    WAIT_FOR(nats_client_max_payload(c) == 64 * 1024);
+    WAIT_FOR(nats_client_max_payload(c) == 65536);
     err_clear(&e);
     assert_int_equal(stream_info(c, "x", &st, &found, &e), ERR_OK);
     assert_false(found);

@@ -16,7 +16,7 @@ static int set_up(void **state)
 
     (void)state;
     assert_int_equal(conn_library_init(&e), ERR_OK);
-    nats_up(&server, 32 * 1024);
+    nats_up(&server, 32768);
     return 0;
 }
 

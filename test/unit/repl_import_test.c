@@ -15,7 +15,7 @@ static int set_up(void **state)
 
     (void)state;
     assert_int_equal(conn_library_init(&e), ERR_OK);
-    nats_up(&server, 64 * 1024);
+    nats_up(&server, 65536);
     return 0;
 }
 
@@ -62,6 +62,9 @@ static void the_file_follows_its_own_message(void **state)
     struct peer *p = make_peer("a", SMALL), *q = make_peer("b", NULL);
 
     (void)state;
+    peer_open(p, &server, "own");
+    WAIT_FOR(peer_stopped(p, "not in the file yet"));
+    peer_close(p); /* what it knows is in the file */
     peer_open(p, &server, "own");
     WAIT_FOR(peer_follows(p));
     assert_true(replica_position(p->replica) == 1);
@@ -138,6 +141,32 @@ static void an_import_begins_again(void **state)
     assert_rows(p, BIG_SUM, BIG_ROW);
     peer_wait(q, peer_write(p, "DELETE FROM t WHERE id > 1"));
     assert_rows(q, "SELECT id FROM t", "1;");
+    free_peer(p);
+    free_peer(q);
+}
+
+/* The process ends in the middle of the parts. */
+static void an_import_survives_a_restart(void **state)
+{
+    struct peer *p = make_peer("a", BIG), *q = make_peer("b", NULL);
+    uint64_t end;
+
+    (void)state;
+    p->timeout_ns = 300 * CLOCK_MS;
+    peer_open(p, &server, "restart");
+    WAIT_FOR(log_state(p).last_seq >= 5);
+    nats_pause(&server);
+    WAIT_FOR(strstr(peer_status(p).reason, "did not answer"));
+    nats_resume(&server);
+    peer_close(p);
+    peer_open(p, &server, "restart");
+    WAIT_FOR(peer_follows(p));
+    end = log_state(p).last_seq;
+    assert_true(replica_position(p->replica) == end);
+    peer_open(q, &server, "restart");
+    peer_wait(q, end);
+    assert_rows(q, BIG_SUM, BIG_ROW);
+    assert_rows(p, BIG_SUM, BIG_ROW);
     free_peer(p);
     free_peer(q);
 }
@@ -255,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_file_becomes_the_log),
         cmocka_unit_test(a_big_file_goes_in_parts),
         cmocka_unit_test(an_import_begins_again),
+        cmocka_unit_test(an_import_survives_a_restart),
         cmocka_unit_test(content_meets_content),
         cmocka_unit_test(one_of_many_begins_the_log),
         cmocka_unit_test(an_asynchronous_import),

@@ -1,23 +1,7 @@
 /* libha as an application sees it: nodes in this process, with real embedded NATS. */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <poll.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include <ha/ha.h>
 
@@ -182,18 +166,6 @@ static void a_node_with_sessions_does_not_close(void **state)
     assert_string_equal(e.code, "BUSY");
     assert_int_equal(number(s, "SELECT 1"), 1);
     ha_session_close(s);
-}
-
-static bool can_connect(int port)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool ok;
-
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ok = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
-    (void)close(fd);
-    return ok;
 }
 
 static void http_only_where_wanted(void **state)

@@ -75,6 +75,18 @@ UNUSED_OK static int free_port(void)
     return ntohs(a.sin_port);
 }
 
+UNUSED_OK static bool can_connect(int port)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok;
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ok = connect(fd, (struct sockaddr *)&a, sizeof a) == 0;
+    (void)close(fd);
+    return ok;
+}
+
 /* The server greets with one line; it has JetStream when the line says so. */
 static bool nats_answers(const struct nats_fixture *f)
 {
