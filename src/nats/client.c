@@ -253,6 +253,7 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     pthread_mutex_init(&c->feeds.mu, NULL);
     clock_cond_init(&c->news);
 
+    (void)nats_Open(0); /* no spinning on the library's locks; fails where it is open already */
     struct nats_urls urls;
     natsStatus s =
         nats_urls_parse(copy, &urls) == 0 ? natsOptions_Create(&c->options) : NATS_INVALID_ARG;

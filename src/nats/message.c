@@ -1,6 +1,36 @@
 #include "nats/message.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define DISCARD_MSGS  64
+#define DISCARD_BYTES ((size_t)256 * 1024) /* of all of them */
+
+static struct {
+    pthread_mutex_t mu;
+    natsMsg *msgs[DISCARD_MSGS];
+    size_t n, bytes;
+} discarded = {.mu = PTHREAD_MUTEX_INITIALIZER};
+
+void message_discard(natsMsg *msg)
+{
+    natsMsg *full[DISCARD_MSGS];
+    size_t n = 0;
+    if (!msg)
+        return;
+    pthread_mutex_lock(&discarded.mu);
+    discarded.msgs[discarded.n++] = msg;
+    discarded.bytes += (size_t)natsMsg_GetDataLength(msg);
+    if (discarded.n == DISCARD_MSGS || discarded.bytes > DISCARD_BYTES) {
+        n = discarded.n;
+        memcpy(full, discarded.msgs, sizeof full);
+        discarded.n = discarded.bytes = 0;
+    }
+    pthread_mutex_unlock(&discarded.mu);
+    for (size_t i = 0; i < n; i++)
+        natsMsg_Destroy(full[i]);
+}
 
 /* "3/200" → 3 and 200; anything else is a whole message. */
 static void parse_part(const char *text, struct stream_message *m)
@@ -30,6 +60,6 @@ void message_view(natsMsg *msg, struct stream_message *m)
 
 void stream_message_free(struct stream_message *m)
 {
-    natsMsg_Destroy(m->handle);
+    message_discard(m->handle);
     *m = (struct stream_message){0};
 }

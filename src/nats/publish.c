@@ -13,8 +13,6 @@
 #define PUBLISH_ATTEMPT_MS 5000 /* longest wait for one answer before the same id is sent again */
 #define PUBLISH_PAUSE_MS   20   /* between attempts that were answered "not now" */
 #define ACK_MAX            1024 /* bytes of an answer that are looked at */
-#define DISCARD_MSGS       64
-#define DISCARD_BYTES      ((size_t)256 * 1024) /* of all of them */
 
 /* Codes that the table of libnats 3.4 does not name yet. */
 #define JS_WRONG_LAST_SEQUENCE_CONSTANT 10164
@@ -71,34 +69,6 @@ static enum publish_result judge(natsStatus s, jsErrCode jerr, bool asked_before
     return PUBLISH_UNKNOWN;
 }
 
-static struct {
-    pthread_mutex_t mu;
-    natsMsg *msgs[DISCARD_MSGS];
-    size_t n, bytes;
-} discarded = {.mu = PTHREAD_MUTEX_INITIALIZER};
-
-/* natsMsg_Destroy(), sooner or later; NULL is fine. The library hands every message to a thread of
- * its own to be freed, and wakes that thread for it; so small ones are kept until there are some.
- */
-static void discard(natsMsg *msg)
-{
-    natsMsg *full[DISCARD_MSGS];
-    size_t n = 0;
-    if (!msg)
-        return;
-    pthread_mutex_lock(&discarded.mu);
-    discarded.msgs[discarded.n++] = msg;
-    discarded.bytes += (size_t)natsMsg_GetDataLength(msg);
-    if (discarded.n == DISCARD_MSGS || discarded.bytes > DISCARD_BYTES) {
-        n = discarded.n;
-        memcpy(full, discarded.msgs, sizeof full);
-        discarded.n = discarded.bytes = 0;
-    }
-    pthread_mutex_unlock(&discarded.mu);
-    for (size_t i = 0; i < n; i++)
-        natsMsg_Destroy(full[i]);
-}
-
 /* The number behind `"name":` in an acknowledgement; 0 where there is none. Within a JSON string a
  * quotation mark always has a backslash before it, so nothing there looks like a name. */
 static uint64_t ack_number(const char *json, const char *name)
@@ -123,7 +93,7 @@ static void refusal(char *json, jsErrCode jerr, struct err *e)
  * Sends `msg` and waits for JetStream's word on it: {"stream", "seq", …} or {"error": {"err_code",
  * "description", …}, …}. js_PublishMsg() does the same, but frees the answer at once, and waking
  * the thread that the library has for that costs more than all the rest of it (see
- * discard()).
+ * message_discard()).
  */
 static natsStatus ask(struct nats_client *c, natsMsg *msg, int64_t timeout_ms, uint64_t *seq,
                       jsErrCode *jerr, struct err *e)
@@ -135,12 +105,12 @@ static natsStatus ask(struct nats_client *c, natsMsg *msg, int64_t timeout_ms, u
     if (s == NATS_OK && FAULT_FAILS("publish.ack"))
         s = NATS_TIMEOUT;
     if (s != NATS_OK) {
-        discard(ack);
+        message_discard(ack);
         nats_failure(s, 0, "publishing", e);
         return s;
     }
     snprintf(text, sizeof text, "%.*s", natsMsg_GetDataLength(ack), natsMsg_GetData(ack));
-    discard(ack);
+    message_discard(ack);
     if (strstr(text, "\"error\":")) {
         *jerr = (jsErrCode)ack_number(text, "\"err_code\":");
         refusal(text, *jerr, e);
@@ -196,6 +166,6 @@ enum publish_result stream_publish(struct nats_client *c, const struct publish *
         err_set(e, ERR_UNKNOWN_OUTCOME,
                 "the log did not answer in time; whether the transaction is in it will be seen "
                 "when it answers again");
-    discard(msg);
+    message_discard(msg);
     return result;
 }

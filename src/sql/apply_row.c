@@ -553,6 +553,8 @@ static enum err_code no_table(struct apply *a, const struct change *c, struct er
 
         return code ? code : sequence_row(a, c, e);
     }
+    if (sqlite3_strnicmp(c->table, "sqlite_", 7) == 0)
+        return err_set(e, ERR_FORMAT, "a message must not change table %.100s", c->table);
     if (a->mode == APPLY_LWW)
         return absent_note(a, c->table, e);
     return apply_diverged(c, e, "no such table");

@@ -144,10 +144,12 @@ def test_serializable(cluster, run):
 
 
 def check_health(nodes):
+    """Indexes say what their tables say. The search comes first because the check alone, on a connection that has used a
+    full-text table before, looks at what it remembers of its index (SQLite 3.54)."""
     for n in nodes:
-        assert n.query("PRAGMA integrity_check").rows == [["ok"]], n.name
-        for table in ("docs",):
-            n.query(f"INSERT INTO {table}({table}) VALUES ('integrity-check')")
+        found = n.batch(["SELECT count(*) FROM docs WHERE docs MATCH 'fox'", "PRAGMA integrity_check"])
+        assert found[1].rows == [["ok"]], n.name
+        n.query("INSERT INTO docs(docs) VALUES ('integrity-check')")
 
 
 @pytest.mark.limit(600)

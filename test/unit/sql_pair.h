@@ -42,10 +42,7 @@ struct pair {
 
 __attribute__((unused)) static void pair_files(struct pair *p)
 {
-    struct spool *spool = p->spool;
-
     memset(p, 0, sizeof *p);
-    p->spool = spool;
     /* In memory where that is possible: these tests write much and power never fails in them. */
     (void)snprintf(p->dir, sizeof p->dir, "/dev/shm/ha-sql-XXXXXX");
     if (!mkdtemp(p->dir)) {

@@ -695,12 +695,13 @@ static void compare_all(struct world *w)
     compare_files(w->p.origin, w->third, false);
 }
 
-static void replay(uint64_t seed, unsigned statements, unsigned every)
+static void replay(uint64_t seed, unsigned statements, unsigned every, enum row_identify identify)
 {
     struct world w = {.r = {seed * 2654435761u + 88172645463325252u}};
     struct conn_config cfg;
 
-    pair_open(&w.p, APPLY_STRICT);
+    pair_files(&w.p);
+    pair_connect(&w.p, APPLY_STRICT, identify);
     (void)snprintf(w.third, sizeof w.third, "%s/third.db", w.p.dir);
     cfg = w.p.copy_cfg;
     cfg.path = w.third;
@@ -714,7 +715,7 @@ static void replay(uint64_t seed, unsigned statements, unsigned every)
             compare_all(&w);
     }
     compare_all(&w);
-    pair_dump(&w.p, "fourth.db", ROW_BY_PK);
+    pair_dump(&w.p, "fourth.db", identify);
     print_message("seed %llu: %u statements (%u failed), %u groups (%u lost), %u transactions undone\n",
                   (unsigned long long)seed, w.statements, w.failed, w.groups, w.lost, w.undone);
     assert_true(w.failed < w.statements / 2);
@@ -729,16 +730,30 @@ static unsigned the_statements = STATEMENTS, the_every = COMPARE_EVERY;
 static void random_statements_replay_to_equal_files(void **state)
 {
     (void)state;
-    replay(the_seed, the_statements, the_every);
+    replay(the_seed, the_statements, the_every, ROW_BY_PK);
+}
+
+static void rows_may_be_known_by_rowid(void **state)
+{
+    (void)state;
+    replay(the_seed + 1, the_statements / 5, the_every, ROW_BY_ROWID);
+}
+
+static void rows_may_be_known_by_all_values(void **state)
+{
+    (void)state;
+    replay(the_seed + 2, the_statements / 5, the_every, ROW_BY_FULL);
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_statements_replay_to_equal_files),
+        cmocka_unit_test(rows_may_be_known_by_rowid),
+        cmocka_unit_test(rows_may_be_known_by_all_values),
     };
 
-    log_configure(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
+    log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_LOGFMT);
     if (argc > 1)
         the_seed = strtoull(argv[1], NULL, 10);
     if (argc > 2)
