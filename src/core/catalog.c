@@ -2,17 +2,18 @@
  * The catalog: which databases the cluster has been told to create and to drop. A stream of its
  * own, <stream>_CATALOG, keeps the last word on each database, without age limit:
  *
- *   {"op": "create", "id": "b.db", "dsn": "b.db?…", "previous": ns}
- *   {"op": "drop",   "id": "b.db", "created": ns}
+ *   {"op": "create", "id": "b.db", "dsn": "b.db?…", "dropped": [ns, …]}
+ *   {"op": "drop",   "id": "b.db", "dropped": [ns, …]}
  *
- * `created` is when the dropped database's log was created, so that a node that was away, or a file
- * that somebody put in its place, is only taken for the dropped one if it belongs to that very log;
- * `previous` is the same of an earlier database of this name.
+ * `dropped` says when the logs of the databases of this name that were dropped had been created,
+ * the newest last: so that a file of a node that was away, or one that somebody put in its place,
+ * is taken for a dropped one only if it belongs to that very log.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
@@ -21,12 +22,15 @@
 #include "base/name.h"
 #include "core/impl.h"
 #include "nats/stream.h"
+#include "sql/position.h"
 
 #define CATALOG_WAIT_MS      1000
 #define CATALOG_RETRY_NS     CLOCK_S
 #define CATALOG_NAME_SIZE    128
 #define CATALOG_DSN_SIZE     4096
+#define CATALOG_MAX_NAME     240 /* bytes of a file name; with SQLite's suffixes it stays below 255 */
 #define CATALOG_SUBJECT_SIZE (CATALOG_NAME_SIZE + NAME_TOKEN_SIZE)
+#define CATALOG_MAX_DROPPED  64 /* earlier databases of one name that are remembered */
 
 enum err_code catalog_database(struct node *n, const char *dsn, struct database **out,
                                struct err *e)
@@ -40,6 +44,9 @@ enum err_code catalog_database(struct node *n, const char *dsn, struct database 
                        "\"%.100s\" is not a name for a new database: a file name without a folder "
                        "is wanted",
                        dsn);
+    if (name > CATALOG_MAX_NAME)
+        return err_set(e, ERR_PARAM, "the name of a database has at most %d bytes",
+                       CATALOG_MAX_NAME);
     const char *dir = n->opt.create_db_dir;
     snprintf(full, sizeof full, "%s%s%s", dir, *dir && !n->opt.memory ? "/" : "", dsn);
     return database_new(out, &n->opt, n->opt.memory ? dsn : full,
@@ -92,8 +99,24 @@ struct entry {
     bool drop;
     char id[256];
     char dsn[CATALOG_DSN_SIZE];
-    int64_t created;
+    int64_t dropped[CATALOG_MAX_DROPPED];
+    size_t n_dropped;
 };
+
+static void add_dropped(struct entry *entry, int64_t created)
+{
+    if (entry->n_dropped == CATALOG_MAX_DROPPED)
+        memmove(entry->dropped, entry->dropped + 1, --entry->n_dropped * sizeof *entry->dropped);
+    entry->dropped[entry->n_dropped++] = created;
+}
+
+static bool is_dropped(const struct entry *entry, int64_t created)
+{
+    for (size_t i = 0; i < entry->n_dropped; i++)
+        if (entry->dropped[i] == created)
+            return true;
+    return false;
+}
 
 static const char *text_of(yajl_val tree, const char *key)
 {
@@ -102,11 +125,13 @@ static const char *text_of(yajl_val tree, const char *key)
     return v ? YAJL_GET_STRING(v) : "";
 }
 
-static int64_t number_of(yajl_val tree, const char *key)
+static void read_dropped(yajl_val tree, struct entry *out)
 {
-    const char *path[] = {key, NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_number);
-    return v && YAJL_IS_INTEGER(v) ? (int64_t)YAJL_GET_INTEGER(v) : 0;
+    const char *path[] = {"dropped", NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_array);
+    for (size_t i = 0; v && i < YAJL_GET_ARRAY(v)->len; i++)
+        if (YAJL_IS_INTEGER(YAJL_GET_ARRAY(v)->values[i]))
+            add_dropped(out, (int64_t)YAJL_GET_INTEGER(YAJL_GET_ARRAY(v)->values[i]));
 }
 
 static bool parse(const struct stream_message *m, struct entry *out)
@@ -121,19 +146,19 @@ static bool parse(const struct stream_message *m, struct entry *out)
     out->drop = strcmp(op, "drop") == 0;
     snprintf(out->id, sizeof out->id, "%s", text_of(tree, "id"));
     snprintf(out->dsn, sizeof out->dsn, "%s", text_of(tree, "dsn"));
-    out->created = number_of(tree, out->drop ? "created" : "previous");
+    out->n_dropped = 0;
+    read_dropped(tree, out);
     bool known = out->drop || strcmp(op, "create") == 0;
     yajl_tree_free(tree);
     return known && out->id[0] != '\0';
 }
 
-enum err_code catalog_announce_create(struct node *n, const char *dsn, const char *id,
-                                      struct err *e)
+/* What the catalog says of a database so far; nothing is fine. */
+static enum err_code last_word(struct node *n, const char *id, struct entry *out, struct err *e)
 {
     char stream[CATALOG_NAME_SIZE], unused[CATALOG_NAME_SIZE];
     char token[NAME_TOKEN_SIZE], subject[CATALOG_SUBJECT_SIZE];
     struct stream_message m;
-    struct entry before = {.created = 0};
     bool found = false;
     names(n, stream, unused);
     name_encode(id, token);
@@ -141,49 +166,80 @@ enum err_code catalog_announce_create(struct node *n, const char *dsn, const cha
     enum err_code code = stream_last(n->client, stream, subject, &m, &found, e);
     if (code != ERR_OK)
         return code;
-    if (found && !parse(&m, &before))
-        before.created = 0;
+    if (!found || !parse(&m, out))
+        out->n_dropped = 0;
     stream_message_free(&m);
+    return ERR_OK;
+}
 
+static enum err_code announce_entry(struct node *n, const char *op, const char *id, const char *dsn,
+                                    const struct entry *entry, struct err *e)
+{
     struct buf json = BUF_INIT;
-    buf_puts(&json, "{\"op\":\"create\",\"id\":");
+    buf_puts(&json, "{\"op\":");
+    json_put_cstr(&json, op);
+    buf_puts(&json, ",\"id\":");
     json_put_cstr(&json, id);
-    buf_puts(&json, ",\"dsn\":");
-    json_put_cstr(&json, dsn);
-    buf_puts(&json, ",\"previous\":");
-    buf_i64(&json, before.created);
-    buf_putc(&json, '}');
-    code = announce(n, id, &json, e);
+    if (dsn) {
+        buf_puts(&json, ",\"dsn\":");
+        json_put_cstr(&json, dsn);
+    }
+    buf_puts(&json, ",\"dropped\":[");
+    for (size_t i = 0; i < entry->n_dropped; i++) {
+        if (i > 0)
+            buf_putc(&json, ',');
+        buf_i64(&json, entry->dropped[i]);
+    }
+    buf_puts(&json, "]}");
+    enum err_code code = announce(n, id, &json, e);
     buf_free(&json);
     return code;
+}
+
+enum err_code catalog_announce_create(struct node *n, const char *dsn, const char *id,
+                                      struct err *e)
+{
+    struct entry entry = {.n_dropped = 0};
+    enum err_code code = last_word(n, id, &entry, e);
+    return code == ERR_OK ? announce_entry(n, "create", id, dsn, &entry, e) : code;
 }
 
 enum err_code catalog_announce_drop(struct node *n, struct database *d, struct err *e)
 {
     struct replica *r = database_replica(d);
-    struct buf json = BUF_INIT;
-    buf_puts(&json, "{\"op\":\"drop\",\"id\":");
-    json_put_cstr(&json, database_id(d));
-    buf_puts(&json, ",\"created\":");
-    buf_i64(&json, replica_log_created(r));
-    buf_putc(&json, '}');
-    enum err_code code = announce(n, database_id(d), &json, e);
-    buf_free(&json);
+    struct entry entry = {.n_dropped = 0};
+    enum err_code code = last_word(n, database_id(d), &entry, e);
+    if (code != ERR_OK)
+        return code;
+    if (replica_log_created(r) != 0)
+        add_dropped(&entry, replica_log_created(r));
+    code = announce_entry(n, "drop", database_id(d), NULL, &entry, e);
     return code == ERR_OK ? stream_delete(n->client, replica_stream(r), e) : code;
 }
 
 /* ---- following ---- */
 
-/* Drops the local database of this name if it belongs to the log that was created at `created`. */
-static void discard_if(struct node *n, const char *id, int64_t created)
+/* Drops the database if it is one of those that were dropped: an open one, or, on a node that was
+ * away, the file that it left where created databases are kept. */
+static void discard_dropped(struct node *n, const struct entry *entry)
 {
     struct database *d = NULL;
     struct err e = ERR_INIT;
-    if (created == 0 || node_find(n, id, &d, &e) != ERR_OK)
+    if (node_find(n, entry->id, &d, &e) == ERR_OK) {
+        if (is_dropped(entry, replica_log_created(database_replica(d)))) {
+            LOG_INFO("database dropped by the cluster", LOG_STR("db", entry->id));
+            node_discard(n, d);
+        }
+        database_unref(d);
         return;
-    if (replica_log_created(database_replica(d)) == created) {
-        LOG_INFO("database dropped by the cluster", LOG_STR("db", id));
-        node_discard(n, d);
+    }
+    err_clear(&e);
+    if (n->opt.memory || !*n->opt.create_db_dir || catalog_database(n, entry->id, &d, &e) != ERR_OK)
+        return;
+    int64_t created = 0;
+    if (database_peek(d, &created) && is_dropped(entry, created)) {
+        LOG_INFO("file of a dropped database removed", LOG_STR("db", entry->id));
+        database_remove_files(d);
     }
     database_unref(d);
 }
@@ -192,7 +248,7 @@ static void obey(struct node *n, const struct entry *entry)
 {
     struct database *d = NULL;
     struct err e = ERR_INIT;
-    discard_if(n, entry->id, entry->created);
+    discard_dropped(n, entry);
     if (entry->drop)
         return;
     if (node_find(n, entry->id, &d, &e) == ERR_OK) {

@@ -13,8 +13,10 @@
 #include "core/claim.h"
 #include "os/file.h"
 #include "sql/backup.h"
+#include "sql/position.h"
 
 #define DATABASE_MAX_PATH   4096
+#define DATABASE_MAX_ID     240 /* file systems take 255, and SQLite adds "-journal" */
 #define DATABASE_CLAIM_NS   (5 * CLOCK_S)
 #define DATABASE_IDLE_CONNS 16 /* read connections kept open while nobody uses them */
 
@@ -60,6 +62,10 @@ static enum err_code split_dsn(const char *dsn, char *path, size_t size, const c
         return err_set(e, ERR_CONFIG, "the name of the database file is too long");
     memcpy(path, dsn, n);
     path[n] = '\0';
+    const char *slash = strrchr(path, '/');
+    if (strlen(slash ? slash + 1 : path) > DATABASE_MAX_ID)
+        return err_set(e, ERR_CONFIG, "the name of a database file has at most %d bytes",
+                       DATABASE_MAX_ID);
     return ERR_OK;
 }
 
@@ -173,6 +179,20 @@ enum err_code database_open(struct database *d, struct nats_client *client, stru
         return code;
     d->claimed = true;
     return replica_open(&d->replica, &ro, e);
+}
+
+bool database_peek(const struct database *d, int64_t *log_created)
+{
+    struct conn *c = NULL;
+    struct position p;
+    struct err ignored = ERR_INIT;
+    bool found = false;
+    if (access(d->path, R_OK) != 0 || conn_open(&c, &d->conn, CONN_READER, &ignored) != ERR_OK)
+        return false;
+    bool read = position_load(c, &p, &found, &ignored) == ERR_OK;
+    *log_created = found ? p.stream_created : 0;
+    conn_close(c);
+    return read;
 }
 
 struct database *database_ref(struct database *d)

@@ -19,6 +19,9 @@ struct nats_client;
  * parameters and loads an existing file for -m; opens nothing else yet. */
 enum err_code database_new(struct database **out, const struct node_options *opt, const char *dsn,
                            const char *memory_dir, struct err *e);
+/* Instead of opening it: when the log that its file belongs to was created, 0 = it belongs to none.
+ * False where there is no such file, or none that can be read. */
+bool database_peek(const struct database *d, int64_t *log_created);
 /* Opens the file and, with a client, follows the log. */
 enum err_code database_open(struct database *d, struct nats_client *client, struct err *e);
 struct database *database_ref(struct database *d);

@@ -40,7 +40,7 @@ struct request {
     struct cursor end;     /* no statement of a write begins here or behind */
     struct cursor reached; /* where a write's last run has come to */
     size_t failed_at;      /* query that failed inside a write */
-    int64_t rowid;         /* the session's last insert rowid: every run of a write begins with it */
+    int64_t rowid; /* the session's last insert rowid: every run of a write begins with it */
 };
 
 enum err_code request_new(struct request **out, struct session *s, const struct query *queries,

@@ -88,7 +88,8 @@ const char *session_database(const struct session *s)
 
 enum session_state session_state(const struct session *s)
 {
-    switch (s->phase) {
+    enum tx_phase phase = atomic_load(&s->phase);
+    switch (phase) {
     case TX_NONE:
         return SESSION_IDLE;
     case TX_READING:

@@ -14,8 +14,9 @@
 #define FEED_HEARTBEAT_NS INT64_C(500000000)
 #define FEED_PROBE_MS     2000
 
-#define FEED_INACTIVE_NS INT64_C(30000000000) /* the server forgets a consumer that nobody reads   \
-                                               */
+#define FEED_INACTIVE_NS                                                                           \
+    INT64_C(30000000000) /* the server forgets a consumer that nobody reads                        \
+                          */
 
 struct stream_feed {
     /* immutable after open */

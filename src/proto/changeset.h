@@ -7,12 +7,12 @@
  *   CHANGE = {"database", "table", "columns": [text…], "pk_columns": [text…],
  *             "operation": "INSERT"|"UPDATE"|"DELETE"|"SQL", "old_rowid", "new_rowid",
  *             "old_values": [VALUE…], "new_values": [VALUE…], "command": text}
- *   VALUE  = null | integer | real (always with point or exponent) | "text" | {"$real":"inf"|"-inf"}
- *            | {"$text":"base64"} (not valid UTF-8, or holds NUL) | {"$blob":"base64"}
+ *   VALUE  = null | integer | real (always with point or exponent) | "text" |
+ * {"$real":"inf"|"-inf"} | {"$text":"base64"} (not valid UTF-8, or holds NUL) | {"$blob":"base64"}
  *
- * A field that does not apply to an operation is left out. Unknown fields are skipped by the reader,
- * wherever they stand; "format" greater than 1 is refused (ERR_FORMAT). A message written by the
- * seed's own program (no id, no pk_columns, no txs) is readable.
+ * A field that does not apply to an operation is left out. Unknown fields are skipped by the
+ * reader, wherever they stand; "format" greater than 1 is refused (ERR_FORMAT). A message written
+ * by the seed's own program (no id, no pk_columns, no txs) is readable.
  *
  * Pure: bytes to structs and back, no I/O. This is a fuzz surface: any input ends in ERR_OK or
  * ERR_FORMAT, in time linear in its length and in memory bounded by its largest change.
@@ -28,10 +28,10 @@
 #include "base/err.h"
 #include "base/value.h"
 
-#define CHANGESET_FORMAT 1
+#define CHANGESET_FORMAT      1
 #define CHANGESET_MAX_COLUMNS 2000 /* SQLite's default limit */
-#define CHANGESET_MAX_DEPTH 8
-#define CHANGESET_ID_SIZE 64 /* bytes of a message id, terminator included */
+#define CHANGESET_MAX_DEPTH   8
+#define CHANGESET_ID_SIZE     64 /* bytes of a message id, terminator included */
 
 /* ---- writing: a message is put together from pieces, in this order ---- */
 
@@ -65,9 +65,9 @@ struct change {
     const struct value *new_values;
     const char *command; /* CHANGE_SQL: terminated, command_len bytes */
     size_t command_len;
-    /* A number for (table, columns, pk_columns): two changes of one reader, of whichever message, that
-     * have the same number are the same there, so it is a key for statement caches. Equal ones may
-     * have different numbers. Never 0. */
+    /* A number for (table, columns, pk_columns): two changes of one reader, of whichever message,
+     * that have the same number are the same there, so it is a key for statement caches. Equal ones
+     * may have different numbers. Never 0. */
     uint64_t shape;
 };
 
@@ -92,8 +92,10 @@ struct changeset_reader;
 struct changeset_reader *changeset_reader_new(changeset_fn *fn, void *arg); /* NULL: no memory */
 void changeset_reader_free(struct changeset_reader *r);
 void changeset_reader_reset(struct changeset_reader *r); /* ready for the next message */
-enum err_code changeset_feed(struct changeset_reader *r, const void *bytes, size_t n, struct err *e);
-/* The input is complete; ERR_FORMAT if the message is not. *info is borrowed until reset or free. */
+enum err_code changeset_feed(struct changeset_reader *r, const void *bytes, size_t n,
+                             struct err *e);
+/* The input is complete; ERR_FORMAT if the message is not. *info is borrowed until reset or free.
+ */
 enum err_code changeset_finish(struct changeset_reader *r, const struct changeset_info **info,
                                struct err *e);
 

@@ -12,7 +12,8 @@
 
 #define NUMBER_MAX 1200 /* bytes; the longest double in full takes 1079 */
 
-/* `s` matches JSON's grammar of numbers. False: beyond 64 bits, beyond a double, longer than NUMBER_MAX. */
+/* `s` matches JSON's grammar of numbers. False: beyond 64 bits, beyond a double, longer than
+ * NUMBER_MAX. */
 bool number_parse(const char *s, size_t len, struct value *out);
 
 #endif

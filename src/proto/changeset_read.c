@@ -4,17 +4,16 @@
  *   changeset_reader_new, _free, _reset    one reader serves many messages
  *   changeset_feed, changeset_finish       bytes in, changes out
  *
- * Where the machine is, and what brings it there (every level may also hold unknown fields, which are
- * skipped as a whole):
+ * Where the machine is, and what brings it there (every level may also hold unknown fields, which
+ * are skipped as a whole):
  *
- *   AT_START ─ { ─ AT_MESSAGE ─ "changes": [ ─ AT_CHANGES ─ { ─ AT_CHANGE ─ "columns": [ ─ AT_COLUMNS
- *                     │                                           ├─ "pk_columns": [ ─ AT_PK
- *                     ├─ "txs": [ ─ AT_TXS ─ { ─ AT_TX            └─ "…_values": [ ─ AT_VALUES ─ { ─ AT_TAGGED
- *                     └─ } ─ AT_END
+ *   AT_START ─ { ─ AT_MESSAGE ─ "changes": [ ─ AT_CHANGES ─ { ─ AT_CHANGE ─ "columns": [ ─
+ * AT_COLUMNS │                                           ├─ "pk_columns": [ ─ AT_PK ├─ "txs": [ ─
+ * AT_TXS ─ { ─ AT_TX            └─ "…_values": [ ─ AT_VALUES ─ { ─ AT_TAGGED └─ } ─ AT_END
  *
- * One yajl handle serves all messages (yajl_allow_multiple_values): making one costs more than reading a
- * short message. A line feed behind each message ends a token that is still open, so that nothing of
- * one message is left for the next; after any error the handle is thrown away.
+ * One yajl handle serves all messages (yajl_allow_multiple_values): making one costs more than
+ * reading a short message. A line feed behind each message ends a token that is still open, so that
+ * nothing of one message is left for the next; after any error the handle is thrown away.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +74,10 @@ struct key {
     enum field field;
 };
 
-#define KEY(name, field) {name, sizeof(name) - 1, field}
+#define KEY(name, field)                                                                           \
+    {                                                                                              \
+        name, sizeof(name) - 1, field                                                              \
+    }
 /* In the order in which we write them, so that the next one is usually the right one. */
 static const struct key message_keys[] = {
     KEY("node", F_NODE), KEY("changes", F_CHANGES), KEY("timestamp_ns", F_TIMESTAMP),
@@ -138,7 +140,8 @@ struct changeset_reader {
     struct shape_set *shapes;
 };
 
-/* ---- failing ---------------------------------------------------------------------------------- */
+/* ---- failing ----------------------------------------------------------------------------------
+ */
 
 static int fail(struct changeset_reader *r, const char *what)
 {
@@ -153,7 +156,8 @@ static int no_memory(struct changeset_reader *r)
     return 0;
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* ---- values -----------------------------------------------------------------------------------
+ */
 
 static struct value *push_value(struct changeset_reader *r)
 {
@@ -235,7 +239,8 @@ static void settle_image(struct changeset_reader *r, struct image *im)
     }
 }
 
-/* ---- changes ---------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------------
+ */
 
 static void start_change(struct changeset_reader *r)
 {
@@ -392,7 +397,8 @@ static int change_string(struct changeset_reader *r, const char *s, size_t len)
     }
 }
 
-/* ---- the message's own fields ----------------------------------------------------------------- */
+/* ---- the message's own fields -----------------------------------------------------------------
+ */
 
 /* Names of people's making are cut to fit, at a character's border; ids are not ours to change. */
 static int put_fixed(struct changeset_reader *r, char *out, size_t size, bool cut, const char *s,
@@ -487,7 +493,8 @@ static int tx_number(struct changeset_reader *r, const struct value *v)
     return 1;
 }
 
-/* ---- yajl's callbacks: 1 = go on, 0 = stop ------------------------------------------------------ */
+/* ---- yajl's callbacks: 1 = go on, 0 = stop ------------------------------------------------------
+ */
 
 /* Strict: no surrogates, no overlong forms. A NUL may come from \u0000. */
 static bool is_utf8(const char *s, size_t len)
@@ -856,7 +863,8 @@ static const yajl_callbacks callbacks = {
     .yajl_end_array = on_end_array,
 };
 
-/* ---- the interface ---------------------------------------------------------------------------- */
+/* ---- the interface ----------------------------------------------------------------------------
+ */
 
 static bool make_yajl(struct changeset_reader *r)
 {

@@ -1,6 +1,7 @@
 /*
- * The tables that a reader has met: (table, columns, pk_columns) → one shape with a number of its own.
- * Nearly every change has the shape of the change before it, and then finding it is three memcmp.
+ * The tables that a reader has met: (table, columns, pk_columns) → one shape with a number of its
+ * own. Nearly every change has the shape of the change before it, and then finding it is three
+ * memcmp.
  *
  * Names come as lists of terminated strings, one behind the other. A set keeps what it was given
  * until its limit is reached, then forgets everything; numbers are never used twice. Internal to

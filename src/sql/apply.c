@@ -19,7 +19,8 @@
 
 static enum err_code on_change(void *arg, const struct change *c, struct err *e);
 
-/* ---- opening ------------------------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------------------------------
+ */
 
 static enum err_code prepare(struct apply *a, const char *sql, sqlite3_stmt **st, struct err *e)
 {
@@ -97,7 +98,8 @@ struct conn *apply_conn(struct apply *a)
     return a->conn;
 }
 
-/* ---- the transaction ---------------------------------------------------------------------------- */
+/* ---- the transaction ----------------------------------------------------------------------------
+ */
 
 static enum err_code run(struct apply *a, sqlite3_stmt *st, int *answer, struct err *e)
 {
@@ -185,7 +187,8 @@ bool apply_took_schema(struct apply *a)
     return took;
 }
 
-/* ---- messages ----------------------------------------------------------------------------------- */
+/* ---- messages -----------------------------------------------------------------------------------
+ */
 
 static enum err_code on_change(void *arg, const struct change *c, struct err *e)
 {

@@ -3,10 +3,10 @@
  *
  *   begin ─ { message }* ─ commit(position) | rollback
  *
- * APPLY_STRICT (serializable): every change must meet exactly the row it was made on; anything else is
- * ERR_DIVERGED. APPLY_LWW: the last writer wins; a row that is missing is inserted, one that stands
- * in the way is replaced, DDL that has already happened is noted on the log and passed over, so
- * that any message may be applied any number of times (I5). One thread at a time.
+ * APPLY_STRICT (serializable): every change must meet exactly the row it was made on; anything else
+ * is ERR_DIVERGED. APPLY_LWW: the last writer wins; a row that is missing is inserted, one that
+ * stands in the way is replaced, DDL that has already happened is noted on the log and passed over,
+ * so that any message may be applied any number of times (I5). One thread at a time.
  */
 #ifndef HA_SQL_APPLY_H
 #define HA_SQL_APPLY_H

@@ -236,8 +236,7 @@ static enum err_code run_checked(struct apply *a, const struct change *c, const 
     rc = run(a, c);
     if (rc != SQLITE_DONE)
         code = failed(a, c, d, rc, e);
-    else if (a->mode == APPLY_LWW &&
-             (d->kind == DDL_CREATE_TABLE || d->kind == DDL_CREATE_VTABLE))
+    else if (a->mode == APPLY_LWW && (d->kind == DDL_CREATE_TABLE || d->kind == DDL_CREATE_VTABLE))
         code = add_name(&a->created, d->name, e);
     if (creates)
         accept_quotes(a, false);

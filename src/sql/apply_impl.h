@@ -1,6 +1,6 @@
 /*
- * What the files of apply share. apply.c drives the transaction and the reader, apply_row.c changes rows,
- * apply_ddl.c runs schema statements.
+ * What the files of apply share. apply.c drives the transaction and the reader, apply_row.c changes
+ * rows, apply_ddl.c runs schema statements.
  */
 #ifndef HA_SQL_APPLY_IMPL_H
 #define HA_SQL_APPLY_IMPL_H
@@ -34,8 +34,9 @@ struct apply {
     bool took_schema; /* see apply_took_schema() */
     int cookie;       /* of the schema that `schema` describes */
 
-    /* Of the running message, lww: tables that its changes need and the file lacks, forgiven if a later
-     * schema statement of the message says where they have gone; and tables that it has created. */
+    /* Of the running message, lww: tables that its changes need and the file lacks, forgiven if a
+     * later schema statement of the message says where they have gone; and tables that it has
+     * created. */
     struct buf absent, created;
 };
 

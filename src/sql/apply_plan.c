@@ -53,7 +53,8 @@ void plans_free(struct plans *p)
     free(p);
 }
 
-/* ---- making a plan ---------------------------------------------------------------------------- */
+/* ---- making a plan ----------------------------------------------------------------------------
+ */
 
 static const struct column *find_column(const struct table *t, const char *name)
 {
@@ -145,7 +146,8 @@ enum err_code plans_get(struct plans *p, const struct schema *s, const struct ch
     return ERR_OK;
 }
 
-/* ---- statements ------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------
+ */
 
 static void put_table(struct buf *b, const struct plan *p)
 {
@@ -157,7 +159,8 @@ static void put_insert(struct buf *b, const struct plan *p, const struct change 
 {
     unsigned params = p->n_use + p->hidden_rowid;
 
-    buf_printf(b, "INSERT %sINTO ", flags & PLAN_REPLACE ? "OR REPLACE " : "");
+    /* Always said, because a constraint may have an ON CONFLICT clause of its own, ROLLBACK even. */
+    buf_printf(b, "INSERT OR %s INTO ", flags & PLAN_REPLACE ? "REPLACE" : "ABORT");
     put_table(b, p);
     buf_puts(b, "(");
     for (unsigned i = 0; i < p->n_use; i++) {
@@ -237,7 +240,7 @@ static void put_update(struct buf *b, const struct plan *p, const struct change 
 {
     unsigned next = p->n_use + 1;
 
-    buf_printf(b, "UPDATE %s", flags & PLAN_REPLACE ? "OR REPLACE " : "");
+    buf_printf(b, "UPDATE OR %s ", flags & PLAN_REPLACE ? "REPLACE" : "ABORT");
     put_table(b, p);
     buf_puts(b, " SET ");
     for (unsigned i = 0; i < p->n_use; i++) {
@@ -258,7 +261,7 @@ static void put_kick(struct buf *b, const struct plan *p, const struct change *c
 {
     const char *r = p->t->rowid_name;
 
-    buf_puts(b, "UPDATE ");
+    buf_puts(b, "UPDATE OR ABORT ");
     put_table(b, p);
     buf_printf(b,
                " SET %s=(SELECT CASE WHEN max(%s)<9223372036854775807 THEN max(%s)+1"

@@ -1,6 +1,6 @@
 /*
- * How the changes of one shape meet a table of the file: which of their columns it has, which are its
- * key, and the statements for them, prepared when first needed and kept.
+ * How the changes of one shape meet a table of the file: which of their columns it has, which are
+ * its key, and the statements for them, prepared when first needed and kept.
  *
  * Plans hold descriptions of `schema`, so all of them are dropped when it is read anew. Internal to
  * apply; one thread at a time.
@@ -22,7 +22,8 @@ enum plan_op {
     PLAN_INSERT,
     PLAN_UPDATE,
     PLAN_DELETE,
-    PLAN_KICK, /* gives a row that has another key, and stands at this hidden rowid, another rowid */
+    PLAN_KICK, /* gives a row that has another key, and stands at this hidden rowid, another rowid
+                */
     PLAN_OPS
 };
 
@@ -31,8 +32,9 @@ enum plan_where {
     PLAN_BY_PK,
     PLAN_BY_ROWID,
     PLAN_BY_NULL_KEY, /* the rowid, of a row whose primary key has a NULL in it */
-    PLAN_BY_FULL,     /* all old values; of equal rows one, that with the change's rowid if it is there */
-    PLAN_BY_VALUES    /* all old values; every such row */
+    PLAN_BY_FULL,  /* all old values; of equal rows one, that with the change's rowid if it is there
+                    */
+    PLAN_BY_VALUES /* all old values; every such row */
 };
 #define PLAN_WHERES 5
 
@@ -44,12 +46,12 @@ enum plan_where {
 struct plan {
     uint64_t shape;
     const struct table *t;
-    unsigned n;      /* columns of the change */
-    unsigned *use;   /* those of them that are assigned, as places in the change */
+    unsigned n;    /* columns of the change */
+    unsigned *use; /* those of them that are assigned, as places in the change */
     unsigned n_use;
-    unsigned *pk;    /* the key's columns, as places in the change */
-    unsigned n_pk;   /* 0 = none, or not all of them are in the change */
-    bool lacks;      /* the table lacks some of the columns */
+    unsigned *pk;      /* the key's columns, as places in the change */
+    unsigned n_pk;     /* 0 = none, or not all of them are in the change */
+    bool lacks;        /* the table lacks some of the columns */
     bool hidden_rowid; /* the rowid is no column, and has a name */
     sqlite3_stmt *st[PLAN_OPS][PLAN_WHERES][PLAN_FLAGS];
 };
@@ -70,8 +72,8 @@ enum err_code plans_get(struct plans *p, const struct schema *s, const struct ch
  *   UPDATE  the new values (n_use), the new rowid if PLAN_MOVE, then the key
  *   DELETE  the key
  *   KICK    the rowid, then the PK's values of the row that wants it
- * The key is the PK's old values (n_pk) | the old rowid | all old values (n), and for PLAN_BY_FULL the old
- * rowid behind them where the table has one.
+ * The key is the PK's old values (n_pk) | the old rowid | all old values (n), and for PLAN_BY_FULL
+ * the old rowid behind them where the table has one.
  */
 enum err_code plan_statement(struct plans *ps, struct plan *p, const struct change *c,
                              enum plan_op op, enum plan_where where, unsigned flags,

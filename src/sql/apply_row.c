@@ -8,8 +8,8 @@
  *     sequence, statistics          tables of SQLite's own
  *
  * Last writer wins, in words. A row is what its primary key says, or its rowid where it has none.
- *   INSERT  a row of that key is set to the new image in place (columns that the change does not know
- *           stay); other rows that stand in the way of a UNIQUE constraint go. A hidden rowid is taken
+ *   INSERT  a row of that key is set to the new image in place (columns that the change does not
+ * know stay); other rows that stand in the way of a UNIQUE constraint go. A hidden rowid is taken
  *           over, too: a row of another key that has it gets the next free one, and is not lost.
  *   UPDATE  of a row that is missing is an INSERT of its new image.
  *   DELETE  of a row that is missing is nothing.
@@ -20,7 +20,8 @@
 
 #include "sql/apply_impl.h"
 
-/* ---- what went wrong -------------------------------------------------------------------------- */
+/* ---- what went wrong --------------------------------------------------------------------------
+ */
 
 static const char *op_name(enum change_op op)
 {
@@ -120,7 +121,8 @@ enum err_code apply_failed(struct apply *a, const struct change *c, int rc, stru
     }
 }
 
-/* ---- running a plan's statements ---------------------------------------------------------------- */
+/* ---- running a plan's statements ----------------------------------------------------------------
+ */
 
 static int bind_value(sqlite3_stmt *st, unsigned param, const struct value *v)
 {
@@ -147,7 +149,8 @@ static int bind_rowid(sqlite3_stmt *st, unsigned param, bool known, int64_t rowi
     return known ? sqlite3_bind_int64(st, (int)param, rowid) : sqlite3_bind_null(st, (int)param);
 }
 
-/* Steps to the end. SQLITE_DONE and *rows, or the failure; the statement is ready for its next use. */
+/* Steps to the end. SQLITE_DONE and *rows, or the failure; the statement is ready for its next use.
+ */
 static int run(struct apply *a, sqlite3_stmt *st, int64_t *rows)
 {
     int rc = sqlite3_step(st);
@@ -188,8 +191,8 @@ static int bind_key(sqlite3_stmt *st, const struct plan *p, const struct target 
     return SQLITE_MISUSE;
 }
 
-/* These answer SQLITE_DONE and *rows, or SQLite's failure; a statement that cannot even be prepared fills
- * `e` and answers -1. */
+/* These answer SQLITE_DONE and *rows, or SQLite's failure; a statement that cannot even be prepared
+ * fills `e` and answers -1. */
 
 static int run_insert(struct apply *a, struct plan *p, const struct change *c, unsigned flags,
                       int64_t *rows, struct err *e)
@@ -251,7 +254,8 @@ static enum err_code outcome(struct apply *a, const struct change *c, int rc, st
     return apply_failed(a, c, rc, e);
 }
 
-/* ---- which row ---------------------------------------------------------------------------------- */
+/* ---- which row ----------------------------------------------------------------------------------
+ */
 
 static bool has_whole_pk(const struct plan *p, const struct value *values)
 {
@@ -284,12 +288,13 @@ static struct target old_target(const struct apply *a, const struct plan *p, con
     return find_target(a, p, c->old_values, c->has_old_rowid, c->old_rowid);
 }
 
-/* ---- strict ------------------------------------------------------------------------------------- */
+/* ---- strict -------------------------------------------------------------------------------------
+ */
 
 static unsigned move_flag(const struct plan *p, const struct change *c)
 {
-    bool moves = p->hidden_rowid && c->has_old_rowid && c->has_new_rowid &&
-                 c->old_rowid != c->new_rowid;
+    bool moves =
+        p->hidden_rowid && c->has_old_rowid && c->has_new_rowid && c->old_rowid != c->new_rowid;
 
     return moves ? PLAN_MOVE : 0;
 }
@@ -317,7 +322,8 @@ static enum err_code strict_row(struct apply *a, struct plan *p, const struct ch
     return code;
 }
 
-/* ---- last writer wins --------------------------------------------------------------------------- */
+/* ---- last writer wins ---------------------------------------------------------------------------
+ */
 
 static bool in_the_way(int rc)
 {
@@ -408,8 +414,9 @@ static enum err_code lww_update(struct apply *a, struct plan *p, const struct ch
     return outcome(a, c, rc, e);
 }
 
-/* A change whose columns the table has not all: it was made before a schema statement of the same message
- * that has run already. What can be said of the row is said; what cannot, has been said the first time. */
+/* A change whose columns the table has not all: it was made before a schema statement of the same
+ * message that has run already. What can be said of the row is said; what cannot, has been said the
+ * first time. */
 static enum err_code lww_part(struct apply *a, struct plan *p, const struct change *c,
                               struct err *e)
 {
@@ -451,7 +458,8 @@ static enum err_code lww_row(struct apply *a, struct plan *p, const struct chang
     }
 }
 
-/* ---- SQLite's own tables ------------------------------------------------------------------------ */
+/* ---- SQLite's own tables ------------------------------------------------------------------------
+ */
 
 /* Statistics are nobody's data: whatever comes is put in, once. Every node also makes its own. */
 static enum err_code statistics_row(struct apply *a, struct plan *p, const struct change *c,
@@ -487,8 +495,8 @@ static int run_sequence(struct apply *a, enum sequence_statement which, const st
     int rc = SQLITE_OK;
 
     if (!*st)
-        rc = sqlite3_prepare_v3(a->db, sequence_sql[which], -1, SQLITE_PREPARE_PERSISTENT, st,
-                                NULL);
+        rc =
+            sqlite3_prepare_v3(a->db, sequence_sql[which], -1, SQLITE_PREPARE_PERSISTENT, st, NULL);
     if (rc == SQLITE_OK)
         rc = bind_value(*st, 1, name);
     if (rc == SQLITE_OK && which != SEQUENCE_DELETE)
@@ -506,8 +514,8 @@ static const struct value *named_value(const struct change *c, const struct valu
 }
 
 /*
- * sequence.h says what the operations mean. Here the row may be there already: inserting rows with their
- * rowids moves the sequence, too.
+ * sequence.h says what the operations mean. Here the row may be there already: inserting rows with
+ * their rowids moves the sequence, too.
  */
 static enum err_code sequence_row(struct apply *a, const struct change *c, struct err *e)
 {
@@ -530,7 +538,8 @@ static enum err_code sequence_row(struct apply *a, const struct change *c, struc
     return outcome(a, c, rc, e);
 }
 
-/* ---- all ---------------------------------------------------------------------------------------- */
+/* ---- all ----------------------------------------------------------------------------------------
+ */
 
 /* There is one only after the first table with AUTOINCREMENT, which may be gone again. */
 static enum err_code make_sequence(struct apply *a, struct err *e)

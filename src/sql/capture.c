@@ -2,7 +2,8 @@
  * The preupdate hook. A change begins with bytes that are the same for all changes of its table
  * (`prefix` of its description):
  *
- *   {"database":"main","table":T,"columns":[…],"pk_columns":[…],"operation": | "UPDATE","old_rowid":1,…}
+ *   {"database":"main","table":T,"columns":[…],"pk_columns":[…],"operation": |
+ * "UPDATE","old_rowid":1,…}
  */
 #include "sql/capture.h"
 
@@ -139,7 +140,8 @@ void capture_restart(struct capture *c)
     err_clear(&c->err);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------
+ */
 
 struct buf *capture_begin(struct capture *c)
 {
@@ -189,7 +191,8 @@ void capture_row(struct capture *c, const struct table *t, bool inserted, const 
     capture_end(c);
 }
 
-/* ---- the hook ----------------------------------------------------------------------------------- */
+/* ---- the hook -----------------------------------------------------------------------------------
+ */
 
 static void view(sqlite3_value *v, struct value *out)
 {
@@ -221,8 +224,9 @@ static void fail_rc(struct capture *c, int rc)
         (void)conn_error(c->conn, rc, &c->err);
 }
 
-/* Integral numbers of a REAL column are stored as integers, and sometimes shown so: NEW by older SQLites,
- * OLD where the value is the DEFAULT of a column that the row lacks (seen up to 3.54.1). */
+/* Integral numbers of a REAL column are stored as integers, and sometimes shown so: NEW by older
+ * SQLites, OLD where the value is the DEFAULT of a column that the row lacks (seen up to 3.54.1).
+ */
 static void make_real(const struct table *t, unsigned column, struct value *v)
 {
     if (v->type == VALUE_INTEGER && t->columns[column].real)
@@ -244,9 +248,9 @@ static bool old_value(struct capture *c, const struct table *t, unsigned column,
 }
 
 /*
- * INSERT INTO t SELECT * FROM s copies records as they are, and one that is older than a column of s lacks
- * it. SQLite then hands out its constant for columns that are not there, not the default that a reader
- * gets (seen up to 3.54.1).
+ * INSERT INTO t SELECT * FROM s copies records as they are, and one that is older than a column of
+ * s lacks it. SQLite then hands out its constant for columns that are not there, not the default
+ * that a reader gets (seen up to 3.54.1).
  */
 static bool new_value(struct capture *c, const struct table *t, unsigned column, struct value *out)
 {
@@ -270,8 +274,7 @@ static bool new_value(struct capture *c, const struct table *t, unsigned column,
     return true;
 }
 
-typedef bool value_fn(struct capture *c, const struct table *t, unsigned column,
-                      struct value *out);
+typedef bool value_fn(struct capture *c, const struct table *t, unsigned column, struct value *out);
 
 /* One at a time: a value's bytes may be the row's only copy, and the next call may move them. */
 static void put_image(struct capture *c, const struct table *t, const char *field, size_t n_field,
@@ -291,7 +294,8 @@ static void put_image(struct capture *c, const struct table *t, const char *fiel
     buf_putc(b, ']');
 }
 
-/* The description of the table that an event is about, NULL where the event is not to be shipped. */
+/* The description of the table that an event is about, NULL where the event is not to be shipped.
+ */
 static const struct table *find_table(struct capture *c, const char *name)
 {
     const struct table *t = c->last;
@@ -336,7 +340,10 @@ static void on_preupdate(void *arg, sqlite3 *db, int op, const char *database, c
     }
     (void)capture_begin(c);
     buf_put(b, t->prefix.data, t->prefix.len);
-    buf_put(b, op == SQLITE_INSERT ? "\"INSERT\"" : op == SQLITE_UPDATE ? "\"UPDATE\"" : "\"DELETE\"",
+    buf_put(b,
+            op == SQLITE_INSERT   ? "\"INSERT\""
+            : op == SQLITE_UPDATE ? "\"UPDATE\""
+                                  : "\"DELETE\"",
             8);
     if (has_rowid(t) && op != SQLITE_INSERT) {
         buf_puts(b, ",\"old_rowid\":");

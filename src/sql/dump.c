@@ -25,7 +25,8 @@ struct dump {
     size_t n, cap;
 };
 
-/* ---- rows ------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------
+ */
 
 static struct value column_value(sqlite3_stmt *st, int i)
 {
@@ -105,7 +106,8 @@ enum err_code dump_rows(struct conn *c, struct capture *cap, const struct table 
     return dump_table(c, cap, t, "main", true, e);
 }
 
-/* ---- schema ----------------------------------------------------------------------------------- */
+/* ---- schema -----------------------------------------------------------------------------------
+ */
 
 static void free_objects(struct dump *d)
 {
@@ -138,11 +140,12 @@ static enum err_code add_object(struct dump *d, sqlite3_stmt *st, struct err *e)
         .table = strdup((const char *)sqlite3_column_text(st, 3)),
         .is_virtual = sqlite3_column_int(st, 4) != 0,
     };
-    return o->type && o->name && o->sql && o->table ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
+    return o->type && o->name && o->sql && o->table ? ERR_OK
+                                                    : err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
-/* Read as a whole first: what comes later drops tables, which SQLite allows only while nothing reads.
- * Indexes and triggers of ha_ tables are ours, too. */
+/* Read as a whole first: what comes later drops tables, which SQLite allows only while nothing
+ * reads. Indexes and triggers of ha_ tables are ours, too. */
 static enum err_code list_objects(struct dump *d, struct err *e)
 {
     static const char sql[] =
@@ -206,13 +209,14 @@ static enum err_code ship_pragma(struct dump *d, const char *name, struct err *e
     return ERR_OK;
 }
 
-/* ---- virtual tables --------------------------------------------------------------------------- */
+/* ---- virtual tables ---------------------------------------------------------------------------
+ */
 
 /*
- * CREATE VIRTUAL TABLE makes tables and puts rows into them, here and on every node that applies it.
- * What these are is seen by making the same one in `temp`: those rows are deleted again, then come the
- * real ones. False where it cannot be made there (FTS4 that takes its columns from another table): such
- * modules start without rows.
+ * CREATE VIRTUAL TABLE makes tables and puts rows into them, here and on every node that applies
+ * it. What these are is seen by making the same one in `temp`: those rows are deleted again, then
+ * come the real ones. False where it cannot be made there (FTS4 that takes its columns from another
+ * table): such modules start without rows.
  */
 static bool make_scratch(struct dump *d, const struct object *o)
 {
@@ -301,7 +305,8 @@ static enum err_code each_backing(struct dump *d, const struct object *o, bool s
     return code;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------
+ */
 
 static enum err_code dump_tables(struct dump *d, struct err *e)
 {

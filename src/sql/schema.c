@@ -171,7 +171,8 @@ void schema_put_name(struct buf *b, const char *name)
     buf_putc(b, '"');
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------
+ */
 
 static enum err_code prepare(struct schema *s, sqlite3_stmt **st, const char *sql, struct err *e)
 {
@@ -289,8 +290,8 @@ static enum err_code read_columns(struct schema *s, struct table *t, struct err 
     return ERR_OK;
 }
 
-/* WITHOUT ROWID and STRICT stand behind the columns' closing parenthesis. PRAGMA table_list would tell,
- * too, but compiles all views of the schema each time. */
+/* WITHOUT ROWID and STRICT stand behind the columns' closing parenthesis. PRAGMA table_list would
+ * tell, too, but compiles all views of the schema each time. */
 static void read_options(struct table *t)
 {
     const char *at = t->sql, *end = t->sql + strlen(t->sql);
@@ -511,7 +512,8 @@ enum err_code schema_refresh(struct schema *s, struct err *e)
     return ERR_OK;
 }
 
-/* ---- defaults of added columns ------------------------------------------------------------------ */
+/* ---- defaults of added columns ------------------------------------------------------------------
+ */
 
 static bool default_copy(struct column *c, sqlite3_value *v)
 {
@@ -569,7 +571,8 @@ bool schema_default(const struct table *t, unsigned column, struct value *out)
     *out = value_null();
     if (!c->default_sql)
         return true;
-    /* The text stands without the parentheses that an expression needs; a bare word must have none. */
+    /* The text stands without the parentheses that an expression needs; a bare word must have none.
+     */
     if (!c->default_known)
         c->default_known =
             default_read(c, "CREATE TABLE t(a, c %s DEFAULT (%s)); INSERT INTO t(a) VALUES (1)") ||

@@ -3,8 +3,8 @@
  * rowid, affinity.
  *
  * Descriptions are read as a whole by schema_refresh(), never on demand, because the preupdate hook
- * that uses them must not run SQL. Only tables whose text in sqlite_schema has changed are read anew, so
- * that a script of many CREATE TABLE and INSERT statements stays linear.
+ * that uses them must not run SQL. Only tables whose text in sqlite_schema has changed are read
+ * anew, so that a script of many CREATE TABLE and INSERT statements stays linear.
  *
  * One thread at a time. A `struct table` is owned by its schema and valid until the next refresh.
  */
@@ -54,10 +54,11 @@ struct table {
     unsigned n_pk;
     bool without_rowid;
     bool strict;
-    bool rowid_alias;       /* the primary key is INTEGER PRIMARY KEY: pk[0] is the rowid */
+    bool rowid_alias; /* the primary key is INTEGER PRIMARY KEY: pk[0] is the rowid */
     bool autoincrement;
-    const char *rowid_name; /* a name by which the rowid can be had; NULL where columns hide all three */
-    struct buf prefix;      /* the beginning of each change as JSON, see capture.c */
+    const char
+        *rowid_name;   /* a name by which the rowid can be had; NULL where columns hide all three */
+    struct buf prefix; /* the beginning of each change as JSON, see capture.c */
 
     /* schema.c's own */
     struct table *next;
@@ -86,8 +87,8 @@ const struct table *schema_next(const struct schema *s, const struct table *t);
 bool schema_has_virtual(const struct schema *s);
 bool schema_has_sequence(const struct schema *s);
 
-/* What a row that is older than the column holds in it (ALTER TABLE … ADD COLUMN … DEFAULT). Runs SQL on
- * a connection of its own, so the hook may call it. False: it cannot be had. */
+/* What a row that is older than the column holds in it (ALTER TABLE … ADD COLUMN … DEFAULT). Runs
+ * SQL on a connection of its own, so the hook may call it. False: it cannot be had. */
 bool schema_default(const struct table *t, unsigned column, struct value *out);
 
 /* Notes the greatest rowid inserted in an epoch of the caller's, and tells it (false: none). */

@@ -66,7 +66,8 @@ void sequence_forget(struct sequence *s)
     s->known = false;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------
+ */
 
 static bool copy_value(sqlite3_value *v, struct value *out)
 {
@@ -202,7 +203,8 @@ enum err_code sequence_before(struct sequence *s, struct err *e)
     return code;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------- */
+/* ---- comparing --------------------------------------------------------------------------------
+ */
 
 static void put_image(struct buf *b, const char *field, const char *name, const struct value *seq)
 {
@@ -289,8 +291,8 @@ static void ship_differences(struct sequence *s, struct capture *c, const struct
     }
 }
 
-/* All rows as they are, whatever those of the tables make of the sequences elsewhere: a user has written
- * to sqlite_sequence by hand, perhaps after inserting rows. */
+/* All rows as they are, whatever those of the tables make of the sequences elsewhere: a user has
+ * written to sqlite_sequence by hand, perhaps after inserting rows. */
 static void ship_all(struct sequence *s, struct capture *c, const struct rows *now)
 {
     const struct value none = value_null();

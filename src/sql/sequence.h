@@ -1,9 +1,9 @@
 /*
  * AUTOINCREMENT: what each table's sequence has come to, as changes on the table sqlite_sequence.
  *
- * SQLite moves sequences without telling the hook (and even where no row is inserted: INSERT OR IGNORE,
- * DO NOTHING), so the rows of sqlite_sequence are compared before and after each transaction. That finds
- * a user's own writes to the table, too.
+ * SQLite moves sequences without telling the hook (and even where no row is inserted: INSERT OR
+ * IGNORE, DO NOTHING), so the rows of sqlite_sequence are compared before and after each
+ * transaction. That finds a user's own writes to the table, too.
  *
  *   INSERT  the sequence has advanced to the value (lww: the greater of the two wins)
  *   UPDATE  it was set to a lower one, by hand
@@ -21,8 +21,9 @@
 
 struct sequence;
 
-struct sequence *sequence_new(struct conn *c, struct schema *schema); /* NULL: no memory. Borrowed. */
-void sequence_free(struct sequence *s); /* NULL is fine; before conn_close() */
+struct sequence *sequence_new(struct conn *c,
+                              struct schema *schema); /* NULL: no memory. Borrowed. */
+void sequence_free(struct sequence *s);               /* NULL is fine; before conn_close() */
 
 /* The rows remembered may not be those of the file: somebody else wrote, or a rollback. */
 void sequence_forget(struct sequence *s);

@@ -8,15 +8,16 @@
  *   savepoints        writer_savepoint, _release, _rollback_to
  *   the rest          writer_dump, _vacuum
  *
- * How the brackets nest in SQLite, each with a mark to which the capture is cut when it is rolled back:
+ * How the brackets nest in SQLite, each with a mark to which the capture is cut when it is rolled
+ * back:
  *
  *   BEGIN IMMEDIATE
  *     SAVEPOINT ha_tx                     a transaction of the group
  *       SAVEPOINT ha_u0 … ha_u<n>         users' savepoints, by their place in the stack
  *         SAVEPOINT ha_stmt               a statement that may fail alone
  *
- * SAVEPOINT and RELEASE themselves may write: FTS5 keeps index rows back until then. So a mark is taken
- * after SAVEPOINT, and the capture stays on until the transaction's RELEASE is done.
+ * SAVEPOINT and RELEASE themselves may write: FTS5 keeps index rows back until then. So a mark is
+ * taken after SAVEPOINT, and the capture stays on until the transaction's RELEASE is done.
  */
 #include "sql/writer.h"
 
@@ -108,7 +109,8 @@ struct writer {
     int64_t changes; /* of the one that ended last */
 };
 
-/* ---- our own statements ----------------------------------------------------------------------- */
+/* ---- our own statements -----------------------------------------------------------------------
+ */
 
 static enum err_code run(struct writer *w, enum fixed f, int *answer, struct err *e)
 {
@@ -139,7 +141,8 @@ static enum err_code prepare_fixed(struct writer *w, struct err *e)
     return rc == SQLITE_OK ? ERR_OK : conn_error(w->conn, rc, e);
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------
+ */
 
 static enum err_code open_parts(struct writer *w, const struct conn_config *cfg,
                                 struct spool *spool, struct err *e)
@@ -223,7 +226,8 @@ static enum err_code refresh(struct writer *w, struct err *e)
     return code ? code : run(w, F_SCHEMA_VERSION, &w->cookie, e);
 }
 
-/* ---- the group -------------------------------------------------------------------------------- */
+/* ---- the group --------------------------------------------------------------------------------
+ */
 
 static enum err_code lost_error(struct err *e)
 {
@@ -314,7 +318,8 @@ void writer_rollback(struct writer *w)
     w->broken = false;
 }
 
-/* ---- a transaction ---------------------------------------------------------------------------- */
+/* ---- a transaction ----------------------------------------------------------------------------
+ */
 
 enum err_code writer_tx_begin(struct writer *w, struct err *e)
 {
@@ -350,8 +355,8 @@ static enum err_code check_foreign_keys(struct writer *w, struct err *e)
     return e->code;
 }
 
-/* One pass over what lies in `temp`; *left is what it could not drop (yet: a parent before its child, a
- * shadow table before its virtual table). */
+/* One pass over what lies in `temp`; *left is what it could not drop (yet: a parent before its
+ * child, a shadow table before its virtual table). */
 static enum err_code drop_temp_pass(struct writer *w, unsigned *dropped, unsigned *left,
                                     struct err *e)
 {
@@ -479,7 +484,8 @@ void writer_tx_undo(struct writer *w)
     sequence_forget(w->sequence);
 }
 
-/* ---- a statement ------------------------------------------------------------------------------ */
+/* ---- a statement ------------------------------------------------------------------------------
+ */
 
 /* The savepoint of a statement that failed, or that the capture could not follow. */
 static enum err_code undo_statement(struct writer *w, struct err *e)
@@ -567,16 +573,19 @@ static enum err_code ship_created(struct writer *w, const char *name, struct err
 }
 
 /*
- * A foreign key that refers to a table behind a virtual one makes SQLite open a savepoint whenever FTS5
- * writes there, which makes FTS5 write there, until the stack has run out (seen in 3.54.1). So there
- * shall be none.
+ * A foreign key that refers to a table behind a virtual one makes SQLite open a savepoint whenever
+ * FTS5 writes there, which makes FTS5 write there, until the stack has run out (seen in 3.54.1). So
+ * there shall be none.
  */
 static enum err_code check_parents(struct writer *w, const struct stmt_ddl *d, struct err *e)
 {
     static const char sql[] =
-        "SELECT m.name, f.\"table\" FROM main.sqlite_schema m, pragma_foreign_key_list(m.name, 'main') f"
-        " WHERE m.type = 'table' AND m.sql LIKE '%REFERENCES%' AND (?1 IS NULL OR m.name = ?1 COLLATE"
-        " NOCASE) AND EXISTS (SELECT 1 FROM main.sqlite_schema v WHERE v.type = 'table' AND v.rootpage = 0"
+        "SELECT m.name, f.\"table\" FROM main.sqlite_schema m, pragma_foreign_key_list(m.name, "
+        "'main') f"
+        " WHERE m.type = 'table' AND m.sql LIKE '%REFERENCES%' AND (?1 IS NULL OR m.name = ?1 "
+        "COLLATE"
+        " NOCASE) AND EXISTS (SELECT 1 FROM main.sqlite_schema v WHERE v.type = 'table' AND "
+        "v.rootpage = 0"
         " AND lower(substr(f.\"table\", 1, length(v.name) + 1)) = lower(v.name) || '_') LIMIT 1";
     bool one = d->kind == DDL_CREATE_TABLE || (d->kind == DDL_ALTER && d->rename[0] == '\0');
     enum err_code code = ERR_OK;
@@ -609,8 +618,7 @@ static enum err_code ship_ddl(struct writer *w, struct stmt *s, struct err *e)
 {
     const struct stmt_ddl *d = stmt_ddl(s);
     const char *sql = stmt_sql(s);
-    bool always =
-        d && (d->kind == DDL_PRAGMA || d->kind == DDL_ANALYZE || d->kind == DDL_REINDEX);
+    bool always = d && (d->kind == DDL_PRAGMA || d->kind == DDL_ANALYZE || d->kind == DDL_REINDEX);
     int cookie = 0;
     enum err_code code = run(w, F_SCHEMA_VERSION, &cookie, e);
 
@@ -680,7 +688,8 @@ int64_t writer_last_rowid(const struct writer *w)
     return sqlite3_last_insert_rowid(w->db);
 }
 
-/* ---- users' savepoints ------------------------------------------------------------------------ */
+/* ---- users' savepoints ------------------------------------------------------------------------
+ */
 
 static enum err_code exec_savepoint(struct writer *w, const char *what, size_t place, struct err *e)
 {
@@ -776,7 +785,8 @@ enum err_code writer_rollback_to(struct writer *w, const char *name, size_t len,
     return ERR_OK;
 }
 
-/* ---- the rest --------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------
+ */
 
 enum err_code writer_dump(struct writer *w, uint32_t *changes, struct err *e)
 {

@@ -3,10 +3,11 @@
  *
  * The caller (repl/group.c) drives it in brackets; each arrow is a function below:
  *
- *   begin ─ { tx_begin ─ { stmt_begin ─ step… ─ stmt_end }* ─ tx_end | tx_undo }* ─ commit | rollback
+ *   begin ─ { tx_begin ─ { stmt_begin ─ step… ─ stmt_end }* ─ tx_end | tx_undo }* ─ commit |
+ * rollback
  *
- * Between begin and commit the changes of all finished transactions stand in the spool, separated by
- * commas, ready to be put between a message's head and tail. tx_undo and a failed statement take
+ * Between begin and commit the changes of all finished transactions stand in the spool, separated
+ * by commas, ready to be put between a message's head and tail. tx_undo and a failed statement take
  * theirs back. Not replicated: temp objects, ha_ tables. One thread at a time.
  */
 #ifndef HA_SQL_WRITER_H
@@ -34,7 +35,7 @@ void writer_schema_changed(struct writer *w);
 
 enum err_code writer_begin(struct writer *w, struct err *e); /* BEGIN IMMEDIATE; spool untouched */
 enum err_code writer_commit(struct writer *w, struct err *e);
-void writer_rollback(struct writer *w); /* fine when nothing is open */
+void writer_rollback(struct writer *w);   /* fine when nothing is open */
 bool writer_lost(const struct writer *w); /* SQLite ended the whole transaction (OR ROLLBACK …) */
 
 /* A transaction of the group, in its own SAVEPOINT. */
@@ -60,13 +61,13 @@ enum err_code writer_rollback_to(struct writer *w, const char *name, size_t len,
 int64_t writer_changes(const struct writer *w);
 int64_t writer_last_rowid(const struct writer *w);
 
-/* The whole content of the file as changes (schema as SQL, rows as INSERTs, sequences), for a log that
- * begins with an existing file. Inside begin … commit, as if one transaction had written it all.
- * Bounded memory. */
+/* The whole content of the file as changes (schema as SQL, rows as INSERTs, sequences), for a log
+ * that begins with an existing file. Inside begin … commit, as if one transaction had written it
+ * all. Bounded memory. */
 enum err_code writer_dump(struct writer *w, uint32_t *changes, struct err *e);
 
-/* VACUUM outside any transaction: refused with ERR_DENIED where it would renumber rowids (a rowid table
- * without INTEGER PRIMARY KEY). */
+/* VACUUM outside any transaction: refused with ERR_DENIED where it would renumber rowids (a rowid
+ * table without INTEGER PRIMARY KEY). */
 enum err_code writer_vacuum(struct writer *w, struct err *e);
 
 #endif

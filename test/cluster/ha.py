@@ -590,7 +590,9 @@ def dump_table(db, table, rowids):
     cells = ", ".join(f"typeof({quoted(c)}), {quoted(c)}" for c in columns)
     hidden = {"rowid", "_rowid_", "oid"} - {c.lower() for c in columns}
     queries = [f"SELECT {cells} FROM {quoted(table)}"]
-    if rowids and hidden:
+    # Rowids of these say in which order tables were first used, or looked at.
+    own_rowids = table == "sqlite_sequence" or table.startswith("sqlite_stat")
+    if rowids and hidden and not own_rowids:
         queries.insert(0, f"SELECT {min(hidden)}, {cells} FROM {quoted(table)}")
     for q in queries:
         try:
@@ -603,8 +605,7 @@ def dump_table(db, table, rowids):
                 return "module not available"
             if "no such column" not in str(e):
                 raise
-    if table == "sqlite_sequence" or table.startswith("sqlite_stat"):
-        rows = [r[1:] for r in rows]  # their own rowids say in which order tables were first used, or looked at
+    if own_rowids:
         rows = [r for r in rows if not (isinstance(r[1], bytes) and r[1].startswith(b"ha_"))]
     return sorted(rows, key=repr)
 

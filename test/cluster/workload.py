@@ -153,7 +153,7 @@ class Table:
 
 
 class World:
-    def __init__(self, owner_of_virtual=None, ddl=True):
+    def __init__(self, owner_of_virtual=None, ddl=True, analyze=True):
         self.lock = threading.Lock()
         self.tables = {}  # name: Table
         self.views = {}  # name: (table, columns)
@@ -165,6 +165,7 @@ class World:
         self.failures = {}  # SQLSTATE: count of statements
         self.owner_of_virtual = owner_of_virtual  # the only client that writes FTS and RTREE tables; None: all do
         self.ddl = ddl
+        self.analyze = analyze  # samples of it hold rowids that no column shows
 
     def marker(self):
         with self.lock:
@@ -601,8 +602,10 @@ class Generator:
 
     def odd(self):
         r = self.rnd
+        if self.world.analyze and r.random() < 0.3:
+            return [Statement().add(r.choice(["ANALYZE", f"ANALYZE {self.table().q}"]))]
         return [Statement().add(r.choice([
-            "ANALYZE", f"ANALYZE {self.table().q}", "REINDEX", f"REINDEX {self.table().q}", f"PRAGMA user_version = {r.randrange(1000)}",
+            "REINDEX", f"REINDEX {self.table().q}", f"PRAGMA user_version = {r.randrange(1000)}",
             f"PRAGMA application_id = {r.randrange(1000)}", "REINDEX NOCASE"]))]
 
     def ddl(self):

@@ -16,7 +16,7 @@ from ledger import outbox
 from workload import COMMITTED, FAILED, UNKNOWN, Generator, World
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1 << 30))
-STATEMENTS = int(os.environ.get("WORKLOAD_STATEMENTS") or 11000 / SLOW)
+STATEMENTS = int(os.environ.get("WORKLOAD_STATEMENTS") or 24000 / SLOW)
 
 CLIENTS_PER_NODE = 2
 PARAMS = ["--db-params", "_foreign_keys=1"]
@@ -191,7 +191,7 @@ def test_async(cluster):
     rnd = random.Random(seed)
     nodes = cluster.nodes(3, args=PARAMS + ["--async-replication"])
     started = time.monotonic()
-    world = World(owner_of_virtual=0, ddl=False)
+    world = World(owner_of_virtual=0, ddl=False, analyze=False)
     prepare(nodes, world, seed)
     clients = []
     phases = 6

@@ -1,7 +1,7 @@
 /*
- * Messages of the log. Whole and in pieces (their sizes come from the first byte) the same changes must
- * come out, with the same result; the changes of a good message, written by us and read again, are the
- * same; and no input leaves anything behind in the reader for the next message.
+ * Messages of the log. Whole and in pieces (their sizes come from the first byte) the same changes
+ * must come out, with the same result; the changes of a good message, written by us and read again,
+ * are the same; and no input leaves anything behind in the reader for the next message.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -30,7 +30,8 @@ struct seen {
     enum err_code answer;
 };
 
-static void keep(struct seen *s, struct value *to, const struct value *from, unsigned n, unsigned at)
+static void keep(struct seen *s, struct value *to, const struct value *from, unsigned n,
+                 unsigned at)
 {
     for (unsigned i = 0; i < n && i < 16; i++) {
         to[i] = from[i];
@@ -145,16 +146,27 @@ static void assert_through(const struct value *v)
 
 static void every_value_comes_back(void **state)
 {
-    static const int64_t ints[] = {0, 1, -1, INT64_MAX, INT64_MIN, INT64_MAX - 1, 1234567890123456789};
-    static const double reals[] = {0.0, -0.0, 1.0, -1.0, 0.1, 1e15, 1e16, 1e22, 1e23, 123456789012345680.0,
-                                   DBL_MAX, -DBL_MAX, DBL_MIN, 5e-324, 2.2250738585072011e-308, 4.35,
-                                   0.3, 2.0 / 3, 1e-7, 9007199254740993.0, 1.5e300, 8.5e-320};
+    static const int64_t ints[] = {
+        0, 1, -1, INT64_MAX, INT64_MIN, INT64_MAX - 1, 1234567890123456789};
+    static const double reals[] = {0.0,     -0.0,     1.0,     -1.0,   0.1,
+                                   1e15,    1e16,     1e22,    1e23,   123456789012345680.0,
+                                   DBL_MAX, -DBL_MAX, DBL_MIN, 5e-324, 2.2250738585072011e-308,
+                                   4.35,    0.3,      2.0 / 3, 1e-7,   9007199254740993.0,
+                                   1.5e300, 8.5e-320};
     static const struct {
         const char *bytes;
         size_t len;
-    } texts[] = {{"", 0}, {"a", 1}, {"a\0b", 3}, {"\0", 1}, {"\xff\xfe", 2}, {"\xed\xa0\x80", 3},
-                 {"\xf0\x9f\x98\x80", 4}, {"\"\\/\b\f\n\r\t\x01\x1f\x7f", 11}, {"\xe2\x80\xa8", 3},
-                 {"\xc0\xaf", 2}, {"{\"$blob\":\"\"}", 12}};
+    } texts[] = {{"", 0},
+                 {"a", 1},
+                 {"a\0b", 3},
+                 {"\0", 1},
+                 {"\xff\xfe", 2},
+                 {"\xed\xa0\x80", 3},
+                 {"\xf0\x9f\x98\x80", 4},
+                 {"\"\\/\b\f\n\r\t\x01\x1f\x7f", 11},
+                 {"\xe2\x80\xa8", 3},
+                 {"\xc0\xaf", 2},
+                 {"{\"$blob\":\"\"}", 12}};
     struct value v = value_null();
 
     (void)state;
@@ -222,10 +234,13 @@ static void the_message_of_the_seed_is_read(void **state)
 {
     static const char text[] =
         "{\"node\": \"ha_node_name\", \"changes\": [\n"
-        " {\"database\": \"main\", \"table\": \"users\", \"columns\": [\"id\", \"name\"], \"operation\":"
+        " {\"database\": \"main\", \"table\": \"users\", \"columns\": [\"id\", \"name\"], "
+        "\"operation\":"
         " \"INSERT\", \"new_rowid\": 2, \"new_values\": [2, \"new HA user\"]},\n"
-        " {\"database\": \"main\", \"table\": \"users\", \"columns\": [\"id\", \"name\"], \"operation\":"
-        " \"DELETE\", \"old_rowid\": 2, \"old_values\": [2, \"new HA user\"], \"new_values\": null}],\n"
+        " {\"database\": \"main\", \"table\": \"users\", \"columns\": [\"id\", \"name\"], "
+        "\"operation\":"
+        " \"DELETE\", \"old_rowid\": 2, \"old_values\": [2, \"new HA user\"], \"new_values\": "
+        "null}],\n"
         " \"timestamp_ns\": 1758574275504509677}\n";
     struct changeset_info info;
     struct seen s = {0};
@@ -255,14 +270,16 @@ static void our_message_is_written_and_read(void **state)
     (void)state;
     changeset_put_head(&b, "n\"1");
     changeset_put_sql(&b, "main", "CREATE TABLE \"t\"(a)", 19);
-    buf_puts(&b, ",{\"database\":\"main\",\"table\":\"t\",\"columns\":[\"a\"],\"pk_columns\":[],\"operation\":"
+    buf_puts(&b, ",{\"database\":\"main\",\"table\":\"t\",\"columns\":[\"a\"],\"pk_columns\":[],"
+                 "\"operation\":"
                  "\"UPDATE\",\"old_rowid\":-9223372036854775808,\"new_rowid\":5,\"old_values\":[1],"
                  "\"new_values\":[2]}");
     changeset_put_tail(&b, "id2", "id1", "dir/a.db", 77, txs, 2);
-    assert_string_equal(strstr(buf_cstr(&b), "],\"timestamp_ns\":77"),
-                        "],\"timestamp_ns\":77,\"id\":\"id2\",\"prev\":\"id1\",\"filename\":\"dir/a.db\","
-                        "\"txs\":[{\"changes\":1,\"timestamp_ns\":10},{\"changes\":1,\"timestamp_ns\":20}],"
-                        "\"format\":1}");
+    assert_string_equal(
+        strstr(buf_cstr(&b), "],\"timestamp_ns\":77"),
+        "],\"timestamp_ns\":77,\"id\":\"id2\",\"prev\":\"id1\",\"filename\":\"dir/a.db\","
+        "\"txs\":[{\"changes\":1,\"timestamp_ns\":10},{\"changes\":1,\"timestamp_ns\":20}],"
+        "\"format\":1}");
     assert_int_equal(read_text(buf_cstr(&b), &s, &info), ERR_OK);
     assert_int_equal(s.n, 2);
     assert_true(s.old_rowid == INT64_MIN && s.new_rowid == 5);
@@ -276,17 +293,21 @@ static void our_message_is_written_and_read(void **state)
     buf_free(&b);
 }
 
-#define ROW "\"table\":\"t\",\"columns\":[\"a\",\"b\"],\"operation\":\"INSERT\",\"new_values\":[1,2]"
+#define ROW                                                                                        \
+    "\"table\":\"t\",\"columns\":[\"a\",\"b\"],\"operation\":\"INSERT\",\"new_values\":[1,2]"
 #define MESSAGE(changes) "{\"node\":\"n\",\"changes\":[" changes "]}"
 
 static void order_and_unknown_fields_do_not_matter(void **state)
 {
     static const char *const good[] = {
         MESSAGE("{" ROW "}"),
-        MESSAGE("{\"new_values\":[1,2],\"operation\":\"INSERT\",\"pk_columns\":[\"b\"],\"columns\":[\"a\","
+        MESSAGE("{\"new_values\":[1,2],\"operation\":\"INSERT\",\"pk_columns\":[\"b\"],\"columns\":"
+                "[\"a\","
                 "\"b\"],\"table\":\"t\"}"),
-        MESSAGE("{\"x\":{\"y\":[1,{\"z\":null}]}," ROW ",\"w\":true,\"old_values\":null,\"command\":null}"),
-        "{\"more\":[[[{}]]],\"changes\":[{" ROW "}],\"node\":null,\"id\":null,\"zz\":\"\\ud83d\\ude00\"}",
+        MESSAGE("{\"x\":{\"y\":[1,{\"z\":null}]}," ROW
+                ",\"w\":true,\"old_values\":null,\"command\":null}"),
+        "{\"more\":[[[{}]]],\"changes\":[{" ROW
+        "}],\"node\":null,\"id\":null,\"zz\":\"\\ud83d\\ude00\"}",
         " \n{\"changes\":[{" ROW "}],\"txs\":[{\"changes\":1,\"u\":[1]}]} \n ",
         MESSAGE("{\"database\":\"MAIN\"," ROW ",\"operation2\":\"DELETE\"}"),
     };
@@ -305,36 +326,85 @@ static void order_and_unknown_fields_do_not_matter(void **state)
 static void what_is_wrong_is_refused(void **state)
 {
     static const char *const bad[] = {
-        "", "{", "[]", "1", "null", "\"x\"", "{}", "{\"changes\":{}}", "{\"changes\":[]", "{\"changes\":[]}}",
-        "{\"changes\":[]}{\"changes\":[]}", "{\"changes\":[]} \"open", "{\"changes\":[]} 12",
-        "{\"changes\":[],\"changes\":[]}", "{\"changes\":[],\"format\":2}", "{\"changes\":[],\"format\":1.5}",
-        "{\"changes\":[],\"txs\":[{\"changes\":1}]}", "{\"changes\":[],\"txs\":[{\"changes\":-1}]}",
-        "{\"changes\":[],\"txs\":[1]}", "{\"changes\":[],\"id\":\"a\\u0000b\"}", "{\"changes\":[],\"id\":5}",
-        "{\"changes\":[],\"id\":\"0123456789012345678901234567890123456789012345678901234567890123456789\"}",
+        "",
+        "{",
+        "[]",
+        "1",
+        "null",
+        "\"x\"",
+        "{}",
+        "{\"changes\":{}}",
+        "{\"changes\":[]",
+        "{\"changes\":[]}}",
+        "{\"changes\":[]}{\"changes\":[]}",
+        "{\"changes\":[]} \"open",
+        "{\"changes\":[]} 12",
+        "{\"changes\":[],\"changes\":[]}",
+        "{\"changes\":[],\"format\":2}",
+        "{\"changes\":[],\"format\":1.5}",
+        "{\"changes\":[],\"txs\":[{\"changes\":1}]}",
+        "{\"changes\":[],\"txs\":[{\"changes\":-1}]}",
+        "{\"changes\":[],\"txs\":[1]}",
+        "{\"changes\":[],\"id\":\"a\\u0000b\"}",
+        "{\"changes\":[],\"id\":5}",
+        "{\"changes\":[],\"id\":"
+        "\"0123456789012345678901234567890123456789012345678901234567890123456789\"}",
         "{\"changes\":[],\"x\":[[[[[[[[[1]]]]]]]]]}",
         "// comment\n{\"changes\":[]}",
-        MESSAGE("1"), MESSAGE("[]"), MESSAGE("{}"), MESSAGE("{},"), MESSAGE("{" ROW "},"),
+        MESSAGE("1"),
+        MESSAGE("[]"),
+        MESSAGE("{}"),
+        MESSAGE("{},"),
+        MESSAGE("{" ROW "},"),
         MESSAGE("{" ROW ",\"operation\":\"INSERT\"}"),
         MESSAGE("{\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[1]}"),
         MESSAGE("{\"table\":\"t\",\"operation\":\"INSERT\",\"new_values\":[1]}"),
         MESSAGE("{\"table\":\"t\",\"columns\":[],\"operation\":\"INSERT\",\"new_values\":[]}"),
-        MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[1,2]}"),
+        MESSAGE(
+            "{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[1,2]}"),
         MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[]}"),
-        MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"old_values\":[1]}"),
-        MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"UPDATE\",\"new_values\":[1]}"),
+        MESSAGE(
+            "{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"old_values\":[1]}"),
+        MESSAGE(
+            "{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"UPDATE\",\"new_values\":[1]}"),
         MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"MERGE\",\"new_values\":[1]}"),
         MESSAGE("{\"table\":\"t\",\"columns\":[1],\"operation\":\"INSERT\",\"new_values\":[1]}"),
-        MESSAGE("{\"table\":\"a\\u0000b\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[1]}"),
-        MESSAGE("{\"operation\":\"SQL\"}"), MESSAGE("{\"operation\":\"SQL\",\"command\":5}"),
+        MESSAGE("{\"table\":\"a\\u0000b\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_"
+                "values\":[1]}"),
+        MESSAGE("{\"operation\":\"SQL\"}"),
+        MESSAGE("{\"operation\":\"SQL\",\"command\":5}"),
         MESSAGE("{\"operation\":\"SQL\",\"command\":\"a\\u0000b\"}"),
-#define VALUE(v) MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[" v "]}")
-        VALUE("9223372036854775808"), VALUE("-9223372036854775809"), VALUE("1e999"), VALUE("-1e400"),
-        VALUE("01"), VALUE("+1"), VALUE("1."), VALUE(".5"), VALUE("NaN"), VALUE("Infinity"), VALUE("0x1"),
-        VALUE("[1]"), VALUE("{}"), VALUE("{\"$blob\":1}"), VALUE("{\"$blob\":\"A\"}"),
-        VALUE("{\"$blob\":\"****\"}"), VALUE("{\"$text\":\"AA==\",\"$blob\":\"AA==\"}"),
-        VALUE("{\"$real\":\"nan\"}"), VALUE("{\"$real\":1}"), VALUE("{\"$other\":\"x\"}"),
-        VALUE("\"\xff\""), VALUE("\"\xed\xa0\x80\""), VALUE("\"\xc0\xaf\""), VALUE("\"\n\""), VALUE("\"\\x\""),
-        VALUE("tru"), VALUE("1 2"), VALUE("1,,2"),
+#define VALUE(v)                                                                                   \
+    MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[" v "]" \
+                                                                                               "}")
+        VALUE("9223372036854775808"),
+        VALUE("-9223372036854775809"),
+        VALUE("1e999"),
+        VALUE("-1e400"),
+        VALUE("01"),
+        VALUE("+1"),
+        VALUE("1."),
+        VALUE(".5"),
+        VALUE("NaN"),
+        VALUE("Infinity"),
+        VALUE("0x1"),
+        VALUE("[1]"),
+        VALUE("{}"),
+        VALUE("{\"$blob\":1}"),
+        VALUE("{\"$blob\":\"A\"}"),
+        VALUE("{\"$blob\":\"****\"}"),
+        VALUE("{\"$text\":\"AA==\",\"$blob\":\"AA==\"}"),
+        VALUE("{\"$real\":\"nan\"}"),
+        VALUE("{\"$real\":1}"),
+        VALUE("{\"$other\":\"x\"}"),
+        VALUE("\"\xff\""),
+        VALUE("\"\xed\xa0\x80\""),
+        VALUE("\"\xc0\xaf\""),
+        VALUE("\"\n\""),
+        VALUE("\"\\x\""),
+        VALUE("tru"),
+        VALUE("1 2"),
+        VALUE("1,,2"),
     };
 
     (void)state;
@@ -359,16 +429,17 @@ static void shapes_tell_tables_apart(void **state)
     struct seen s = {0};
 
     (void)state;
-    assert_int_equal(read_text(MESSAGE("{" ROW "},"
-                                       "{\"table\":\"u\",\"columns\":[\"a\",\"b\"],\"operation\":\"DELETE\","
-                                       "\"old_values\":[1,2]},"
-                                       "{" ROW "},"
-                                       "{\"table\":\"t\",\"columns\":[\"ab\",\"\"],\"operation\":\"INSERT\","
-                                       "\"new_values\":[1,2]},"
-                                       "{\"pk_columns\":[\"a\"]," ROW "},"
-                                       "{\"pk_columns\":[\"a\",\"b\"]," ROW "}"),
-                               &s, NULL),
-                     ERR_OK);
+    assert_int_equal(
+        read_text(MESSAGE("{" ROW "},"
+                          "{\"table\":\"u\",\"columns\":[\"a\",\"b\"],\"operation\":\"DELETE\","
+                          "\"old_values\":[1,2]},"
+                          "{" ROW "},"
+                          "{\"table\":\"t\",\"columns\":[\"ab\",\"\"],\"operation\":\"INSERT\","
+                          "\"new_values\":[1,2]},"
+                          "{\"pk_columns\":[\"a\"]," ROW "},"
+                          "{\"pk_columns\":[\"a\",\"b\"]," ROW "}"),
+                  &s, NULL),
+        ERR_OK);
     assert_int_equal(s.n, 6);
     assert_true(s.shapes[0] == s.shapes[2]);
     for (unsigned i = 0; i < 6; i++)
@@ -389,7 +460,8 @@ static void many_shapes_are_forgotten_safely(void **state)
     changeset_put_head(&b, "n");
     for (int i = 0; i < 5000; i++)
         buf_printf(&b,
-                   "%s{\"table\":\"t%d\",\"columns\":[\"a%d\"],\"operation\":\"INSERT\",\"new_values\":[%d]}",
+                   "%s{\"table\":\"t%d\",\"columns\":[\"a%d\"],\"operation\":\"INSERT\",\"new_"
+                   "values\":[%d]}",
                    i ? "," : "", i % 3000, i, i);
     changeset_put_tail(&b, "id", "", "f", 1, NULL, 0);
     assert_int_equal(changeset_feed(r, b.data, b.len, &e), ERR_OK);

@@ -1,10 +1,12 @@
-/* Messages applied: which row is meant, what happens where the file is not as the message expects. */
+/* Messages applied: which row is meant, what happens where the file is not as the message expects.
+ */
 #include "sql_pair.h"
 
 #include "base/log.h"
 
 /* A copy alone, with a schema of its own. */
-static void open_copy(struct pair *p, enum apply_mode mode, enum row_identify identify, const char *sql)
+static void open_copy(struct pair *p, enum apply_mode mode, enum row_identify identify,
+                      const char *sql)
 {
     sqlite3 *db;
 
@@ -52,11 +54,14 @@ static void assert_rows(struct pair *p, const char *sql, const char *expected)
     buf_free(&b);
 }
 
-#define T(op) "{\"table\":\"t\",\"columns\":[\"k\",\"v\"],\"pk_columns\":[\"k\"],\"operation\":\"" op "\","
-#define N(op) "{\"table\":\"t\",\"columns\":[\"k\",\"v\"],\"pk_columns\":[],\"operation\":\"" op "\","
+#define T(op)                                                                                      \
+    "{\"table\":\"t\",\"columns\":[\"k\",\"v\"],\"pk_columns\":[\"k\"],\"operation\":\"" op "\","
+#define N(op)                                                                                      \
+    "{\"table\":\"t\",\"columns\":[\"k\",\"v\"],\"pk_columns\":[],\"operation\":\"" op "\","
 #define SQL(text) "{\"operation\":\"SQL\",\"command\":\"" text "\"}"
 
-/* ---- strict ------------------------------------------------------------------------------------- */
+/* ---- strict -------------------------------------------------------------------------------------
+ */
 
 static void strict_meets_the_row_or_stops(void **state)
 {
@@ -68,16 +73,21 @@ static void strict_meets_the_row_or_stops(void **state)
     REFUSED(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[1,\"b\"]}", ERR_DIVERGED,
             "INSERT of table t, k=1: UNIQUE");
     REFUSED(&p, T("INSERT") "\"new_rowid\":2,\"new_values\":[2,\"a\"]}", ERR_DIVERGED, "t.v");
-    REFUSED(&p, T("UPDATE") "\"old_rowid\":2,\"new_rowid\":2,\"old_values\":[2,1],\"new_values\":[2,3]}",
-            ERR_DIVERGED, "UPDATE of table t, k=2: 0 rows");
+    REFUSED(
+        &p,
+        T("UPDATE") "\"old_rowid\":2,\"new_rowid\":2,\"old_values\":[2,1],\"new_values\":[2,3]}",
+        ERR_DIVERGED, "UPDATE of table t, k=2: 0 rows");
     REFUSED(&p, T("DELETE") "\"old_rowid\":2,\"old_values\":[2,1]}", ERR_DIVERGED, "0 rows");
     REFUSED(&p, "{\"table\":\"u\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[1]}",
             ERR_DIVERGED, "table u: no such table");
-    REFUSED(&p, "{\"table\":\"t\",\"columns\":[\"k\",\"w\"],\"operation\":\"INSERT\",\"new_values\":[5,1]}",
-            ERR_DIVERGED, "table t");
+    REFUSED(
+        &p,
+        "{\"table\":\"t\",\"columns\":[\"k\",\"w\"],\"operation\":\"INSERT\",\"new_values\":[5,1]}",
+        ERR_DIVERGED, "table t");
     /* The whole message goes, not only the change. */
-    REFUSED(&p, T("DELETE") "\"old_rowid\":1,\"old_values\":[1,\"a\"]}," T("DELETE")
-                            "\"old_rowid\":1,\"old_values\":[1,\"a\"]}",
+    REFUSED(&p,
+            T("DELETE") "\"old_rowid\":1,\"old_values\":[1,\"a\"]}," T(
+                "DELETE") "\"old_rowid\":1,\"old_values\":[1,\"a\"]}",
             ERR_DIVERGED, "k=1");
     assert_rows(&p, "SELECT * FROM t", "int:1|text:a|\n");
     pair_close(&p);
@@ -102,9 +112,11 @@ static void rows_without_a_key_are_known_by_rowid(void **state)
 
     (void)state;
     open_copy(&p, APPLY_STRICT, ROW_BY_PK, "CREATE TABLE t(k, v)");
-    APPLY(&p, N("INSERT") "\"new_rowid\":7,\"new_values\":[1,1]}," N("INSERT")
-                          "\"new_rowid\":9,\"new_values\":[1,1]}");
-    APPLY(&p, N("UPDATE") "\"old_rowid\":9,\"new_rowid\":11,\"old_values\":[1,1],\"new_values\":[1,2]}");
+    APPLY(&p, N("INSERT") "\"new_rowid\":7,\"new_values\":[1,1]}," N(
+                  "INSERT") "\"new_rowid\":9,\"new_values\":[1,1]}");
+    APPLY(
+        &p,
+        N("UPDATE") "\"old_rowid\":9,\"new_rowid\":11,\"old_values\":[1,1],\"new_values\":[1,2]}");
     APPLY(&p, N("DELETE") "\"old_rowid\":7,\"old_values\":[1,1]}");
     assert_rows(&p, "SELECT rowid, * FROM t", "int:11|int:1|int:2|\n");
     pair_close(&p);
@@ -116,9 +128,10 @@ static void a_null_in_the_key_means_the_rowid(void **state)
 
     (void)state;
     open_copy(&p, APPLY_STRICT, ROW_BY_PK, "CREATE TABLE t(k TEXT PRIMARY KEY, v)");
-    APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[null,1]}," T("INSERT")
-                          "\"new_rowid\":2,\"new_values\":[null,1]}");
-    APPLY(&p, T("UPDATE") "\"old_rowid\":2,\"new_rowid\":2,\"old_values\":[null,1],\"new_values\":[\"x\",5]}");
+    APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[null,1]}," T(
+                  "INSERT") "\"new_rowid\":2,\"new_values\":[null,1]}");
+    APPLY(&p, T("UPDATE") "\"old_rowid\":2,\"new_rowid\":2,\"old_values\":[null,1],\"new_values\":["
+                          "\"x\",5]}");
     APPLY(&p, T("DELETE") "\"old_rowid\":1,\"old_values\":[null,1]}");
     assert_rows(&p, "SELECT rowid, * FROM t", "int:2|text:x|int:5|\n");
     pair_close(&p);
@@ -130,15 +143,19 @@ static void all_values_identify_one_of_equal_rows(void **state)
 
     (void)state;
     open_copy(&p, APPLY_STRICT, ROW_BY_FULL,
-              "CREATE TABLE t(k, v COLLATE NOCASE); INSERT INTO t VALUES (1, 'a'), (1, 'a'), (1, 'A'), (2, 2)");
+              "CREATE TABLE t(k, v COLLATE NOCASE); INSERT INTO t VALUES (1, 'a'), (1, 'a'), (1, "
+              "'A'), (2, 2)");
     APPLY(&p, N("DELETE") "\"old_rowid\":2,\"old_values\":[1,\"a\"]}");
     assert_rows(&p, "SELECT rowid, v FROM t WHERE k = 1", "int:1|text:a|\nint:3|text:A|\n");
     APPLY(&p, N("DELETE") "\"old_rowid\":55,\"old_values\":[1,\"a\"]}");
     assert_rows(&p, "SELECT rowid, v FROM t WHERE k = 1", "int:3|text:A|\n");
     REFUSED(&p, N("DELETE") "\"old_rowid\":3,\"old_values\":[1,\"a\"]}", ERR_DIVERGED, "0 rows");
-    REFUSED(&p, N("UPDATE") "\"old_rowid\":4,\"new_rowid\":4,\"old_values\":[2,3],\"new_values\":[2,4]}",
-            ERR_DIVERGED, "0 rows");
-    APPLY(&p, N("UPDATE") "\"old_rowid\":8,\"new_rowid\":8,\"old_values\":[2,2],\"new_values\":[2,null]}");
+    REFUSED(
+        &p,
+        N("UPDATE") "\"old_rowid\":4,\"new_rowid\":4,\"old_values\":[2,3],\"new_values\":[2,4]}",
+        ERR_DIVERGED, "0 rows");
+    APPLY(&p, N("UPDATE") "\"old_rowid\":8,\"new_rowid\":8,\"old_values\":[2,2],\"new_values\":[2,"
+                          "null]}");
     pair_close(&p);
 }
 
@@ -147,9 +164,11 @@ static void rowids_identify_where_that_is_wanted(void **state)
     struct pair p;
 
     (void)state;
-    open_copy(&p, APPLY_STRICT, ROW_BY_ROWID,
-              "CREATE TABLE t(k TEXT PRIMARY KEY, v); INSERT INTO t(rowid, k, v) VALUES (5, 'a', 1)");
-    APPLY(&p, T("UPDATE") "\"old_rowid\":5,\"new_rowid\":5,\"old_values\":[\"zz\",1],\"new_values\":[\"b\",2]}");
+    open_copy(
+        &p, APPLY_STRICT, ROW_BY_ROWID,
+        "CREATE TABLE t(k TEXT PRIMARY KEY, v); INSERT INTO t(rowid, k, v) VALUES (5, 'a', 1)");
+    APPLY(&p, T("UPDATE") "\"old_rowid\":5,\"new_rowid\":5,\"old_values\":[\"zz\",1],\"new_"
+                          "values\":[\"b\",2]}");
     assert_rows(&p, "SELECT rowid, * FROM t", "int:5|text:b|int:2|\n");
     pair_close(&p);
 }
@@ -163,9 +182,10 @@ static void checks_are_the_origins_business(void **state)
               "CREATE TABLE t(k INTEGER PRIMARY KEY, v CHECK (v > 0)); CREATE TABLE log(x);"
               "CREATE TRIGGER r AFTER INSERT ON t BEGIN INSERT INTO log VALUES (1); END;"
               "CREATE TABLE c(t REFERENCES t ON DELETE CASCADE); INSERT INTO c VALUES (1)");
-    APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[1,-5]}," T("DELETE")
-                          "\"old_rowid\":1,\"old_values\":[1,-5]}");
-    assert_rows(&p, "SELECT (SELECT count(*) FROM log), (SELECT count(*) FROM c)", "int:0|int:1|\n");
+    APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[1,-5]}," T(
+                  "DELETE") "\"old_rowid\":1,\"old_values\":[1,-5]}");
+    assert_rows(&p, "SELECT (SELECT count(*) FROM log), (SELECT count(*) FROM c)",
+                "int:0|int:1|\n");
     pair_close(&p);
 }
 
@@ -181,17 +201,39 @@ static void generated_columns_are_computed(void **state)
     pair_close(&p);
 }
 
-/* ---- what a message may do ---------------------------------------------------------------------- */
+/* ---- what a message may do ----------------------------------------------------------------------
+ */
 
 static void only_schema_statements_are_run(void **state)
 {
     static const char *const refused[] = {
-        "SELECT 1", "INSERT INTO t VALUES (1)", "DELETE FROM t", "UPDATE t SET k = 1", "PRAGMA journal_mode=delete",
-        "PRAGMA writable_schema=1", "ATTACH 'x' AS y", "DETACH y", "VACUUM", "VACUUM INTO 'x'", "BEGIN", "COMMIT",
-        "SAVEPOINT x", "ROLLBACK", "", "  ", "-- nothing", "EXPLAIN CREATE TABLE x(a)",
-        "CREATE TABLE x(a); DROP TABLE t", "CREATE TABLE ha_x(a)", "DROP TABLE ha_position",
-        "DROP TABLE \\\"HA_position\\\"", "ALTER TABLE t RENAME TO ha_t", "CREATE TEMP TABLE x(a)",
-        "CREATE TABLE temp.x(a)", "CREATE TABLE other.x(a)", "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x",
+        "SELECT 1",
+        "INSERT INTO t VALUES (1)",
+        "DELETE FROM t",
+        "UPDATE t SET k = 1",
+        "PRAGMA journal_mode=delete",
+        "PRAGMA writable_schema=1",
+        "ATTACH 'x' AS y",
+        "DETACH y",
+        "VACUUM",
+        "VACUUM INTO 'x'",
+        "BEGIN",
+        "COMMIT",
+        "SAVEPOINT x",
+        "ROLLBACK",
+        "",
+        "  ",
+        "-- nothing",
+        "EXPLAIN CREATE TABLE x(a)",
+        "CREATE TABLE x(a); DROP TABLE t",
+        "CREATE TABLE ha_x(a)",
+        "DROP TABLE ha_position",
+        "DROP TABLE \\\"HA_position\\\"",
+        "ALTER TABLE t RENAME TO ha_t",
+        "CREATE TEMP TABLE x(a)",
+        "CREATE TABLE temp.x(a)",
+        "CREATE TABLE other.x(a)",
+        "WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x",
         "CREATE TRIGGER ha_r AFTER INSERT ON t BEGIN SELECT 1; END",
         "CREATE TRIGGER r AFTER INSERT ON ha_position BEGIN SELECT 1; END",
     };
@@ -201,17 +243,23 @@ static void only_schema_statements_are_run(void **state)
     open_copy(&p, APPLY_LWW, ROW_BY_PK, "CREATE TABLE t(k); INSERT INTO t VALUES (1)");
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         char change[300];
-        (void)snprintf(change, sizeof change, "{\"operation\":\"SQL\",\"command\":\"%s\"}", refused[i]);
+        (void)snprintf(change, sizeof change, "{\"operation\":\"SQL\",\"command\":\"%s\"}",
+                       refused[i]);
         if (apply_changes(&p, change) != ERR_FORMAT)
             fail_msg("%s: %s %s", refused[i], err_name(p.e.code), p.e.msg);
     }
-    REFUSED(&p, "{\"table\":\"ha_position\",\"columns\":[\"id\"],\"operation\":\"INSERT\",\"new_values\":[1]}",
+    REFUSED(&p,
+            "{\"table\":\"ha_position\",\"columns\":[\"id\"],\"operation\":\"INSERT\",\"new_"
+            "values\":[1]}",
             ERR_FORMAT, "ha_position");
-    REFUSED(&p, "{\"database\":\"temp\",\"table\":\"t\",\"columns\":[\"k\"],\"operation\":\"INSERT\","
-                "\"new_values\":[1]}",
+    REFUSED(&p,
+            "{\"database\":\"temp\",\"table\":\"t\",\"columns\":[\"k\"],\"operation\":\"INSERT\","
+            "\"new_values\":[1]}",
             ERR_FORMAT, "temp");
-    REFUSED(&p, "{\"table\":\"sqlite_schema\",\"columns\":[\"name\"],\"operation\":\"INSERT\",\"new_values\":"
-                "[\"x\"]}",
+    REFUSED(&p,
+            "{\"table\":\"sqlite_schema\",\"columns\":[\"name\"],\"operation\":\"INSERT\",\"new_"
+            "values\":"
+            "[\"x\"]}",
             ERR_FORMAT, "sqlite_schema");
     APPLY(&p, SQL("  /* fine */ PRAGMA user_version = 5 ; -- comment"));
     APPLY(&p, SQL("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; SELECT 2; END;"));
@@ -227,7 +275,8 @@ static void broken_messages_change_nothing(void **state)
 
     (void)state;
     open_copy(&p, APPLY_LWW, ROW_BY_PK, "CREATE TABLE t(k, v)");
-    assert_int_equal(apply_changes(&p, N("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]},{}"), ERR_FORMAT);
+    assert_int_equal(apply_changes(&p, N("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]},{}"),
+                     ERR_FORMAT);
     assert_int_equal(pair_apply_bytes(&p, "{\"changes\":[", 12), ERR_FORMAT);
     assert_rows(&p, "SELECT * FROM t", "");
     APPLY(&p, N("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]}");
@@ -237,7 +286,8 @@ static void broken_messages_change_nothing(void **state)
 
 static void peeking_changes_nothing(void **state)
 {
-    static const char text[] = "{\"node\":\"n\",\"changes\":[" SQL("DROP TABLE t") "],\"id\":\"i7\",\"prev\":\"i6\"}";
+    static const char text[] =
+        "{\"node\":\"n\",\"changes\":[" SQL("DROP TABLE t") "],\"id\":\"i7\",\"prev\":\"i6\"}";
     const struct changeset_info *info;
     struct pair p;
 
@@ -274,19 +324,23 @@ static void the_position_is_in_the_same_transaction(void **state)
     pair_close(&p);
 }
 
-/* ---- last writer wins --------------------------------------------------------------------------- */
+/* ---- last writer wins ---------------------------------------------------------------------------
+ */
 
 static void lww_inserts_updates_and_deletes(void **state)
 {
     struct pair p;
 
     (void)state;
-    open_copy(&p, APPLY_LWW, ROW_BY_PK, "CREATE TABLE t(k INTEGER PRIMARY KEY, v UNIQUE);"
-                                        "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')");
-    APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[1,\"x\"]}");                                /* replaces */
-    APPLY(&p, T("INSERT") "\"new_rowid\":4,\"new_values\":[4,\"b\"]}");                                /* 2 goes */
-    APPLY(&p, T("UPDATE") "\"old_rowid\":9,\"new_rowid\":9,\"old_values\":[9,1],\"new_values\":[9,9]}"); /* inserts */
-    APPLY(&p, T("UPDATE") "\"old_rowid\":9,\"new_rowid\":9,\"old_values\":[9,1],\"new_values\":[9,\"c\"]}"); /* 3 goes */
+    open_copy(&p, APPLY_LWW, ROW_BY_PK,
+              "CREATE TABLE t(k INTEGER PRIMARY KEY, v UNIQUE);"
+              "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')");
+    APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[1,\"x\"]}"); /* replaces */
+    APPLY(&p, T("INSERT") "\"new_rowid\":4,\"new_values\":[4,\"b\"]}"); /* 2 goes */
+    APPLY(&p, T("UPDATE") "\"old_rowid\":9,\"new_rowid\":9,\"old_values\":[9,1],\"new_values\":[9,"
+                          "9]}"); /* inserts */
+    APPLY(&p, T("UPDATE") "\"old_rowid\":9,\"new_rowid\":9,\"old_values\":[9,1],\"new_values\":[9,"
+                          "\"c\"]}"); /* 3 goes */
     APPLY(&p, T("DELETE") "\"old_rowid\":77,\"old_values\":[77,1]}");
     assert_rows(&p, "SELECT * FROM t", "int:1|text:x|\nint:4|text:b|\nint:9|text:c|\n");
     pair_close(&p);
@@ -301,8 +355,10 @@ static void lww_keeps_rows_that_share_a_hidden_rowid(void **state)
     open_copy(&p, APPLY_LWW, ROW_BY_PK,
               "CREATE TABLE t(k TEXT PRIMARY KEY, v); INSERT INTO t VALUES ('mine', 1)");
     APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[\"theirs\",2]}");
-    assert_rows(&p, "SELECT rowid, * FROM t ORDER BY 1", "int:1|text:theirs|int:2|\nint:2|text:mine|int:1|\n");
-    APPLY(&p, T("UPDATE") "\"old_rowid\":1,\"new_rowid\":1,\"old_values\":[\"mine\",1],\"new_values\":[\"mine\",5]}");
+    assert_rows(&p, "SELECT rowid, * FROM t ORDER BY 1",
+                "int:1|text:theirs|int:2|\nint:2|text:mine|int:1|\n");
+    APPLY(&p, T("UPDATE") "\"old_rowid\":1,\"new_rowid\":1,\"old_values\":[\"mine\",1],\"new_"
+                          "values\":[\"mine\",5]}");
     APPLY(&p, T("DELETE") "\"old_rowid\":1,\"old_values\":[\"theirs\",2]}");
     assert_rows(&p, "SELECT k, v FROM t ORDER BY 1", "text:mine|int:5|\n");
     pair_close(&p);
@@ -315,7 +371,8 @@ static void lww_without_a_key_goes_by_rowid(void **state)
     (void)state;
     open_copy(&p, APPLY_LWW, ROW_BY_PK, "CREATE TABLE t(k, v); INSERT INTO t VALUES (1, 1)");
     APPLY(&p, N("INSERT") "\"new_rowid\":1,\"new_values\":[2,2]}");
-    APPLY(&p, N("UPDATE") "\"old_rowid\":5,\"new_rowid\":5,\"old_values\":[1,1],\"new_values\":[3,3]}");
+    APPLY(&p,
+          N("UPDATE") "\"old_rowid\":5,\"new_rowid\":5,\"old_values\":[1,1],\"new_values\":[3,3]}");
     APPLY(&p, N("DELETE") "\"old_rowid\":8,\"old_values\":[2,2]}");
     assert_rows(&p, "SELECT rowid, * FROM t", "int:1|int:2|int:2|\nint:5|int:3|int:3|\n");
     pair_close(&p);
@@ -326,12 +383,18 @@ static void lww_takes_messages_of_the_seed(void **state)
     struct pair p;
 
     (void)state;
-    open_copy(&p, APPLY_LWW, ROW_BY_PK, "CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)");
-    APPLY(&p, SQL("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)"));
-    APPLY(&p, "{\"database\":\"main\",\"table\":\"users\",\"columns\":[\"id\",\"name\"],\"operation\":\"INSERT\","
+    open_copy(&p, APPLY_LWW, ROW_BY_PK,
+              "CREATE TABLE users(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)");
+    APPLY(
+        &p,
+        SQL("CREATE TABLE IF NOT EXISTS users (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT)"));
+    APPLY(&p, "{\"database\":\"main\",\"table\":\"users\",\"columns\":[\"id\",\"name\"],"
+              "\"operation\":\"INSERT\","
               "\"new_rowid\":2,\"new_values\":[2,\"new HA user\"]}");
-    APPLY(&p, "{\"database\":\"main\",\"table\":\"users\",\"columns\":[\"id\",\"name\"],\"operation\":\"UPDATE\","
-              "\"old_rowid\":2,\"new_rowid\":2,\"old_values\":[2,\"new HA user\"],\"new_values\":[2,\"x\"]}");
+    APPLY(&p, "{\"database\":\"main\",\"table\":\"users\",\"columns\":[\"id\",\"name\"],"
+              "\"operation\":\"UPDATE\","
+              "\"old_rowid\":2,\"new_rowid\":2,\"old_values\":[2,\"new HA "
+              "user\"],\"new_values\":[2,\"x\"]}");
     assert_rows(&p, "SELECT * FROM users", "int:2|text:x|\n");
     pair_close(&p);
 }
@@ -344,15 +407,33 @@ static void lww_schema_may_have_happened(void **state)
     open_copy(&p, APPLY_LWW, ROW_BY_PK,
               "CREATE TABLE t(k, v); CREATE INDEX i ON t(k); CREATE VIEW w AS SELECT 1;"
               "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END; CREATE TABLE u(a, b)");
-    APPLY(&p, SQL("CREATE TABLE t(k, v)") "," SQL("CREATE INDEX i ON t(k)") "," SQL("CREATE VIEW w AS SELECT 1") ","
-              SQL("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END") "," SQL("DROP TABLE x") ","
-              SQL("DROP INDEX x") "," SQL("DROP VIEW x") "," SQL("DROP TRIGGER x") ","
-              SQL("ALTER TABLE t ADD COLUMN v") "," SQL("ALTER TABLE t DROP COLUMN x") ","
-              SQL("ALTER TABLE t RENAME COLUMN x TO k") "," SQL("ALTER TABLE x RENAME TO t") ","
-              SQL("ALTER TABLE t RENAME TO u"));
+    APPLY(
+        &p,
+        SQL("CREATE TABLE t(k, v)") "," SQL("CREATE INDEX i ON t(k)") "," SQL("CREATE VIEW w AS "
+                                                                              "SELECT 1") "," SQL("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END") "," SQL("DROP TABLE x") "," SQL("DROP INDEX x") "," SQL("DROP VIEW x") "," SQL(
+            "DROP TRIGGER x") "," SQL("ALTER TABLE t ADD COLUMN v") "," SQL("ALTER TABLE t DROP "
+                                                                            "COLUMN x") "," SQL("AL"
+                                                                                                "TE"
+                                                                                                "R "
+                                                                                                "TA"
+                                                                                                "BL"
+                                                                                                "E "
+                                                                                                "t "
+                                                                                                "RE"
+                                                                                                "NA"
+                                                                                                "ME"
+                                                                                                " C"
+                                                                                                "OL"
+                                                                                                "UM"
+                                                                                                "N "
+                                                                                                "x "
+                                                                                                "TO"
+                                                                                                " "
+                                                                                                "k") "," SQL("ALTER TABLE x RENAME TO t") "," SQL("ALTER TABLE t RENAME TO u"));
     REFUSED(&p, SQL("CREATE TABLE y(a,"), ERR_DIVERGED, "");
     APPLY(&p, SQL("CREATE INDEX j ON nowhere(a)"));
-    REFUSED(&p, SQL("ALTER TABLE u DROP COLUMN a") "," SQL("ALTER TABLE u DROP COLUMN b"), ERR_DIVERGED, "b");
+    REFUSED(&p, SQL("ALTER TABLE u DROP COLUMN a") "," SQL("ALTER TABLE u DROP COLUMN b"),
+            ERR_DIVERGED, "b");
     pair_close(&p);
 }
 
@@ -365,9 +446,11 @@ static void lww_rows_of_tables_that_have_gone(void **state)
     open_copy(&p, APPLY_LWW, ROW_BY_PK, "CREATE TABLE u(k, v)");
     APPLY(&p, N("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]}");
     APPLY(&p, N("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]}," SQL("DROP TABLE t"));
-    APPLY(&p, N("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]}," SQL("ALTER TABLE t RENAME TO u"));
-    APPLY(&p, "{\"table\":\"u\",\"columns\":[\"old\",\"v\"],\"operation\":\"INSERT\",\"new_rowid\":3,"
-              "\"new_values\":[1,5]}," SQL("ALTER TABLE u RENAME COLUMN old TO k"));
+    APPLY(&p,
+          N("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]}," SQL("ALTER TABLE t RENAME TO u"));
+    APPLY(&p,
+          "{\"table\":\"u\",\"columns\":[\"old\",\"v\"],\"operation\":\"INSERT\",\"new_rowid\":3,"
+          "\"new_values\":[1,5]}," SQL("ALTER TABLE u RENAME COLUMN old TO k"));
     assert_rows(&p, "SELECT rowid, * FROM u", "int:3|null:|int:5|\n");
     pair_close(&p);
 }
@@ -375,11 +458,21 @@ static void lww_rows_of_tables_that_have_gone(void **state)
 /* A message that creates, renames and fills may come again, too. */
 static void lww_renamed_tables_are_not_made_twice(void **state)
 {
-    static const char message[] =
-        SQL("CREATE TABLE a(k INTEGER PRIMARY KEY)") ","
-        "{\"table\":\"a\",\"columns\":[\"k\"],\"operation\":\"INSERT\",\"new_rowid\":1,\"new_values\":[1]},"
-        SQL("ALTER TABLE a RENAME TO b") ","
-        "{\"table\":\"b\",\"columns\":[\"k\"],\"operation\":\"INSERT\",\"new_rowid\":2,\"new_values\":[2]}";
+    static const char message[] = SQL(
+        "CREATE TABLE a(k INTEGER PRIMARY KEY)") ","
+                                                 "{\"table\":\"a\",\"columns\":[\"k\"],"
+                                                 "\"operation\":\"INSERT\",\"new_rowid\":1,\"new_"
+                                                 "values\":[1]}," SQL(
+                                                     "ALTER TABLE a RENAME TO b") ","
+                                                                                  "{\"table\":"
+                                                                                  "\"b\","
+                                                                                  "\"columns\":["
+                                                                                  "\"k\"],"
+                                                                                  "\"operation\":"
+                                                                                  "\"INSERT\","
+                                                                                  "\"new_rowid\":2,"
+                                                                                  "\"new_values\":["
+                                                                                  "2]}";
     struct pair p;
 
     (void)state;
@@ -394,7 +487,8 @@ static void lww_renamed_tables_are_not_made_twice(void **state)
 
 static void lww_sequences_only_rise(void **state)
 {
-#define SEQ(op) "{\"table\":\"sqlite_sequence\",\"columns\":[\"name\",\"seq\"],\"operation\":\"" op "\","
+#define SEQ(op)                                                                                    \
+    "{\"table\":\"sqlite_sequence\",\"columns\":[\"name\",\"seq\"],\"operation\":\"" op "\","
     struct pair p;
 
     (void)state;
@@ -422,9 +516,10 @@ static void another_connections_schema_is_seen(void **state)
     open_copy(&p, APPLY_STRICT, ROW_BY_PK, "CREATE TABLE t(k INTEGER PRIMARY KEY, v)");
     APPLY(&p, T("INSERT") "\"new_rowid\":1,\"new_values\":[1,1]}");
     db = pair_look(p.copy);
-    assert_int_equal(sqlite3_exec(db, "DROP TABLE t; CREATE TABLE t(v, k TEXT PRIMARY KEY, w DEFAULT 8)", NULL, NULL,
-                                  NULL),
-                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "DROP TABLE t; CREATE TABLE t(v, k TEXT PRIMARY KEY, w DEFAULT 8)", NULL,
+                     NULL, NULL),
+        SQLITE_OK);
     sqlite3_close(db);
     APPLY(&p, T("INSERT") "\"new_rowid\":5,\"new_values\":[1,1]}");
     assert_rows(&p, "SELECT rowid, * FROM t", "int:5|int:1|text:1|int:8|\n");
@@ -447,7 +542,8 @@ static void wide_tables(void **state)
         buf_puts(&sql, "CREATE TABLE t(a0");
         for (int i = 1; i < 1999; i++)
             buf_printf(&sql, ",a%d", i);
-        buf_puts(&sql, "); INSERT INTO t(a1, a1998) VALUES (1, 2), (1, 2); UPDATE t SET a5 = 7 WHERE rowid = 2;"
+        buf_puts(&sql, "); INSERT INTO t(a1, a1998) VALUES (1, 2), (1, 2); UPDATE t SET a5 = 7 "
+                       "WHERE rowid = 2;"
                        "DELETE FROM t WHERE rowid = 1");
         pair_run(&p, buf_cstr(&sql));
         pair_same(&p);

@@ -103,10 +103,12 @@ __attribute__((unused)) static void pair_close(struct pair *p)
     pair_remove(p);
 }
 
-/* ---- the origin --------------------------------------------------------------------------------- */
+/* ---- the origin ---------------------------------------------------------------------------------
+ */
 
 /* One statement inside a transaction; its rows are thrown away. */
-__attribute__((unused)) static enum err_code pair_step(struct pair *p, const char *sql, bool savepoint)
+__attribute__((unused)) static enum err_code pair_step(struct pair *p, const char *sql,
+                                                       bool savepoint)
 {
     struct stmt *s = NULL;
     const char *tail;
@@ -170,7 +172,8 @@ __attribute__((unused)) static void pair_end(struct pair *p)
 
 static void compare_files(const char *origin, const char *copy, bool exact);
 
-/* ---- the copy ----------------------------------------------------------------------------------- */
+/* ---- the copy -----------------------------------------------------------------------------------
+ */
 
 __attribute__((unused)) static enum err_code pair_apply_bytes(struct pair *p, const void *bytes,
                                                               size_t n)
@@ -252,7 +255,8 @@ __attribute__((unused)) static void pair_run(struct pair *p, const char *sql)
     pair_apply(p);
 }
 
-/* ---- comparison --------------------------------------------------------------------------------- */
+/* ---- comparison ---------------------------------------------------------------------------------
+ */
 
 __attribute__((unused)) static sqlite3 *pair_look(const char *path)
 {
@@ -423,7 +427,8 @@ __attribute__((unused)) static void compare_files(const char *origin, const char
         else if (strcmp(name, "sqlite_sequence") == 0 && exact)
             compare_query(x, y, name, "SELECT name, seq FROM sqlite_sequence ORDER BY 1, 2");
         else if (strcmp(name, "sqlite_stat1") == 0 && exact)
-            compare_query(x, y, name, "SELECT * FROM sqlite_stat1 WHERE tbl NOT LIKE 'ha\\_%' ESCAPE '\\'"
+            compare_query(x, y, name,
+                          "SELECT * FROM sqlite_stat1 WHERE tbl NOT LIKE 'ha\\_%' ESCAPE '\\'"
                           " ORDER BY 1, 2, 3");
         else if (strncmp(name, "sqlite_", 7) != 0)
             compare_table(x, y, name, exact);

@@ -1,7 +1,7 @@
 /*
- * Random statements, schema and rows, through capture, JSON and apply: a copy that applies every message
- * strictly, and one that applies every message twice and lets the last writer win, both end up with the
- * origin's rows, rowids, schema and sequences.
+ * Random statements, schema and rows, through capture, JSON and apply: a copy that applies every
+ * message strictly, and one that applies every message twice and lets the last writer win, both end
+ * up with the origin's rows, rowids, schema and sequences.
  *
  *   sql_replay_test [seed [statements [groups between comparisons]]]
  *
@@ -38,17 +38,18 @@ static bool chance(struct random *r, unsigned percent)
 }
 
 struct world {
-    struct pair p;      /* strict */
+    struct pair p;       /* strict */
     struct apply *twice; /* lww */
     char third[80];
     struct random r;
-    sqlite3 *db; /* the write connection's own handle, for looking at the schema */
+    sqlite3 *db;    /* the write connection's own handle, for looking at the schema */
     unsigned names; /* for fresh ones */
     unsigned statements, failed, groups, undone, lost;
     struct buf log; /* the statements of the running group, for failures */
 };
 
-/* ---- what there is ------------------------------------------------------------------------------ */
+/* ---- what there is ------------------------------------------------------------------------------
+ */
 
 /* A random row of a query with up to three text columns; false if there is none. */
 static bool any(struct world *w, const char *sql, char out[3][64])
@@ -81,8 +82,9 @@ static bool any(struct world *w, const char *sql, char out[3][64])
 
 static bool any_table(struct world *w, char out[3][64])
 {
-    return any(w, "SELECT name, iif(sql LIKE '%WITHOUT ROWID%', 'w', 'r'), sql " USER_TABLES NO_SHADOWS,
-               out);
+    return any(
+        w, "SELECT name, iif(sql LIKE '%WITHOUT ROWID%', 'w', 'r'), sql " USER_TABLES NO_SHADOWS,
+        out);
 }
 
 static bool any_real_table(struct world *w, char out[3][64])
@@ -90,7 +92,8 @@ static bool any_real_table(struct world *w, char out[3][64])
     return any(w, "SELECT name, sql " USER_TABLES NO_SHADOWS " AND rootpage > 0", out);
 }
 
-/* ---- values -------------------------------------------------------------------------------------- */
+/* ---- values
+ * -------------------------------------------------------------------------------------- */
 
 static void put_random_value(struct world *w, struct buf *b)
 {
@@ -149,8 +152,8 @@ static unsigned columns_of(struct world *w, const char *table, char out[32][64])
 
     conn_trust(writer_conn(w->p.w), true);
     assert_int_equal(sqlite3_prepare_v2(w->db,
-                                        "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0", -1,
-                                        &st, NULL),
+                                        "SELECT name FROM pragma_table_xinfo(?1) WHERE hidden = 0",
+                                        -1, &st, NULL),
                      SQLITE_OK);
     sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
     while (n < 32 && sqlite3_step(st) == SQLITE_ROW)
@@ -168,16 +171,15 @@ static void put_name(struct buf *b, const char *name)
     sqlite3_free(quoted);
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------- */
+/* ---- rows
+ * ---------------------------------------------------------------------------------------- */
 
 static void put_insert(struct world *w, struct buf *b, const char *table, char columns[32][64],
                        unsigned n)
 {
-    static const char *const verbs[] = {"INSERT",           "INSERT",
-                                        "INSERT",           "INSERT OR REPLACE",
-                                        "REPLACE",          "INSERT OR IGNORE",
-                                        "INSERT OR FAIL",   "INSERT OR ABORT",
-                                        "INSERT OR REPLACE"};
+    static const char *const verbs[] = {
+        "INSERT",           "INSERT",         "INSERT",          "INSERT OR REPLACE", "REPLACE",
+        "INSERT OR IGNORE", "INSERT OR FAIL", "INSERT OR ABORT", "INSERT OR REPLACE"};
     unsigned rows = chance(&w->r, 20) ? 1 + pick(&w->r, 5) : 1, used = 0;
     bool all = chance(&w->r, 50);
     bool use[32] = {false};
@@ -271,10 +273,11 @@ static bool put_copy(struct world *w, struct buf *b)
 
     if (!any_real_table(w, t))
         return false;
-    sql = sqlite3_mprintf("SELECT name " USER_TABLES NO_SHADOWS
-                          " AND rootpage > 0 AND name <> %Q AND substr(sql, instr(sql, '(')) ="
-                          " (SELECT substr(sql, instr(sql, '(')) FROM sqlite_schema WHERE name = %Q)",
-                          t[0], t[0]);
+    sql =
+        sqlite3_mprintf("SELECT name " USER_TABLES NO_SHADOWS
+                        " AND rootpage > 0 AND name <> %Q AND substr(sql, instr(sql, '(')) ="
+                        " (SELECT substr(sql, instr(sql, '(')) FROM sqlite_schema WHERE name = %Q)",
+                        t[0], t[0]);
     found = any(w, sql, u);
     sqlite3_free(sql);
     if (!found)
@@ -336,7 +339,8 @@ static bool row_statement(struct world *w, struct buf *b)
     return true;
 }
 
-/* ---- schema -------------------------------------------------------------------------------------- */
+/* ---- schema
+ * -------------------------------------------------------------------------------------- */
 
 static const char *const creations[] = {
     "CREATE TABLE %s(a, b INTEGER, c REAL, d TEXT)",
@@ -353,7 +357,8 @@ static const char *const creations[] = {
     "CREATE TABLE main.%s(k TEXT PRIMARY KEY, u INT UNIQUE, w INT UNIQUE ON CONFLICT REPLACE)",
     "CREATE TABLE %s(k INTEGER PRIMARY KEY DESC, v)",
     "CREATE TABLE %s(rowid TEXT, oid INT, a REAL)",
-    "CREATE TABLE %s(\"sel\"\"ect\" REAL, [from x] PRIMARY KEY, `\xc3\xa9 ' ` TEXT, \"\xe4\xb8\xad\")",
+    "CREATE TABLE %s(\"sel\"\"ect\" REAL, [from x] PRIMARY KEY, `\xc3\xa9 ' ` TEXT, "
+    "\"\xe4\xb8\xad\")",
     "CREATE TABLE %s(a INT CHECK (a < 25), b NOT NULL DEFAULT 7, c UNIQUE)",
     "CREATE VIRTUAL TABLE %s USING fts5(x, y)",
     "CREATE VIRTUAL TABLE %s USING fts5(x, y, content='', contentless_delete=1)",
@@ -385,9 +390,13 @@ static void put_create(struct world *w, struct buf *b)
         conn_trust(writer_conn(w->p.w), false);
         buf_printf(b, "CREATE TABLE %s%s", name, sql ? sql : "(a)");
         free(sql);
-    } else if (k == 22 && any(w, "SELECT name " USER_TABLES NO_SHADOWS " AND sql LIKE '%(%id INTEGER PRIMARY%'", u)) {
+    } else if (k == 22 &&
+               any(w,
+                   "SELECT name " USER_TABLES NO_SHADOWS " AND sql LIKE '%(%id INTEGER PRIMARY%'",
+                   u)) {
         static const char *const actions[] = {"CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT"};
-        buf_printf(b, "CREATE TABLE %s(id INTEGER PRIMARY KEY, p INTEGER DEFAULT 3 REFERENCES ", name);
+        buf_printf(b, "CREATE TABLE %s(id INTEGER PRIMARY KEY, p INTEGER DEFAULT 3 REFERENCES ",
+                   name);
         put_name(b, u[0]);
         buf_printf(b, "(id) ON DELETE %s ON UPDATE %s%s, x)", actions[pick(&w->r, 4)],
                    actions[pick(&w->r, 4)],
@@ -403,9 +412,14 @@ static void put_create(struct world *w, struct buf *b)
 
 static void put_alter(struct world *w, struct buf *b, const char *table)
 {
-    static const char *const added[] = {"INTEGER DEFAULT 5", "REAL DEFAULT 2", "TEXT DEFAULT 'd'", "",
-                                        "NOT NULL DEFAULT x'0102'", "NUMERIC NOT NULL DEFAULT '7'",
-                                        "REAL DEFAULT (1 + 2)", "TEXT DEFAULT 12",
+    static const char *const added[] = {"INTEGER DEFAULT 5",
+                                        "REAL DEFAULT 2",
+                                        "TEXT DEFAULT 'd'",
+                                        "",
+                                        "NOT NULL DEFAULT x'0102'",
+                                        "NUMERIC NOT NULL DEFAULT '7'",
+                                        "REAL DEFAULT (1 + 2)",
+                                        "TEXT DEFAULT 12",
                                         "INT AS (1 + 2)"};
     char columns[32][64];
     unsigned n = columns_of(w, table, columns);
@@ -474,7 +488,8 @@ static void put_view(struct world *w, struct buf *b)
         char v[3][64];
         if (!any_real_table(w, v) || columns_of(w, v[0], columns) == 0)
             return;
-        buf_printf(b, "CREATE TRIGGER r%u INSTEAD OF INSERT ON %s BEGIN INSERT INTO ", ++w->names, t[0]);
+        buf_printf(b, "CREATE TRIGGER r%u INSTEAD OF INSERT ON %s BEGIN INSERT INTO ", ++w->names,
+                   t[0]);
         put_name(b, v[0]);
         buf_puts(b, "(");
         put_name(b, columns[0]);
@@ -513,8 +528,10 @@ static bool schema_statement(struct world *w, struct buf *b)
         put_trigger(w, b, t[0]);
     } else if (k < 83) {
         put_view(w, b);
-    } else if (k < 90 && any(w, "SELECT type, name FROM sqlite_schema WHERE type <> 'table' AND sql"
-                                " IS NOT NULL", t)) {
+    } else if (k < 90 && any(w,
+                             "SELECT type, name FROM sqlite_schema WHERE type <> 'table' AND sql"
+                             " IS NOT NULL",
+                             t)) {
         buf_printf(b, "DROP %s %s", t[0], t[1]);
     } else if (k < 93) {
         buf_printf(b, "PRAGMA user_version = %u", pick(&w->r, 1000));
@@ -539,7 +556,10 @@ static bool special_statement(struct world *w, struct buf *b)
 {
     char t[3][64];
 
-    if (!any(w, "SELECT name FROM sqlite_schema WHERE sql LIKE '%USING fts5%' AND sql NOT LIKE '%content=%'", t))
+    if (!any(w,
+             "SELECT name FROM sqlite_schema WHERE sql LIKE '%USING fts5%' AND sql NOT LIKE "
+             "'%content=%'",
+             t))
         return false;
     static const char *const commands[] = {"optimize", "rebuild", "integrity-check"};
     if (chance(&w->r, 50)) {
@@ -556,7 +576,8 @@ static bool special_statement(struct world *w, struct buf *b)
     return true;
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running
+ * ------------------------------------------------------------------------------------- */
 
 static enum err_code random_statement(struct world *w)
 {
@@ -586,7 +607,11 @@ static void random_savepoint(struct world *w)
     struct err e = ERR_INIT;
     unsigned k = pick(&w->r, 3);
 
-    buf_printf(&w->log, "%s %s;\n", k == 0 ? "SAVEPOINT" : k == 1 ? "RELEASE" : "ROLLBACK TO", name);
+    buf_printf(&w->log, "%s %s;\n",
+               k == 0   ? "SAVEPOINT"
+               : k == 1 ? "RELEASE"
+                        : "ROLLBACK TO",
+               name);
     if (k == 0)
         (void)writer_savepoint(w->p.w, name, strlen(name), &e);
     else if (k == 1)
@@ -690,8 +715,8 @@ static void compare_all(struct world *w)
     compare_files(w->p.origin, w->p.copy, true);
     if (getenv("HA_REPLAY_LOG"))
         fputs("comparing twice\n", stderr);
-    /* What comes again is not quite the same: ANALYZE sees other rows, an UPDATE that finds no row any more
-     * inserts one and so moves a sequence, hidden rowids go to whoever wrote last. */
+    /* What comes again is not quite the same: ANALYZE sees other rows, an UPDATE that finds no row
+     * any more inserts one and so moves a sequence, hidden rowids go to whoever wrote last. */
     compare_files(w->p.origin, w->third, false);
 }
 
@@ -716,8 +741,9 @@ static void replay(uint64_t seed, unsigned statements, unsigned every, enum row_
     }
     compare_all(&w);
     pair_dump(&w.p, "fourth.db", identify);
-    print_message("seed %llu: %u statements (%u failed), %u groups (%u lost), %u transactions undone\n",
-                  (unsigned long long)seed, w.statements, w.failed, w.groups, w.lost, w.undone);
+    print_message(
+        "seed %llu: %u statements (%u failed), %u groups (%u lost), %u transactions undone\n",
+        (unsigned long long)seed, w.statements, w.failed, w.groups, w.lost, w.undone);
     assert_true(w.failed < w.statements / 2);
     apply_close(w.twice);
     buf_free(&w.log);

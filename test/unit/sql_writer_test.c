@@ -3,7 +3,8 @@
 
 #include "base/log.h"
 
-/* What of each change matters most: "INSERT t 1 [1,2]" with rowid and values as they stand in the JSON. */
+/* What of each change matters most: "INSERT t 1 [1,2]" with rowid and values as they stand in the
+ * JSON. */
 struct seen {
     struct buf text;
     unsigned n;
@@ -56,7 +57,8 @@ static void assert_next(struct pair *p, const char *sql, const char *expected)
     pair_same(p);
 }
 
-/* ---- the table of facts ------------------------------------------------------------------------- */
+/* ---- the table of facts -------------------------------------------------------------------------
+ */
 
 static void replace_reports_the_rows_it_removes(void **state)
 {
@@ -64,8 +66,9 @@ static void replace_reports_the_rows_it_removes(void **state)
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    pair_run(&p, "CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE, c); INSERT INTO t VALUES (1, 1, 1),"
-                 "(2, 2, 2)");
+    pair_run(&p,
+             "CREATE TABLE t(a INTEGER PRIMARY KEY, b UNIQUE, c); INSERT INTO t VALUES (1, 1, 1),"
+             "(2, 2, 2)");
     assert_next(&p, "REPLACE INTO t VALUES (1, 2, 3)",
                 "DELETE t (1,1,1)\nDELETE t (2,2,2)\nINSERT t (1,2,3)\n");
     assert_next(&p, "INSERT INTO t VALUES (5, 5, 5); UPDATE OR REPLACE t SET b = 5 WHERE a = 1",
@@ -80,8 +83,9 @@ static void without_rowid_tables_are_captured(void **state)
     (void)state;
     pair_open(&p, APPLY_STRICT);
     pair_run(&p, "CREATE TABLE t(v REAL, k TEXT PRIMARY KEY, w) WITHOUT ROWID");
-    assert_next(&p, "INSERT INTO t VALUES (1, 'a', 2); UPDATE t SET k = 'b'; UPDATE t SET v = 3;"
-                    "DELETE FROM t",
+    assert_next(&p,
+                "INSERT INTO t VALUES (1, 'a', 2); UPDATE t SET k = 'b'; UPDATE t SET v = 3;"
+                "DELETE FROM t",
                 "INSERT t (1.0,\"a\",2)\nUPDATE t (1.0,\"a\",2) (1.0,\"b\",2)\n"
                 "UPDATE t (1.0,\"b\",2) (3.0,\"b\",2)\nDELETE t (3.0,\"b\",2)\n");
     assert_null(strstr(p.message.data, "rowid"));
@@ -124,8 +128,9 @@ static void upsert_ignore_and_no_op_updates(void **state)
     pair_run(&p, "CREATE TABLE t(a INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (1, 1)");
     assert_next(&p, "INSERT INTO t VALUES (1, 2) ON CONFLICT DO UPDATE SET b = excluded.b",
                 "UPDATE t (1,1) (1,2)\n");
-    assert_next(&p, "INSERT INTO t VALUES (1, 2) ON CONFLICT DO NOTHING; INSERT OR IGNORE INTO t VALUES"
-                    "(1, 3)",
+    assert_next(&p,
+                "INSERT INTO t VALUES (1, 2) ON CONFLICT DO NOTHING; INSERT OR IGNORE INTO t VALUES"
+                "(1, 3)",
                 "");
     assert_next(&p, "UPDATE t SET b = b", "UPDATE t (1,2) (1,2)\n");
     assert_next(&p, "UPDATE t SET a = 7", "UPDATE t (1,2) (7,2)\n");
@@ -140,8 +145,9 @@ static void real_columns_are_sent_as_reals(void **state)
     pair_open(&p, APPLY_STRICT);
     pair_run(&p, "CREATE TABLE t(a REAL, b FLOAT, c INT, d, e TEXT); CREATE TABLE s(a REAL) STRICT;"
                  "CREATE TABLE g(g AS (1.5), a REAL, h AS (a + 1) STORED)");
-    assert_next(&p, "INSERT INTO t VALUES (1, 2, 3.0, 4, 5); INSERT INTO s VALUES (7); INSERT INTO g"
-                    " VALUES (8); UPDATE t SET a = 9",
+    assert_next(&p,
+                "INSERT INTO t VALUES (1, 2, 3.0, 4, 5); INSERT INTO s VALUES (7); INSERT INTO g"
+                " VALUES (8); UPDATE t SET a = 9",
                 "INSERT t (1.0,2.0,3,4,\"5\")\nINSERT s (7.0)\nINSERT g (8.0)\n"
                 "UPDATE t (1.0,2.0,3,4,\"5\") (9.0,2.0,3,4,\"5\")\n");
     pair_close(&p);
@@ -154,45 +160,74 @@ static void copied_rows_have_the_defaults_of_added_columns(void **state)
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    pair_run(&p, "CREATE TABLE s(a); CREATE TABLE t(a); INSERT INTO s VALUES (1);"
-                 "ALTER TABLE s ADD COLUMN b INTEGER NOT NULL DEFAULT '5';"
-                 "ALTER TABLE t ADD COLUMN b INTEGER NOT NULL DEFAULT '5';"
-                 "ALTER TABLE s ADD COLUMN c REAL DEFAULT 2; ALTER TABLE t ADD COLUMN c REAL DEFAULT 2;"
-                 "ALTER TABLE s ADD COLUMN d DEFAULT x'00'; ALTER TABLE t ADD COLUMN d DEFAULT x'00';"
-                 "ALTER TABLE s ADD COLUMN e DEFAULT word; ALTER TABLE t ADD COLUMN e DEFAULT word;"
-                 "INSERT INTO s VALUES (2, 3, NULL, NULL, NULL)");
-    assert_next(&p, "INSERT INTO t SELECT * FROM s",
-                "INSERT t (1,5,2.0,{\"$blob\":\"AA==\"},\"word\")\nINSERT t (2,3,null,null,null)\n");
-    pair_run(&p, "CREATE TABLE v(k PRIMARY KEY) WITHOUT ROWID; CREATE TABLE w(k PRIMARY KEY) WITHOUT"
-                 " ROWID; INSERT INTO v VALUES (1); ALTER TABLE v ADD COLUMN b NOT NULL DEFAULT 7;"
-                 "ALTER TABLE w ADD COLUMN b NOT NULL DEFAULT 7");
+    pair_run(&p,
+             "CREATE TABLE s(a); CREATE TABLE t(a); INSERT INTO s VALUES (1);"
+             "ALTER TABLE s ADD COLUMN b INTEGER NOT NULL DEFAULT '5';"
+             "ALTER TABLE t ADD COLUMN b INTEGER NOT NULL DEFAULT '5';"
+             "ALTER TABLE s ADD COLUMN c REAL DEFAULT 2; ALTER TABLE t ADD COLUMN c REAL DEFAULT 2;"
+             "ALTER TABLE s ADD COLUMN d DEFAULT x'00'; ALTER TABLE t ADD COLUMN d DEFAULT x'00';"
+             "ALTER TABLE s ADD COLUMN e DEFAULT word; ALTER TABLE t ADD COLUMN e DEFAULT word;"
+             "INSERT INTO s VALUES (2, 3, NULL, NULL, NULL)");
+    assert_next(
+        &p, "INSERT INTO t SELECT * FROM s",
+        "INSERT t (1,5,2.0,{\"$blob\":\"AA==\"},\"word\")\nINSERT t (2,3,null,null,null)\n");
+    pair_run(&p,
+             "CREATE TABLE v(k PRIMARY KEY) WITHOUT ROWID; CREATE TABLE w(k PRIMARY KEY) WITHOUT"
+             " ROWID; INSERT INTO v VALUES (1); ALTER TABLE v ADD COLUMN b NOT NULL DEFAULT 7;"
+             "ALTER TABLE w ADD COLUMN b NOT NULL DEFAULT 7");
     assert_next(&p, "INSERT INTO w SELECT * FROM v", "INSERT w (1,7)\n");
-    assert_next(&p, "UPDATE s SET a = 9 WHERE a = 1; DELETE FROM s WHERE a = 9",
-                "UPDATE s (1,5,2.0,{\"$blob\":\"AA==\"},\"word\") (9,5,2.0,{\"$blob\":\"AA==\"},\"word\")\n"
-                "DELETE s (9,5,2.0,{\"$blob\":\"AA==\"},\"word\")\n");
+    assert_next(
+        &p, "UPDATE s SET a = 9 WHERE a = 1; DELETE FROM s WHERE a = 9",
+        "UPDATE s (1,5,2.0,{\"$blob\":\"AA==\"},\"word\") (9,5,2.0,{\"$blob\":\"AA==\"},\"word\")\n"
+        "DELETE s (9,5,2.0,{\"$blob\":\"AA==\"},\"word\")\n");
     pair_close(&p);
 }
 
 static void values_arrive_as_they_left(void **state)
 {
-    static const char *const values[] = {"9223372036854775807", "-9223372036854775808", "9e999", "-9e999",
-                                         "5e-324", "2.2250738585072011e-308", "1.7976931348623157e308",
-                                         "-0.0", "0.1", "1e15", "1e16", "123456789012345678.0", "4.35",
-                                         "''", "x''", "NULL", "'a' || char(0) || 'b'", "char(0)",
-                                         "CAST(x'ff80c0afeda080' AS TEXT)", "char(0x10ffff)", "char(0xfffd)",
-                                         "'\"\\/' || char(1) || char(0x2028)", "x'00'", "zeroblob(3)",
-                                         "randomblob(100000)", "hex(randomblob(100000))", "'1'", "1", "1.0"};
+    static const char *const values[] = {"9223372036854775807",
+                                         "-9223372036854775808",
+                                         "9e999",
+                                         "-9e999",
+                                         "5e-324",
+                                         "2.2250738585072011e-308",
+                                         "1.7976931348623157e308",
+                                         "-0.0",
+                                         "0.1",
+                                         "1e15",
+                                         "1e16",
+                                         "123456789012345678.0",
+                                         "4.35",
+                                         "''",
+                                         "x''",
+                                         "NULL",
+                                         "'a' || char(0) || 'b'",
+                                         "char(0)",
+                                         "CAST(x'ff80c0afeda080' AS TEXT)",
+                                         "char(0x10ffff)",
+                                         "char(0xfffd)",
+                                         "'\"\\/' || char(1) || char(0x2028)",
+                                         "x'00'",
+                                         "zeroblob(3)",
+                                         "randomblob(100000)",
+                                         "hex(randomblob(100000))",
+                                         "'1'",
+                                         "1",
+                                         "1.0"};
     struct pair p;
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    pair_run(&p, "CREATE TABLE t(id INTEGER PRIMARY KEY, n, r REAL, t TEXT, i INTEGER, b BLOB, m NUMERIC)");
+    pair_run(
+        &p,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, n, r REAL, t TEXT, i INTEGER, b BLOB, m NUMERIC)");
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         char sql[800];
         const char *v = values[i];
         (void)snprintf(sql, sizeof sql,
                        "INSERT INTO t(n, r, t, i, b, m) VALUES (%s, %s, %s, %s, %s, %s);"
-                       "UPDATE t SET n = m, r = %s, b = %s WHERE id = %zu", v, v, v, v, v, v, v, v, i);
+                       "UPDATE t SET n = m, r = %s, b = %s WHERE id = %zu",
+                       v, v, v, v, v, v, v, v, i);
         pair_run(&p, sql);
     }
     pair_same(&p);
@@ -206,9 +241,10 @@ static void only_main_is_captured(void **state)
     (void)state;
     pair_open(&p, APPLY_STRICT);
     pair_run(&p, "CREATE TABLE t(a)");
-    assert_next(&p, "CREATE TEMP TABLE x(a); INSERT INTO x VALUES (1); CREATE TEMP VIEW y AS SELECT 1;"
-                    "CREATE TEMP TRIGGER z AFTER INSERT ON t BEGIN INSERT INTO x VALUES (2); END;"
-                    "INSERT INTO t SELECT a + 1 FROM x; CREATE VIRTUAL TABLE temp.f USING fts5(q)",
+    assert_next(&p,
+                "CREATE TEMP TABLE x(a); INSERT INTO x VALUES (1); CREATE TEMP VIEW y AS SELECT 1;"
+                "CREATE TEMP TRIGGER z AFTER INSERT ON t BEGIN INSERT INTO x VALUES (2); END;"
+                "INSERT INTO t SELECT a + 1 FROM x; CREATE VIRTUAL TABLE temp.f USING fts5(q)",
                 "INSERT t (2)\n");
     /* and nothing is left of it for the next transaction */
     pair_begin(&p);
@@ -227,7 +263,8 @@ static void only_main_is_captured(void **state)
     pair_close(&p);
 }
 
-/* ---- schema statements -------------------------------------------------------------------------- */
+/* ---- schema statements --------------------------------------------------------------------------
+ */
 
 static void schema_statements_travel_as_text(void **state)
 {
@@ -235,16 +272,21 @@ static void schema_statements_travel_as_text(void **state)
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    assert_next(&p, "  /* a comment */ create  TABLE t(a) ; -- behind\n", "SQL create  TABLE t(a)\n");
-    assert_next(&p, "CREATE TABLE IF NOT EXISTS t(a); DROP TABLE IF EXISTS u; DROP VIEW IF EXISTS v", "");
-    assert_next(&p, "INSERT INTO t VALUES (1); ALTER TABLE t ADD COLUMN b DEFAULT 2; UPDATE t SET a = 3",
-                "INSERT t (1)\nSQL ALTER TABLE t ADD COLUMN b DEFAULT 2\nUPDATE t (1,2) (3,2)\n");
-    assert_next(&p, "ALTER TABLE t RENAME COLUMN a TO c; ALTER TABLE t RENAME TO u; CREATE INDEX i ON u(c);"
-                    "CREATE VIEW v AS SELECT c FROM u; REINDEX; ALTER TABLE u ADD COLUMN z; ALTER TABLE u"
-                    " DROP COLUMN z; DROP VIEW v",
-                "SQL ALTER TABLE t RENAME COLUMN a TO c\nSQL ALTER TABLE t RENAME TO u\n"
-                "SQL CREATE INDEX i ON u(c)\nSQL CREATE VIEW v AS SELECT c FROM u\nSQL REINDEX\n"
-                "SQL ALTER TABLE u ADD COLUMN z\nSQL ALTER TABLE u DROP COLUMN z\nSQL DROP VIEW v\n");
+    assert_next(&p, "  /* a comment */ create  TABLE t(a) ; -- behind\n",
+                "SQL create  TABLE t(a)\n");
+    assert_next(
+        &p, "CREATE TABLE IF NOT EXISTS t(a); DROP TABLE IF EXISTS u; DROP VIEW IF EXISTS v", "");
+    assert_next(
+        &p, "INSERT INTO t VALUES (1); ALTER TABLE t ADD COLUMN b DEFAULT 2; UPDATE t SET a = 3",
+        "INSERT t (1)\nSQL ALTER TABLE t ADD COLUMN b DEFAULT 2\nUPDATE t (1,2) (3,2)\n");
+    assert_next(
+        &p,
+        "ALTER TABLE t RENAME COLUMN a TO c; ALTER TABLE t RENAME TO u; CREATE INDEX i ON u(c);"
+        "CREATE VIEW v AS SELECT c FROM u; REINDEX; ALTER TABLE u ADD COLUMN z; ALTER TABLE u"
+        " DROP COLUMN z; DROP VIEW v",
+        "SQL ALTER TABLE t RENAME COLUMN a TO c\nSQL ALTER TABLE t RENAME TO u\n"
+        "SQL CREATE INDEX i ON u(c)\nSQL CREATE VIEW v AS SELECT c FROM u\nSQL REINDEX\n"
+        "SQL ALTER TABLE u ADD COLUMN z\nSQL ALTER TABLE u DROP COLUMN z\nSQL DROP VIEW v\n");
     assert_next(&p, "PRAGMA user_version = 7; PRAGMA application_id = 8; ANALYZE",
                 "SQL PRAGMA user_version = 7\nSQL PRAGMA application_id = 8\nSQL ANALYZE\n");
     assert_next(&p, "PRAGMA user_version", "");
@@ -274,8 +316,10 @@ static void rows_that_a_drop_takes_along_travel_before_it(void **state)
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    pair_run(&p, "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id INTEGER PRIMARY KEY, p"
-                 " REFERENCES p ON DELETE CASCADE); INSERT INTO p VALUES (1); INSERT INTO c VALUES (2, 1)");
+    pair_run(
+        &p,
+        "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE c(id INTEGER PRIMARY KEY, p"
+        " REFERENCES p ON DELETE CASCADE); INSERT INTO p VALUES (1); INSERT INTO c VALUES (2, 1)");
     assert_next(&p, "DROP TABLE p", "DELETE c (2,1)\nSQL DROP TABLE p\n");
     pair_close(&p);
 }
@@ -288,13 +332,16 @@ static void virtual_tables_and_their_rows(void **state)
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    assert_next(&p, "CREATE VIRTUAL TABLE f USING fts5(x)", "SQL CREATE VIRTUAL TABLE f USING fts5(x)\n");
+    assert_next(&p, "CREATE VIRTUAL TABLE f USING fts5(x)",
+                "SQL CREATE VIRTUAL TABLE f USING fts5(x)\n");
     pair_run(&p, "INSERT INTO f VALUES ('one two'), ('two three')");
     pair_same(&p);
     pair_run(&p, "UPDATE f SET x = 'four' WHERE rowid = 1; INSERT INTO f(f) VALUES ('optimize')");
     pair_same(&p);
-    pair_run(&p, "CREATE VIRTUAL TABLE r USING rtree(id, a, b); INSERT INTO r VALUES (1, 2, 3), (4, 5, 6);"
-                 "DELETE FROM r WHERE id = 1");
+    pair_run(
+        &p,
+        "CREATE VIRTUAL TABLE r USING rtree(id, a, b); INSERT INTO r VALUES (1, 2, 3), (4, 5, 6);"
+        "DELETE FROM r WHERE id = 1");
     pair_same(&p);
     db = pair_look(p.copy);
     pair_query(db, "SELECT rowid, x FROM f WHERE f MATCH 'three OR four' ORDER BY 1", &b);
@@ -316,11 +363,13 @@ static void keys_into_virtual_tables_are_refused(void **state)
     pair_open(&p, APPLY_STRICT);
     pair_run(&p, "CREATE VIRTUAL TABLE f USING fts5(x)");
     pair_begin(&p);
-    assert_int_equal(pair_step(&p, "CREATE TABLE c(a REFERENCES f_data(id))", true), ERR_UNSUPPORTED);
+    assert_int_equal(pair_step(&p, "CREATE TABLE c(a REFERENCES f_data(id))", true),
+                     ERR_UNSUPPORTED);
     assert_int_equal(pair_step(&p, "CREATE TABLE c(a REFERENCES g_data(id))", true), ERR_OK);
     assert_int_equal(pair_step(&p, "CREATE VIRTUAL TABLE g USING fts5(x)", true), ERR_UNSUPPORTED);
     assert_int_equal(pair_step(&p, "ALTER TABLE f RENAME TO g", true), ERR_UNSUPPORTED);
-    assert_int_equal(pair_step(&p, "ALTER TABLE c ADD COLUMN b REFERENCES F_data", true), ERR_UNSUPPORTED);
+    assert_int_equal(pair_step(&p, "ALTER TABLE c ADD COLUMN b REFERENCES F_data", true),
+                     ERR_UNSUPPORTED);
     pair_end(&p);
     pair_apply(&p);
     pair_same(&p);
@@ -338,9 +387,11 @@ static void without_ddl_rows_still_travel(void **state)
     writer_close(p.w);
     PAIR_OK(&p, writer_open(&p.w, &p.origin_cfg, p.spool, false, &p.e));
     db = pair_look(p.copy);
-    assert_int_equal(sqlite3_exec(db, "CREATE TABLE t(a); CREATE TABLE u(a)", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE t(a); CREATE TABLE u(a)", NULL, NULL, NULL),
+                     SQLITE_OK);
     sqlite3_close(db);
-    assert_next(&p, "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE TABLE u AS SELECT * FROM t",
+    assert_next(&p,
+                "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE TABLE u AS SELECT * FROM t",
                 "INSERT t (1)\nINSERT u (1)\n");
     pair_close(&p);
 }
@@ -358,7 +409,8 @@ static void text_of_schema_must_be_utf8(void **state)
     pair_close(&p);
 }
 
-/* ---- taking back -------------------------------------------------------------------------------- */
+/* ---- taking back --------------------------------------------------------------------------------
+ */
 
 static void failed_statements_leave_nothing(void **state)
 {
@@ -488,7 +540,8 @@ static void deferred_keys_are_checked_at_the_end(void **state)
     pair_close(&p);
 }
 
-/* ---- AUTOINCREMENT ------------------------------------------------------------------------------ */
+/* ---- AUTOINCREMENT ------------------------------------------------------------------------------
+ */
 
 static void sequences_move_with_their_rows_or_are_shipped(void **state)
 {
@@ -520,7 +573,8 @@ static void what_others_write_is_noticed(void **state)
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    pair_run(&p, "CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO t DEFAULT VALUES");
+    pair_run(&p,
+             "CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO t DEFAULT VALUES");
     for (int i = 0; i < 2; i++) {
         db = pair_look(i ? p.copy : p.origin);
         assert_int_equal(sqlite3_exec(db,
@@ -536,7 +590,8 @@ static void what_others_write_is_noticed(void **state)
     pair_close(&p);
 }
 
-/* ---- the rest ----------------------------------------------------------------------------------- */
+/* ---- the rest -----------------------------------------------------------------------------------
+ */
 
 static void a_dump_is_the_file(void **state)
 {
@@ -547,20 +602,22 @@ static void a_dump_is_the_file(void **state)
         struct pair p;
 
         pair_open(&p, APPLY_STRICT);
-        pair_run(&p, "CREATE TABLE t(a, b REAL); INSERT INTO t VALUES (1, 2), (3, x'00'); DELETE FROM t"
-                     " WHERE a = 1; CREATE INDEX i ON t(a); CREATE VIEW v AS SELECT * FROM t;"
-                     "CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t; END;"
-                     "CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT, g AS (id * 2), h AS (1) STORED);"
-                     "INSERT INTO s(id) VALUES (5); DELETE FROM s;"
-                     "CREATE TABLE w(k PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES ('x', 1.5);"
-                     "CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES ('some words');"
-                     "CREATE VIRTUAL TABLE e USING fts5(x, content='t', content_rowid='rowid');"
-                     "CREATE VIRTUAL TABLE q USING rtree(id, a, b); INSERT INTO q VALUES (1, 2, 3);"
-                     "CREATE VIRTUAL TABLE f4 USING fts4(x); INSERT INTO f4 VALUES ('more words');"
-                     "CREATE VIRTUAL TABLE c4 USING fts4(content='w');"
-                     "CREATE VIRTUAL TABLE vocab USING fts5vocab(f, row);"
-                     "CREATE TABLE f_not_a_shadow(a); INSERT INTO f_not_a_shadow VALUES (1);"
-                     "PRAGMA user_version = -3; PRAGMA application_id = 99; ANALYZE");
+        pair_run(
+            &p,
+            "CREATE TABLE t(a, b REAL); INSERT INTO t VALUES (1, 2), (3, x'00'); DELETE FROM t"
+            " WHERE a = 1; CREATE INDEX i ON t(a); CREATE VIEW v AS SELECT * FROM t;"
+            "CREATE TRIGGER r AFTER INSERT ON t BEGIN DELETE FROM t; END;"
+            "CREATE TABLE s(id INTEGER PRIMARY KEY AUTOINCREMENT, g AS (id * 2), h AS (1) STORED);"
+            "INSERT INTO s(id) VALUES (5); DELETE FROM s;"
+            "CREATE TABLE w(k PRIMARY KEY, v) WITHOUT ROWID; INSERT INTO w VALUES ('x', 1.5);"
+            "CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES ('some words');"
+            "CREATE VIRTUAL TABLE e USING fts5(x, content='t', content_rowid='rowid');"
+            "CREATE VIRTUAL TABLE q USING rtree(id, a, b); INSERT INTO q VALUES (1, 2, 3);"
+            "CREATE VIRTUAL TABLE f4 USING fts4(x); INSERT INTO f4 VALUES ('more words');"
+            "CREATE VIRTUAL TABLE c4 USING fts4(content='w');"
+            "CREATE VIRTUAL TABLE vocab USING fts5vocab(f, row);"
+            "CREATE TABLE f_not_a_shadow(a); INSERT INTO f_not_a_shadow VALUES (1);"
+            "PRAGMA user_version = -3; PRAGMA application_id = 99; ANALYZE");
         pair_dump(&p, "fourth.db", ways[i]);
         pair_close(&p);
     }
@@ -580,10 +637,12 @@ static void a_large_dump_needs_little_memory(void **state)
     pair_open(&p, APPLY_STRICT);
     pair_run(&p, "CREATE TABLE t(a, b)");
     pair_begin(&p);
-    assert_int_equal(pair_step(&p, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE"
-                                   " i < 50000) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n",
-                               true),
-                     ERR_OK);
+    assert_int_equal(
+        pair_step(&p,
+                  "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE"
+                  " i < 50000) INSERT INTO t SELECT i, hex(randomblob(50)) FROM n",
+                  true),
+        ERR_OK);
     assert_int_equal((int)writer_changes(p.w), 50000);
     PAIR_OK(&p, writer_tx_end(p.w, &n, &p.e));
     assert_int_equal(n, 50000);
@@ -634,15 +693,22 @@ static void odd_names(void **state)
 
     (void)state;
     pair_open(&p, APPLY_STRICT);
-    pair_run(&p, "CREATE TABLE \"a\"\"b'%s\\\"(\"select\" PRIMARY KEY, [x y] REAL, `\xd0\x9a`, \"rowid\","
-                 " \"\" INT, 'q' TEXT);"
-                 "INSERT INTO \"a\"\"b'%s\\\" VALUES (1, 2, 3, 4, 5, 6); UPDATE \"a\"\"b'%s\\\" SET \"\" = 9;"
-                 "INSERT INTO \"a\"\"b'%s\\\"(oid, rowid) VALUES (77, 'x')");
+    pair_run(
+        &p,
+        "CREATE TABLE \"a\"\"b'%s\\\"(\"select\" PRIMARY KEY, [x y] REAL, `\xd0\x9a`, \"rowid\","
+        " \"\" INT, 'q' TEXT);"
+        "INSERT INTO \"a\"\"b'%s\\\" VALUES (1, 2, 3, 4, 5, 6); UPDATE \"a\"\"b'%s\\\" SET \"\" = "
+        "9;"
+        "INSERT INTO \"a\"\"b'%s\\\"(oid, rowid) VALUES (77, 'x')");
     pair_same(&p);
-    pair_run(&p, "CREATE TABLE all3(rowid, oid, _rowid_, k PRIMARY KEY); INSERT INTO all3 VALUES (1, 2, 3, 4);"
-                 "UPDATE all3 SET oid = 7; CREATE TABLE none(rowid, oid, _rowid_); INSERT INTO none VALUES"
-                 " (1, 2, 3); UPDATE none SET oid = NULL; INSERT INTO none VALUES (3, 4, 5); DELETE FROM none"
-                 " WHERE rowid = 1");
+    pair_run(
+        &p,
+        "CREATE TABLE all3(rowid, oid, _rowid_, k PRIMARY KEY); INSERT INTO all3 VALUES (1, 2, 3, "
+        "4);"
+        "UPDATE all3 SET oid = 7; CREATE TABLE none(rowid, oid, _rowid_); INSERT INTO none VALUES"
+        " (1, 2, 3); UPDATE none SET oid = NULL; INSERT INTO none VALUES (3, 4, 5); DELETE FROM "
+        "none"
+        " WHERE rowid = 1");
     pair_same(&p);
     pair_dump(&p, "fourth.db", ROW_BY_PK);
     pair_close(&p);
