@@ -129,9 +129,11 @@ static void read_dropped(yajl_val tree, struct entry *out)
 {
     const char *path[] = {"dropped", NULL};
     yajl_val v = yajl_tree_get(tree, path, yajl_t_array);
-    for (size_t i = 0; v && i < YAJL_GET_ARRAY(v)->len; i++)
-        if (YAJL_IS_INTEGER(YAJL_GET_ARRAY(v)->values[i]))
-            add_dropped(out, (int64_t)YAJL_GET_INTEGER(YAJL_GET_ARRAY(v)->values[i]));
+    if (!v)
+        return;
+    for (size_t i = 0; i < v->u.array.len; i++)
+        if (YAJL_IS_INTEGER(v->u.array.values[i]))
+            add_dropped(out, (int64_t)YAJL_GET_INTEGER(v->u.array.values[i]));
 }
 
 static bool parse(const struct stream_message *m, struct entry *out)

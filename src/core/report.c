@@ -272,18 +272,26 @@ static void put_db_metrics(struct database **dbs, struct buf *b)
     }
 }
 
+/* The second number of proc(5) statm, in pages; 0 where it cannot be read. */
+static long resident_bytes(void)
+{
+    char line[128] = "";
+    char *end = NULL;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (!fgets(line, sizeof line, f))
+        line[0] = '\0';
+    fclose(f);
+    strtol(line, &end, 10);
+    return strtol(end, NULL, 10) * sysconf(_SC_PAGESIZE);
+}
+
 static void put_process_metrics(struct node *n, struct buf *b)
 {
     struct rusage ru;
-    long pages = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f) {
-        if (fscanf(f, "%*s %ld", &pages) != 1)
-            pages = 0;
-        fclose(f);
-    }
     head(b, "process_resident_memory_bytes", METRIC_GAUGE, "resident memory");
-    buf_printf(b, "process_resident_memory_bytes %ld\n", pages * sysconf(_SC_PAGESIZE));
+    buf_printf(b, "process_resident_memory_bytes %ld\n", resident_bytes());
     if (getrusage(RUSAGE_SELF, &ru) == 0) {
         head(b, "process_cpu_seconds_total", METRIC_COUNTER, "user and system time");
         buf_printf(b, "process_cpu_seconds_total %.6f\n",

@@ -16,6 +16,7 @@
 #include "base/buf.h"
 
 #define SHAPE_MAX       1024      /* shapes a set keeps */
+#define SHAPE_RECENT    8         /* shapes that are looked for by their prefix */
 #define SHAPE_MAX_BYTES (4 << 20) /* bytes of names a set keeps */
 
 struct shape {
@@ -24,6 +25,9 @@ struct shape {
     const char *const *columns;
     const char *const *pk_columns;
     unsigned n_columns, n_pk;
+    /* How our own writers begin a change of this shape: {"database":"main", … ,"operation": */
+    const char *prefix;
+    size_t prefix_len;
 };
 
 struct shape_set;
@@ -39,5 +43,8 @@ struct shape_names {
 
 /* Borrowed until the next call. NULL: out of memory. */
 const struct shape *shape_set_find(struct shape_set *s, const struct shape_names *names);
+
+/* One of the shapes met last, if its prefix stands at p; else NULL. */
+const struct shape *shape_set_at(struct shape_set *s, const char *p, size_t n);
 
 #endif

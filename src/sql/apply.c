@@ -19,8 +19,7 @@
 
 static enum err_code on_change(void *arg, const struct change *c, struct err *e);
 
-/* ---- opening ------------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 static enum err_code prepare(struct apply *a, const char *sql, sqlite3_stmt **st, struct err *e)
 {
@@ -98,8 +97,7 @@ struct conn *apply_conn(struct apply *a)
     return a->conn;
 }
 
-/* ---- the transaction ----------------------------------------------------------------------------
- */
+/* ---- the transaction ---- */
 
 static enum err_code run(struct apply *a, sqlite3_stmt *st, int *answer, struct err *e)
 {
@@ -187,8 +185,7 @@ bool apply_took_schema(struct apply *a)
     return took;
 }
 
-/* ---- messages -----------------------------------------------------------------------------------
- */
+/* ---- messages ---- */
 
 static enum err_code on_change(void *arg, const struct change *c, struct err *e)
 {

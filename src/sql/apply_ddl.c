@@ -18,8 +18,7 @@
 #include "sql/lex.h"
 #include "sql/policy.h"
 
-/* ---- what is absent -----------------------------------------------------------------------------
- */
+/* ---- what is absent ---- */
 
 static bool has_name(const struct buf *list, const char *name)
 {
@@ -79,8 +78,7 @@ enum err_code absent_check(struct apply *a, struct err *e)
                    a->absent.data);
 }
 
-/* ---- what may be run ----------------------------------------------------------------------------
- */
+/* ---- what may be run ---- */
 
 static enum err_code refuse(const struct change *c, struct err *e, const char *why)
 {
@@ -116,8 +114,7 @@ static bool is_last(const char *tail, const char *end)
     return true;
 }
 
-/* ---- what has happened already ------------------------------------------------------------------
- */
+/* ---- what has happened already ---- */
 
 static bool says(const char *msg, const char *part)
 {
@@ -158,8 +155,7 @@ static void explain(struct apply *a, const struct stmt_ddl *d)
         absent_explain(a, d->name);
 }
 
-/* ---- running ------------------------------------------------------------------------------------
- */
+/* ---- running ---- */
 
 /* SQLITE_DONE, or the failure. -1: more than one statement. */
 static int run(struct apply *a, const struct change *c)

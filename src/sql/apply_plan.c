@@ -25,13 +25,12 @@ struct plans *plans_new(struct conn *c)
 
 static void plan_free(struct plan *p)
 {
-    sqlite3_stmt **all;
-
     if (!p)
         return;
-    all = &p->st[0][0][0];
-    for (size_t i = 0; i < sizeof p->st / sizeof p->st[0][0][0]; i++)
-        sqlite3_finalize(all[i]);
+    for (int op = 0; op < PLAN_OPS; op++)
+        for (int where = 0; where < PLAN_WHERES; where++)
+            for (unsigned flags = 0; flags < PLAN_FLAGS; flags++)
+                sqlite3_finalize(p->st[op][where][flags]);
     free(p->use);
     free(p->pk);
     free(p);
@@ -53,8 +52,7 @@ void plans_free(struct plans *p)
     free(p);
 }
 
-/* ---- making a plan ----------------------------------------------------------------------------
- */
+/* ---- making a plan ---- */
 
 static const struct column *find_column(const struct table *t, const char *name)
 {
@@ -146,8 +144,7 @@ enum err_code plans_get(struct plans *p, const struct schema *s, const struct ch
     return ERR_OK;
 }
 
-/* ---- statements -------------------------------------------------------------------------------
- */
+/* ---- statements ---- */
 
 static void put_table(struct buf *b, const struct plan *p)
 {
@@ -159,7 +156,8 @@ static void put_insert(struct buf *b, const struct plan *p, const struct change 
 {
     unsigned params = p->n_use + p->hidden_rowid;
 
-    /* Always said, because a constraint may have an ON CONFLICT clause of its own, ROLLBACK even. */
+    /* Always said, because a constraint may have an ON CONFLICT clause of its own, ROLLBACK even.
+     */
     buf_printf(b, "INSERT OR %s INTO ", flags & PLAN_REPLACE ? "REPLACE" : "ABORT");
     put_table(b, p);
     buf_puts(b, "(");

@@ -20,8 +20,7 @@
 
 #include "sql/apply_impl.h"
 
-/* ---- what went wrong --------------------------------------------------------------------------
- */
+/* ---- what went wrong ---- */
 
 static const char *op_name(enum change_op op)
 {
@@ -121,8 +120,7 @@ enum err_code apply_failed(struct apply *a, const struct change *c, int rc, stru
     }
 }
 
-/* ---- running a plan's statements ----------------------------------------------------------------
- */
+/* ---- running a plan's statements ---- */
 
 static int bind_value(sqlite3_stmt *st, unsigned param, const struct value *v)
 {
@@ -254,8 +252,7 @@ static enum err_code outcome(struct apply *a, const struct change *c, int rc, st
     return apply_failed(a, c, rc, e);
 }
 
-/* ---- which row ----------------------------------------------------------------------------------
- */
+/* ---- which row ---- */
 
 static bool has_whole_pk(const struct plan *p, const struct value *values)
 {
@@ -288,8 +285,7 @@ static struct target old_target(const struct apply *a, const struct plan *p, con
     return find_target(a, p, c->old_values, c->has_old_rowid, c->old_rowid);
 }
 
-/* ---- strict -------------------------------------------------------------------------------------
- */
+/* ---- strict ---- */
 
 static unsigned move_flag(const struct plan *p, const struct change *c)
 {
@@ -322,8 +318,7 @@ static enum err_code strict_row(struct apply *a, struct plan *p, const struct ch
     return code;
 }
 
-/* ---- last writer wins ---------------------------------------------------------------------------
- */
+/* ---- last writer wins ---- */
 
 static bool in_the_way(int rc)
 {
@@ -458,8 +453,7 @@ static enum err_code lww_row(struct apply *a, struct plan *p, const struct chang
     }
 }
 
-/* ---- SQLite's own tables ------------------------------------------------------------------------
- */
+/* ---- SQLite's own tables ---- */
 
 /* Statistics are nobody's data: whatever comes is put in, once. Every node also makes its own. */
 static enum err_code statistics_row(struct apply *a, struct plan *p, const struct change *c,
@@ -538,8 +532,7 @@ static enum err_code sequence_row(struct apply *a, const struct change *c, struc
     return outcome(a, c, rc, e);
 }
 
-/* ---- all ----------------------------------------------------------------------------------------
- */
+/* ---- all ---- */
 
 /* There is one only after the first table with AUTOINCREMENT, which may be gone again. */
 static enum err_code make_sequence(struct apply *a, struct err *e)

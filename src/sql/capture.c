@@ -140,8 +140,7 @@ void capture_restart(struct capture *c)
     err_clear(&c->err);
 }
 
-/* ---- writing ----------------------------------------------------------------------------------
- */
+/* ---- writing ---- */
 
 struct buf *capture_begin(struct capture *c)
 {
@@ -191,8 +190,7 @@ void capture_row(struct capture *c, const struct table *t, bool inserted, const 
     capture_end(c);
 }
 
-/* ---- the hook -----------------------------------------------------------------------------------
- */
+/* ---- the hook ---- */
 
 static void view(sqlite3_value *v, struct value *out)
 {

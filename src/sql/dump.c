@@ -25,8 +25,7 @@ struct dump {
     size_t n, cap;
 };
 
-/* ---- rows -------------------------------------------------------------------------------------
- */
+/* ---- rows ---- */
 
 static struct value column_value(sqlite3_stmt *st, int i)
 {
@@ -106,8 +105,7 @@ enum err_code dump_rows(struct conn *c, struct capture *cap, const struct table 
     return dump_table(c, cap, t, "main", true, e);
 }
 
-/* ---- schema -----------------------------------------------------------------------------------
- */
+/* ---- schema ---- */
 
 static void free_objects(struct dump *d)
 {
@@ -209,8 +207,7 @@ static enum err_code ship_pragma(struct dump *d, const char *name, struct err *e
     return ERR_OK;
 }
 
-/* ---- virtual tables ---------------------------------------------------------------------------
- */
+/* ---- virtual tables ---- */
 
 /*
  * CREATE VIRTUAL TABLE makes tables and puts rows into them, here and on every node that applies
@@ -305,8 +302,7 @@ static enum err_code each_backing(struct dump *d, const struct object *o, bool s
     return code;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------
- */
+/* ---- the whole ---- */
 
 static enum err_code dump_tables(struct dump *d, struct err *e)
 {

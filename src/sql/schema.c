@@ -171,8 +171,7 @@ void schema_put_name(struct buf *b, const char *name)
     buf_putc(b, '"');
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 static enum err_code prepare(struct schema *s, sqlite3_stmt **st, const char *sql, struct err *e)
 {
@@ -512,8 +511,7 @@ enum err_code schema_refresh(struct schema *s, struct err *e)
     return ERR_OK;
 }
 
-/* ---- defaults of added columns ------------------------------------------------------------------
- */
+/* ---- defaults of added columns ---- */
 
 static bool default_copy(struct column *c, sqlite3_value *v)
 {

@@ -66,8 +66,7 @@ void sequence_forget(struct sequence *s)
     s->known = false;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------
- */
+/* ---- reading ---- */
 
 static bool copy_value(sqlite3_value *v, struct value *out)
 {
@@ -109,7 +108,7 @@ static bool same_value(const struct value *a, const struct value *b)
     case VALUE_INTEGER:
         return a->u.i == b->u.i;
     case VALUE_REAL:
-        return memcmp(&a->u.r, &b->u.r, sizeof a->u.r) == 0;
+        return a->u.r == b->u.r;
     default:
         return a->u.s.len == b->u.s.len && memcmp(a->u.s.data, b->u.s.data, a->u.s.len) == 0;
     }
@@ -203,8 +202,7 @@ enum err_code sequence_before(struct sequence *s, struct err *e)
     return code;
 }
 
-/* ---- comparing --------------------------------------------------------------------------------
- */
+/* ---- comparing ---- */
 
 static void put_image(struct buf *b, const char *field, const char *name, const struct value *seq)
 {

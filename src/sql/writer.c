@@ -34,6 +34,7 @@
 #include "sql/sequence.h"
 
 #define WRITER_MAX_SAVEPOINTS 1000 /* open at once in one transaction */
+#define WRITER_MAX_ROLLBACKS  1000 /* attempts; each ends at once */
 
 /* Our own statements, prepared once. */
 enum fixed {
@@ -109,8 +110,7 @@ struct writer {
     int64_t changes; /* of the one that ended last */
 };
 
-/* ---- our own statements -----------------------------------------------------------------------
- */
+/* ---- our own statements ---- */
 
 static enum err_code run(struct writer *w, enum fixed f, int *answer, struct err *e)
 {
@@ -141,8 +141,7 @@ static enum err_code prepare_fixed(struct writer *w, struct err *e)
     return rc == SQLITE_OK ? ERR_OK : conn_error(w->conn, rc, e);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening ---- */
 
 static enum err_code open_parts(struct writer *w, const struct conn_config *cfg,
                                 struct spool *spool, struct err *e)
@@ -226,8 +225,7 @@ static enum err_code refresh(struct writer *w, struct err *e)
     return code ? code : run(w, F_SCHEMA_VERSION, &w->cookie, e);
 }
 
-/* ---- the group --------------------------------------------------------------------------------
- */
+/* ---- the group ---- */
 
 static enum err_code lost_error(struct err *e)
 {
@@ -307,7 +305,8 @@ void writer_rollback(struct writer *w)
     if (!w->open)
         return;
     end_transaction(w);
-    if (!sqlite3_get_autocommit(w->db))
+    /* An interruption that was meant for what is being rolled back may hit the ROLLBACK. */
+    for (int i = 0; !sqlite3_get_autocommit(w->db) && i < WRITER_MAX_ROLLBACKS; i++)
         (void)run(w, F_ROLLBACK, NULL, &ignored);
     /* The caller may have emptied the spool already. */
     if (capture_mark(w->capture).len >= w->begin_mark.len)
@@ -318,8 +317,7 @@ void writer_rollback(struct writer *w)
     w->broken = false;
 }
 
-/* ---- a transaction ----------------------------------------------------------------------------
- */
+/* ---- a transaction ---- */
 
 enum err_code writer_tx_begin(struct writer *w, struct err *e)
 {
@@ -484,8 +482,7 @@ void writer_tx_undo(struct writer *w)
     sequence_forget(w->sequence);
 }
 
-/* ---- a statement ------------------------------------------------------------------------------
- */
+/* ---- a statement ---- */
 
 /* The savepoint of a statement that failed, or that the capture could not follow. */
 static enum err_code undo_statement(struct writer *w, struct err *e)
@@ -688,8 +685,7 @@ int64_t writer_last_rowid(const struct writer *w)
     return sqlite3_last_insert_rowid(w->db);
 }
 
-/* ---- users' savepoints ------------------------------------------------------------------------
- */
+/* ---- users' savepoints ---- */
 
 static enum err_code exec_savepoint(struct writer *w, const char *what, size_t place, struct err *e)
 {
@@ -785,8 +781,7 @@ enum err_code writer_rollback_to(struct writer *w, const char *name, size_t len,
     return ERR_OK;
 }
 
-/* ---- the rest ---------------------------------------------------------------------------------
- */
+/* ---- the rest ---- */
 
 enum err_code writer_dump(struct writer *w, uint32_t *changes, struct err *e)
 {

@@ -58,7 +58,7 @@ static void test_limits(void **state)
     struct nats_urls u;
     (void)state;
     for (int i = 0; i <= NATS_URL_MAX; i++)
-        memcpy(text + 2 * i, "h,", 3);
+        memcpy(text + (size_t)2 * (size_t)i, "h,", 3);
     assert_int_equal(nats_urls_parse(text, &u), -1);
     memset(name, 'x', sizeof name);
     memcpy(name + 600, ":p@h", 5);

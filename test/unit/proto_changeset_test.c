@@ -376,7 +376,7 @@ static void what_is_wrong_is_refused(void **state)
         MESSAGE("{\"operation\":\"SQL\",\"command\":\"a\\u0000b\"}"),
 #define VALUE(v)                                                                                   \
     MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[" v "]" \
-                                                                                               "}")
+            "}")
         VALUE("9223372036854775808"),
         VALUE("-9223372036854775809"),
         VALUE("1e999"),

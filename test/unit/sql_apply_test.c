@@ -60,8 +60,7 @@ static void assert_rows(struct pair *p, const char *sql, const char *expected)
     "{\"table\":\"t\",\"columns\":[\"k\",\"v\"],\"pk_columns\":[],\"operation\":\"" op "\","
 #define SQL(text) "{\"operation\":\"SQL\",\"command\":\"" text "\"}"
 
-/* ---- strict -------------------------------------------------------------------------------------
- */
+/* ---- strict ---- */
 
 static void strict_meets_the_row_or_stops(void **state)
 {
@@ -201,8 +200,7 @@ static void generated_columns_are_computed(void **state)
     pair_close(&p);
 }
 
-/* ---- what a message may do ----------------------------------------------------------------------
- */
+/* ---- what a message may do ---- */
 
 static void only_schema_statements_are_run(void **state)
 {
@@ -324,8 +322,7 @@ static void the_position_is_in_the_same_transaction(void **state)
     pair_close(&p);
 }
 
-/* ---- last writer wins ---------------------------------------------------------------------------
- */
+/* ---- last writer wins ---- */
 
 static void lww_inserts_updates_and_deletes(void **state)
 {
@@ -407,29 +404,27 @@ static void lww_schema_may_have_happened(void **state)
     open_copy(&p, APPLY_LWW, ROW_BY_PK,
               "CREATE TABLE t(k, v); CREATE INDEX i ON t(k); CREATE VIEW w AS SELECT 1;"
               "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END; CREATE TABLE u(a, b)");
-    APPLY(
-        &p,
-        SQL("CREATE TABLE t(k, v)") "," SQL("CREATE INDEX i ON t(k)") "," SQL("CREATE VIEW w AS "
-                                                                              "SELECT 1") "," SQL("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END") "," SQL("DROP TABLE x") "," SQL("DROP INDEX x") "," SQL("DROP VIEW x") "," SQL(
-            "DROP TRIGGER x") "," SQL("ALTER TABLE t ADD COLUMN v") "," SQL("ALTER TABLE t DROP "
-                                                                            "COLUMN x") "," SQL("AL"
-                                                                                                "TE"
-                                                                                                "R "
-                                                                                                "TA"
-                                                                                                "BL"
-                                                                                                "E "
-                                                                                                "t "
-                                                                                                "RE"
-                                                                                                "NA"
-                                                                                                "ME"
-                                                                                                " C"
-                                                                                                "OL"
-                                                                                                "UM"
-                                                                                                "N "
-                                                                                                "x "
-                                                                                                "TO"
-                                                                                                " "
-                                                                                                "k") "," SQL("ALTER TABLE x RENAME TO t") "," SQL("ALTER TABLE t RENAME TO u"));
+    APPLY(&p,
+          SQL("CREATE TABLE t(k, v)") "," SQL("CREATE INDEX i ON t(k)") "," SQL("CREATE VIEW w AS "
+                                                                                "SELECT 1") "," SQL("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END") "," SQL("DROP TABLE x") "," SQL("DROP INDEX x") "," SQL("DROP VIEW x") "," SQL("DROP TRIGGER x") "," SQL("ALTER TABLE t ADD COLUMN v") "," SQL("ALTER TABLE t DROP "
+                                                                                                                                                                                                                                                                                                             "COLUMN x") "," SQL("AL"
+                                                                                                                                                                                                                                                                                                                                 "TE"
+                                                                                                                                                                                                                                                                                                                                 "R "
+                                                                                                                                                                                                                                                                                                                                 "TA"
+                                                                                                                                                                                                                                                                                                                                 "BL"
+                                                                                                                                                                                                                                                                                                                                 "E "
+                                                                                                                                                                                                                                                                                                                                 "t "
+                                                                                                                                                                                                                                                                                                                                 "RE"
+                                                                                                                                                                                                                                                                                                                                 "NA"
+                                                                                                                                                                                                                                                                                                                                 "ME"
+                                                                                                                                                                                                                                                                                                                                 " C"
+                                                                                                                                                                                                                                                                                                                                 "OL"
+                                                                                                                                                                                                                                                                                                                                 "UM"
+                                                                                                                                                                                                                                                                                                                                 "N "
+                                                                                                                                                                                                                                                                                                                                 "x "
+                                                                                                                                                                                                                                                                                                                                 "TO"
+                                                                                                                                                                                                                                                                                                                                 " "
+                                                                                                                                                                                                                                                                                                                                 "k") "," SQL("ALTER TABLE x RENAME TO t") "," SQL("ALTER TABLE t RENAME TO u"));
     REFUSED(&p, SQL("CREATE TABLE y(a,"), ERR_DIVERGED, "");
     APPLY(&p, SQL("CREATE INDEX j ON nowhere(a)"));
     REFUSED(&p, SQL("ALTER TABLE u DROP COLUMN a") "," SQL("ALTER TABLE u DROP COLUMN b"),

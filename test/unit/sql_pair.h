@@ -103,8 +103,7 @@ __attribute__((unused)) static void pair_close(struct pair *p)
     pair_remove(p);
 }
 
-/* ---- the origin ---------------------------------------------------------------------------------
- */
+/* ---- the origin ---- */
 
 /* One statement inside a transaction; its rows are thrown away. */
 __attribute__((unused)) static enum err_code pair_step(struct pair *p, const char *sql,
@@ -172,8 +171,7 @@ __attribute__((unused)) static void pair_end(struct pair *p)
 
 static void compare_files(const char *origin, const char *copy, bool exact);
 
-/* ---- the copy -----------------------------------------------------------------------------------
- */
+/* ---- the copy ---- */
 
 __attribute__((unused)) static enum err_code pair_apply_bytes(struct pair *p, const void *bytes,
                                                               size_t n)
@@ -255,8 +253,7 @@ __attribute__((unused)) static void pair_run(struct pair *p, const char *sql)
     pair_apply(p);
 }
 
-/* ---- comparison ---------------------------------------------------------------------------------
- */
+/* ---- comparison ---- */
 
 __attribute__((unused)) static sqlite3 *pair_look(const char *path)
 {

@@ -29,7 +29,7 @@ static uint64_t next(struct random *r)
 
 static unsigned pick(struct random *r, unsigned n)
 {
-    return (unsigned)((next(r) >> 33) % n);
+    return n > 0 ? (unsigned)((next(r) >> 33) % n) : 0;
 }
 
 static bool chance(struct random *r, unsigned percent)
@@ -48,8 +48,7 @@ struct world {
     struct buf log; /* the statements of the running group, for failures */
 };
 
-/* ---- what there is ------------------------------------------------------------------------------
- */
+/* ---- what there is ---- */
 
 /* A random row of a query with up to three text columns; false if there is none. */
 static bool any(struct world *w, const char *sql, char out[3][64])

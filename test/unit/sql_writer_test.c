@@ -57,8 +57,7 @@ static void assert_next(struct pair *p, const char *sql, const char *expected)
     pair_same(p);
 }
 
-/* ---- the table of facts -------------------------------------------------------------------------
- */
+/* ---- the table of facts ---- */
 
 static void replace_reports_the_rows_it_removes(void **state)
 {
@@ -263,8 +262,7 @@ static void only_main_is_captured(void **state)
     pair_close(&p);
 }
 
-/* ---- schema statements --------------------------------------------------------------------------
- */
+/* ---- schema statements ---- */
 
 static void schema_statements_travel_as_text(void **state)
 {
@@ -409,8 +407,7 @@ static void text_of_schema_must_be_utf8(void **state)
     pair_close(&p);
 }
 
-/* ---- taking back --------------------------------------------------------------------------------
- */
+/* ---- taking back ---- */
 
 static void failed_statements_leave_nothing(void **state)
 {
@@ -540,8 +537,7 @@ static void deferred_keys_are_checked_at_the_end(void **state)
     pair_close(&p);
 }
 
-/* ---- AUTOINCREMENT ------------------------------------------------------------------------------
- */
+/* ---- AUTOINCREMENT ---- */
 
 static void sequences_move_with_their_rows_or_are_shipped(void **state)
 {
@@ -590,8 +586,7 @@ static void what_others_write_is_noticed(void **state)
     pair_close(&p);
 }
 
-/* ---- the rest -----------------------------------------------------------------------------------
- */
+/* ---- the rest ---- */
 
 static void a_dump_is_the_file(void **state)
 {
