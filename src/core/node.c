@@ -155,9 +155,26 @@ static void connection_changed(void *arg, bool connected)
     pthread_mutex_unlock(&n->mu);
 }
 
+/* n->mu is held. NATS answers, and JetStream does not? */
+static bool log_is_quiet_locked(struct node *n)
+{
+    if (!atomic_load(&n->connected) || n->n_dbs == 0)
+        return false;
+    for (size_t i = 0; i < n->n_dbs; i++) {
+        struct replica_status rs;
+        if (!database_replica(n->dbs[i]))
+            return false;
+        replica_status(database_replica(n->dbs[i]), &rs);
+        if (rs.state != REPLICA_OFFLINE)
+            return false;
+    }
+    return true;
+}
+
 static void *tick(void *arg)
 {
     struct node *n = arg;
+    int64_t heard_ns = clock_mono_ns();
     pthread_mutex_lock(&n->mu);
     while (!n->stopping) {
         clock_cond_wait(&n->changed, &n->mu, clock_deadline(NODE_TICK_NS));
@@ -166,7 +183,12 @@ static void *tick(void *arg)
             if (database_replica(n->dbs[i]))
                 replica_tick(database_replica(n->dbs[i]), now);
         session_tick_locked(n, now);
+        bool quiet = log_is_quiet_locked(n);
         pthread_mutex_unlock(&n->mu);
+        if (!quiet)
+            heard_ns = now;
+        else if (n->opt.log_quiet)
+            n->opt.log_quiet(n->opt.log_quiet_arg, now - heard_ns);
         if (atomic_load(&n->connected))
             roster_publish(n);
         pthread_mutex_lock(&n->mu);

@@ -53,6 +53,11 @@ struct node_options {
     int64_t query_timeout_ns;      /* 0 = none */
     int64_t tx_idle_timeout_ns;
     size_t max_result_bytes; /* buffered result of one write request */
+
+    /* Called about once a second while NATS is connected but no database can follow its log, with
+     * how long that has lasted; NULL = nobody wants to know. */
+    void (*log_quiet)(void *arg, int64_t quiet_ns);
+    void *log_quiet_arg;
 };
 
 /* Opens nothing yet. */

@@ -28,7 +28,7 @@ static bool take(struct input *in, const char *text, size_t n)
     return true;
 }
 
-#define TAKE(in, literal) take(in, literal, sizeof literal - 1)
+#define TAKE(in, literal) take((in), (literal), sizeof(literal) - 1)
 
 static bool is_digit(const struct input *in)
 {

@@ -197,10 +197,11 @@ static const char *feed_between(struct changeset_reader *r, const char *p, const
         r->scan = (struct fast_scan){0};
         return feed_within(r, p, end, e);
     }
-    /* The end of the list; or nothing that may stand here, of which yajl says so. */
-    if (r->comma && !r->yajl_has_value) {
+    /* The end of the list; or nothing that may stand here, of which yajl says so, unless it
+     * believes that the list is empty. */
+    if (r->any && !r->yajl_has_value && (*p != ']' || r->comma)) {
         r->dirty = true;
-        (void)reader_fail(r, "it is missing behind a comma");
+        (void)reader_fail(r, "changes are separated by one comma each");
         return end;
     }
     r->feeding = FEEDING_TAIL;

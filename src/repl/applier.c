@@ -104,7 +104,8 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
 }
 
 /* The feed has left something out: a message that was lost on the way comes with another feed, one
- * that is not in the log any more never does. */
+ * that is not in the log any more never does. A server that has just been elected may not know it
+ * yet, so it is gone only when two feeds have left it out. */
 static enum err_code jumped(struct replica *r, uint64_t came, struct err *e)
 {
     struct stream_message m;
@@ -112,7 +113,9 @@ static enum err_code jumped(struct replica *r, uint64_t came, struct err *e)
     enum err_code code = stream_get(r->opt.client, r->stream, r->next_seq, &m, &found, e);
     if (code != ERR_OK)
         return code;
-    if (!found) {
+    bool again = r->missing_seq == r->next_seq;
+    r->missing_seq = found ? 0 : r->next_seq;
+    if (!found && again && r->next_seq > atomic_load(&r->seq)) {
         r->trouble_seq = r->next_seq;
         return err_set(e, ERR_DIVERGED, "message %" PRIu64 " of the log is gone", r->next_seq);
     }

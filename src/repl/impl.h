@@ -73,6 +73,7 @@ struct replica {
     /* applier thread only */
     struct apply *apply;
     uint64_t next_seq;    /* what the feed must deliver next */
+    uint64_t missing_seq; /* left out by the last feed, 0 = none */
     uint64_t trouble_seq; /* where the message begins that could not be applied, 0 = none */
     struct spool *chain;
     char chain_id[CHANGESET_ID_SIZE];

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,21 +18,23 @@
 #include "sql/conn.h"
 #include "wire/http/http.h"
 
-#define NATS_START_WAIT (10 * CLOCK_S)
-#define HTTP_STOP_WAIT  (7 * CLOCK_S) /* of SERVER_STOP_S: what is left belongs to the node */
-#define NODE_STOP_WAIT  (9 * CLOCK_S)
-#define NATS_STOP_LEAST (2 * CLOCK_S) /* even when the others used up the time */
-#define DEFAULT_FILE    "ha.db"
-#define SHM_DIR         "/dev/shm"
-#define SHM_LITTLE      (UINT64_C(256) << 20) /* bytes: containers have 64 MiB by default */
+#define NATS_START_WAIT  (10 * CLOCK_S)
+#define HTTP_STOP_WAIT   (7 * CLOCK_S) /* of SERVER_STOP_S: what is left belongs to the node */
+#define NODE_STOP_WAIT   (9 * CLOCK_S)
+#define NATS_STOP_LEAST  (2 * CLOCK_S) /* even when the others used up the time */
+#define NATS_QUIET_LIMIT (15 * CLOCK_S)
+#define DEFAULT_FILE     "ha.db"
+#define SHM_DIR          "/dev/shm"
+#define SHM_LITTLE       (UINT64_C(256) << 20) /* bytes: containers have 64 MiB by default */
 
 struct server {
     const struct config *config; /* borrowed */
     struct server_host host;
     struct file_list files;
-    char *data_dir;           /* of the first database */
-    char *nats_dir;           /* the embedded NATS' store */
-    struct nats_server *nats; /* NULL = none */
+    char *data_dir;             /* of the first database */
+    char *nats_dir;             /* the embedded NATS' store */
+    struct nats_server *nats;   /* NULL = none */
+    int64_t restarted_quiet_ns; /* the node's ticker only: how long it had been quiet then */
     struct node_options options;
     struct node *node;
     struct http_server *http; /* NULL = none */
@@ -96,6 +99,25 @@ static enum err_code start_nats(struct server *s, struct err *e)
     return nats_server_start(&s->nats, &o, clock_deadline(NATS_START_WAIT), e);
 }
 
+/* A nats-server whose disk was full may keep its connections and never answer for JetStream again
+ * (seen with 2.9.10). Ours can be started anew; one with a configuration of its user's may only be
+ * waiting for the rest of its cluster. */
+static void restart_quiet_nats(void *arg, int64_t quiet_ns)
+{
+    struct server *s = arg;
+    long pid = 0;
+
+    if (quiet_ns < s->restarted_quiet_ns)
+        s->restarted_quiet_ns = 0; /* it has answered in between */
+    if (quiet_ns < NATS_QUIET_LIMIT || quiet_ns - s->restarted_quiet_ns < NATS_QUIET_LIMIT)
+        return;
+    s->restarted_quiet_ns = quiet_ns;
+    (void)nats_server_restarts(s->nats, &pid);
+    LOG_WARN("nats-server does not answer for JetStream and is started anew", LOG_INT("pid", pid));
+    if (pid > 0)
+        (void)kill((pid_t)pid, SIGKILL);
+}
+
 /* ---- the node ------------------------------------------------------------------------------- */
 
 /* The choices in flags.h stand in the order of these. */
@@ -137,6 +159,10 @@ static void fill_options(struct server *s)
     o->query_timeout_ns = c->query_timeout_ns;
     o->tx_idle_timeout_ns = c->tx_idle_timeout_ns;
     o->max_result_bytes = (size_t)c->max_result_bytes;
+    if (embedded && !*c->nats_config) {
+        o->log_quiet = restart_quiet_nats;
+        o->log_quiet_arg = s;
+    }
 }
 
 static void warn_about_memory(void)

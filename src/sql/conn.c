@@ -28,6 +28,9 @@
 #define CONN_PROGRESS_OPS    1000
 #define CONN_CLOCK_CALLS     4
 #define CONN_GONE_EVERY_NS   (50 * CLOCK_MS)
+/* Our own writers take turns, but a reader that finds the WAL index in the middle of a change takes
+ * SQLite's write lock for a moment, too. */
+#define CONN_BUSY_LEAST_MS   2000
 #define CONN_BUSY_FIRST_NS   (1 * CLOCK_MS)  /* pause of the busy handler, doubled each time … */
 #define CONN_BUSY_LONGEST_NS (20 * CLOCK_MS) /* … up to this */
 #define CONN_PRAGMAS_SIZE    512
@@ -296,7 +299,7 @@ enum err_code conn_open(struct conn **out, const struct conn_config *cfg, enum c
     if (!c)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     c->role = role;
-    c->busy_ms = cfg->busy_ms;
+    c->busy_ms = cfg->busy_ms > CONN_BUSY_LEAST_MS ? cfg->busy_ms : CONN_BUSY_LEAST_MS;
     c->policy = policy_new(cfg, role);
     c->cache = stmt_cache_new();
     if (!c->policy || !c->cache) {

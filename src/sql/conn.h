@@ -33,10 +33,10 @@ struct conn_config {
     bool foreign_keys;       /* enforced on the writer */
     bool recursive_triggers; /* on the writer */
     bool case_sensitive_like;
-    bool full_sync;     /* synchronous=FULL instead of NORMAL (asynchronous outbox) */
-    int cache_kib;      /* page cache, KiB; 0 = SQLite's default */
-    int busy_ms;        /* for foreign processes that hold the file; our own never collide */
-    int64_t mmap_bytes; /* 0 = none */
+    bool full_sync; /* synchronous=FULL instead of NORMAL (asynchronous outbox) */
+    int cache_kib;  /* page cache, KiB; 0 = SQLite's default */
+    int busy_ms;    /* for foreign processes that hold the file; never less than conn.c's least */
+    int64_t mmap_bytes;            /* 0 = none */
     const char *const *extensions; /* loadable extensions, NULL-terminated; NULL = none */
 };
 

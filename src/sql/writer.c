@@ -32,6 +32,7 @@
 #include "sql/dump.h"
 #include "sql/schema.h"
 #include "sql/sequence.h"
+#include "sql/writer_schema.h"
 
 #define WRITER_MAX_SAVEPOINTS 1000 /* open at once in one transaction */
 #define WRITER_MAX_ROLLBACKS  1000 /* attempts; each ends at once */
@@ -353,51 +354,6 @@ static enum err_code check_foreign_keys(struct writer *w, struct err *e)
     return e->code;
 }
 
-/* One pass over what lies in `temp`; *left is what it could not drop (yet: a parent before its
- * child, a shadow table before its virtual table). */
-static enum err_code drop_temp_pass(struct writer *w, unsigned *dropped, unsigned *left,
-                                    struct err *e)
-{
-    static const char list[] =
-        "SELECT type, name FROM temp.sqlite_schema WHERE type IN ('table', 'view', 'trigger')"
-        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY type = 'table', type = 'view'";
-    struct buf drops = BUF_INIT; /* terminated texts, one behind the other */
-    sqlite3_stmt *st = NULL;
-    enum err_code code = ERR_OK;
-    int rc = sqlite3_prepare_v2(w->db, list, -1, &st, NULL);
-
-    *dropped = *left = 0;
-    while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
-        buf_printf(&drops, "DROP %s temp.", (const char *)sqlite3_column_text(st, 0));
-        schema_put_name(&drops, (const char *)sqlite3_column_text(st, 1));
-        buf_putc(&drops, '\0');
-        rc = SQLITE_OK;
-    }
-    if (rc != SQLITE_DONE)
-        code = conn_error(w->conn, rc, e);
-    else if (!buf_ok(&drops))
-        code = err_set(e, ERR_NO_MEMORY, "out of memory");
-    sqlite3_finalize(st);
-    for (size_t at = 0; !code && at < drops.len; at += strlen(drops.data + at) + 1)
-        *(conn_exec(w->conn, drops.data + at, e) == ERR_OK ? dropped : left) += 1;
-    buf_free(&drops);
-    return code;
-}
-
-/* The connection is everybody's: nothing of a user's stays in `temp`. */
-static enum err_code drop_temp(struct writer *w, struct err *e)
-{
-    unsigned dropped, left;
-    enum err_code code;
-
-    do {
-        conn_trust(w->conn, true);
-        code = drop_temp_pass(w, &dropped, &left, e);
-        conn_trust(w->conn, false);
-    } while (!code && left > 0 && dropped > 0);
-    return code || left == 0 ? code : e->code;
-}
-
 /* PRAGMA defer_foreign_keys lasts until SQLite's COMMIT, which would be that of the group. */
 static void end_deferral(struct writer *w)
 {
@@ -414,7 +370,7 @@ static enum err_code settle(struct writer *w, struct err *e)
     enum err_code code = ERR_OK;
 
     if (w->used_temp)
-        code = drop_temp(w, e);
+        code = writer_drop_temp(w->conn, e);
     if (!code && w->wrote && schema_has_virtual(w->schema)) {
         /* FTS writes out what it holds back: at the transaction's own RELEASE it might not. */
         code = run(w, F_FLUSH, NULL, e);
@@ -569,48 +525,6 @@ static enum err_code ship_created(struct writer *w, const char *name, struct err
     return dump_rows(w->conn, w->capture, t, e);
 }
 
-/*
- * A foreign key that refers to a table behind a virtual one makes SQLite open a savepoint whenever
- * FTS5 writes there, which makes FTS5 write there, until the stack has run out (seen in 3.54.1). So
- * there shall be none.
- */
-static enum err_code check_parents(struct writer *w, const struct stmt_ddl *d, struct err *e)
-{
-    static const char sql[] =
-        "SELECT m.name, f.\"table\" FROM main.sqlite_schema m, pragma_foreign_key_list(m.name, "
-        "'main') f"
-        " WHERE m.type = 'table' AND m.sql LIKE '%REFERENCES%' AND (?1 IS NULL OR m.name = ?1 "
-        "COLLATE"
-        " NOCASE) AND EXISTS (SELECT 1 FROM main.sqlite_schema v WHERE v.type = 'table' AND "
-        "v.rootpage = 0"
-        " AND lower(substr(f.\"table\", 1, length(v.name) + 1)) = lower(v.name) || '_') LIMIT 1";
-    bool one = d->kind == DDL_CREATE_TABLE || (d->kind == DDL_ALTER && d->rename[0] == '\0');
-    enum err_code code = ERR_OK;
-    sqlite3_stmt *st = NULL;
-    int rc;
-
-    if (!one && d->kind != DDL_ALTER && d->kind != DDL_CREATE_VTABLE)
-        return ERR_OK;
-    if (d->kind != DDL_CREATE_VTABLE && !schema_has_virtual(w->schema))
-        return ERR_OK;
-    conn_trust(w->conn, true);
-    rc = sqlite3_prepare_v2(w->db, sql, -1, &st, NULL);
-    if (rc == SQLITE_OK && one)
-        rc = sqlite3_bind_text(st, 1, d->name, -1, SQLITE_STATIC);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(st);
-    if (rc == SQLITE_ROW)
-        code = err_set(e, ERR_UNSUPPORTED,
-                       "table %.100s must not refer to %.100s, which belongs to a virtual table",
-                       (const char *)sqlite3_column_text(st, 0),
-                       (const char *)sqlite3_column_text(st, 1));
-    else if (rc != SQLITE_DONE)
-        code = conn_error(w->conn, rc, e);
-    sqlite3_finalize(st);
-    conn_trust(w->conn, false);
-    return code;
-}
-
 static enum err_code ship_ddl(struct writer *w, struct stmt *s, struct err *e)
 {
     const struct stmt_ddl *d = stmt_ddl(s);
@@ -622,7 +536,7 @@ static enum err_code ship_ddl(struct writer *w, struct stmt *s, struct err *e)
     if (code || (cookie == w->cookie_before && !always))
         return code;
     if (d)
-        code = check_parents(w, d, e);
+        code = writer_check_parents(w->conn, d, schema_has_virtual(w->schema), e);
     if (code)
         return code;
     if (!json_is_text(sql, strlen(sql)))

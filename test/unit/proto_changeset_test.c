@@ -323,6 +323,52 @@ static void order_and_unknown_fields_do_not_matter(void **state)
     }
 }
 
+/* As capture writes it: the second one of a message is read in the short way. */
+#define OURS(v)                                                                                    \
+    "{\"database\":\"main\",\"table\":\"t\",\"columns\":[\"a\"],\"pk_columns\":[],\"operation\":"  \
+    "\"INSERT\",\"new_rowid\":1,\"new_values\":[" v "]}"
+
+static void changes_of_our_own_take_the_short_way(void **state)
+{
+    static const char *const values[] = {"null",
+                                         "-5",
+                                         "1.5",
+                                         "1e3",
+                                         "\"text\"",
+                                         "\"\xd0\x94\"",
+                                         "\"\\n\"",
+                                         "{\"$blob\":\"AP8=\"}",
+                                         "{\"$text\":\"AA==\"}",
+                                         "{\"$real\":\"-inf\"}",
+                                         "\"\"",
+                                         "{\"$blob\":\"\"}"};
+    static const enum value_type types[] = {VALUE_NULL, VALUE_INTEGER, VALUE_REAL, VALUE_REAL,
+                                            VALUE_TEXT, VALUE_TEXT,    VALUE_TEXT, VALUE_BLOB,
+                                            VALUE_TEXT, VALUE_REAL,    VALUE_TEXT, VALUE_BLOB};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        struct seen first = {0}, s = {0};
+        char one[300], text[1000];
+
+        (void)snprintf(one, sizeof one, OURS("%s"), values[i]);
+        (void)snprintf(text, sizeof text, MESSAGE("%s"), one);
+        assert_int_equal(read_text(text, &first, NULL), ERR_OK);
+        (void)snprintf(text, sizeof text, MESSAGE("%s, %s ,%s"), one, one, one);
+        assert_int_equal(read_text(text, &s, NULL), ERR_OK);
+        assert_int_equal(s.n, 3);
+        assert_true(s.shapes[0] == s.shapes[1] && s.shapes[0] == s.shapes[2]);
+        assert_true(s.has_new_rowid && s.new_rowid == 1 && !s.has_old_rowid);
+        assert_int_equal(s.new_values[0].type, types[i]);
+        if (types[i] == VALUE_TEXT || types[i] == VALUE_BLOB) {
+            assert_int_equal(s.new_values[0].u.s.len, first.new_values[0].u.s.len);
+            assert_memory_equal(s.bytes[16], first.bytes[16], 256);
+        } else {
+            assert_true(s.new_values[0].u.i == first.new_values[0].u.i);
+        }
+    }
+}
+
 static void what_is_wrong_is_refused(void **state)
 {
     static const char *const bad[] = {
@@ -374,6 +420,23 @@ static void what_is_wrong_is_refused(void **state)
         MESSAGE("{\"operation\":\"SQL\"}"),
         MESSAGE("{\"operation\":\"SQL\",\"command\":5}"),
         MESSAGE("{\"operation\":\"SQL\",\"command\":\"a\\u0000b\"}"),
+        MESSAGE(OURS("1") OURS("2")),
+        MESSAGE(OURS("1") "," OURS("2") ","),
+        MESSAGE("," OURS("1")),
+        MESSAGE(OURS("1") ",," OURS("2")),
+        MESSAGE(OURS("1") "," OURS("2") "x"),
+        MESSAGE(OURS("1") "1"),
+        MESSAGE(OURS("1") "," OURS("[1]")),
+        MESSAGE(OURS("1") "," OURS("1,2")),
+        MESSAGE(OURS("1") "," OURS("")),
+        MESSAGE(OURS("1") "," OURS("01")),
+        MESSAGE(OURS("1") "," OURS("1.")),
+        MESSAGE(OURS("1") "," OURS("1e")),
+        MESSAGE(OURS("1") "," OURS("-")),
+        MESSAGE(OURS("1") "," OURS("{\"$blob\":\"A\"}")),
+        MESSAGE(OURS("1") "," OURS("\"\xff\"")),
+        MESSAGE(OURS("1") "," OURS("1") "}"),
+        MESSAGE(OURS("1") "," OURS("9223372036854775808")),
 #define VALUE(v)                                                                                   \
     MESSAGE("{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[" v "]" \
             "}")
@@ -502,6 +565,7 @@ int main(void)
         cmocka_unit_test(the_message_of_the_seed_is_read),
         cmocka_unit_test(our_message_is_written_and_read),
         cmocka_unit_test(order_and_unknown_fields_do_not_matter),
+        cmocka_unit_test(changes_of_our_own_take_the_short_way),
         cmocka_unit_test(what_is_wrong_is_refused),
         cmocka_unit_test(the_caller_stops_the_reading),
         cmocka_unit_test(shapes_tell_tables_apart),

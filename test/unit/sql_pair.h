@@ -83,7 +83,7 @@ __attribute__((unused)) static void pair_remove(struct pair *p)
 {
     static const char *const names[] = {"origin.db", "copy.db", "third.db", "fourth.db"};
     static const char *const ends[] = {"", "-wal", "-shm"};
-    char path[128];
+    char path[4096];
 
     for (size_t i = 0; i < 4; i++) {
         for (size_t k = 0; k < 3; k++) {

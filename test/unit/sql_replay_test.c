@@ -91,8 +91,7 @@ static bool any_real_table(struct world *w, char out[3][64])
     return any(w, "SELECT name, sql " USER_TABLES NO_SHADOWS " AND rootpage > 0", out);
 }
 
-/* ---- values
- * -------------------------------------------------------------------------------------- */
+/* ---- values ---- */
 
 static void put_random_value(struct world *w, struct buf *b)
 {
@@ -170,8 +169,7 @@ static void put_name(struct buf *b, const char *name)
     sqlite3_free(quoted);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------- */
+/* ---- rows ---- */
 
 static void put_insert(struct world *w, struct buf *b, const char *table, char columns[32][64],
                        unsigned n)
@@ -338,8 +336,7 @@ static bool row_statement(struct world *w, struct buf *b)
     return true;
 }
 
-/* ---- schema
- * -------------------------------------------------------------------------------------- */
+/* ---- schema ---- */
 
 static const char *const creations[] = {
     "CREATE TABLE %s(a, b INTEGER, c REAL, d TEXT)",
@@ -348,8 +345,8 @@ static const char *const creations[] = {
     "CREATE TABLE %s(k TEXT, n INT, v REAL, PRIMARY KEY(n, k)) WITHOUT ROWID",
     "CREATE TABLE %s(v, k TEXT COLLATE NOCASE PRIMARY KEY, w REAL) WITHOUT ROWID",
     "CREATE TABLE %s(id INTEGER PRIMARY KEY, r REAL, t TEXT, b BLOB, x ANY) STRICT",
-    "CREATE TABLE %s(v INT, id INTEGER PRIMARY KEY, a INT, g INT AS (a * 2) VIRTUAL, b,"
-    " s TEXT AS (a || 'x') STORED, c REAL)",
+    "CREATE TABLE %s(v INT, id INTEGER PRIMARY KEY, a INT, g INT AS (a * 2), b, s AS (a) STORED, c "
+    "REAL)",
     "CREATE TABLE %s(g AS (id + 1), id INTEGER PRIMARY KEY, a REAL)",
     "CREATE TABLE %s(id INTEGER PRIMARY KEY AUTOINCREMENT, u UNIQUE, v)",
     "CREATE TABLE IF NOT EXISTS %s(id INTEGER PRIMARY KEY AUTOINCREMENT, v REAL)",
@@ -575,8 +572,7 @@ static bool special_statement(struct world *w, struct buf *b)
     return true;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------- */
+/* ---- running ---- */
 
 static enum err_code random_statement(struct world *w)
 {
