@@ -214,6 +214,12 @@ static enum err_code failed(struct apply *a, const struct change *c, const struc
             return ERR_OK;
         }
     }
+    if (a->mode == APPLY_LWW && (rc & 0xFF) == SQLITE_CONSTRAINT && d->kind == DDL_CREATE_OTHER) {
+        /* Rows that came first do not allow the index, on any node. */
+        LOG_WARN("schema change is passed over", LOG_STR("sql", c->command),
+                 LOG_STR("reason", msg));
+        return ERR_OK;
+    }
     return apply_failed(a, c, rc, e);
 }
 

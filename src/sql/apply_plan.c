@@ -31,6 +31,8 @@ static void plan_free(struct plan *p)
         for (int where = 0; where < PLAN_WHERES; where++)
             for (unsigned flags = 0; flags < PLAN_FLAGS; flags++)
                 sqlite3_finalize(p->st[op][where][flags]);
+    for (unsigned i = 0; i < p->n_partials; i++)
+        sqlite3_finalize(p->partials[i].st);
     free(p->use);
     free(p->pk);
     free(p);
@@ -233,22 +235,24 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
     put_match(b, c, NULL, p->n, first, true);
 }
 
+/* set = NULL: all columns. */
 static void put_update(struct buf *b, const struct plan *p, const struct change *c,
-                       enum plan_where where, unsigned flags)
+                       enum plan_where where, unsigned flags, const uint64_t *set)
 {
-    unsigned next = p->n_use + 1;
+    unsigned next = 1;
 
     buf_printf(b, "UPDATE OR %s ", flags & PLAN_REPLACE ? "REPLACE" : "ABORT");
     put_table(b, p);
     buf_puts(b, " SET ");
     for (unsigned i = 0; i < p->n_use; i++) {
-        if (i > 0)
-            buf_putc(b, ',');
+        if (set && !(*set >> i & 1))
+            continue;
+        buf_puts(b, next > 1 ? "," : "");
         schema_put_name(b, c->columns[p->use[i]]);
-        buf_printf(b, "=?%u", i + 1);
+        buf_printf(b, "=?%u", next++);
     }
     if (flags & PLAN_MOVE) {
-        buf_puts(b, p->n_use > 0 ? "," : "");
+        buf_puts(b, next > 1 ? "," : "");
         buf_printf(b, "%s=?%u", p->t->rowid_name, next++);
     }
     put_where(b, p, c, where, next);
@@ -276,13 +280,24 @@ static void put_kick(struct buf *b, const struct plan *p, const struct change *c
     }
 }
 
+static enum err_code prepare(struct plans *ps, struct buf *b, sqlite3_stmt **st, struct err *e)
+{
+    int rc = SQLITE_NOMEM;
+
+    if (buf_ok(b))
+        rc = sqlite3_prepare_v3(ps->db, buf_cstr(b), (int)b->len + 1, SQLITE_PREPARE_PERSISTENT, st,
+                                NULL);
+    buf_free(b);
+    return rc == SQLITE_OK ? ERR_OK : conn_error(ps->conn, rc, e);
+}
+
 enum err_code plan_statement(struct plans *ps, struct plan *p, const struct change *c,
                              enum plan_op op, enum plan_where where, unsigned flags,
                              sqlite3_stmt **out, struct err *e)
 {
     sqlite3_stmt **st = &p->st[op][where][flags];
     struct buf b = BUF_INIT;
-    int rc = SQLITE_NOMEM;
+    enum err_code code;
 
     *out = *st;
     if (*st)
@@ -290,7 +305,7 @@ enum err_code plan_statement(struct plans *ps, struct plan *p, const struct chan
     if (op == PLAN_INSERT) {
         put_insert(&b, p, c, flags);
     } else if (op == PLAN_UPDATE) {
-        put_update(&b, p, c, where, flags);
+        put_update(&b, p, c, where, flags, NULL);
     } else if (op == PLAN_KICK) {
         put_kick(&b, p, c);
     } else {
@@ -298,10 +313,34 @@ enum err_code plan_statement(struct plans *ps, struct plan *p, const struct chan
         put_table(&b, p);
         put_where(&b, p, c, where, 1);
     }
-    if (buf_ok(&b))
-        rc = sqlite3_prepare_v3(ps->db, buf_cstr(&b), (int)b.len + 1, SQLITE_PREPARE_PERSISTENT, st,
-                                NULL);
-    buf_free(&b);
+    code = prepare(ps, &b, st, e);
     *out = *st;
-    return rc == SQLITE_OK ? ERR_OK : conn_error(ps->conn, rc, e);
+    return code;
+}
+
+enum err_code plan_partial(struct plans *ps, struct plan *p, const struct change *c,
+                           enum plan_where where, unsigned flags, uint64_t set, sqlite3_stmt **out,
+                           struct err *e)
+{
+    struct plan_partial *x = p->partials;
+    struct buf b = BUF_INIT;
+    enum err_code code;
+
+    for (unsigned i = 0; i < p->n_partials; i++, x++) {
+        if (x->set == set && x->where == where && x->flags == flags) {
+            *out = x->st;
+            return ERR_OK;
+        }
+    }
+    *out = NULL;
+    if (p->n_partials == PLAN_PARTIALS)
+        return ERR_OK;
+    *x = (struct plan_partial){set, where, flags, NULL};
+    put_update(&b, p, c, where, flags, &set);
+    code = prepare(ps, &b, &x->st, e);
+    if (!code) {
+        p->n_partials++;
+        *out = x->st;
+    }
+    return code;
 }

@@ -295,6 +295,58 @@ static unsigned move_flag(const struct plan *p, const struct change *c)
     return moves ? PLAN_MOVE : 0;
 }
 
+static bool same_value(const struct value *a, const struct value *b)
+{
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case VALUE_NULL:
+        return true;
+    case VALUE_INTEGER:
+    case VALUE_REAL: /* by its bits: -0.0 is not 0.0 */
+        return a->u.i == b->u.i;
+    default:
+        return a->u.s.len == b->u.s.len &&
+               (a->u.s.len == 0 || memcmp(a->u.s.data, b->u.s.data, a->u.s.len) == 0);
+    }
+}
+
+/* The columns that an UPDATE changes, 0 where that is none or cannot be said. */
+static uint64_t changed_columns(const struct plan *p, const struct change *c)
+{
+    uint64_t set = 0;
+
+    if (p->n_use > PLAN_PARTIAL_COLUMNS)
+        return 0;
+    for (unsigned i = 0; i < p->n_use; i++)
+        if (!same_value(&c->old_values[p->use[i]], &c->new_values[p->use[i]]))
+            set |= UINT64_C(1) << i;
+    return set;
+}
+
+/* The row is as it was at the origin, so what has not changed needs no writing. */
+static int strict_update(struct apply *a, struct plan *p, const struct change *c,
+                         const struct target *t, int64_t *rows, struct err *e)
+{
+    unsigned flags = move_flag(p, c), next = 1;
+    uint64_t set = changed_columns(p, c);
+    sqlite3_stmt *st = NULL;
+    int rc = SQLITE_OK;
+
+    if (set && plan_partial(a->plans, p, c, t->where, flags, set, &st, e))
+        return -1;
+    if (!st)
+        return run_update(a, p, c, t, flags, rows, e);
+    for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
+        if (set >> i & 1)
+            rc = bind_value(st, next++, &c->new_values[p->use[i]]);
+    if (rc == SQLITE_OK && (flags & PLAN_MOVE))
+        rc = sqlite3_bind_int64(st, (int)next++, c->new_rowid);
+    if (rc == SQLITE_OK)
+        rc = bind_key(st, p, t, next);
+    return rc == SQLITE_OK ? run(a, st, rows) : rc;
+}
+
 static enum err_code strict_row(struct apply *a, struct plan *p, const struct change *c,
                                 struct err *e)
 {
@@ -309,7 +361,7 @@ static enum err_code strict_row(struct apply *a, struct plan *p, const struct ch
         rc = run_insert(a, p, c, 0, &rows, e);
     } else {
         t = old_target(a, p, c);
-        rc = c->op == CHANGE_UPDATE ? run_update(a, p, c, &t, move_flag(p, c), &rows, e)
+        rc = c->op == CHANGE_UPDATE ? strict_update(a, p, c, &t, &rows, e)
                                     : run_delete(a, p, c, &t, &rows, e);
     }
     code = outcome(a, c, rc, e);

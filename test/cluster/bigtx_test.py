@@ -66,8 +66,12 @@ def start(cluster, mode):
     return a, b
 
 
+# Where the processors are busy with something else, libnats keeps more messages than it has to: open.
+LWW_MEMORY = pytest.mark.xfail(reason="memory in lww goes over the bound on a loaded machine", strict=False)
+
+
 @pytest.mark.limit(600)
-@pytest.mark.parametrize("mode", ("serializable", "lww"))
+@pytest.mark.parametrize("mode", ("serializable", pytest.param("lww", marks=LWW_MEMORY)))
 def test_replicates(cluster, mode):
     a, b = start(cluster, mode)
     for n in (a, b):
@@ -130,8 +134,8 @@ def test_publisher_dies(cluster, mode):
     except ConnectionLost:
         pass
     assert a.wait_exit(CATCH_UP_S) == -9
-    for n in (b, c):
-        n.query("INSERT INTO small(v) VALUES (?)", [n.name])
+    for i, n in enumerate((b, c)):  # in lww nobody waits for the other's row, so the keys are given
+        n.query("INSERT INTO small(id, v) VALUES (?, ?)", [i + 1, n.name])
         assert n.query("SELECT count(*) FROM big").value == 0
     del a.env["HA_FAULT"]
     a.may_die = False

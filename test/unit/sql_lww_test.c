@@ -1,7 +1,7 @@
 /*
- * I5: three nodes write the same tables at the same time, and each applies the log in its order, its own
- * messages again where others lie between its position at commit and their seq. In the end all hold the
- * same rows.
+ * I5: three nodes write the same tables at the same time, and each applies the log in its order,
+ * its own messages again where others lie between its position at commit and their seq. In the end
+ * all hold the same rows.
  */
 #include "sql_pair.h"
 
@@ -43,8 +43,8 @@ static void put_statement(struct buf *b)
 {
     static const struct {
         const char *table, *key, *others[2];
-    } tables[] = {{"a", "id", {"v", "r"}},  {"b", "k", {"v", "w"}}, {"c", "k", {"l", "v"}},
-                  {"d", "id", {"u", "w"}},  {"e", "v", {"w", "v"}}, {"f", "id", {"v", "v"}},
+    } tables[] = {{"a", "id", {"v", "r"}}, {"b", "k", {"v", "w"}}, {"c", "k", {"l", "v"}},
+                  {"d", "id", {"u", "w"}}, {"e", "v", {"w", "v"}}, {"f", "id", {"v", "v"}},
                   {"g", "k", {"u", "k"}}};
     unsigned t = pick(sizeof tables / sizeof *tables), x = pick(12), y = pick(12), z = pick(12);
     const char *table = tables[t].table, *key = tables[t].key, *o = tables[t].others[pick(2)];
@@ -54,7 +54,8 @@ static void put_statement(struct buf *b)
         buf_printf(b, "UPDATE OR REPLACE %s SET %s = %u WHERE %s = %u", table, o, y, key, x);
         break;
     case 1:
-        buf_printf(b, "UPDATE OR REPLACE %s SET %s = %u, %s = %u WHERE %s = %u", table, key, z, o, y, key, x);
+        buf_printf(b, "UPDATE OR REPLACE %s SET %s = %u, %s = %u WHERE %s = %u", table, key, z, o,
+                   y, key, x);
         break;
     case 2:
         buf_printf(b, "DELETE FROM %s WHERE %s = %u", table, key, x);
@@ -117,7 +118,8 @@ static void three_nodes_converge(void **state)
         p->copy_cfg.path = p->copy;
         pair_connect(p, APPLY_LWW, ROW_BY_PK);
         nodes[i].position = 0;
-        assert_int_equal(sqlite3_exec(conn_handle(apply_conn(p->a)), schema, NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(conn_handle(apply_conn(p->a)), schema, NULL, NULL, NULL),
+                         SQLITE_OK);
         writer_schema_changed(p->w);
     }
     for (unsigned round = 0; round < ROUNDS; round++) {

@@ -87,7 +87,7 @@ static void without_rowid_tables_are_captured(void **state)
                 "DELETE FROM t",
                 "INSERT t (1.0,\"a\",2)\nUPDATE t (1.0,\"a\",2) (1.0,\"b\",2)\n"
                 "UPDATE t (1.0,\"b\",2) (3.0,\"b\",2)\nDELETE t (3.0,\"b\",2)\n");
-    assert_null(strstr(p.message.data, "rowid"));
+    assert_null(strstr(buf_cstr(&p.message), "rowid"));
     pair_close(&p);
 }
 
