@@ -14,6 +14,11 @@
 #define FEED_HEARTBEAT_NS INT64_C(500000000)
 #define FEED_PROBE_MS     2000
 
+/* Flow control alone does not bound what waits here: with every heartbeat that says "stalled" the
+ * library (3.4.1) asks for more. What exceeds the limit is dropped, which the reader sees as a gap.
+ */
+#define FEED_MAX_PENDING_BYTES (48 * 1024 * 1024)
+
 #define FEED_INACTIVE_NS                                                                           \
     INT64_C(30000000000) /* the server forgets a consumer that nobody reads                        \
                           */
@@ -113,8 +118,8 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
         so.Config.OptStartTime = start_time;
     }
     natsStatus s = js_SubscribeSync(&f->sub, nats_client_js(c), subject, NULL, &so, &jerr);
-    if (s == NATS_OK) /* flow control bounds what is under way; a limit here would drop messages */
-        s = natsSubscription_SetPendingLimits(f->sub, -1, -1);
+    if (s == NATS_OK)
+        s = natsSubscription_SetPendingLimits(f->sub, -1, FEED_MAX_PENDING_BYTES);
     return s == NATS_OK ? ERR_OK : nats_failure(s, jerr, "following the stream", e);
 }
 

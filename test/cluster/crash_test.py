@@ -6,6 +6,8 @@ says what must hold afterwards. CHAOS_SEED=n repeats the choices of a run.
 
 import os
 import random
+import re
+import subprocess
 
 import pytest
 
@@ -156,6 +158,14 @@ def test_points_async(cluster):
     at_points(cluster, nodes, f"{SEED} points async", "async", points, 2 if SLOW == 1 else 1)
 
 
+def server_version():
+    text = subprocess.run(["nats-server", "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(n) for n in re.search(r"(\d+)\.(\d+)\.(\d+)", text).groups())
+
+
+@pytest.mark.xfail(server_version() < (2, 10, 23), strict=False,
+                   reason="nats-server before 2.10.23 loses or makes anew what three servers acknowledged when kills overlap; "
+                          "the nodes stop then and say so")
 def test_servers_of_a_cluster(cluster):
     """Servers of an R3 log, its leader among them, alone or with a node, one at a time.
 

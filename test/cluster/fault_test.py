@@ -191,6 +191,8 @@ def test_disk_fails(cluster, error):
     check_failing_disk(a, b, ledger, lambda: disk.error(getattr(errno, error)), disk.mend, codes)
 
 
+@pytest.mark.xfail(strict=False, reason="nats-server 2.9 may not use JetStream again once its disk was full; the node starts it "
+                   "anew after 15 s of that, which a loaded machine stretches")
 def test_log_disk_full(cluster, small_disk):
     """The disk of the nats-server is full: nothing can be committed, everything can be read, and it recovers."""
     print(f"CHAOS_SEED={SEED}")
