@@ -20,15 +20,25 @@ static enum err_code gap(const struct replica *r, const struct stream_state *st,
                    st->first_seq, r->pos.seq);
 }
 
+static enum err_code anew(const struct replica *r, struct err *e)
+{
+    return err_set(e, ERR_DIVERGED,
+                   "stream \"%s\" was created anew: it is not the log that this file belongs to",
+                   r->stream);
+}
+
 /* A file that belongs to a log: the same log, not shortened, the same message at our position, and
- * everything behind it still there. */
+ * everything behind it still there.
+ *
+ * Servers of a cluster do not always agree on when a stream was created: after kills of a
+ * nats-server 2.9 the time may change with the stream's leader. So another time only means that it
+ * must be proved to be our log, by the message at our position. */
 static enum err_code check_tied(struct replica *r, const struct stream_state *st, struct err *e)
 {
-    if (st->created_ns != r->pos.stream_created)
-        return err_set(
-            e, ERR_DIVERGED,
-            "stream \"%s\" was created anew: it is not the log that this file belongs to",
-            r->stream);
+    bool other = st->created_ns != r->pos.stream_created;
+    bool provable = r->pos.seq > 0 && r->pos.msg_id[0] != '\0' && st->first_seq <= r->pos.seq;
+    if (other && (!provable || st->last_seq < r->pos.seq))
+        return anew(r, e);
     if (st->last_seq < r->pos.seq)
         return err_set(e, ERR_DIVERGED,
                        "the log ends at %" PRIu64 ", the file is already at %" PRIu64
@@ -36,20 +46,22 @@ static enum err_code check_tied(struct replica *r, const struct stream_state *st
                        st->last_seq, r->pos.seq);
     if (st->first_seq > r->pos.seq + 1)
         return gap(r, st, e);
-    if (r->pos.seq == 0 || r->pos.msg_id[0] == '\0' || st->first_seq > r->pos.seq)
+    if (!provable)
         return ERR_OK;
     struct stream_message m;
     bool found = false;
     enum err_code code = stream_get(r->opt.client, r->stream, r->pos.seq, &m, &found, e);
     if (code != ERR_OK)
         return code;
-    if (!found)
-        return ERR_OK; /* aged out just now */
+    if (!found) /* aged out just now */
+        return other ? anew(r, e) : ERR_OK;
     if (strcmp(m.id, r->pos.msg_id) != 0)
-        code = err_set(e, ERR_DIVERGED,
-                       "message %" PRIu64 " of the log is \"%.40s\", the file contains \"%s\": the "
-                       "log was rolled back and written anew",
-                       r->pos.seq, m.id, r->pos.msg_id);
+        code = other ? anew(r, e)
+                     : err_set(e, ERR_DIVERGED,
+                               "message %" PRIu64
+                               " of the log is \"%.40s\", the file contains \"%s\": the log was "
+                               "rolled back and written anew",
+                               r->pos.seq, m.id, r->pos.msg_id);
     stream_message_free(&m);
     return code;
 }

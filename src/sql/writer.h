@@ -35,8 +35,10 @@ void writer_schema_changed(struct writer *w);
 
 enum err_code writer_begin(struct writer *w, struct err *e); /* BEGIN IMMEDIATE; spool untouched */
 enum err_code writer_commit(struct writer *w, struct err *e);
-void writer_rollback(struct writer *w);   /* fine when nothing is open */
-bool writer_lost(const struct writer *w); /* SQLite ended the whole transaction (OR ROLLBACK …) */
+void writer_rollback(struct writer *w); /* fine when nothing is open */
+/* SQLite has ended the whole transaction (OR ROLLBACK, RAISE(ROLLBACK), an interrupted write), or
+ * less than all of it cannot be undone any more: only writer_rollback() helps. */
+bool writer_lost(const struct writer *w);
 
 /* A transaction of the group, in its own SAVEPOINT. */
 enum err_code writer_tx_begin(struct writer *w, struct err *e);

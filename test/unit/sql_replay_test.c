@@ -345,16 +345,14 @@ static const char *const creations[] = {
     "CREATE TABLE %s(k TEXT, n INT, v REAL, PRIMARY KEY(n, k)) WITHOUT ROWID",
     "CREATE TABLE %s(v, k TEXT COLLATE NOCASE PRIMARY KEY, w REAL) WITHOUT ROWID",
     "CREATE TABLE %s(id INTEGER PRIMARY KEY, r REAL, t TEXT, b BLOB, x ANY) STRICT",
-    "CREATE TABLE %s(v INT, id INTEGER PRIMARY KEY, a INT, g INT AS (a * 2), b, s AS (a) STORED, c "
-    "REAL)",
+    "CREATE TABLE %s(v, id INTEGER PRIMARY KEY, a INT, g AS (a * 2), b, s AS (a) STORED, c REAL)",
     "CREATE TABLE %s(g AS (id + 1), id INTEGER PRIMARY KEY, a REAL)",
     "CREATE TABLE %s(id INTEGER PRIMARY KEY AUTOINCREMENT, u UNIQUE, v)",
     "CREATE TABLE IF NOT EXISTS %s(id INTEGER PRIMARY KEY AUTOINCREMENT, v REAL)",
     "CREATE TABLE main.%s(k TEXT PRIMARY KEY, u INT UNIQUE, w INT UNIQUE ON CONFLICT REPLACE)",
     "CREATE TABLE %s(k INTEGER PRIMARY KEY DESC, v)",
     "CREATE TABLE %s(rowid TEXT, oid INT, a REAL)",
-    "CREATE TABLE %s(\"sel\"\"ect\" REAL, [from x] PRIMARY KEY, `\xc3\xa9 ' ` TEXT, "
-    "\"\xe4\xb8\xad\")",
+    "CREATE TABLE %s(\"s\"\"el\" REAL, [f x] PRIMARY KEY, `\xc3\xa9 ' ` TEXT, \"\xe4\xb8\xad\")",
     "CREATE TABLE %s(a INT CHECK (a < 25), b NOT NULL DEFAULT 7, c UNIQUE)",
     "CREATE VIRTUAL TABLE %s USING fts5(x, y)",
     "CREATE VIRTUAL TABLE %s USING fts5(x, y, content='', contentless_delete=1)",
