@@ -40,12 +40,13 @@ class Options:
     """What an episode is made of. None: the seed decides."""
 
     def __init__(self, seed, seconds=EPISODE_S, mode=None, topology=None, nodes=None, nemesis=None, workload=None,
-                 overlapping=None, clients=1):
+                 overlapping=None, clients=1, liveness_s=LIVENESS_S):
         rnd = random.Random(f"{seed} options")
         # All are drawn, so that one given on the command line changes no other.
         drawn = {"mode": rnd.choices((workloads.SERIALIZABLE, workloads.LWW), (3, 1))[0],
                  "topology": rnd.choice((EXTERNAL, EMBEDDED)), "nodes": rnd.choices((3, 5), (3, 1))[0]}
         self.seed, self.seconds, self.clients, self.overlapping = seed, seconds, clients, overlapping
+        self.liveness_s = liveness_s
         self.mode = mode or drawn["mode"]
         self.topology = topology or drawn["topology"]
         self.nodes = nodes or drawn["nodes"]
@@ -80,7 +81,7 @@ class Report:
 
     def json(self):
         o = self.options
-        return {"seed": o.seed, "mode": o.mode, "topology": o.topology, "nodes": o.nodes, "workloads": o.workloads,
+        return {"at": time.strftime("%FT%TZ", time.gmtime()), "load": os.getloadavg()[0], "seed": o.seed, "mode": o.mode, "topology": o.topology, "nodes": o.nodes, "workloads": o.workloads,
                 "version": ".".join(map(str, ha.server_version())), "overlapping": o.overlapping, "seconds": round(self.seconds, 1),
                 "faults": [name for step in self.steps for name, _ in step["faults"]], "operations": self.operations,
                 "recovery_s": [round(r, 2) for r in self.recovery_s], "findings": self.findings, "detected": self.detected}
@@ -149,7 +150,8 @@ class Episode:
             t.join()
         if cluster.said_rolled_back():
             return False
-        late = {n.name: took.get(n.name) for n in cluster.nodes if took.get(n.name, GIVE_UP_S) > LIVENESS_S * ha.SLOW}
+        late = {n.name: took.get(n.name) for n in cluster.nodes
+                if took.get(n.name, GIVE_UP_S) > self.options.liveness_s * ha.SLOW}
         for name, seconds in late.items():
             self.find(f"liveness: {name} acknowledged {f'a write after {seconds:.1f} s' if seconds else 'nothing'} "
                       f"since the end of {step['faults']}")

@@ -4,17 +4,18 @@
  *
  *     router <seed> <interface>…        one tun interface for each host, the first one is host 0
  *
- * A packet goes to the host whose number, plus one, is the last byte of its IPv4 destination. On the
- * way stand, for each ordered pair of hosts, a cut (everything is dropped) and the quality of the
- * line (loss, delay, jitter, packets that overtake). Commands on standard input, a line
- * each; each is answered with "ok", so that whoever sent it knows that it is in force:
+ * A packet goes to the host whose number, plus one, is the last byte of its IPv4 destination. On
+ * the way stand, for each ordered pair of hosts, a cut (everything is dropped) and the quality of
+ * the line (loss, delay, jitter, packets that overtake). Commands on standard input, a line each;
+ * each is answered with "ok", so that whoever sent it knows that it is in force:
  *
  *     cut FROM TO                       drop what goes that way
  *     line FROM TO LOSS DELAY JITTER OVERTAKE    parts per million, µs, µs, parts per million
  *     heal                              no cuts, perfect lines; what is delayed still arrives
  *     count                             answers "ok FORWARDED DROPPED DELAYED"
  *
- * "ready" is printed once the interfaces exist. The end of standard input ends it, and with it its interfaces.
+ * "ready" is printed once the interfaces exist. The end of standard input ends it, and with it its
+ * interfaces.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -108,12 +108,8 @@ static enum publish_result put(const char *const *answers, const char *id, int64
                                uint64_t *seq, struct err *e)
 {
     struct responder r;
-    struct publish p = {.stream = "real",
-                        .subject = "fake.a",
-                        .id = id,
-                        .data = "x",
-                        .len = 1,
-                        .expect_seq = 0};
+    struct publish p = {
+        .stream = "real", .subject = "fake.a", .id = id, .data = "x", .len = 1, .expect_seq = 0};
 
     *seq = 0;
     err_clear(e);
@@ -147,12 +143,8 @@ static void a_conflict_with_oneself_is_none(void **state)
     const char *const later[] = {STORE_FAILED, WRONG_LAST, NULL};
     struct stream_config cfg = {.name = "real", .subject = "real.a", .replicas = 1};
     struct stream_state st;
-    struct publish p = {.stream = "real",
-                        .subject = "real.a",
-                        .id = "m1",
-                        .data = "x",
-                        .len = 1,
-                        .expect_seq = 0};
+    struct publish p = {
+        .stream = "real", .subject = "real.a", .id = "m1", .data = "x", .len = 1, .expect_seq = 0};
     struct err e = ERR_INIT;
     uint64_t seq;
 
