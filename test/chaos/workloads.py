@@ -364,7 +364,9 @@ class Client(threading.Thread):
             outcome, code = judge(e)
             w.history.done(op, outcome, note=str(e)[:300])
             answered = isinstance(e, HttpError) and e.status < 500
-            if isinstance(e, HttpError) and code not in CODES:
+            # One that came back empty has no tables before it has caught up.
+            reborn = code == "NO_TABLE" and self.node.lives > 1
+            if isinstance(e, HttpError) and code not in CODES and not reborn:
                 self.strange(f"client {self.name}: unexpected answer: {e}")
         w.remember(op, self)
         return answered
