@@ -54,9 +54,14 @@ static enum publish_result judge(natsStatus s, jsErrCode jerr, bool asked_before
         return PUBLISH_CONFLICT;
     case JSClusterNotAvailErr:
     case JSClusterNotLeaderErr:
-    case JSInsufficientResourcesErr:
         *again = true;
         return asked_before ? PUBLISH_UNKNOWN : PUBLISH_REFUSED;
+    case JS_STORE_FAILED:
+    case JSInsufficientResourcesErr:
+        /* The leader alone speaks, of its own disk. Where there are other replicas, they may have
+         * stored what it could not (seen with 2.10.27), and one of them answers next. */
+        *again = true;
+        return PUBLISH_UNKNOWN;
     case 0:
         break;
     default:
@@ -123,6 +128,26 @@ static natsStatus ask(struct nats_client *c, natsMsg *msg, int64_t timeout_ms, u
     return NATS_ERR;
 }
 
+/* The stream's end is another one than expected. Where an earlier attempt went unanswered, the
+ * message that stands right behind the expected one may be ours: nowhere else can it be. */
+static enum publish_result look(struct nats_client *c, const struct publish *p, uint64_t *seq,
+                                struct err *e)
+{
+    struct stream_message m;
+    bool found = false;
+    if (!p->id || p->expect_seq == PUBLISH_ANY_SEQ)
+        return PUBLISH_CONFLICT;
+    if (stream_get(c, p->stream, p->expect_seq + 1, &m, &found, e) != ERR_OK)
+        return PUBLISH_UNKNOWN;
+    if (!found)
+        return PUBLISH_CONFLICT;
+    enum publish_result result = strcmp(m.id, p->id) == 0 ? PUBLISH_ACKED : PUBLISH_CONFLICT;
+    if (result == PUBLISH_ACKED)
+        *seq = p->expect_seq + 1;
+    stream_message_free(&m);
+    return result;
+}
+
 static void pause_ms(long ms)
 {
     struct timespec ts = {ms / 1000, (ms % 1000) * 1000000};
@@ -162,6 +187,8 @@ enum publish_result stream_publish(struct nats_client *c, const struct publish *
         if (s != NATS_TIMEOUT)
             pause_ms(PUBLISH_PAUSE_MS);
     }
+    if (result == PUBLISH_CONFLICT && asked)
+        result = look(c, p, seq, e);
     if (result == PUBLISH_UNKNOWN)
         err_set(e, ERR_UNKNOWN_OUTCOME,
                 "the log did not answer in time; whether the transaction is in it will be seen "
