@@ -46,7 +46,7 @@ struct conn {
 
     struct conn_guard guard;
     bool guarded;
-    atomic_bool interrupted;  /* by conn_interrupt(), since conn_guard() */
+    atomic_bool interrupted;  /* by conn_interrupt(), until conn_resume() */
     enum stop_reason stopped; /* by the guard, since conn_guard() */
     unsigned calls;           /* of the progress handler */
     int64_t gone_asked_ns;
@@ -151,7 +151,6 @@ void conn_guard(struct conn *c, const struct conn_guard *g)
     c->stopped = STOP_NONE;
     c->calls = 0;
     c->gone_asked_ns = clock_mono_ns();
-    atomic_store(&c->interrupted, false);
     sqlite3_progress_handler(c->db, CONN_PROGRESS_OPS, on_progress, c);
 }
 
@@ -170,6 +169,11 @@ void conn_unguard(struct conn *c)
 void conn_interrupt(struct conn *c)
 {
     atomic_store(&c->interrupted, true);
+}
+
+void conn_resume(struct conn *c)
+{
+    atomic_store(&c->interrupted, false);
 }
 
 /* ---- life ---- */
