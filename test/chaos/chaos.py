@@ -169,7 +169,7 @@ class Episode:
         o = self.options
         directory = tempfile.mkdtemp(prefix="ha-chaos-")
         self.say(f"episode {o}")
-        self.probes = 0
+        self.probes, self.kinds = 0, []
         begun = time.monotonic()
         try:
             cluster = Cluster(o.nodes, o.topology, o.mode, o.seed, directory, o.nemeses, o.overlapping)
@@ -210,7 +210,7 @@ class Episode:
 
     def _run(self, cluster):
         o = self.options
-        self.kinds = []
+        cluster.open()
         first = cluster.nodes[0]
         first.retrying(lambda: first.query("CREATE TABLE probe (node TEXT, n INTEGER PRIMARY KEY)"))
         self.kinds = [workloads.ALL[w](o.mode) for w in o.workloads]

@@ -22,6 +22,7 @@ NODE, SERVER, BOTH = nemeses.NODE, nemeses.SERVER, nemeses.BOTH
 
 HTTP_PORT, NATS_PORT, ROUTE_PORT = 8080, 4222, 6222  # every host has its own
 DISK_MB = 96
+START_S = 60  # until a new cluster is ready
 REQUEST_S = 12  # of one HTTP request of a client
 REPLICATION_TIMEOUT_S = 5
 SYNC_ALWAYS = (2, 10, 0)  # from this version nats-server knows sync_interval: always
@@ -69,16 +70,12 @@ class Cluster:
         self.disks = {}
         self.no_small_disk = None
         self.nodes, self.servers, self.guest, self.guests = [], [], None, 0
-        self.network = Network(size + 1, seed, directory)
+        self.monitor = None
         found = sorted(glob.glob(FAKETIME)) if "clock" in wanted else []
         self.faketime = found[0] if found else None
-        try:
-            if "diskfull" in wanted:
-                self._mount()
-            self._make()
-        except BaseException:
-            self.close()
-            raise
+        self.network = Network(size + 1, seed, directory)
+        if "diskfull" in wanted:
+            self._mount()
 
     # -- making it
 
@@ -97,7 +94,8 @@ class Cluster:
         os.makedirs(folder, exist_ok=True)
         return folder
 
-    def _make(self):
+    def open(self):
+        """Starts it all; close() in any case."""
         hosts = self.network.hosts[: self.size]
         settings = ", sync_interval: always" if self.version >= SYNC_ALWAYS else ""
         for h in hosts:
@@ -113,11 +111,11 @@ class Cluster:
             for s in self.servers:
                 s.start(wait=False)
             for s in self.servers:
-                s.wait_ready()
+                ha.wait_until(s.jetstream_ready, START_S, f"{s.name}: JetStream with a leader")
         for n in self.nodes:
             n.start(wait=False)
         for n in self.nodes:
-            n.wait_ready(60)
+            n.wait_ready(START_S)
         self.stream = self.nodes[0].status()["databases"][0]["stream"]
         self.monitor = threading.Thread(target=self._watch, daemon=True)
         self.monitor.start()
