@@ -90,5 +90,8 @@ void snapshots_put_status(struct database *d, struct buf *json);
 
 /* ---- roster.c: what the nodes say of their positions ---- */
 void roster_publish(struct node *n);
+/* Has another node than this one ever said that it holds database `id`? Any thread; `node` is a
+ * struct node. */
+enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);
 
 #endif

@@ -96,7 +96,7 @@ static enum err_code open_and_list(struct node *n, struct database *d, struct er
     bool open = n->started;
     pthread_mutex_unlock(&n->mu);
     if (code == ERR_OK && open)
-        code = database_open(d, n->client, e);
+        code = database_open(d, n, e);
     pthread_mutex_lock(&n->mu);
     if (code == ERR_OK)
         code = append_locked(n, d, e);
@@ -222,7 +222,7 @@ enum err_code node_start(struct node *n, struct err *e)
         code = nats_client_open(&n->client, &co, e);
     }
     for (size_t i = 0; i < n->n_dbs && code == ERR_OK; i++)
-        code = database_open(n->dbs[i], n->client, e);
+        code = database_open(n->dbs[i], n, e);
     pthread_mutex_lock(&n->mu);
     n->started = true;
     pthread_mutex_unlock(&n->mu);

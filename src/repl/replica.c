@@ -90,6 +90,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     err_clear(&r->reason);
     buf_init(&r->message, 0);
     name_stream(r);
+    restore_clean(r);
     enum err_code code = open_files(r, e);
     if (code != ERR_OK) {
         err_wrap(e, "database \"%s\"", opt->id);
@@ -131,6 +132,7 @@ void replica_stop(struct replica *r, int64_t deadline_ns)
 {
     pthread_mutex_lock(&r->mu);
     r->closing = true;
+    atomic_store(&r->cancel, true);
     queue_wake_all_locked(r);
     wake_applier_locked(r);
     while (r->leading) {
@@ -182,6 +184,9 @@ void replica_status(struct replica *r, struct replica_status *st)
              r->state == REPLICA_FOLLOWING ? "" : r->reason.msg);
     st->seq = atomic_load(&r->seq);
     st->last_seq = atomic_load(&r->last_seq);
+    st->readable = !atomic_load(&r->unreadable);
+    st->restore_done_bytes = atomic_load(&r->restoring.done_bytes);
+    st->restore_total_bytes = atomic_load(&r->restoring.total_bytes);
     st->caught_up = !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||
                     (r->state == REPLICA_FOLLOWING && atomic_load(&r->tail_seq) >= r->target_seq);
     pthread_mutex_unlock(&r->mu);
