@@ -55,6 +55,7 @@ static struct snapshot_place place_of(const struct replica *r)
                                    .id = r->opt.id,
                                    .node = r->opt.node,
                                    .replicas = r->opt.replicas,
+                                   .extensions = r->opt.conn.extensions,
                                    .cancel = &r->cancel};
 }
 
@@ -306,11 +307,19 @@ static enum err_code replace(struct replica *r, const struct copy *c, bool aside
  * connection. */
 static void announce(struct replica *r, const struct err *why)
 {
-    struct replica_status st;
+    pthread_mutex_lock(&r->mu);
     atomic_store(&r->unreadable, !is_prefix(r->verdict) || r->pos.seq == 0);
-    replica_status(r, &st);
-    if (st.state != REPLICA_STOPPED) /* else the reason is known, and longer */
-        replica_set_state(r, REPLICA_STOPPED, why);
+    bool news = r->state != REPLICA_STOPPED; /* else the reason is known, and longer */
+    if (news) {
+        r->state = REPLICA_STOPPED;
+        r->reason = *why;
+        pthread_cond_broadcast(&r->changed);
+    }
+    pthread_mutex_unlock(&r->mu);
+    if (news)
+        LOG_WARN("the log does not continue the file: a copy is looked for",
+                 LOG_STR("db", r->opt.id), LOG_STR("reason", why->msg),
+                 LOG_UINT("seq", r->pos.seq));
 }
 
 static enum err_code mend(struct replica *r, const struct stream_state *st, struct err *e)

@@ -246,7 +246,7 @@ static enum err_code check_loaded(const struct snapshot_place *at, const struct 
                                   const char *path, struct err *e)
 {
     struct image img;
-    enum err_code code = image_check(path, at->cancel, &img, e);
+    enum err_code code = image_check(path, at->extensions, at->cancel, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position || img.pos.seq != s->pos.seq ||
@@ -496,6 +496,18 @@ static enum err_code give_names(const struct snapshot_place *at, const char *buc
     return e->code;
 }
 
+enum err_code snapshot_remove(const struct snapshot_place *at, struct err *e)
+{
+    char bucket[BUCKET_SIZE], name[NAME_SIZE];
+    enum err_code code = ERR_OK;
+    bucket_of(at, bucket);
+    for (int g = 0; g < SNAPSHOT_GENERATIONS && code == ERR_OK; g++) {
+        name_of(at, (enum snapshot_generation)g, name);
+        code = object_delete(at->client, bucket, name, e);
+    }
+    return code;
+}
+
 /* ---- all of it ---- */
 
 /* Does the store have this position already, undamaged? */
@@ -525,7 +537,7 @@ static enum err_code copy_and_check(const struct snapshot_place *at, const char 
 {
     enum err_code code = backup_to_file(path, temp, at->cancel, e);
     if (code == ERR_OK)
-        code = image_check(temp, at->cancel, img, e);
+        code = image_check(temp, at->extensions, at->cancel, img, e);
     if (code != ERR_OK)
         return code;
     if (!img->has_position || img->pos.seq == 0)
