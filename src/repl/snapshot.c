@@ -510,6 +510,23 @@ enum err_code snapshot_remove(const struct snapshot_place *at, struct err *e)
 
 /* ---- all of it ---- */
 
+/* What this node has must be what the log says, or the snapshot would spread it. */
+static enum err_code check_prefix(const struct snapshot_place *at, const struct position *pos,
+                                  struct err *e)
+{
+    struct stream_state log;
+    struct snapshot own = {.pos = *pos};
+    bool found = false, fits = false;
+    enum err_code code = stream_info(at->client, at->log, &log, &found, e);
+    if (code == ERR_OK && found)
+        code = snapshot_fits(at, &log, &own, &fits, e);
+    if (code != ERR_OK || fits)
+        return code;
+    return err_set(e, ERR_DIVERGED,
+                   "the file of \"%s\" at %" PRIu64 " is not a prefix of its log: no snapshot",
+                   at->id, pos->seq);
+}
+
 /* Does the store have this position already, undamaged? */
 static enum err_code is_there(struct reading *r, const struct position *pos, struct snapshot *have,
                               bool *there, struct err *e)
@@ -568,6 +585,8 @@ static enum err_code take(const struct snapshot_place *at, const char *path, con
                         .say_ns = clock_deadline(SNAPSHOT_SAY_NS)};
     enum err_code code = copy_and_check(at, path, temp, &img, e);
     FAULT_POINT("snapshot.copied");
+    if (code == ERR_OK)
+        code = check_prefix(at, &img.pos, e);
     if (code == ERR_OK)
         code = object_bucket(at->client, bucket, at->replicas, e);
     if (code == ERR_OK && object_sweep(at->client, bucket, SNAPSHOT_SWEEP_NS, &swept, e) != ERR_OK)
