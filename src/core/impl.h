@@ -79,12 +79,14 @@ enum err_code catalog_database(struct node *n, const char *dsn, struct database 
                                struct err *e);
 enum err_code catalog_announce_create(struct node *n, const char *dsn, const char *id,
                                       struct err *e);
-/* Tells every node, and deletes the log. */
+/* Tells every node, and deletes the log and the snapshots. */
 enum err_code catalog_announce_drop(struct node *n, struct database *d, struct err *e);
 
 /* ---- snapshots.c: taken by the clock and when asked ---- */
 
 void *snapshots_main(void *node);
+/* Of a database that is dropped. */
+enum err_code snapshots_forget(struct node *n, struct database *d, struct err *e);
 /* ,"snapshot":{…} of a database in /status. */
 void snapshots_put_status(struct database *d, struct buf *json);
 

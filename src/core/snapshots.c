@@ -25,7 +25,14 @@ static struct snapshot_place place_of(struct node *n, struct database *d)
                                    .id = database_id(d),
                                    .node = n->opt.name,
                                    .replicas = n->opt.replicas,
+                                   .extensions = n->opt.extensions,
                                    .cancel = &n->leave};
+}
+
+enum err_code snapshots_forget(struct node *n, struct database *d, struct err *e)
+{
+    struct snapshot_place at = place_of(n, d);
+    return snapshot_remove(&at, e);
 }
 
 /* ---- one at a time ---- */

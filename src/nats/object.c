@@ -368,6 +368,21 @@ enum err_code object_drop(struct nats_client *c, const char *bucket, const char 
     return stream_purge(c, stream, subject, e);
 }
 
+enum err_code object_delete(struct nats_client *c, const char *bucket, const char *name,
+                            struct err *e)
+{
+    char stream[OBJECT_STREAM_SIZE], subject[OBJECT_SUBJECT_SIZE];
+    struct object_info info;
+    bool found = false;
+    enum err_code code = object_find(c, bucket, name, &info, &found, e);
+    if (code != ERR_OK || !found)
+        return code;
+    stream_of(bucket, stream);
+    meta_subject(bucket, name, subject);
+    code = stream_purge(c, stream, subject, e);
+    return code == ERR_OK ? object_drop(c, bucket, info.nuid, e) : code;
+}
+
 /* ---- left-overs ---- */
 
 /* Is there a meta message among the stream's subjects that points at `nuid`? Where one cannot be

@@ -77,6 +77,9 @@ enum publish_result object_name(struct nats_client *c, const char *bucket, const
 /* Deletes chunks. */
 enum err_code object_drop(struct nats_client *c, const char *bucket, const char *nuid,
                           struct err *e);
+/* Takes the name away, and deletes its chunks. No such object is fine. */
+enum err_code object_delete(struct nats_client *c, const char *bucket, const char *name,
+                            struct err *e);
 /* Deletes chunks that no name points at and that are older than `age_ns`: somebody began to write
  * an object and was killed. *dropped counts objects. */
 enum err_code object_sweep(struct nats_client *c, const char *bucket, int64_t age_ns,

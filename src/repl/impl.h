@@ -81,6 +81,7 @@ struct replica {
     enum verdict verdict;      /* of the last look at the log */
     enum verdict verdict_held; /* the one that has been the last one since verdict_since_ns */
     int64_t verdict_since_ns;
+    unsigned verdict_looks;
     uint64_t hole_seq; /* a message that two feeds left out and the log does not have, 0 = none */
     bool has_aside;    /* the file was kept aside, as it was at … */
     uint64_t aside_version; /* … this version */

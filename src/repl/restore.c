@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -15,8 +16,9 @@
 #include "sql/image.h"
 #include "sql/outbox.h"
 
-#define RESTORE_CONFIRM_NS  (2 * CLOCK_S) /* a server that was just elected may not know all yet */
-#define RESTORE_ASIDE_TRIES 100           /* in one second */
+#define RESTORE_CONFIRM_LOOKS 3
+#define RESTORE_CONFIRM_NS    (2 * CLOCK_S) /* a server that was just elected may not know all yet */
+#define RESTORE_ASIDE_TRIES   100           /* in one second */
 
 const char *verdict_name(enum verdict v)
 {
@@ -55,6 +57,7 @@ static struct snapshot_place place_of(const struct replica *r)
                                    .id = r->opt.id,
                                    .node = r->opt.node,
                                    .replicas = r->opt.replicas,
+                                   .extensions = r->opt.conn.extensions,
                                    .cancel = &r->cancel};
 }
 
@@ -111,11 +114,24 @@ static enum err_code from_snapshot(struct replica *r, const struct stream_state 
     return err_set(e, ERR_NOT_FOUND, "there is no snapshot that the log continues");
 }
 
+/* Does the file hold transactions that are not in the log yet? They cannot be put on top of an
+ * empty file. */
+static enum err_code has_pending(const struct replica *r, bool *pending, struct err *e)
+{
+    struct image live;
+    enum err_code code = image_describe(r->opt.conn.path, &live, e);
+    *pending = code == ERR_OK && live.outbox > 0;
+    return code;
+}
+
 static enum err_code find_copy(struct replica *r, const struct stream_state *st, struct copy *c,
                                struct err *e)
 {
     uint64_t least = r->verdict == VERDICT_HOLE ? r->hole_seq : 0;
-    if (!is_prefix(r->verdict) && st->first_seq <= 1)
+    bool pending = false;
+    if (r->opt.mode == REPLICA_ASYNC && has_pending(r, &pending, e) != ERR_OK)
+        return e->code;
+    if (!is_prefix(r->verdict) && st->first_seq <= 1 && !pending)
         return from_beginning(r, c, e);
     return from_snapshot(r, st, least, c, e);
 }
@@ -234,12 +250,14 @@ static enum err_code keep_aside(struct replica *r, struct err *e)
     FAULT_POINT("restore.aside");
     r->has_aside = true;
     r->aside_version = version;
+    char full[PATH_MAX];
+    const char *shown = realpath(name, full) ? full : name;
     pthread_mutex_lock(&r->mu);
-    snprintf(r->stats.aside, sizeof r->stats.aside, "%s", name);
+    snprintf(r->stats.aside, sizeof r->stats.aside, "%s", shown);
     r->stats.divergences++;
     pthread_mutex_unlock(&r->mu);
     LOG_WARN("the file is not a prefix of the log and is kept aside", LOG_STR("db", r->opt.id),
-             LOG_STR("file", name), LOG_UINT("seq", r->pos.seq),
+             LOG_STR("file", shown), LOG_UINT("seq", r->pos.seq),
              LOG_STR("verdict", verdict_name(r->verdict)));
     return ERR_OK;
 }
@@ -306,11 +324,19 @@ static enum err_code replace(struct replica *r, const struct copy *c, bool aside
  * connection. */
 static void announce(struct replica *r, const struct err *why)
 {
-    struct replica_status st;
+    pthread_mutex_lock(&r->mu);
     atomic_store(&r->unreadable, !is_prefix(r->verdict) || r->pos.seq == 0);
-    replica_status(r, &st);
-    if (st.state != REPLICA_STOPPED) /* else the reason is known, and longer */
-        replica_set_state(r, REPLICA_STOPPED, why);
+    bool news = r->state != REPLICA_STOPPED; /* else the reason is known, and longer */
+    if (news) {
+        r->state = REPLICA_STOPPED;
+        r->reason = *why;
+        pthread_cond_broadcast(&r->changed);
+    }
+    pthread_mutex_unlock(&r->mu);
+    if (news)
+        LOG_WARN("the log does not continue the file: a copy is looked for",
+                 LOG_STR("db", r->opt.id), LOG_STR("reason", why->msg),
+                 LOG_UINT("seq", r->pos.seq));
 }
 
 static enum err_code mend(struct replica *r, const struct stream_state *st, struct err *e)
@@ -352,8 +378,11 @@ static bool is_confirmed(struct replica *r)
     if (r->verdict_held != r->verdict) {
         r->verdict_held = r->verdict;
         r->verdict_since_ns = now;
+        r->verdict_looks = 0;
     }
-    return now - r->verdict_since_ns >= RESTORE_CONFIRM_NS;
+    r->verdict_looks++;
+    return r->verdict_looks >= RESTORE_CONFIRM_LOOKS &&
+           now - r->verdict_since_ns >= RESTORE_CONFIRM_NS;
 }
 
 /* Does only this node have what the log lost? */

@@ -16,8 +16,7 @@ static enum err_code gap(struct replica *r, const struct stream_state *st, struc
     r->verdict = VERDICT_GAP;
     return err_set(e, ERR_DIVERGED,
                    "the log begins at %" PRIu64 ", the file ends at %" PRIu64
-                   ": messages in between are gone; the database must be restored from a node or a "
-                   "backup that has them",
+                   ": messages in between are gone",
                    st->first_seq, r->pos.seq);
 }
 

@@ -268,22 +268,21 @@ static enum err_code set_pragmas(struct conn *c, const struct conn_config *cfg, 
     return ERR_OK;
 }
 
-static enum err_code load_extensions(struct conn *c, const struct conn_config *cfg, struct err *e)
+enum err_code conn_load_extensions(sqlite3 *db, const char *const *x, struct err *e)
 {
-    const char *const *x = cfg->extensions;
     char *why = NULL;
 
     if (!x || !x[0])
         return ERR_OK;
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, NULL);
     for (; *x; x++) {
-        if (sqlite3_load_extension(c->db, *x, NULL, &why) != SQLITE_OK) {
+        if (sqlite3_load_extension(db, *x, NULL, &why) != SQLITE_OK) {
             err_set(e, ERR_CONFIG, "extension %s cannot be loaded: %s", *x, why ? why : "unknown");
             sqlite3_free(why);
             break;
         }
     }
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     return *x ? ERR_CONFIG : ERR_OK;
 }
 
@@ -296,7 +295,7 @@ static enum err_code configure(struct conn *c, const struct conn_config *cfg, st
         return code;
     if ((code = set_pragmas(c, cfg, e)) != ERR_OK)
         return code;
-    if ((code = load_extensions(c, cfg, e)) != ERR_OK)
+    if ((code = conn_load_extensions(c->db, cfg->extensions, e)) != ERR_OK)
         return code;
     policy_install(c->policy, c->db);
     return ERR_OK;

@@ -63,6 +63,8 @@ sqlite3 *conn_handle(struct conn *c);
 struct policy *conn_policy(struct conn *c);
 struct stmt_cache *conn_statements(struct conn *c);
 enum conn_role conn_role(const struct conn *c);
+/* NULL-terminated; NULL = none. */
+enum err_code conn_load_extensions(sqlite3 *db, const char *const *x, struct err *e);
 
 /* Fixed SQL of our own, no rows wanted; not subject to policy. */
 enum err_code conn_exec(struct conn *c, const char *sql, struct err *e);

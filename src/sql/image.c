@@ -143,13 +143,15 @@ static enum err_code check(sqlite3 *db, const char *path, struct err *e)
     return code;
 }
 
-enum err_code image_check(const char *path, const atomic_bool *cancel, struct image *out,
-                          struct err *e)
+enum err_code image_check(const char *path, const char *const *extensions,
+                          const atomic_bool *cancel, struct image *out, struct err *e)
 {
     sqlite3 *db;
     enum err_code code = open_file(&db, path, SQLITE_OPEN_READONLY, e);
 
     *out = (struct image){0};
+    if (code == ERR_OK)
+        code = conn_load_extensions(db, extensions, e);
     if (code == ERR_OK) {
         sqlite3_progress_handler(db, IMAGE_CANCEL_STEPS, is_canceled, (void *)cancel);
         code = check(db, path, e);

@@ -228,10 +228,11 @@ def test_readers_go_on_while_a_file_is_replaced(cluster):
 # ---- identity --------------------------------------------------------------------------------------------------
 
 
-def test_stream_that_lost_its_tail(cluster):
+@pytest.mark.parametrize("memory", [False, True])
+def test_stream_that_lost_its_tail(cluster, memory):
     """The log was rolled back: the nodes go back to it, and what only their files had is kept aside."""
     server = cluster.nats()
-    a, b = cluster.node(url=server), cluster.node(url=server)
+    a, b = (cluster.node(url=server, memory=memory) for _ in range(2))
     fill(a, 10)
     wait_until(lambda: ha.synced(b))
     wait_until(lambda: len(a.get("/replications").json()["replications"]) == 2)
@@ -252,7 +253,7 @@ def test_stream_that_lost_its_tail(cluster):
     assert counted(a) == 10
     for node in (a, b):
         (kept,) = aside_files(node)
-        assert db_status(node)["aside"] == os.path.basename(kept) or db_status(node)["aside"] == kept
+        assert db_status(node)["aside"] == os.path.realpath(kept)
         c = sqlite3.connect(kept)
         assert c.execute("SELECT count(*) FROM t WHERE v = 'lost'").fetchone() == (1,)
         c.close()
@@ -378,6 +379,55 @@ def test_log_created_anew_by_somebody_else(cluster):
     c = sqlite3.connect(aside_files(a)[0])
     assert c.execute("SELECT count(*) FROM t").fetchone() == (10,)
     c.close()
+
+
+def test_pending_transactions_go_along(cluster):
+    """Asynchronous: what the log does not have yet is on top of the restored file, and reaches the log."""
+    server = cluster.nats()
+    a, b = (cluster.node(url=server, args=["--async-replication"]) for _ in range(2))
+    fill(a, 10)
+    wait_until(lambda: db_status(a)["outbox"] == 0 and ha.synced(b))
+    take(a)
+    server.terminate()
+    copy_store(server, "early")
+    server.start()
+    for node in (a, b):
+        node.wait_ready()
+    a.query("INSERT INTO t(id, v) VALUES (100, 'lost')")
+    wait_until(lambda: counted(b) == 11)
+    wait_until(lambda: db_status(a)["outbox"] == 0)
+    server.terminate()
+    b.query("INSERT INTO t(id, v) VALUES (200, 'pending')")
+    restore_store(server, "early")
+    server.start()
+    for node in (a, b):
+        wait_until(lambda node=node: db_status(node)["divergences"] == 1)
+        node.wait_ready()
+        wait_until(lambda node=node: db_status(node)["outbox"] == 0)
+    assert_equal(a, b)
+    assert a.query("SELECT v FROM t WHERE id >= 100").rows == [["pending"]]
+
+
+def test_no_snapshot_of_a_file_that_is_no_prefix(cluster):
+    server = cluster.nats()
+    a = cluster.node(url=server)
+    fill(a, 10)
+    good = take(a)
+    wait_until(lambda: a.get("/replications").json()["replications"])
+    server.terminate()
+    copy_store(server, "early")
+    server.start()
+    a.wait_ready()
+    fill(a, 10)
+    server.terminate()
+    restore_store(server, "early")
+    server.start()
+    wait_until(lambda: stopped(a, "lost its end"))
+    with pytest.raises(HttpError) as refused:
+        take(a)
+    assert "not a prefix" in str(refused.value)
+    with NatsClient(server.port) as nats:
+        assert int(metas(nats)["ha.db"]["metadata"]["ha-seq"]) == good["seq"]
 
 
 def test_metrics_tell(cluster):

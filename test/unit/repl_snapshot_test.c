@@ -123,16 +123,16 @@ static void a_file_at_rest_is_checked(void **state)
                        "WHERE i < 5000) INSERT INTO t(v) SELECT hex(randomblob(50)) FROM c");
     (void)snprintf(copy, sizeof copy, "%s/copy.db", p.dir);
     assert_int_equal(backup_to_file(p.path, copy, NULL, &e), ERR_OK);
-    assert_int_equal(image_check(copy, NULL, &img, &e), ERR_OK);
+    assert_int_equal(image_check(copy, NULL, NULL, &img, &e), ERR_OK);
     assert_true(img.has_position && img.pos.seq == seq && img.outbox == 0);
     assert_string_equal(img.pos.stream, replica_stream(p.replica));
     assert_int_equal(img.page_size, 4096);
-    assert_int_equal(image_check(copy, &cancel, &img, &e), ERR_INTERRUPTED);
+    assert_int_equal(image_check(copy, NULL, &cancel, &img, &e), ERR_INTERRUPTED);
     flip(copy, 3 * 4096 + 2);
-    assert_int_equal(image_check(copy, NULL, &img, &e), ERR_CORRUPT);
+    assert_int_equal(image_check(copy, NULL, NULL, &img, &e), ERR_CORRUPT);
     image_remove(copy);
     assert_int_equal(access(copy, F_OK), -1);
-    assert_int_not_equal(image_check(copy, NULL, &img, &e), ERR_OK);
+    assert_int_not_equal(image_check(copy, NULL, NULL, &img, &e), ERR_OK);
     peer_remove(&p);
 }
 
