@@ -32,7 +32,7 @@ POLL_S = 0.3
 CLOCKFAULT = os.path.join(os.path.dirname(ha.__file__), "clockfault.c")
 
 # What a node says when the log has lost what it had acknowledged (I8).
-ROLLED_BACK = re.compile("rolled back and written anew|lost its end|created anew|the log is gone")
+ROLLED_BACK = re.compile("rolled back and written anew|lost its end|created anew|the log is gone|not a prefix of the log")
 
 
 class NotFormed(Exception):
@@ -155,10 +155,11 @@ class Cluster:
         self.events.append((time.monotonic(), text))
 
     def _watch(self):
-        """Writes down what the nodes say about their databases."""
-        last = {}
+        """Writes down what the nodes say about their databases, to whoever asks and in their logs."""
+        last, read = {}, {}
         while not self.stopping.wait(POLL_S):
             for n in list(self.nodes) + ([self.guest] if self.guest else []):
+                self._read_log(n, read)
                 try:
                     d = n.http.ok("GET", "/status", timeout_s=2).json()["databases"][0]
                     said = d["state"], d.get("reason") or ""
@@ -168,6 +169,16 @@ class Cluster:
                     last[n.label] = said
                     if said[0] == "stopped" or said[1]:
                         self.note(f"{n.label}: {said[0]}: {said[1]}")
+
+    def _read_log(self, node, read):
+        """Lines that have been added to the log since the last time."""
+        with open(node.log_path, encoding="utf-8", errors="replace") as f:
+            f.seek(read.get(node.name, 0))
+            lines = f.readlines()
+            read[node.name] = f.tell()
+        for line in lines:
+            if ROLLED_BACK.search(line):
+                self.note(f"{node.label}: {line.strip()}")
 
     def said_rolled_back(self):
         """What nodes said about a log that lost what it had acknowledged."""
