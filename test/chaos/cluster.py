@@ -31,8 +31,11 @@ POLL_S = 0.3
 
 CLOCKFAULT = os.path.join(os.path.dirname(ha.__file__), "clockfault.c")
 
-# What a node says when the log has lost what it had acknowledged (I8).
-ROLLED_BACK = re.compile("rolled back and written anew|lost its end|created anew|the log is gone|not a prefix of the log")
+# What a node says when the log has lost what it had acknowledged (I8). A server that was elected a moment ago may not know
+# its own log yet, so only what is said for CONFIRM_S, or acted upon, counts.
+ROLLED_BACK = re.compile("rolled back and written anew|lost its end|created anew|the log is gone")
+ACTED_UPON = re.compile("not a prefix of the log")
+CONFIRM_S = 20
 
 
 class NotFormed(Exception):
@@ -69,6 +72,7 @@ class Cluster:
         self.lock = threading.RLock()  # starting and killing
         self.processes = []
         self.events = []  # (time, text): what the nodes said about themselves
+        self.rolled_back = set()  # what they said about a log that lost what it had acknowledged
         self.disks = {}
         self.no_small_disk = None
         self.nodes, self.servers, self.guest, self.guests = [], [], None, 0
@@ -156,7 +160,7 @@ class Cluster:
 
     def _watch(self):
         """Writes down what the nodes say about their databases, to whoever asks and in their logs."""
-        last, read = {}, {}
+        last, read, since = {}, {}, {}
         while not self.stopping.wait(POLL_S):
             for n in list(self.nodes) + ([self.guest] if self.guest else []):
                 self._read_log(n, read)
@@ -167,8 +171,11 @@ class Cluster:
                     continue
                 if last.get(n.label) != said:
                     last[n.label] = said
+                    since[n.label] = time.monotonic()
                     if said[0] == "stopped" or said[1]:
                         self.note(f"{n.label}: {said[0]}: {said[1]}")
+                if ROLLED_BACK.search(said[1]) and time.monotonic() - since[n.label] > CONFIRM_S * ha.SLOW:
+                    self.rolled_back.add(f"{n.label}: {said[0]}: {said[1]}")
 
     def _read_log(self, node, read):
         """Lines that have been added to the log since the last time."""
@@ -177,12 +184,11 @@ class Cluster:
             lines = f.readlines()
             read[node.name] = f.tell()
         for line in lines:
-            if ROLLED_BACK.search(line):
-                self.note(f"{node.label}: {line.strip()}")
+            if ACTED_UPON.search(line):
+                self.rolled_back.add(f"{node.label}: {line.strip()}")
 
     def said_rolled_back(self):
-        """What nodes said about a log that lost what it had acknowledged."""
-        return sorted({text for _, text in self.events if ROLLED_BACK.search(text)})
+        return sorted(self.rolled_back)
 
     # -- what nemeses do
 
