@@ -237,9 +237,14 @@ class Cluster:
                     n.start(wait=False)
 
     def wait_replicas_current(self, deadline_s):
+        """False if that does not happen."""
         host = self.network.hosts[0]
-        ha.wait_until(lambda: nemeses.replicas_current(host, NATS_PORT, self.stream), deadline_s,
-                      "the log has all its replicas")
+        try:
+            return ha.wait_until(lambda: nemeses.replicas_current(host, NATS_PORT, self.stream), deadline_s,
+                                 "the log has all its replicas")
+        except ha.Timeout as e:
+            self.note(str(e))
+            return False
 
     def guest_joins(self):
         self.guests += 1

@@ -55,8 +55,8 @@ class Kill(Nemesis):
         self.cluster.kill(what, i)
 
     def start(self, plan):
-        if not self.cluster.overlapping:
-            self.cluster.wait_replicas_current(CURRENT_S)
+        if not self.cluster.overlapping and not self.cluster.wait_replicas_current(CURRENT_S):
+            return  # a kill now would overlap with what the last one left behind
         threads = [threading.Thread(target=self._one, args=v) for v in plan["victims"]]
         for t in threads:
             t.start()
