@@ -248,6 +248,7 @@ class Episode:
             self.harm(cluster, step)
             if not self.recover(cluster, step):
                 return
+            cluster.recovered()
             number += 1
 
     def _check(self, cluster):
@@ -266,6 +267,8 @@ class Episode:
         if rolled_back:
             return  # what is lost is lost; that all hold the same is what is left to ask for
         for w in self.kinds:
+            for label, begin, end in cluster.full:
+                w.history.mark_late(label, begin, end or time.monotonic())
             for line in w.check({n.name: w.final(n) for n in nodes}):
                 self.find(line)
 

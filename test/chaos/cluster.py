@@ -74,6 +74,7 @@ class Cluster:
         self.events = []  # (time, text): what the nodes said about themselves
         self.rolled_back = set()  # what they said about a log that lost what it had acknowledged
         self.disks = {}
+        self.full = []  # [label of the node, from, to]: when its disk was full, and had not recovered yet
         self.no_small_disk = None
         self.nodes, self.servers, self.guest, self.guests = [], [], None, 0
         self.monitor = None
@@ -195,8 +196,18 @@ class Cluster:
     def wait(self, seconds):
         self.stopping.wait(seconds)
 
-    def disk(self, what, i):
-        return self.disks[what, i]
+    def fill(self, what, i):
+        if what == NODE:
+            self.full.append([self.nodes[i].label, time.monotonic(), None])
+        self.disks[what, i].fill()
+
+    def free(self, what, i):
+        self.disks[what, i].free()
+
+    def recovered(self):
+        """Every node has acknowledged a write again."""
+        for f in self.full:
+            f[2] = f[2] or time.monotonic()
 
     def processes_of(self, what, i):
         """[(process, pid)] of what runs."""

@@ -157,10 +157,10 @@ class DiskFull(Nemesis):
         return {"what": rnd.choice((NODE, NODE, SERVER)), "victim": rnd.randrange(self.cluster.size)}
 
     def start(self, plan):
-        self.cluster.disk(plan["what"], plan["victim"]).fill()
+        self.cluster.fill(plan["what"], plan["victim"])
 
     def stop(self, plan):
-        self.cluster.disk(plan["what"], plan["victim"]).free()
+        self.cluster.free(plan["what"], plan["victim"])
         if plan["what"] == SERVER:
             self.cluster.kill(SERVER, plan["victim"])
             self.cluster.start_all()
