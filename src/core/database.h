@@ -30,19 +30,6 @@ struct snapshot_record {
     char reason[ERR_MSG_SIZE]; /* why the last one failed; "" = it did not */
 };
 
-/* What this node knows of the database's snapshots. */
-struct snapshot_record {
-    struct snapshot_progress progress; /* of the one that is under way */
-    atomic_bool running;
-    _Atomic uint64_t seq, file_bytes, stored_bytes; /* of the newest known */
-    _Atomic int64_t success_ns;                     /* wall clock, 0 = never */
-    _Atomic uint64_t taken, failed;
-    int64_t next_ns; /* the snapshot thread only: when to look again */
-    /* guarded by mu */
-    pthread_mutex_t mu;
-    char reason[ERR_MSG_SIZE]; /* why the last one failed; "" = it did not */
-};
-
 /* `dsn` as on the command line; `memory_dir` is where files of -m live. Looks at names and
  * parameters and loads an existing file for -m; opens nothing else yet. */
 enum err_code database_new(struct database **out, const struct node_options *opt, const char *dsn,
