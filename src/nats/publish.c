@@ -33,6 +33,8 @@ static natsStatus build(const struct publish *p, natsMsg **msg)
         s = natsMsgHeader_Set(*msg, "Nats-Expected-Last-Msg-Id", p->expect_id);
     if (s == NATS_OK)
         s = natsMsgHeader_Set(*msg, "Nats-Expected-Stream", p->stream);
+    if (s == NATS_OK && p->rollup)
+        s = natsMsgHeader_Set(*msg, "Nats-Rollup", "sub");
     if (s == NATS_OK && p->parts > 0) {
         snprintf(text, sizeof text, "%" PRIu32 "/%" PRIu32, p->part, p->parts);
         s = natsMsgHeader_Set(*msg, MESSAGE_HEADER_PART, text);

@@ -33,7 +33,6 @@
     X(DEBEZIUM, "Debezium")                                                                        \
     X(OTHER, "Configuration")
 
-#define NO_SNAPSHOTS   "there are no snapshots in the object store yet"
 #define NO_LEADER      "there is no leader mode yet"
 #define NO_PG          "there is no PostgreSQL server yet"
 #define NO_MYSQL       "there is no MySQL server yet"
@@ -74,9 +73,11 @@
     X(EXTENSIONS, extensions, STRING, "extensions", 0, "", "", DATABASE, PLAIN, NULL,              \
       "Comma-separated list of SQLite extensions to load")                                         \
     X(FROM_LATEST_SNAPSHOT, from_latest_snapshot, BOOL, "from-latest-snapshot", 0, "false", "",    \
-      DATABASE, PLAIN, NO_SNAPSHOTS, "Load the latest snapshot from the JetStream object store")   \
+      DATABASE, PLAIN, NULL,                                                                       \
+      "Begin a new database with the latest snapshot in the JetStream object store, if there is one")\
     X(SNAPSHOT_INTERVAL, snapshot_interval_ns, DURATION, "snapshot-interval", 0, "0s", "",         \
-      DATABASE, PLAIN, NO_SNAPSHOTS, "Interval of automatic snapshots; 0s means none")             \
+      DATABASE, PLAIN, NULL,                                                                       \
+      "Interval of automatic snapshots to the JetStream object store; 0s means none")              \
                                                                                                    \
     X(CONSISTENCY, consistency, ENUM, "consistency", 0, "serializable", "serializable|lww",        \
       REPLICATION, PLAIN, NULL,                                                                    \
