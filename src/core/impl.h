@@ -27,6 +27,9 @@ struct node {
     bool has_ticker, has_catalog, has_snapshots;
     int64_t started_wall_ns;
 
+    /* the ticker's thread; after it has ended node_stop()'s */
+    struct rpc_service *peers;
+
     /* held while a database is opened and listed; taken before mu */
     pthread_mutex_t opening;
 
@@ -90,5 +93,9 @@ void snapshots_put_status(struct database *d, struct buf *json);
 
 /* ---- roster.c: what the nodes say of their positions ---- */
 void roster_publish(struct node *n);
+
+/* ---- peers.c: what other nodes ask this one ---- */
+/* Begins to answer, once NATS is connected; the ticker's thread. */
+void peers_serve(struct node *n);
 
 #endif
