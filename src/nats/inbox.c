@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "nats/internal.h"
 
 #define INBOX_KEEP 64 /* idle ones: databases that write at the same time */
 
@@ -20,18 +21,20 @@ struct inbox {
     struct inbox *prev, *next;
 };
 
-static void inbox_free(struct inbox *in)
+/* `c` is the client while its connection is open, NULL afterwards. */
+static void inbox_free(struct inbox *in, struct nats_client *c)
 {
-    if (!in)
-        return;
-    natsSubscription_Destroy(in->sub);
+    if (c)
+        nats_client_retire(c, in->sub);
+    else
+        natsSubscription_Destroy(in->sub);
     natsInbox_Destroy(in->subject);
     free(in);
 }
 
-void inbox_pool_init(struct inbox_pool *p)
+void inbox_pool_init(struct inbox_pool *p, struct nats_client *c)
 {
-    *p = (struct inbox_pool){.asking = NULL};
+    *p = (struct inbox_pool){.client = c};
     pthread_mutex_init(&p->mu, NULL);
 }
 
@@ -40,7 +43,7 @@ void inbox_pool_fini(struct inbox_pool *p)
     while (p->idle) {
         struct inbox *in = p->idle;
         p->idle = in->next;
-        inbox_free(in);
+        inbox_free(in, NULL);
     }
     pthread_mutex_destroy(&p->mu);
 }
@@ -66,7 +69,7 @@ static natsStatus inbox_new(natsConnection *nc, struct inbox **out)
     if (s == NATS_OK)
         *out = in;
     else
-        inbox_free(in);
+        inbox_free(in, NULL); /* nothing was ever sent to it */
     return s;
 }
 
@@ -114,7 +117,7 @@ void inbox_give(struct inbox_pool *p, struct inbox *in)
     }
     pthread_mutex_unlock(&p->mu);
     if (!keep)
-        inbox_free(in);
+        inbox_free(in, p->client);
 }
 
 const char *inbox_subject(const struct inbox *in)

@@ -19,8 +19,10 @@
 #include <stdint.h>
 
 struct inbox;
+struct nats_client;
 
 struct inbox_pool {
+    struct nats_client *client; /* borrowed; immutable */
     pthread_mutex_t mu;
     /* guarded by mu */
     struct inbox *asking; /* taken */
@@ -28,8 +30,8 @@ struct inbox_pool {
     unsigned n_idle;
 };
 
-void inbox_pool_init(struct inbox_pool *p);
-/* Everything has been given back. The connection may be gone already. */
+void inbox_pool_init(struct inbox_pool *p, struct nats_client *c);
+/* Everything has been given back. The connection is closed already. */
 void inbox_pool_fini(struct inbox_pool *p);
 /* The connection is lost, and with it the answers: whoever waits for one stops waiting. */
 void inbox_pool_lost(struct inbox_pool *p);
