@@ -142,7 +142,7 @@ class Episode:
                     took[node.name] = time.monotonic() - begun
                     return
                 except (ha.ConnectionLost, ha.HttpError):
-                    time.sleep(0.05)
+                    cluster.wait(0.05)
 
         threads = [threading.Thread(target=probe, args=(n,)) for n in cluster.nodes]
         for t in threads:

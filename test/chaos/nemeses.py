@@ -7,7 +7,6 @@ a victim that is already down just stays down. stop() leaves every process runni
 import os
 import signal
 import threading
-import time
 
 from ha import nats_child, stall, wait_until
 from natsclient import NatsClient
@@ -51,7 +50,7 @@ class Kill(Nemesis):
         return {"victims": victims, "again": round(rnd.uniform(0.2, 3), 3)}
 
     def _one(self, what, i, wait_s):
-        time.sleep(wait_s)  # its place in the schedule
+        self.cluster.wait(wait_s)  # its place in the schedule
         self.cluster.kill(what, i)
 
     def start(self, plan):
