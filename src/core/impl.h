@@ -27,6 +27,9 @@ struct node {
     bool has_ticker, has_catalog, has_snapshots;
     int64_t started_wall_ns;
 
+    /* the ticker's thread; after it has ended node_stop()'s */
+    struct rpc_service *peers;
+
     /* held while a database is opened and listed; taken before mu */
     pthread_mutex_t opening;
 
@@ -95,5 +98,9 @@ void roster_publish(struct node *n);
 /* Has another node than this one ever said that it holds database `id`? Any thread; `node` is a
  * struct node. */
 enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);
+
+/* ---- peers.c: what other nodes ask this one ---- */
+/* Begins to answer, once NATS is connected; the ticker's thread. */
+void peers_serve(struct node *n);
 
 #endif

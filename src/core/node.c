@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/impl.h"
 #include "core/session.h"
+#include "nats/rpc.h"
 #include "sql/backup.h"
 
 #define NODE_TICK_NS       CLOCK_S
@@ -189,8 +190,10 @@ static void *tick(void *arg)
             heard_ns = now;
         else if (n->opt.log_quiet)
             n->opt.log_quiet(n->opt.log_quiet_arg, now - heard_ns);
-        if (atomic_load(&n->connected))
+        if (atomic_load(&n->connected)) {
+            peers_serve(n);
             roster_publish(n);
+        }
         pthread_mutex_lock(&n->mu);
     }
     pthread_mutex_unlock(&n->mu);
@@ -285,6 +288,8 @@ void node_stop(struct node *n, int64_t deadline_ns)
     if (n->has_snapshots)
         pthread_join(n->snapshots, NULL);
     n->has_ticker = n->has_catalog = n->has_snapshots = false;
+    rpc_service_close(n->peers);
+    n->peers = NULL;
     if (atomic_load(&n->connected))
         roster_publish(n);
     for (size_t i = 0; i < n->n_dbs; i++)

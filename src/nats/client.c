@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "nats/internal.h"
 #include "nats/url.h"
@@ -27,6 +28,7 @@
  */
 struct nats_client {
     /* immutable after open */
+    char self[ID_SIZE];
     natsOptions *options;
     int64_t timeout_ms;
     void (*changed)(void *arg, bool connected);
@@ -69,6 +71,11 @@ jsCtx *nats_client_js(const struct nats_client *c)
 natsConnection *nats_client_connection(const struct nats_client *c)
 {
     return atomic_load(&c->nc);
+}
+
+const char *nats_client_self(const struct nats_client *c)
+{
+    return c->self;
 }
 
 struct feed_list *nats_client_feeds(struct nats_client *c)
@@ -248,6 +255,7 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     c->changed = opt->changed;
     c->arg = opt->arg;
     c->timeout_ms = opt->timeout_ms;
+    id_next(c->self);
     atomic_init(&c->max_payload, (int64_t)CLIENT_DEFAULT_PAYLOAD);
     pthread_mutex_init(&c->mu, NULL);
     pthread_mutex_init(&c->feeds.mu, NULL);

@@ -11,6 +11,7 @@
 jsCtx *nats_client_js(const struct nats_client *c);
 
 natsConnection *nats_client_connection(const struct nats_client *c); /* borrowed */
+const char *nats_client_self(const struct nats_client *c);           /* see rpc_self() */
 
 /* The open feeds of a client, so that what the library tells in a callback reaches them. */
 struct feed_list {
