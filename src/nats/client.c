@@ -17,6 +17,7 @@
 #define CLIENT_PING_INTERVAL_MS    10000
 #define CLIENT_CONNECT_TIMEOUT_MS  2000
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
+#define CLIENT_RETIRE_MS           1000
 #define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
 
 /*
@@ -38,8 +39,10 @@ struct nats_client {
     /* guarded by mu; `news` is signalled when any of these changes */
     pthread_mutex_t mu;
     pthread_cond_t news;
-    bool stop;   /* the connector shall end */
-    bool closed; /* the library has made its last callback */
+    bool stop;                  /* the connector shall end */
+    bool closed;                /* the library has made its last callback */
+    natsSubscription **retired; /* to be freed; not announced by `news` */
+    size_t n_retired;
     struct feed_list feeds;
     /* atomic; set once */
     _Atomic(natsConnection *) nc;
@@ -81,6 +84,52 @@ const char *nats_client_self(const struct nats_client *c)
 struct feed_list *nats_client_feeds(struct nats_client *c)
 {
     return &c->feeds;
+}
+
+/* mu is not held. Remembers one, NULL = takes all of them out. */
+static void swap_retired(struct nats_client *c, natsSubscription *sub, natsSubscription ***out,
+                         size_t *n)
+{
+    pthread_mutex_lock(&c->mu);
+    if (sub) {
+        natsSubscription **grown =
+            realloc(c->retired, (c->n_retired + 1) * sizeof(natsSubscription *));
+        if (grown) { /* else it is never freed */
+            c->retired = grown;
+            c->retired[c->n_retired++] = sub;
+        }
+    } else {
+        *out = c->retired;
+        *n = c->n_retired;
+        c->retired = NULL;
+        c->n_retired = 0;
+    }
+    pthread_mutex_unlock(&c->mu);
+}
+
+static void free_retired(natsSubscription **subs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        natsSubscription_Destroy(subs[i]);
+    free(subs);
+}
+
+void nats_client_retire(struct nats_client *c, natsSubscription *sub)
+{
+    natsSubscription **subs = NULL;
+    size_t n = 0;
+    if (!sub)
+        return;
+    (void)natsSubscription_Unsubscribe(sub);
+    swap_retired(c, sub, NULL, NULL);
+    swap_retired(c, NULL, &subs, &n);
+    if (natsConnection_FlushTimeout(nats_client_connection(c), CLIENT_RETIRE_MS) == NATS_OK) {
+        free_retired(subs, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        swap_retired(c, subs[i], NULL, NULL);
+    free(subs);
 }
 
 static void announce(struct nats_client *c, bool connected)
@@ -324,6 +373,7 @@ void nats_client_close(struct nats_client *c)
     if (nc) {
         natsConnection_Close(nc);
         wait_closed(c);
+        free_retired(c->retired, c->n_retired);
         natsConnection_Destroy(nc);
     }
     natsOptions_Destroy(c->options);

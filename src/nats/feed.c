@@ -25,7 +25,8 @@
 
 struct stream_feed {
     /* immutable after open */
-    natsConnection *nc; /* borrowed */
+    struct nats_client *client; /* borrowed */
+    natsConnection *nc;         /* borrowed */
     natsSubscription *sub;
     struct feed_list *list; /* NULL = not in it */
     /* guarded by list->mu */
@@ -101,6 +102,7 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
     jsErrCode jerr = 0;
     jsSubOptions so;
     jsSubOptions_Init(&so);
+    f->client = c;
     f->nc = nats_client_connection(c);
     so.Stream = stream;
     so.Config.AckPolicy = js_AckNone;
@@ -173,9 +175,7 @@ void stream_feed_close(struct stream_feed *f)
     if (!f)
         return;
     list_remove(f);
-    if (f->sub)
-        natsSubscription_Unsubscribe(f->sub);
-    natsSubscription_Destroy(f->sub);
+    nats_client_retire(f->client, f->sub);
     free(f);
 }
 

@@ -15,6 +15,7 @@
 #define RPC_PULSE_NS  CLOCK_S        /* between two signs of life */
 #define RPC_STALL_NS  (15 * CLOCK_S) /* a reader that acknowledges nothing has gone */
 #define RPC_ACK_MS    500
+#define RPC_FLUSH_MS  2000
 #define RPC_CLOSE_NS  (5 * CLOCK_S)
 #define RPC_SUBJECT   320
 #define RPC_REPLY_MAX 256
@@ -180,7 +181,7 @@ bool rpc_call_write(struct rpc_call *call, const void *bytes, size_t len)
 
 static void call_free(struct rpc_call *call)
 {
-    natsSubscription_Destroy(call->acks);
+    nats_client_retire(call->service->client, call->acks);
     natsInbox_Destroy(call->inbox);
     sha256_free(call->digest);
     buf_free(&call->answer);
@@ -412,7 +413,8 @@ enum err_code rpc_service_open(struct rpc_service **out, struct nats_client *c, 
     enum err_code code = subscribe(s, 0, "all", e);
     if (code == ERR_OK)
         code = subscribe(s, 1, rpc_self(c), e);
-    if (code == ERR_OK) {
+    if (code == ERR_OK) { /* a question that is asked from now on is heard */
+        (void)natsConnection_FlushTimeout(s->nc, RPC_FLUSH_MS);
         s->has_pulse = pthread_create(&s->pulse, NULL, pulse_main, s) == 0;
         if (!s->has_pulse)
             code = err_set(e, ERR_NO_MEMORY, "cannot start a thread");
@@ -433,10 +435,8 @@ void rpc_service_close(struct rpc_service *s)
     atomic_store(&s->closing, true);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mu);
-    for (unsigned i = 0; i < 2; i++) {
-        if (s->subs[i])
-            (void)natsSubscription_Unsubscribe(s->subs[i]);
-    }
+    for (unsigned i = 0; i < 2; i++) /* its last callback may still come: on_complete() */
+        nats_client_retire(s->client, s->subs[i]);
     int64_t until = clock_deadline(RPC_CLOSE_NS);
     bool in_time = true;
     pthread_mutex_lock(&s->mu);
@@ -447,8 +447,6 @@ void rpc_service_close(struct rpc_service *s)
     pthread_mutex_unlock(&s->mu);
     if (s->has_pulse)
         pthread_join(s->pulse, NULL);
-    for (unsigned i = 0; i < 2; i++)
-        natsSubscription_Destroy(s->subs[i]);
     if (!in_time) {
         LOG_WARN("a subscription does not end; its memory is left to it");
         return;

@@ -16,6 +16,7 @@
 
 /* A question that was asked, and the inbox that its answers come to. */
 struct asked {
+    struct nats_client *client;
     natsConnection *nc;
     natsInbox *inbox;
     natsSubscription *sub;
@@ -23,7 +24,7 @@ struct asked {
 
 static void asked_close(struct asked *a)
 {
-    natsSubscription_Destroy(a->sub);
+    nats_client_retire(a->client, a->sub);
     natsInbox_Destroy(a->inbox);
 }
 
@@ -31,7 +32,7 @@ static enum err_code asked_open(struct asked *a, struct nats_client *c,
                                 const struct rpc_question *q, struct err *e)
 {
     char subject[ASK_SUBJECT];
-    *a = (struct asked){.nc = nats_client_connection(c)};
+    *a = (struct asked){.client = c, .nc = nats_client_connection(c)};
     if (!a->nc || !nats_client_connected(c))
         return err_set(e, ERR_LOG_UNAVAILABLE, "NATS is not connected");
     if (q->len > RPC_BODY_MAX)
@@ -131,7 +132,6 @@ enum err_code rpc_ask(struct nats_client *c, const struct rpc_question *q, int64
 /* ---- streams -------------------------------------------------------------------------------- */
 
 struct fetch {
-    const struct rpc_question *q;
     const struct rpc_reader *reader;
     struct sha256 *digest;
     struct buf *answer;
@@ -197,7 +197,7 @@ enum err_code rpc_fetch(struct nats_client *c, const struct rpc_question *q,
                         const struct rpc_reader *reader, struct buf *answer, struct err *e)
 {
     struct asked asked;
-    struct fetch t = {.q = q, .reader = reader, .answer = answer, .digest = sha256_new()};
+    struct fetch t = {.reader = reader, .answer = answer, .digest = sha256_new()};
     int64_t silent = clock_deadline(ASK_SILENCE_NS);
     if (!t.digest)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
