@@ -100,7 +100,13 @@ void roster_publish(struct node *n);
 enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);
 
 /* ---- peers.c: what other nodes ask this one ---- */
-/* Begins to answer, once NATS is connected; the ticker's thread. */
+/* Begins to answer, if NATS is connected; node_start(), then the ticker's thread. */
 void peers_serve(struct node *n);
+
+/* ---- verify.c: do all nodes hold the same? ---- */
+#define VERIFY_CONTENT "content"
+struct rpc_call;
+/* Another node (or this one) asks what a database holds. */
+enum err_code verify_answer(struct node *n, struct rpc_call *call, struct err *e);
 
 #endif

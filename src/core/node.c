@@ -231,6 +231,8 @@ enum err_code node_start(struct node *n, struct err *e)
     pthread_mutex_unlock(&n->mu);
     if (code == ERR_OK && n->client && nats_client_connected(n->client))
         connection_changed(n, true); /* it may have come before the databases were open */
+    if (code == ERR_OK && n->client)
+        peers_serve(n); /* otherwise the ticker does, as soon as the connection is there */
     if (code == ERR_OK) {
         code = start_thread(&n->ticker, tick, n, e);
         n->has_ticker = code == ERR_OK;

@@ -112,6 +112,11 @@ enum err_code node_snapshot_download(struct node *n, const char *id,
                                      bool (*write)(void *arg, const void *bytes, size_t len),
                                      void *arg, struct err *e);
 
+/* Compares what all nodes hold of a database (NULL: default) at one and the same seq, while writes
+ * go on: {"database", "seq", "equal", "nodes", "tables", "differences", "problems"}, see
+ * openapi.yaml. ERR_BUSY where the nodes could not be made to stand at the same seq. */
+enum err_code node_verify(struct node *n, const char *id, struct buf *json, struct err *e);
+
 /* ---- what it tells ---- */
 
 /* {"replications": [{"name", "database", "seq", "lag", "last_seen", …}, …]} of one database

@@ -37,15 +37,21 @@ static enum err_code copy(void *node, struct rpc_call *call, struct err *e)
     struct database *d = asked_about(n, call, e);
     if (!d)
         return e->code;
-    enum err_code code =
-        peer_serve_copy(call, database_replica(d), database_path(d), n->opt.data_dir, e);
+    enum err_code code = peer_serve_copy(call, database_replica(d), n->opt.name, database_path(d),
+                                         n->opt.data_dir, e);
     database_unref(d);
     return code;
+}
+
+static enum err_code content(void *node, struct rpc_call *call, struct err *e)
+{
+    return verify_answer(node, call, e);
 }
 
 static const struct rpc_method methods[] = {
     {PEER_POSITION, true, position},
     {PEER_COPY, false, copy},
+    {VERIFY_CONTENT, false, content},
 };
 
 void peers_serve(struct node *n)

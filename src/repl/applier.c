@@ -201,6 +201,8 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
         bool full = applied >= APPLIER_BATCH_MSGS && limit_ns == APPLIER_BATCH_NS;
         if (code != ERR_OK || full || clock_mono_ns() >= until || r->next_seq == r->trouble_seq)
             break;
+        if (p.seq >= atomic_load(&r->wish_seq)) /* somebody wants to see the file just here */
+            break;
         if (next_item(r, 0, it, &got, &ready, &ended) != ERR_OK)
             break;
     }

@@ -22,6 +22,7 @@
 
 struct waiting; /* queue.h */
 struct outbox;  /* outbox.c */
+struct wish;    /* freeze.c */
 
 struct replica {
     /* immutable after open */
@@ -54,6 +55,11 @@ struct replica {
     struct stream_feed *feed; /* the applier's; here so that others can wake it */
     struct tx *tx;            /* the explicit transaction that leads, if one does */
     struct replica_status stats;
+
+    /* guarded by wish_mu, which is taken last */
+    pthread_mutex_t wish_mu;
+    struct wish *wishes;       /* views that are to be fixed at a certain seq */
+    _Atomic uint64_t wish_seq; /* the least of these, UINT64_MAX = none; read by anyone */
 
     /* held by whoever holds the write lock; seq and version are read by anyone */
     struct position pos;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "repl/freeze.h"
 #include "repl/impl.h"
 
 /* r->mu is held. Nothing in the way of a local transaction? Otherwise *until is when to look again.
@@ -191,6 +192,7 @@ void replica_advance(struct replica *r, const struct position *p)
     r->pos = *p;
     atomic_fetch_add(&r->version, 1);
     atomic_store(&r->log_created, p->stream_created);
+    freeze_reached(r, p->seq);
     pthread_mutex_lock(&r->mu);
     atomic_store(&r->seq, p->seq);
     if (atomic_load(&r->tail_seq) < p->seq)

@@ -28,19 +28,20 @@ void peer_prefix(const char *stream, char out[PEER_PREFIX_SIZE])
 
 /* ---- serving -------------------------------------------------------------------------------- */
 
-static enum err_code following(struct replica *r, struct replica_status *rs, struct err *e)
+static enum err_code following(struct replica *r, const char *node, struct replica_status *rs,
+                               struct err *e)
 {
     replica_status(r, rs);
     if (rs->state == REPLICA_FOLLOWING)
         return ERR_OK;
-    return err_set(e, ERR_STOPPED, "the database does not follow its log here: %s", rs->reason);
+    return err_set(e, ERR_STOPPED, "node \"%s\" does not follow the log: %s", node, rs->reason);
 }
 
 enum err_code peer_serve_position(struct rpc_call *call, struct replica *r, const char *node,
                                   struct err *e)
 {
     struct replica_status rs;
-    if (following(r, &rs, e) != ERR_OK)
+    if (following(r, node, &rs, e) != ERR_OK)
         return e->code;
     buf_printf(rpc_call_answer(call), "%" PRIu64 " %" PRId64 " %s", rs.seq, replica_log_created(r),
                node);
@@ -61,14 +62,14 @@ static bool serve_write(void *arg, const void *bytes, size_t len)
     return rpc_call_write(((struct serving *)arg)->call, bytes, len);
 }
 
-enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const char *file,
-                              const char *tmp_dir, struct err *e)
+enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const char *node,
+                              const char *file, const char *tmp_dir, struct err *e)
 {
     struct replica_status rs;
     struct serving s = {call};
     const struct backup_sink sink = {.size = serve_size, .write = serve_write, .arg = &s};
     int64_t begin = clock_mono_ns();
-    if (following(r, &rs, e) != ERR_OK)
+    if (following(r, node, &rs, e) != ERR_OK)
         return e->code;
     LOG_INFO("another node takes a copy", LOG_STR("db", file), LOG_UINT("seq", rs.seq));
     enum err_code code = backup_stream(file, tmp_dir, &sink, rpc_call_cancel(call), e);

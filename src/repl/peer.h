@@ -40,7 +40,7 @@ enum err_code peer_copy(struct nats_client *c, const char *stream, const char *i
 /* The other side. `file` is the database's, `tmp_dir` where its copy is made. */
 enum err_code peer_serve_position(struct rpc_call *call, struct replica *r, const char *node,
                                   struct err *e);
-enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const char *file,
-                              const char *tmp_dir, struct err *e);
+enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const char *node,
+                              const char *file, const char *tmp_dir, struct err *e);
 
 #endif

@@ -59,6 +59,7 @@ static void free_replica(struct replica *r)
     pthread_cond_destroy(&r->changed);
     pthread_cond_destroy(&r->nap);
     pthread_mutex_destroy(&r->mu);
+    pthread_mutex_destroy(&r->wish_mu);
     free(r);
 }
 
@@ -85,6 +86,8 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     r->opt.conn.create = true;
     r->opt.conn.full_sync = opt->mode == REPLICA_ASYNC || !opt->client;
     pthread_mutex_init(&r->mu, NULL);
+    pthread_mutex_init(&r->wish_mu, NULL);
+    atomic_init(&r->wish_seq, UINT64_MAX);
     clock_cond_init(&r->changed);
     clock_cond_init(&r->nap);
     err_clear(&r->reason);

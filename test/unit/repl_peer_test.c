@@ -300,7 +300,7 @@ static enum err_code serve_copy(void *arg, struct rpc_call *call, struct err *e)
 {
     struct peer *p = arg;
 
-    return peer_serve_copy(call, atomic_load(&p->replica), p->path, p->dir, e);
+    return peer_serve_copy(call, atomic_load(&p->replica), p->name, p->path, p->dir, e);
 }
 
 static const struct rpc_method copying[] = {
