@@ -185,7 +185,7 @@ $(BUILD)/sqlite-is-recent:
 # Only the inner make compiles these objects, so that no two compilers ever write the same one.
 
 .PHONY: programs test-objects unit FORCE
-programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN)
+programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) node-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -227,6 +227,16 @@ $(BUILD)/test/fuzz/%: test/fuzz/%.c test/fuzz/replay_main.c $(TEST_ARCHIVE) $(SQ
 	$(call say,LINK,$@)
 	$(Q)$(CC_TEST) -MMD -MP -MF $@.d -MT $@ $< test/fuzz/replay_main.c $(LDFLAGS) $(TEST_ARCHIVE) \
 	    $(SQLITE_LINK) $(LIBS) -o $@
+
+# The clients of Node that the wire tests run; the lock file says which bytes.
+.PHONY: node-clients
+node-clients: $(BUILD)/npm/installed
+$(BUILD)/npm/installed: test/wire/npm/package.json test/wire/npm/package-lock.json
+	@mkdir -p $(@D)
+	$(call say,NPM,$(@D))
+	$(Q)cp $^ $(@D)
+	$(Q)cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	$(Q)touch $@
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.
