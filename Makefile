@@ -5,6 +5,7 @@
 #   make test         installs what is missing, builds, runs every test; ends with one closing line
 #   make lint         format, clang-tidy and the project's own rules
 #   make check-asan   the whole suite under ASan and UBSan; check-tsan: under TSan
+#   make chaos        clients, faults, and whether what was promised was kept: CHAOS_SECONDS of it
 #   make fuzz         libFuzzer over test/fuzz/*_fuzz.c, FUZZ_SECONDS each
 #   make bench        measures the node against bare loops of the same work
 #   make install      DESTDIR= PREFIX=/usr/local
@@ -304,7 +305,7 @@ bench:
 
 JOBS := $(shell nproc 2>/dev/null || echo 2)
 
-.PHONY: run deps test check-asan check-tsan lint format docs install clean
+.PHONY: run deps test chaos check-asan check-tsan lint format docs install clean
 deps:
 	scripts/install-deps
 
@@ -318,6 +319,12 @@ test:
 	@$(MAKE) -j$(JOBS) -k --no-print-directory programs || \
 	    echo "the build failed; what it left is tested nevertheless, and the rest counts as failed"
 	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) test/run $(TESTS)
+
+# CHAOS_SECONDS, CHAOS_SEED, CHAOS_NEMESIS, CHAOS_WORKLOAD, CHAOS_MODE, HA_NATS_SERVER: docs/reliability.md.
+chaos:
+	@scripts/install-deps --chaos
+	@$(MAKE) -j$(JOBS) --no-print-directory $(BUILD)/test/ha
+	@BUILD=$(BUILD) test/chaos/chaos.py
 
 # The same suite, the program and all its tests instrumented. A finding ends the process that has it, which
 # fails the test that started it.

@@ -33,6 +33,7 @@ struct database {
     atomic_int refs;
     atomic_bool remove;
     _Atomic uint64_t told;
+    struct snapshot_record snapshots; /* guards itself */
     /* guarded by mu; `freed` is signalled when a connection comes back */
     pthread_mutex_t mu;
     pthread_cond_t freed;
@@ -116,6 +117,7 @@ enum err_code database_new(struct database **out, const struct node_options *opt
     clock_cond_init(&d->freed);
     atomic_init(&d->refs, 1);
     atomic_init(&d->told, UINT64_MAX);
+    pthread_mutex_init(&d->snapshots.mu, NULL);
     d->opt = opt;
     enum err_code code = split_dsn(dsn, file, sizeof file, &params, e);
     if (code == ERR_OK)
@@ -224,6 +226,7 @@ void database_unref(struct database *d)
         claim_release(d->path);
     pthread_cond_destroy(&d->freed);
     pthread_mutex_destroy(&d->mu);
+    pthread_mutex_destroy(&d->snapshots.mu);
     free(d->id);
     free(d->path);
     free(d->spools);
@@ -258,6 +261,11 @@ const char *database_path(const struct database *d)
 struct replica *database_replica(const struct database *d)
 {
     return d->replica;
+}
+
+struct snapshot_record *database_snapshots(struct database *d)
+{
+    return &d->snapshots;
 }
 
 uint64_t database_told(const struct database *d)

@@ -5,15 +5,31 @@
 #ifndef HA_CORE_DATABASE_H
 #define HA_CORE_DATABASE_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "core/node.h"
 #include "repl/replica.h"
+#include "repl/snapshot.h"
 
 struct database;
 struct nats_client;
+
+/* What this node knows of the database's snapshots. */
+struct snapshot_record {
+    struct snapshot_progress progress; /* of the one that is under way */
+    atomic_bool running;
+    _Atomic uint64_t seq, file_bytes, stored_bytes; /* of the newest known */
+    _Atomic int64_t success_ns;                     /* wall clock, 0 = never */
+    _Atomic uint64_t taken, failed;
+    int64_t next_ns; /* the snapshot thread only: when to look again */
+    /* guarded by mu */
+    pthread_mutex_t mu;
+    char reason[ERR_MSG_SIZE]; /* why the last one failed; "" = it did not */
+};
 
 /* `dsn` as on the command line; `memory_dir` is where files of -m live. Looks at names and
  * parameters and loads an existing file for -m; opens nothing else yet. */
@@ -34,6 +50,8 @@ void database_remove_files(struct database *d);
 const char *database_id(const struct database *d);
 const char *database_path(const struct database *d);
 struct replica *database_replica(const struct database *d); /* NULL before database_open() */
+
+struct snapshot_record *database_snapshots(struct database *d);
 
 /* The position that the roster last heard of (UINT64_MAX: none). */
 uint64_t database_told(const struct database *d);

@@ -23,8 +23,8 @@ struct node {
     char memory_dir[FILE_TEMP_SIZE];
     int memory_lock;
     bool memory_real;
-    pthread_t ticker, catalog;
-    bool has_ticker, has_catalog;
+    pthread_t ticker, catalog, snapshots;
+    bool has_ticker, has_catalog, has_snapshots;
     int64_t started_wall_ns;
 
     /* held while a database is opened and listed; taken before mu */
@@ -36,12 +36,14 @@ struct node {
     struct database **dbs; /* the first one is the default */
     size_t n_dbs;
     bool started, stopping;
+    bool snapshotting;                /* a snapshot is being taken */
     size_t running;                   /* requests under way */
     struct session *sessions;         /* all open ones */
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
     atomic_bool connected;
+    atomic_bool leave;     /* stopping: what can be done again another time ends */
     atomic_bool interrupt; /* stopping, and the deadline has passed */
     struct {
         const char *_Atomic name;
@@ -79,6 +81,12 @@ enum err_code catalog_announce_create(struct node *n, const char *dsn, const cha
                                       struct err *e);
 /* Tells every node, and deletes the log. */
 enum err_code catalog_announce_drop(struct node *n, struct database *d, struct err *e);
+
+/* ---- snapshots.c: taken by the clock and when asked ---- */
+
+void *snapshots_main(void *node);
+/* ,"snapshot":{…} of a database in /status. */
+void snapshots_put_status(struct database *d, struct buf *json);
 
 /* ---- roster.c: what the nodes say of their positions ---- */
 void roster_publish(struct node *n);

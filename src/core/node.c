@@ -236,6 +236,10 @@ enum err_code node_start(struct node *n, struct err *e)
         code = start_thread(&n->catalog, catalog_main, n, e);
         n->has_catalog = code == ERR_OK;
     }
+    if (code == ERR_OK && n->client && n->opt.snapshot_interval_ns > 0) {
+        code = start_thread(&n->snapshots, snapshots_main, n, e);
+        n->has_snapshots = code == ERR_OK;
+    }
     return code;
 }
 
@@ -261,6 +265,7 @@ void node_stop(struct node *n, int64_t deadline_ns)
 {
     pthread_mutex_lock(&n->mu);
     n->stopping = true;
+    atomic_store(&n->leave, true);
     pthread_cond_broadcast(&n->changed);
     if (n->catalog_feed && atomic_load(&n->connected))
         stream_feed_wake(n->catalog_feed);
@@ -277,7 +282,9 @@ void node_stop(struct node *n, int64_t deadline_ns)
         pthread_join(n->ticker, NULL);
     if (n->has_catalog)
         pthread_join(n->catalog, NULL);
-    n->has_ticker = n->has_catalog = false;
+    if (n->has_snapshots)
+        pthread_join(n->snapshots, NULL);
+    n->has_ticker = n->has_catalog = n->has_snapshots = false;
     if (atomic_load(&n->connected))
         roster_publish(n);
     for (size_t i = 0; i < n->n_dbs; i++)

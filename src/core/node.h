@@ -52,7 +52,9 @@ struct node_options {
     int concurrent_queries;        /* read connections per node */
     int64_t query_timeout_ns;      /* 0 = none */
     int64_t tx_idle_timeout_ns;
-    size_t max_result_bytes; /* buffered result of one write request */
+    int64_t snapshot_interval_ns; /* 0 = none by the clock */
+    bool from_latest_snapshot;    /* a new database begins with the newest snapshot */
+    size_t max_result_bytes;      /* buffered result of one write request */
 
     /* Called about once a second while NATS is connected but no database can follow its log, with
      * how long that has lasted; NULL = nobody wants to know. */
@@ -98,6 +100,17 @@ enum err_code node_drop_database(struct node *n, const char *id, struct err *e);
 enum err_code node_download(struct node *n, const char *id,
                             bool (*write)(void *arg, const void *bytes, size_t len), void *arg,
                             struct err *e);
+
+/* Takes a snapshot of database `id` (NULL: default) into the object store, unless there is one of
+ * this position already: *seq is its position, `json` tells the rest. Blocks until it is there. */
+enum err_code node_snapshot(struct node *n, const char *id, uint64_t *seq, struct buf *json,
+                            struct err *e);
+/* The newest sound snapshot in the store, as a file; `begin` is called once before the first piece.
+ * ERR_NOT_FOUND. */
+enum err_code node_snapshot_download(struct node *n, const char *id,
+                                     void (*begin)(void *arg, uint64_t seq),
+                                     bool (*write)(void *arg, const void *bytes, size_t len),
+                                     void *arg, struct err *e);
 
 /* ---- what it tells ---- */
 

@@ -140,6 +140,7 @@ static void put_database(struct database *d, struct buf *json)
     buf_puts(json, ",\"last_change\":");
     clock_format(rs.last_apply_wall_ns, when);
     json_put_cstr(json, rs.last_apply_wall_ns ? when : NULL);
+    snapshots_put_status(d, json);
     buf_putc(json, '}');
 }
 
@@ -256,6 +257,51 @@ static const struct db_metric db_metrics[] = {
     {"ha_outbox_messages", "messages waiting to be published", METRIC_GAUGE, read_outbox},
 };
 
+struct snapshot_metric {
+    const char *name, *help;
+    enum metric_kind kind;
+    double (*read)(const struct snapshot_record *rec);
+};
+
+#define SNAPSHOT_READER(field)                                                                     \
+    static double snapshot_##field(const struct snapshot_record *rec)                              \
+    {                                                                                              \
+        return (double)atomic_load(&rec->field);                                                   \
+    }
+SNAPSHOT_READER(seq)
+SNAPSHOT_READER(file_bytes)
+SNAPSHOT_READER(stored_bytes)
+SNAPSHOT_READER(taken)
+SNAPSHOT_READER(failed)
+
+static double snapshot_success(const struct snapshot_record *rec)
+{
+    return (double)atomic_load(&rec->success_ns) / (double)CLOCK_S;
+}
+
+static const struct snapshot_metric snapshot_metrics[] = {
+    {"ha_snapshot_last_success_timestamp_seconds",
+     "when this node last knew the newest state to be in the store, 0 = never", METRIC_GAUGE,
+     snapshot_success},
+    {"ha_snapshot_seq", "position of the newest snapshot known", METRIC_GAUGE, snapshot_seq},
+    {"ha_snapshot_bytes", "size of the file in it", METRIC_GAUGE, snapshot_file_bytes},
+    {"ha_snapshot_stored_bytes", "its size in the store", METRIC_GAUGE, snapshot_stored_bytes},
+    {"ha_snapshots_total", "snapshots taken by this node", METRIC_COUNTER, snapshot_taken},
+    {"ha_snapshot_failures_total", "snapshots that failed", METRIC_COUNTER, snapshot_failed},
+};
+
+static void put_snapshot_metrics(struct database **dbs, struct buf *b)
+{
+    for (size_t m = 0; m < sizeof snapshot_metrics / sizeof *snapshot_metrics; m++) {
+        head(b, snapshot_metrics[m].name, snapshot_metrics[m].kind, snapshot_metrics[m].help);
+        for (size_t i = 0; dbs && dbs[i]; i++) {
+            buf_printf(b, "%s{db=\"", snapshot_metrics[m].name);
+            put_label(b, database_id(dbs[i]));
+            buf_printf(b, "\"} %.17g\n", snapshot_metrics[m].read(database_snapshots(dbs[i])));
+        }
+    }
+}
+
 static void put_db_metrics(struct database **dbs, struct buf *b)
 {
     for (size_t m = 0; m < sizeof db_metrics / sizeof *db_metrics; m++) {
@@ -321,6 +367,7 @@ void node_metrics(struct node *n, struct buf *b)
         buf_printf(b, "ha_connections_total{protocol=\"%s\"} %lld\n",
                    atomic_load(&n->protocols[i].name), atomic_load(&n->protocols[i].total));
     put_db_metrics(dbs, b);
+    put_snapshot_metrics(dbs, b);
     put_process_metrics(n, b);
     list_free(dbs);
 }

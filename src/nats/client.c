@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "nats/inbox.h"
 #include "nats/internal.h"
 #include "nats/url.h"
 
@@ -39,6 +40,7 @@ struct nats_client {
     bool stop;   /* the connector shall end */
     bool closed; /* the library has made its last callback */
     struct feed_list feeds;
+    struct inbox_pool inboxes; /* has a lock of its own */
     /* atomic; set once */
     _Atomic(natsConnection *) nc;
     _Atomic(jsCtx *) js;
@@ -76,6 +78,11 @@ struct feed_list *nats_client_feeds(struct nats_client *c)
     return &c->feeds;
 }
 
+struct inbox_pool *nats_client_inboxes(struct nats_client *c)
+{
+    return &c->inboxes;
+}
+
 static void announce(struct nats_client *c, bool connected)
 {
     if (!atomic_load(&c->closing) && c->changed)
@@ -107,6 +114,7 @@ static void on_disconnected(natsConnection *nc, void *arg)
     struct nats_client *c = arg;
     if (!atomic_load(&c->closing))
         LOG_WARN("connection to NATS lost, reconnecting");
+    inbox_pool_lost(&c->inboxes); /* a publish finds out at once that its answer will not come */
     announce(c, false);
 }
 
@@ -148,7 +156,7 @@ static natsStatus fill_options(natsOptions *o, struct nats_client *c,
         s = natsOptions_SetPingInterval(o, CLIENT_PING_INTERVAL_MS);
     if (s == NATS_OK)
         s = natsOptions_SetSendAsap(o, true);
-    if (s == NATS_OK) /* a publish finds out at once that its answer will not come */
+    if (s == NATS_OK)
         s = natsOptions_SetFailRequestsOnDisconnect(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetReconnectedCB(o, on_connected, c);
@@ -251,6 +259,7 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     atomic_init(&c->max_payload, (int64_t)CLIENT_DEFAULT_PAYLOAD);
     pthread_mutex_init(&c->mu, NULL);
     pthread_mutex_init(&c->feeds.mu, NULL);
+    inbox_pool_init(&c->inboxes);
     clock_cond_init(&c->news);
 
     (void)nats_Open(0); /* no spinning on the library's locks; fails where it is open already */
@@ -316,8 +325,9 @@ void nats_client_close(struct nats_client *c)
     if (nc) {
         natsConnection_Close(nc);
         wait_closed(c);
-        natsConnection_Destroy(nc);
     }
+    inbox_pool_fini(&c->inboxes);
+    natsConnection_Destroy(nc);
     natsOptions_Destroy(c->options);
     pthread_cond_destroy(&c->news);
     pthread_mutex_destroy(&c->mu);

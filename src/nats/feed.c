@@ -12,7 +12,7 @@
 #include "nats/message.h"
 
 #define FEED_HEARTBEAT_NS INT64_C(500000000)
-#define FEED_PROBE_MS     2000
+#define FEED_PROBE_MS     5000
 
 /* Flow control alone does not bound what waits here: with every heartbeat that says "stalled" the
  * library (3.4.1) asks for more. What exceeds the limit is dropped, which the reader sees as a gap.
@@ -179,6 +179,35 @@ void stream_feed_close(struct stream_feed *f)
     free(f);
 }
 
+/* Whether a feed that was just opened has anything to deliver; a message that does not come in time
+ * says nothing about that, the consumer itself does. */
+static enum err_code feed_has_more(struct stream_feed *f, bool *more, struct err *e)
+{
+    jsErrCode jerr = 0;
+    jsConsumerInfo *info = NULL;
+    natsStatus s = natsSubscription_GetConsumerInfo(&info, f->sub, NULL, &jerr);
+    if (s != NATS_OK)
+        return nats_failure(s, jerr, "looking for a time in the stream", e);
+    *more = info->NumPending > 0 || info->Delivered.Consumer > 0;
+    jsConsumerInfo_Destroy(info);
+    return ERR_OK;
+}
+
+static enum err_code first_of(struct stream_feed *f, uint64_t *seq, struct err *e)
+{
+    struct stream_message m = {0};
+    bool more = false, got = false;
+    enum err_code code = feed_has_more(f, &more, e);
+    if (code != ERR_OK || !more)
+        return code;
+    code = stream_feed_next(f, FEED_PROBE_MS, &m, &got, e);
+    if (code == ERR_OK && !got)
+        return err_set(e, ERR_LOG_UNAVAILABLE, "looking for a time in the stream: no answer");
+    *seq = m.seq;
+    stream_message_free(&m);
+    return code;
+}
+
 enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t time_ns,
                             uint64_t *seq, struct err *e)
 {
@@ -191,16 +220,11 @@ enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t t
     if (!found || state.messages == 0)
         return ERR_OK;
     struct stream_feed *f = calloc(1, sizeof *f);
-    struct stream_message m = {0};
-    bool got = false;
     if (!f)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     code = open_feed(f, c, stream, ">", 0, time_ns, e);
     if (code == ERR_OK)
-        code = stream_feed_next(f, FEED_PROBE_MS, &m, &got, e);
-    if (got)
-        *seq = m.seq;
-    stream_message_free(&m);
+        code = first_of(f, seq, e);
     stream_feed_close(f);
     return code;
 }

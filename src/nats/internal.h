@@ -21,6 +21,8 @@ struct feed_list *nats_client_feeds(struct nats_client *c);
 /* The server's heartbeats for a subscription stay out: its consumer is gone. */
 void feed_list_missed(struct feed_list *l, const natsSubscription *sub);
 
+struct inbox_pool *nats_client_inboxes(struct nats_client *c);
+
 /* Translates a library status and JetStream error into `e`; `doing` names what failed. Must be
  * called by the thread that made the failing call, right after it: the library's error text is per
  * thread. */

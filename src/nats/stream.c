@@ -4,12 +4,14 @@
  */
 #include "nats/stream.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "nats/internal.h"
 #include "nats/message.h"
 
 #define STREAM_DUPLICATE_WINDOW_NS INT64_C(120000000000)
+#define STREAM_SUBJECT_SIZE        256
 
 static void describe(const jsStreamInfo *si, struct stream_state *state)
 {
@@ -49,12 +51,19 @@ enum err_code stream_ensure(struct nats_client *c, const struct stream_config *c
     if (code != ERR_OK || found)
         return code;
 
-    const char *subjects[1] = {cfg->subject};
+    /* A comma stands between two subjects. */
+    char first[STREAM_SUBJECT_SIZE];
+    const char *comma = strchr(cfg->subject, ',');
+    const char *subjects[2] = {cfg->subject, comma ? comma + 1 : NULL};
+    if (comma) {
+        snprintf(first, sizeof first, "%.*s", (int)(comma - cfg->subject), cfg->subject);
+        subjects[0] = first;
+    }
     jsStreamConfig jc;
     jsStreamConfig_Init(&jc);
     jc.Name = cfg->name;
     jc.Subjects = subjects;
-    jc.SubjectsLen = 1;
+    jc.SubjectsLen = comma ? 2 : 1;
     jc.Storage = js_FileStorage;
     jc.Replicas = cfg->replicas;
     jc.MaxAge = cfg->max_age_ns;
@@ -63,6 +72,11 @@ enum err_code stream_ensure(struct nats_client *c, const struct stream_config *c
     jc.Duplicates = STREAM_DUPLICATE_WINDOW_NS;
     if (cfg->max_age_ns > 0 && cfg->max_age_ns < jc.Duplicates)
         jc.Duplicates = cfg->max_age_ns;
+    if (cfg->objects) {
+        jc.Discard = js_DiscardNew;
+        jc.AllowRollup = true;
+        jc.AllowDirect = true;
+    }
     jsStreamInfo *si = NULL;
     jsErrCode jerr = 0;
     natsStatus s = js_AddStream(&si, nats_client_js(c), &jc, NULL, &jerr);

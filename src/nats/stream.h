@@ -22,10 +22,11 @@
 
 struct stream_config {
     const char *name;
-    const char *subject; /* the one subject, or a wildcard */
+    const char *subject; /* the one subject, or a wildcard; or two, with a comma between */
     int replicas;
     int64_t max_age_ns;      /* 0 = for ever */
     int64_t max_per_subject; /* 0 = no limit */
+    bool objects;            /* as an object store's: nothing is dropped, subjects roll up */
 };
 
 struct stream_state {
@@ -63,6 +64,7 @@ struct publish {
     uint64_t expect_seq;   /* last sequence of the stream, 0 = empty; PUBLISH_ANY_SEQ = any (I4) */
     const char *expect_id; /* id of the stream's last message; NULL = any */
     uint32_t part, parts;  /* 1-based; parts = 0: a whole message */
+    bool rollup;           /* replaces all earlier messages of its subject */
 };
 
 enum publish_result stream_publish(struct nats_client *c, const struct publish *p,

@@ -147,6 +147,7 @@ void replica_set_state(struct replica *r, enum replica_state state, const struct
         return;
     if (state == REPLICA_STOPPED)
         LOG_ERROR("database stopped", LOG_STR("db", r->opt.id), LOG_STR("reason", r->reason.msg),
+                  LOG_INT("sqlite_code", r->reason.sqlite_code),
                   LOG_UINT("seq", atomic_load(&r->seq)));
     else if (state == REPLICA_FOLLOWING)
         LOG_INFO("following the log", LOG_STR("db", r->opt.id), LOG_STR("stream", r->stream),

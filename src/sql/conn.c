@@ -46,6 +46,7 @@ struct conn {
 
     struct conn_guard guard;
     bool guarded;
+    atomic_bool interrupted;  /* by conn_interrupt(), since conn_guard() */
     enum stop_reason stopped; /* by the guard, since conn_guard() */
     unsigned calls;           /* of the progress handler */
     int64_t gone_asked_ns;
@@ -82,6 +83,14 @@ enum err_code conn_library_init(struct err *e)
 
 /* ---- guard ---- */
 
+static bool is_canceled(const struct conn *c)
+{
+    const atomic_bool *cancel = c->guard.cancel;
+
+    return atomic_load_explicit(&c->interrupted, memory_order_relaxed) ||
+           (cancel && atomic_load_explicit(cancel, memory_order_relaxed));
+}
+
 static bool stop_now(struct conn *c)
 {
     const struct conn_guard *g = &c->guard;
@@ -89,7 +98,7 @@ static bool stop_now(struct conn *c)
 
     if (c->stopped != STOP_NONE)
         return true;
-    if (g->cancel && atomic_load_explicit(g->cancel, memory_order_relaxed)) {
+    if (is_canceled(c)) {
         c->stopped = STOP_CANCEL;
         return true;
     }
@@ -114,8 +123,7 @@ static int on_progress(void *arg)
 
     if (++c->calls % CONN_CLOCK_CALLS == 0)
         return stop_now(c);
-    return c->guard.cancel && atomic_load_explicit(c->guard.cancel, memory_order_relaxed) &&
-           stop_now(c);
+    return is_canceled(c) && stop_now(c);
 }
 
 /* Waits for a foreign process that holds the file, but no longer than the guard allows. */
@@ -143,6 +151,7 @@ void conn_guard(struct conn *c, const struct conn_guard *g)
     c->stopped = STOP_NONE;
     c->calls = 0;
     c->gone_asked_ns = clock_mono_ns();
+    atomic_store(&c->interrupted, false);
     sqlite3_progress_handler(c->db, CONN_PROGRESS_OPS, on_progress, c);
 }
 
@@ -155,9 +164,12 @@ void conn_unguard(struct conn *c)
     c->stopped = STOP_NONE;
 }
 
+/* Not sqlite3_interrupt(): that holds until no statement of the connection is active, and the blob
+ * handles that FTS5 and R-tree tables keep open inside a transaction count as active. It would stop
+ * the ROLLBACK, too, however often that is tried, and so leave the transaction open. */
 void conn_interrupt(struct conn *c)
 {
-    sqlite3_interrupt(c->db);
+    atomic_store(&c->interrupted, true);
 }
 
 /* ---- life ---- */

@@ -83,8 +83,9 @@ struct conn_guard {
 void conn_guard(struct conn *c, const struct conn_guard *g);
 void conn_unguard(struct conn *c);
 
-/* Forgotten if nothing is running: conn_guard's cancel is what lasts. SQLite rolls the whole
- * transaction back when a statement that writes is stopped, by this or by the guard. */
+/* Stops the statement that runs under the guard; forgotten if there is no guard, or with the next
+ * one: conn_guard's cancel is what lasts. SQLite rolls the whole transaction back when a statement
+ * that writes is stopped, by this or by the guard. */
 void conn_interrupt(struct conn *c);
 
 /* Policy as an exception: own statements in src/sql bracket themselves with these; brackets may be

@@ -35,7 +35,6 @@
 #include "sql/writer_schema.h"
 
 #define WRITER_MAX_SAVEPOINTS 1000 /* open at once in one transaction */
-#define WRITER_MAX_ROLLBACKS  1000 /* attempts; each ends at once */
 
 /* Our own statements, prepared once. */
 enum fixed {
@@ -306,8 +305,7 @@ void writer_rollback(struct writer *w)
     if (!w->open)
         return;
     end_transaction(w);
-    /* An interruption that was meant for what is being rolled back may hit the ROLLBACK. */
-    for (int i = 0; !sqlite3_get_autocommit(w->db) && i < WRITER_MAX_ROLLBACKS; i++)
+    if (!sqlite3_get_autocommit(w->db))
         (void)run(w, F_ROLLBACK, NULL, &ignored);
     /* The caller may have emptied the spool already. */
     if (capture_mark(w->capture).len >= w->begin_mark.len)

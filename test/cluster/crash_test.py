@@ -6,12 +6,10 @@ says what must hold afterwards. CHAOS_SEED=n repeats the choices of a run.
 
 import os
 import random
-import re
-import subprocess
 
 import pytest
 
-from ha import CATCH_UP_S, SLOW, wait_until
+from ha import CATCH_UP_S, SLOW, nats_child, server_version, wait_until
 from ledger import Ledger
 from natsclient import NatsClient
 
@@ -26,20 +24,6 @@ POINT_S = 60  # until a node passes the point at which it dies
 def rounds(n):
     """Instrumented builds do less of the same."""
     return max(3, int(n / SLOW))
-
-
-def nats_child(node):
-    """The pid of the nats-server that a node supervises."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
-                text = f.read()
-        except OSError:
-            continue
-        name = text[text.index("(") + 1 : text.rindex(")")]
-        if name.startswith("nats-server") and int(text[text.rindex(")") + 2 :].split()[1]) == node.pid:
-            return int(pid)
-    return None
 
 
 def kill_nats(node):
@@ -156,11 +140,6 @@ def test_points_async(cluster):
     nodes = embedded(cluster, "async")
     points = ("group.begin", "group.ran", "commit.local", "apply.begin", "apply.done")
     at_points(cluster, nodes, f"{SEED} points async", "async", points, 2 if SLOW == 1 else 1)
-
-
-def server_version():
-    text = subprocess.run(["nats-server", "--version"], capture_output=True, text=True, check=True).stdout
-    return tuple(int(n) for n in re.search(r"(\d+)\.(\d+)\.(\d+)", text).groups())
 
 
 @pytest.mark.xfail(server_version() < (2, 10, 23), strict=False,

@@ -1,7 +1,8 @@
 /*
  * Preloaded into a node by a test: writing below the folder $DISKFAULT_DIR fails while the file
- * $DISKFAULT_FILE exists, with the errno whose number it holds. A mounted folder cannot be made
- * read-only while files in it are open for writing; a disk that has failed can.
+ * $DISKFAULT_FILE exists, with the errno whose number it holds, or, if that says "slow N", takes N
+ * milliseconds longer, as does syncing. A mounted folder cannot be made read-only while files in it
+ * are open for writing; a disk that has failed can.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static int is_below(const char *path)
@@ -31,7 +33,13 @@ static int armed(void)
     if (read(fd, text, sizeof text - 1) < 0)
         text[0] = '\0';
     close(fd);
-    return atoi(text);
+    if (strncmp(text, "slow ", 5) == 0) {
+        long ms = strtol(text + 5, NULL, 10);
+        struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+        nanosleep(&t, NULL);
+        return 0;
+    }
+    return (int)strtol(text, NULL, 10);
 }
 
 /* The errno to fail with, or 0. */
@@ -95,4 +103,19 @@ int ftruncate(int fd, off_t len)
     REAL(ftruncate);
     REFUSE(fd);
     return real(fd, len);
+}
+
+/* Syncing only gets slow: what it reports when it fails is another story. */
+int fsync(int fd)
+{
+    REAL(fsync);
+    (void)fails(fd);
+    return real(fd);
+}
+
+int fdatasync(int fd)
+{
+    REAL(fdatasync);
+    (void)fails(fd);
+    return real(fd);
 }

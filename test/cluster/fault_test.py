@@ -7,21 +7,19 @@ CHAOS_SEED=n repeats the choices of a run.
 import errno
 import os
 import random
-import shutil
 import signal
-import subprocess
 import tempfile
 import time
 
 import pytest
 
-from ha import CATCH_UP_S, SLOW, HttpError, assert_equal, wait_until
+from disks import FailingDisk, NoSmallDisk, SmallDisk
+from ha import CATCH_UP_S, SLOW, HttpError, assert_equal, stall, wait_until
 from ledger import Ledger
 from natsclient import NatsClient
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1 << 30))
 
-HERE = os.path.dirname(os.path.abspath(__file__))
 DISK_MB = 12
 TIMEOUT_S = 2  # --replication-timeout where a test waits for it to pass
 ANSWER_S = 5  # how much longer than that an answer may take
@@ -49,20 +47,6 @@ def both_ready(*nodes):
         wait_until(lambda n=n: n.ready(sync=True), CATCH_UP_S, f"{n.name}: /readyz?sync")
 
 
-def stall(process):
-    """SIGSTOP, and none of its threads runs any more."""
-    process.signal(signal.SIGSTOP)
-
-    def stopped():
-        states = []
-        for t in os.listdir(f"/proc/{process.pid}/task"):
-            with open(f"/proc/{process.pid}/task/{t}/stat", encoding="utf-8") as f:
-                states.append(f.read().rsplit(")", 1)[1].split()[0])
-        return all(s in "Tt" for s in states)
-
-    wait_until(stopped, what=f"{process.name} is stopped")
-
-
 # ---- disks -----------------------------------------------------------------------------------------------------
 
 
@@ -70,62 +54,12 @@ def stall(process):
 def small_disk():
     """A folder on a file system of DISK_MB."""
     folder = tempfile.mkdtemp(prefix="ha-disk-")
-    r = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", folder], capture_output=True, text=True,
-                       check=False)
-    if r.returncode != 0:
-        os.rmdir(folder)
-        pytest.skip(f"cannot mount a small file system here: {r.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
-    os.rmdir(folder)
-
-
-class Filler:
-    """Takes all the room that a file system has."""
-
-    def __init__(self, folder):
-        self.path = os.path.join(folder, "filler")
-
-    def fill(self):
-        with open(self.path, "wb", buffering=0) as f:
-            block = b"x" * 65536
-            while block:
-                try:
-                    if f.write(block) < len(block):
-                        raise OSError(errno.ENOSPC, "partly")
-                except OSError as e:
-                    assert e.errno == errno.ENOSPC
-                    block = block[: len(block) // 2]
-
-    def free(self):
-        os.unlink(self.path)
-
-
-class FailingDisk:
-    """Writing below the folder fails while error(…) says so, through a preloaded library."""
-
-    def __init__(self, folder):
-        self.library = os.path.join(folder, "diskfault.so")
-        self.file = os.path.join(folder, "diskfault")
-        compiler = shutil.which("cc") or shutil.which("gcc")
-        if not compiler:
-            pytest.skip("no C compiler to build the failing disk with")
-        subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", "-o", self.library,
-                        os.path.join(HERE, "diskfault.c"), "-ldl"], check=True)
-
-    def env(self, folder):
-        env = {"LD_PRELOAD": self.library, "DISKFAULT_DIR": folder, "DISKFAULT_FILE": self.file}
-        if SLOW > 1:
-            env["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
-        return env
-
-    def error(self, number):
-        with open(self.file + ".new", "w", encoding="ascii") as f:
-            f.write(str(number))
-        os.rename(self.file + ".new", self.file)
-
-    def mend(self):
-        os.unlink(self.file)
+    try:
+        disk = SmallDisk(folder, DISK_MB)
+    except NoSmallDisk as e:
+        pytest.skip(str(e))
+    yield disk
+    disk.close()
 
 
 def check_failing_disk(a, b, ledger, break_it, mend_it, codes):
@@ -169,12 +103,11 @@ def try_to(call):
 def test_disk_full(cluster, small_disk):
     print(f"CHAOS_SEED={SEED}")
     a = cluster.node(name="a")
-    folder = os.path.join(small_disk, "db")
+    folder = os.path.join(small_disk.folder, "db")
     os.mkdir(folder)
     b = cluster.node(name="b", url=a, files=[os.path.join(folder, "ha.db")])
     ledger = Ledger([a, b], f"{SEED} full", codes={"DISK_FULL", "IO", "STOPPED"})
-    filler = Filler(small_disk)
-    check_failing_disk(a, b, ledger, filler.fill, filler.free, {"DISK_FULL", "IO", "STOPPED"})
+    check_failing_disk(a, b, ledger, small_disk.fill, small_disk.free, {"DISK_FULL", "IO", "STOPPED"})
 
 
 @pytest.mark.parametrize("error", ("EROFS", "EIO", "ENOSPC"))
@@ -196,13 +129,12 @@ def test_disk_fails(cluster, error):
 def test_log_disk_full(cluster, small_disk):
     """The disk of the nats-server is full: nothing can be committed, everything can be read, and it recovers."""
     print(f"CHAOS_SEED={SEED}")
-    store = os.path.join(small_disk, "nats")
+    store = os.path.join(small_disk.folder, "nats")
     a = cluster.node(name="a", args=["--nats-store-dir", store, "--replication-timeout", f"{TIMEOUT_S}s"])
     b = cluster.node(name="b", url=a, args=["--replication-timeout", f"{TIMEOUT_S}s"])
     ledger = Ledger([a, b], f"{SEED} log full", codes={"DISK_FULL"})
     ledger.wait_acknowledged(50)
-    filler = Filler(small_disk)
-    filler.fill()
+    small_disk.fill()
 
     def write():
         a.query("INSERT INTO big(v) VALUES (randomblob(100000))")
@@ -211,7 +143,7 @@ def test_log_disk_full(cluster, small_disk):
     assert e.status == 503, e
     for n in (a, b):
         assert n.query("SELECT count(*) FROM w").value > 0
-    filler.free()
+    small_disk.free()
     ledger.wait_progress()
     ledger.finish()
 

@@ -41,6 +41,8 @@ LOG_TAIL = 6000  # characters of a log shown under a failed test
 PORTS = range(10000, 32000)
 SANITIZER = re.compile(r"(ERROR: AddressSanitizer|ERROR: LeakSanitizer|WARNING: ThreadSanitizer|runtime error: )")
 
+NATS_SERVER = os.environ.get("HA_NATS_SERVER") or "nats-server"
+
 # Failures that tell: nothing of it was committed, and trying again may help (see src/base/err.h).
 RETRY_SQLSTATES = {"40001", "55P03", "57P03", "57P01", "53300"}
 
@@ -70,6 +72,14 @@ def wait_until(condition, deadline_s=CATCH_UP_S, what=None):
             raise Timeout(f"{what or 'condition'} not met within {deadline_s * SLOW:.0f} s; {last}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
+
+
+def compiled(source, target, *flags):
+    """Builds a C program, or with -shared a library, that a test needs: the target's path."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    assert compiler, f"no C compiler to build {source} with"
+    subprocess.run([compiler, "-O1", "-D_GNU_SOURCE", "-Wall", *flags, "-o", target, source, "-ldl"], check=True)
+    return target
 
 
 # ---- ports -----------------------------------------------------------------------------------------------------
@@ -138,11 +148,26 @@ class Response:
         return json.loads(self.body)
 
 
+class Loopback:
+    """Where processes run and are reached: this machine. A host in a network of its own (test/chaos/network.py) has the
+    same methods."""
+
+    address = "127.0.0.1"
+
+    @staticmethod
+    def command(argv):
+        return argv
+
+    @staticmethod
+    def connect(port, timeout_s):
+        return socket.create_connection(("127.0.0.1", port), timeout_s)
+
+
 class Http:
     """Keep-alive connections to one address, one for each thread."""
 
-    def __init__(self, name, port, token=None):
-        self.name, self.port, self.token = name, port, token
+    def __init__(self, name, port, token=None, host=Loopback, timeout_s=REQUEST_S):
+        self.name, self.port, self.token, self.host, self.timeout_s = name, port, token, host, timeout_s
         self.local = threading.local()
 
     def close(self):
@@ -151,7 +176,7 @@ class Http:
             connection.close()
             self.local.connection = None
 
-    def request(self, method, path, body=None, headers=None, timeout_s=REQUEST_S):
+    def request(self, method, path, body=None, headers=None, timeout_s=None):
         """Answers a Response with whatever status; ConnectionLost where there was no whole answer."""
         headers = dict(headers or {})
         if self.token:
@@ -163,11 +188,11 @@ class Http:
             body = body.encode()
         connection = getattr(self.local, "connection", None)
         if connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s * SLOW)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port)
             self.local.connection = connection
         try:
             if connection.sock is None:
-                connection.connect()
+                connection.sock = self.host.connect(self.port, (timeout_s or self.timeout_s) * SLOW)
                 connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.request(method, path, body, headers)
             r = connection.getresponse()
@@ -176,7 +201,7 @@ class Http:
             self.close()
             raise ConnectionLost(f"{self.name}: {method} {path}: {e!r}") from e
 
-    def ok(self, method, path, body=None, headers=None, timeout_s=REQUEST_S):
+    def ok(self, method, path, body=None, headers=None, timeout_s=None):
         r = self.request(method, path, body, headers, timeout_s)
         if not 200 <= r.status < 300:
             raise HttpError(self.name, r.status, r.headers, r.body)
@@ -224,8 +249,8 @@ def statement(sql, params=None):
 class Process:
     """A child with its log in a file; knows whether it was told to end."""
 
-    def __init__(self, name, directory):
-        self.name, self.directory = name, directory
+    def __init__(self, name, directory, host=Loopback):
+        self.name, self.directory, self.host = name, directory, host
         self.log_path = os.path.join(directory, f"{name}.log")
         self.process = None
         self.may_die = False  # a test that arms a fault point says so
@@ -236,7 +261,7 @@ class Process:
             log.write(f"== {' '.join(argv)}\n".encode())
             log.flush()
             # In the process group of the test run, which ends with all that is in it.
-            self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+            self.process = subprocess.Popen(self.host.command(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
                                             cwd=cwd or self.directory)
 
     @property
@@ -299,8 +324,9 @@ class Node(Process):
     """
 
     def __init__(self, name, directory, files=(), args=(), url=None, nats_port=None, port=None, env=None,
-                 token=None, binary=None, memory=False, replicas=None, consistency=None):
-        super().__init__(name, directory)
+                 token=None, binary=None, memory=False, replicas=None, consistency=None, host=Loopback,
+                 timeout_s=REQUEST_S):
+        super().__init__(name, directory, host)
         self.files, self.args, self.env = list(files), list(args), dict(env or {})
         self.port = port or free_port()
         if nats_port is None:
@@ -308,7 +334,7 @@ class Node(Process):
         self.nats_port, self.join = nats_port, url
         self.memory, self.replicas, self.consistency = memory, replicas, consistency
         self.binary = binary or BINARY
-        self.http = Http(name, self.port, token)
+        self.http = Http(name, self.port, token, host, timeout_s)
         self.token = token
         os.makedirs(directory, exist_ok=True)
 
@@ -338,6 +364,7 @@ class Node(Process):
 
     def start(self, wait=True):
         env = {k: v for k, v in os.environ.items() if not k.startswith("HA_")}
+        env["HA_NATS_SERVER"] = NATS_SERVER
         env.update(self.env)
         self.spawn(self.command(), env)
         if wait:
@@ -403,12 +430,46 @@ class Node(Process):
         return self.get("/status").json()
 
 
+def nats_child(node):
+    """The pid of the nats-server that a node supervises; None while there is none."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as f:
+                text = f.read()
+        except OSError:
+            continue
+        name = text[text.index("(") + 1 : text.rindex(")")]
+        if name.startswith("nats-server") and int(text[text.rindex(")") + 2 :].split()[1]) == node.pid:
+            return int(pid)
+    return None
+
+
+def stall(process, pid=None):
+    """SIGSTOP, and none of its threads runs any more."""
+    pid = pid or process.pid
+    os.kill(pid, signal.SIGSTOP)
+
+    def stopped():
+        states = []
+        for t in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{t}/stat", encoding="utf-8") as f:
+                states.append(f.read().rsplit(")", 1)[1].split()[0])
+        return all(s in "Tt" for s in states)
+
+    wait_until(stopped, what=f"{process.name} is stopped")
+
+
+def server_version():
+    text = subprocess.run([NATS_SERVER, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(n) for n in re.search(r"(\d+)\.(\d+)\.(\d+)", text).groups())
+
+
 class NatsServer(Process):
     """A nats-server with JetStream; in a cluster when it knows routes."""
 
-    def __init__(self, name, directory, cluster=None, cluster_port=None, routes=(), port=None):
-        super().__init__(name, directory)
-        self.port = port or free_port()
+    def __init__(self, name, directory, cluster=None, cluster_port=None, routes=(), port=None, host=Loopback, settings=""):
+        super().__init__(name, directory, host)
+        self.port, self.settings = port or free_port(), settings
         self.cluster, self.cluster_port, self.routes = cluster, cluster_port, list(routes)
         os.makedirs(directory, exist_ok=True)
 
@@ -419,22 +480,28 @@ class NatsServer(Process):
     def start(self, wait=True):
         config = os.path.join(self.directory, "nats.conf")
         with open(config, "w", encoding="utf-8") as f:
-            f.write(f'server_name: {self.name}\nlisten: "127.0.0.1:{self.port}"\n'
-                    f'jetstream {{ store_dir: "{self.directory}/js" }}\n')
-            if self.cluster:
-                urls = ", ".join(f'"nats://127.0.0.1:{p}"' for p in self.routes)
-                f.write(f'cluster {{ name: {self.cluster}, listen: "127.0.0.1:{self.cluster_port}", '
-                        f'routes: [{urls}] }}\n')
-        self.spawn(["nats-server", "-c", config])
+            f.write(self.config())
+        self.spawn([NATS_SERVER, "-c", config])
         if wait:
             self.wait_ready()
         return self
+
+    def config(self):
+        """routes: ports on this machine, or host:port."""
+        listen = self.host.address if self.host is Loopback else "0.0.0.0"
+        text = (f'server_name: {self.name}\nlisten: "{listen}:{self.port}"\n'
+                f'jetstream {{ store_dir: "{self.directory}/js" {self.settings} }}\n')
+        if self.cluster:
+            urls = ", ".join(f'"nats://{r if isinstance(r, str) else f"127.0.0.1:{r}"}"' for r in self.routes)
+            text += (f'cluster {{ name: {self.cluster}, listen: "{self.host.address}:{self.cluster_port}", '
+                     f'routes: [{urls}] }}\n')
+        return text
 
     def wait_ready(self):
         def look():
             if not self.running():
                 raise Timeout(f"{self.name} ended before it was ready\n{self.log()[-LOG_TAIL:]}")
-            with socket.create_connection(("127.0.0.1", self.port), 2) as s:
+            with self.host.connect(self.port, 2) as s:
                 return s.recv(4) == b"INFO"
 
         wait_until(look, READY_S, f"{self.name}: listening")
@@ -442,8 +509,7 @@ class NatsServer(Process):
 
     def jetstream_ready(self):
         """True once the account's JetStream answers, which in a cluster needs an elected leader."""
-        with socket.create_connection(("127.0.0.1", self.port), 2) as s:
-            s.settimeout(2)
+        with self.host.connect(self.port, 2) as s:
             inbox = f"_INBOX.{os.getpid()}.{random.getrandbits(48):x}"
             s.sendall(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n'
                       + f"SUB {inbox} 1\r\nPUB $JS.API.STREAM.NAMES {inbox} 0\r\n\r\nPING\r\n".encode())
@@ -461,8 +527,8 @@ class Cluster:
 
     live = []  # clusters that are open, for conftest.py
 
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="ha-test-")
+    def __init__(self, directory=None):
+        self.directory = directory or tempfile.mkdtemp(prefix="ha-test-")
         self.processes = []
         self.lock = threading.Lock()
         Cluster.live.append(self)

@@ -34,6 +34,14 @@ def outbox(node):
     return sum(d["outbox"] for d in node.status()["databases"])
 
 
+def judge(e):
+    """What became of a write that ended with this exception: (FAILED or UNKNOWN, the problem's code or None)."""
+    if isinstance(e, ConnectionLost):
+        return FAILED if isinstance(e.__cause__, ConnectionRefusedError) else UNKNOWN, None
+    code = e.problem.get("code")
+    return UNKNOWN if code is None or code == "UNKNOWN_OUTCOME" else FAILED, code
+
+
 class Ledger:
     def __init__(self, nodes, seed, mode="serializable", writers_per_node=2, big=0.0, codes=(), setup=True):
         self.nodes, self.mode, self.big = list(nodes), mode, big
@@ -110,16 +118,12 @@ class Ledger:
         try:
             headers = kind(node, rnd, ids)
             self._note(node, ids, ACKNOWLEDGED, f"HA-Seq {headers.get('HA-Seq')}")
-        except ConnectionLost as e:
-            refused = isinstance(e.__cause__, ConnectionRefusedError)
-            self._note(node, ids, FAILED if refused else UNKNOWN, repr(e.__cause__))
-            self.stopping.wait(PAUSE_S)
-        except HttpError as e:
-            code = e.problem.get("code")
-            self._note(node, ids, UNKNOWN if code == "UNKNOWN_OUTCOME" else FAILED, str(e))
-            if code not in self.expected:
+        except (ConnectionLost, HttpError) as e:
+            outcome, code = judge(e)
+            self._note(node, ids, outcome, str(e))
+            if isinstance(e, HttpError) and code not in self.expected:
                 raise
-            if e.status == 503:
+            if isinstance(e, ConnectionLost) or e.status == 503:
                 self.stopping.wait(PAUSE_S)
 
     def _run(self, node, rnd):

@@ -4,7 +4,8 @@ import json
 import os
 import random
 import re
-import socket
+
+from ha import Loopback
 
 
 class NatsError(Exception):
@@ -18,8 +19,8 @@ class NatsClient:
             nats.publish("ha_replication.ha=2Edb", b"garbage")
     """
 
-    def __init__(self, port, timeout_s=10):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+    def __init__(self, port, timeout_s=10, host=Loopback):
+        self.socket = host.connect(port, timeout_s)
         self.file = self.socket.makefile("rb")
         self.inbox = f"_INBOX.{os.getpid()}.{random.getrandbits(64):x}"
         self.info = json.loads(self.file.readline().split(b" ", 1)[1])

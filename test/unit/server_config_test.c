@@ -136,8 +136,6 @@ static void test_mistakes(void **state)
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--snapshot-interval|1m",
-        "--from-latest-snapshot",
         "--leader-addr|x:1",
         "--leader-static|x:1",
         "--grpc-insecure",

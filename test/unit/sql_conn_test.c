@@ -390,10 +390,12 @@ static void *interrupt_until_stopped(void *arg)
 static void test_interrupt(void **state)
 {
     struct interrupter x = {.conn = temp_open(&t, CONN_WRITER)};
+    struct conn_guard g = {.deadline_ns = CLOCK_EVER};
     struct err e = ERR_INIT;
     pthread_t th;
 
     (void)state;
+    conn_guard(x.conn, &g);
     pthread_create(&th, NULL, interrupt_until_stopped, &x);
     assert_int_equal(temp_run(x.conn, endless, &e), ERR_INTERRUPTED);
     atomic_store(&x.stop, true);

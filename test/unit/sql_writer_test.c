@@ -664,6 +664,25 @@ static void a_large_dump_needs_little_memory(void **state)
     pair_close(&p);
 }
 
+/* FTS5 and R-tree tables keep blob handles open until the transaction ends. */
+static void a_rollback_is_not_stopped(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, APPLY_STRICT);
+    pair_run(&p, "CREATE VIRTUAL TABLE f USING fts5(x); INSERT INTO f VALUES ('one');"
+                 "CREATE VIRTUAL TABLE r USING rtree(id, a, b); INSERT INTO r VALUES (1, 2, 3)");
+    pair_begin(&p);
+    assert_int_equal(pair_step(&p, "INSERT INTO f VALUES ('two')", true), ERR_OK);
+    assert_int_equal(pair_step(&p, "INSERT INTO r VALUES (4, 5, 6)", true), ERR_OK);
+    conn_interrupt(writer_conn(p.w));
+    writer_rollback(p.w);
+    pair_run(&p, "INSERT INTO r VALUES (7, 8, 9); INSERT INTO f VALUES ('three')");
+    pair_same(&p);
+    pair_close(&p);
+}
+
 static void vacuum_is_refused_where_it_would_renumber(void **state)
 {
     struct pair p;
@@ -737,6 +756,7 @@ int main(void)
         cmocka_unit_test(what_others_write_is_noticed),
         cmocka_unit_test(a_dump_is_the_file),
         cmocka_unit_test(a_large_dump_needs_little_memory),
+        cmocka_unit_test(a_rollback_is_not_stopped),
         cmocka_unit_test(vacuum_is_refused_where_it_would_renumber),
         cmocka_unit_test(odd_names),
     };

@@ -16,7 +16,7 @@ static void wrong_paths_and_methods(void **state)
     (void)state;
     assert_int_equal(get("/nothing"), 404);
     assert_body_has("\"code\":\"NOT_FOUND\"");
-    assert_int_equal(post("/snapshot", "x"), 404);
+    assert_int_equal(post("/snapshots", "x"), 404);
     assert_int_equal(get("/query"), 405);
     assert_header("Allow", "POST, OPTIONS");
     assert_int_equal(request("PUT", "/databases/a.db", "", "x"), 405);
@@ -133,6 +133,14 @@ static void download(void **state)
     assert_false(a.complete);
     core.download_fails_early = true;
     assert_int_equal(get("/download"), 503);
+    assert_int_equal(get("/snapshot"), 404);
+    assert_int_equal(post("/snapshot", NULL), 503);
+    core.download_fails_early = false;
+    assert_int_equal(post("/snapshot", NULL), 200);
+    assert_header("X-Sequence", "42");
+    assert_body("{\"database\":\"a.db\",\"seq\":42}\n");
+    assert_int_equal(post("/databases/b%20c.db/snapshot", NULL), 200);
+    assert_body("{\"database\":\"b c.db\",\"seq\":42}\n");
 }
 
 static void a_download_that_is_left(void **state)

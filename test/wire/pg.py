@@ -8,6 +8,7 @@ runs the tests against the reference, which shows that they are right; what only
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 
 import ha
@@ -72,15 +73,13 @@ class Target:
         return self.psql(sql).stdout.strip()
 
 
-def node_arguments(pg_port, *more):
-    return ["--pg-port", str(pg_port), "--pg-user", USER, "--pg-pass", PASSWORD, *more]
-
-
-def start_node(cluster, *more, **options):
+def start_node(cluster, *more, password=PASSWORD, **options):
     """A node with the PostgreSQL port open, as a Target of its default database."""
     port = ha.free_port()
-    node = cluster.node(args=node_arguments(port, *more), **options)
-    return Target(port, default_database(node), node=node)
+    created = tempfile.mkdtemp(dir=cluster.directory)
+    node = cluster.node(args=["--pg-port", str(port), "--pg-user", USER, "--pg-pass", password, "--create-db-dir", created,
+                              *more], **options)
+    return Target(port, default_database(node), password=password, node=node)
 
 
 def default_database(node):
@@ -131,7 +130,7 @@ def fresh_database(server):
     """A new empty database beside the one that the Target names."""
     name = f"t{time.monotonic_ns()}"
     if server.node:
-        server.node.query(f"CREATE DATABASE {name}")
+        server.node.post("/databases", {"dsn": name})
     else:
         server.psql(f"CREATE DATABASE {name}")
     return server.but(database=name)

@@ -10,6 +10,7 @@ import os
 
 import pytest
 
+import ha
 import pg as pg_module
 import wire
 
@@ -20,14 +21,10 @@ FILES = sorted(glob.glob(os.path.join(GOLDEN, "*.jsonl")))
 @pytest.fixture(scope="module")
 def trusting(pg_server):
     """A server that asks for no password, so that a transcript begins behind the authentication."""
-    import ha
-
     if pg_module.REFERENCE:
         pytest.skip("the transcripts come from there")
     cluster = ha.Cluster()
-    port = ha.free_port()
-    node = cluster.node(args=["--pg-port", str(port), "--pg-user", pg_module.USER, "--pg-pass", ""])
-    yield pg_module.Target(port, pg_module.default_database(node), password="", node=node)
+    yield pg_module.start_node(cluster, password="")
     cluster.close()
 
 

@@ -181,7 +181,7 @@ static void reset(struct exchange *x)
     x->received = 0;
     x->early = false;
     err_clear(&x->err);
-    x->seq = x->position = 0;
+    x->seq = x->position = x->snapshot_seq = 0;
     x->statement = -1;
     x->request = NULL;
     x->tx = NULL;

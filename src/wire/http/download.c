@@ -1,13 +1,15 @@
 /*
- * A database as a file. The core pushes pieces, libmicrohttpd pulls them, so a thread of its own
- * pushes into a socket pair and the connection's thread pulls out of it; the pair's buffer is all
- * the memory that is needed, and closing an end is how each side tells the other to stop.
+ * A database, or its newest snapshot, as a file. The core pushes pieces, libmicrohttpd pulls them,
+ * so a thread of its own pushes into a socket pair and the connection's thread pulls out of it; the
+ * pair's buffer is all the memory that is needed, and closing an end is how each side tells the
+ * other to stop.
  *
  * The answer begins when the first piece is there: until then an error is an ordinary answer. Later
  * the connection breaks off, and the client sees that the file is not whole.
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +28,10 @@
 
 struct download {
     struct http_server *server;
-    const char *id; /* NULL = default; the exchange's arena */
-    int ends[2];    /* PUSHER is closed by the thread, PULLER by the exchange */
+    const char *id;       /* NULL = default; the exchange's arena */
+    bool snapshot;        /* the newest in the store, not the file as it is now */
+    _Atomic uint64_t seq; /* of the snapshot, before its first piece */
+    int ends[2];          /* PUSHER is closed by the thread, PULLER by the exchange */
     pthread_t thread;
     enum err_code code; /* the thread's; read after it was joined */
     struct err err;
@@ -53,18 +57,28 @@ static bool push(void *arg, const void *bytes, size_t len)
     return true;
 }
 
+static void begin(void *arg, uint64_t seq)
+{
+    struct download *d = arg;
+
+    atomic_store(&d->seq, seq);
+}
+
 static void *run(void *arg)
 {
     struct download *d = arg;
 
-    d->code = node_download(d->server->node, d->id, push, d, &d->err);
+    struct node *n = d->server->node;
+
+    d->code = d->snapshot ? node_snapshot_download(n, d->id, begin, push, d, &d->err)
+                          : node_download(n, d->id, push, d, &d->err);
     close(d->ends[PUSHER]);
     return NULL;
 }
 
 /* ---- start and end ---- */
 
-static enum err_code start(struct exchange *x, struct download **out, struct err *e)
+static enum err_code start(struct exchange *x, bool snapshot, struct download **out, struct err *e)
 {
     struct download *d = calloc(1, sizeof *d);
     pthread_attr_t attr;
@@ -74,6 +88,7 @@ static enum err_code start(struct exchange *x, struct download **out, struct err
         return err_set(e, ERR_NO_MEMORY, "no memory for a download");
     d->server = x->server;
     d->id = x->id;
+    d->snapshot = snapshot;
     d->err.offset = -1;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, d->ends) != 0) {
         free(d);
@@ -151,8 +166,9 @@ static bool has_begun(struct download *d)
     return n > 0;
 }
 
-/* attachment; filename="a-20260131T123456Z.db": the time, because it is a backup. */
-static const char *disposition(struct exchange *x, const char *id)
+/* attachment; filename="a-20260131T123456Z.db": the time, because it is a backup; a snapshot's has
+ * its position, "a-snapshot-42.db". */
+static const char *disposition(struct exchange *x, const char *id, const struct download *d)
 {
     char name[NAME_BYTES];
     char stamp[32];
@@ -172,6 +188,9 @@ static const char *disposition(struct exchange *x, const char *id)
     name[n] = '\0';
     gmtime_r(&now, &tm);
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
+    if (d->snapshot)
+        (void)snprintf(stamp, sizeof stamp, "snapshot-%llu",
+                       (unsigned long long)atomic_load(&d->seq));
     text = arena_alloc(x->arena, sizeof name + sizeof stamp + 64);
     if (text)
         (void)snprintf(text, sizeof name + sizeof stamp + 64, "attachment; filename=\"%s-%s.db\"",
@@ -196,7 +215,7 @@ static enum err_code database_id(struct exchange *x, const char **id, struct err
     return code;
 }
 
-enum MHD_Result http_download(struct exchange *x)
+static enum MHD_Result send_file(struct exchange *x, bool snapshot)
 {
     struct download *d = NULL; /* set by start() */
     const char *id = NULL;
@@ -204,9 +223,9 @@ enum MHD_Result http_download(struct exchange *x)
 
     if (database_id(x, &id, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    if (x->head)
+    if (x->head && !snapshot)
         return http_reply(x, MHD_HTTP_OK, TYPE_SQLITE, 0);
-    if (start(x, &d, &e) != ERR_OK || !d)
+    if (start(x, snapshot, &d, &e) != ERR_OK || !d)
         return http_reply_error(x, &e);
     if (!has_begun(d)) {
         join(d);
@@ -215,5 +234,16 @@ enum MHD_Result http_download(struct exchange *x)
             err_set(&e, ERR_INTERNAL, "the database has no bytes");
         return http_reply_error(x, &e);
     }
-    return http_reply_stream(x, TYPE_SQLITE, disposition(x, id), pull);
+    x->snapshot_seq = atomic_load(&d->seq);
+    return http_reply_stream(x, TYPE_SQLITE, disposition(x, id, d), pull);
+}
+
+enum MHD_Result http_download(struct exchange *x)
+{
+    return send_file(x, false);
+}
+
+enum MHD_Result http_snapshot_download(struct exchange *x)
+{
+    return send_file(x, true);
 }

@@ -137,7 +137,8 @@ struct exchange {
     bool early;      /* answered before the body was read */
     struct err err;  /* why it will not be handled */
     uint64_t seq, position;
-    long statement; /* index of the failed query, -1 = none */
+    uint64_t snapshot_seq; /* X-Sequence; 0 = none */
+    long statement;        /* index of the failed query, -1 = none */
 
     struct request *request;
     struct http_tx *tx; /* the transaction it runs in, NULL = its own */
@@ -212,9 +213,11 @@ void http_tx_give(struct exchange *x, struct http_tx *t, bool over);
 unsigned http_tx_sweep(struct http_server *s, bool all);
 
 enum MHD_Result http_download(struct exchange *x);
+enum MHD_Result http_snapshot_download(struct exchange *x);
 void http_download_cancel(struct download *d);
 void http_download_end(struct exchange *x);
 
+enum MHD_Result http_snapshot_take(struct exchange *x);
 enum MHD_Result http_databases_list(struct exchange *x);
 enum MHD_Result http_database_create(struct exchange *x);
 enum MHD_Result http_database_drop(struct exchange *x);

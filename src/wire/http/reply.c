@@ -11,7 +11,8 @@
 #define STREAM_BLOCK_BYTES  ((size_t)32 << 10) /* asked of a reader at a time */
 #define RETRY_AFTER_SECONDS "1"
 
-#define EXPOSED  "HA-Seq, HA-Position, HA-Node, Content-Disposition, Location, Retry-After"
+#define EXPOSED                                                                                    \
+    "HA-Seq, HA-Position, HA-Node, X-Sequence, Content-Disposition, Location, Retry-After"
 #define ACCEPTED "Authorization, Content-Type, Accept, HA-Min-Seq, HA-Timeout, HA-Transaction"
 
 static void header(struct MHD_Response *r, const char *name, const char *value)
@@ -48,6 +49,8 @@ static enum MHD_Result queue(struct exchange *x, struct MHD_Response *r, unsigne
         header_u64(r, "HA-Seq", x->seq);
     else if (x->position)
         header_u64(r, "HA-Position", x->position);
+    if (x->snapshot_seq)
+        header_u64(r, "X-Sequence", x->snapshot_seq);
     header(r, "Access-Control-Allow-Origin", "*");
     if (http_header(x, MHD_HTTP_HEADER_ORIGIN))
         header(r, "Access-Control-Expose-Headers", EXPOSED);

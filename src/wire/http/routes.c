@@ -31,6 +31,11 @@ const struct http_route http_routes[] = {
     {GET, "/download", http_download, "downloadMainDatabase", NONE, false},
     {GET, "/databases/{id}", http_download, "downloadDatabase", NONE, false},
 
+    {POST, "/snapshot", http_snapshot_take, "takeMainSnapshot", NONE, false},
+    {GET, "/snapshot", http_snapshot_download, "downloadMainSnapshot", NONE, false},
+    {POST, "/databases/{id}/snapshot", http_snapshot_take, "takeSnapshot", NONE, false},
+    {GET, "/databases/{id}/snapshot", http_snapshot_download, "downloadSnapshot", NONE, false},
+
     {GET, "/replications", http_replications_list, "listMainReplications", NONE, false},
     {GET, "/replications/{name}", http_replications_list, "getReplication", NONE, false},
     {DELETE, "/replications/{name}", http_replication_remove, "deleteReplication", NONE, false},

@@ -118,6 +118,28 @@ enum err_code node_download(struct node *n, const char *id,
     return core.download_fails_late ? err_set(e, ERR_IO, "disk") : ERR_OK;
 }
 
+enum err_code node_snapshot(struct node *n, const char *id, uint64_t *seq, struct buf *json,
+                            struct err *e)
+{
+    (void)n;
+    if (core.download_fails_early)
+        return err_set(e, ERR_LOG_UNAVAILABLE, "no NATS");
+    *seq = 42;
+    buf_printf(json, "{\"database\":\"%s\",\"seq\":42}\n", id ? id : "a.db");
+    return ERR_OK;
+}
+
+enum err_code node_snapshot_download(struct node *n, const char *id,
+                                     void (*begin)(void *arg, uint64_t seq),
+                                     bool (*write)(void *arg, const void *bytes, size_t len),
+                                     void *arg, struct err *e)
+{
+    if (core.download_fails_early)
+        return err_set(e, ERR_NOT_FOUND, "there is no snapshot");
+    begin(arg, 41);
+    return node_download(n, id, write, arg, e);
+}
+
 enum err_code node_replications(struct node *n, const char *id, const char *name, struct buf *json,
                                 struct err *e)
 {

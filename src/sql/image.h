@@ -1,0 +1,45 @@
+/*
+ * A database file at rest, with no replica on it: a copy on its way out of a node or into one.
+ * Memory is bounded whatever the size. Any thread; blocks.
+ */
+#ifndef HA_SQL_IMAGE_H
+#define HA_SQL_IMAGE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "sql/position.h"
+
+struct image {
+    uint64_t bytes;
+    int page_size;
+    bool has_position; /* where not, pos is zeroed */
+    struct position pos;
+    uint64_t outbox; /* messages that its node had not published yet */
+};
+
+/* Reads the whole file (PRAGMA integrity_check): ERR_CORRUPT where it is no sound database. The
+ * file is not changed. */
+enum err_code image_check(const char *path, const atomic_bool *cancel, struct image *out,
+                          struct err *e);
+/* The same without the check. */
+enum err_code image_describe(const char *path, struct image *out, struct err *e);
+
+/* An empty database with pages of that size; `path` must not exist. */
+enum err_code image_create(const char *path, int page_size, struct err *e);
+
+/*
+ * Puts the content of `source` into the live file `dest`, in place of everything that is there, in
+ * one transaction: readers keep what they see until they begin anew, and a crash leaves the old
+ * content or the new. Nobody else may write meanwhile. Both need pages of the same size
+ * (ERR_UNSUPPORTED).
+ */
+enum err_code image_over(const char *source, const char *dest, const atomic_bool *cancel,
+                         struct err *e);
+
+/* Deletes the file and what SQLite puts beside it. */
+void image_remove(const char *path);
+
+#endif

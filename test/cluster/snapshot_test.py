@@ -1,0 +1,291 @@
+"""Snapshots in the object store: taken, read by other programs, damaged, interrupted."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import urllib.request
+
+import pytest
+
+import ha
+from ha import HttpError, wait_until
+from natsclient import NatsClient
+
+BUCKET = "OBJ_ha_replication_SNAPSHOTS"
+NPM_DIR = os.path.join(ha.ROOT, os.environ.get("BUILD", "build"), "npm")
+
+
+def fill(node, rows, size=200, db=None):
+    node.script("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, v)", db=db)
+    for at in range(0, rows, 20000):
+        n = min(20000, rows - at)
+        node.query(f"WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < {n}) "
+                   f"INSERT INTO t(v) SELECT hex(randomblob({size})) FROM c", db=db)
+
+
+def take(node, db=None):
+    r = node.post("/snapshot" if db is None else f"/databases/{db}/snapshot", "")
+    answer = r.json()
+    assert r.headers["X-Sequence"] == str(answer["seq"])
+    return answer
+
+
+def fetch(node, path, db=None):
+    r = node.get("/snapshot" if db is None else f"/databases/{db}/snapshot")
+    with open(path, "wb") as f:
+        f.write(r.body)
+    return r
+
+
+def rows_of(path):
+    c = sqlite3.connect(path)
+    try:
+        assert c.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return c.execute("SELECT count(*), coalesce(sum(length(v)), 0) FROM t").fetchone()
+    finally:
+        c.close()
+
+
+def metas(nats):
+    """name → meta message of the bucket's objects."""
+    info = nats.api(f"STREAM.INFO.{BUCKET}", {"subjects_filter": "$O.ha_replication_SNAPSHOTS.M.>"})
+    found = {}
+    for subject in info["state"].get("subjects") or {}:
+        message = nats.api(f"STREAM.MSG.GET.{BUCKET}", {"last_by_subj": subject})["message"]
+        meta = json.loads(base64.b64decode(message["data"]))
+        found[meta["name"]] = meta
+    return found
+
+
+def chunk_subjects(nats):
+    info = nats.api(f"STREAM.INFO.{BUCKET}", {"subjects_filter": "$O.ha_replication_SNAPSHOTS.C.>"})
+    return set(info["state"].get("subjects") or {})
+
+
+def damage(nats, nuid):
+    """Flips one bit of an object: its first chunk is deleted and comes again, changed, at the end of the stream."""
+    subject = f"$O.ha_replication_SNAPSHOTS.C.{nuid}"
+    message = nats.api(f"STREAM.MSG.GET.{BUCKET}", {"seq": 1, "next_by_subj": subject})["message"]
+    data = bytearray(base64.b64decode(message["data"]))
+    data[len(data) // 2] ^= 4
+    nats.api(f"STREAM.MSG.DELETE.{BUCKET}", {"seq": message["seq"]})
+    nats.publish(subject, bytes(data))
+
+
+def test_round_trip(cluster, tmp_path):
+    a = cluster.node()
+    with pytest.raises(HttpError) as none:
+        a.get("/snapshot")
+    assert none.value.status == 404
+    fill(a, 1000)
+    first = take(a)
+    assert first["taken"] and first["bytes"] > first["stored_bytes"] > 0 and first["node"] == a.name
+    r = fetch(a, tmp_path / "s.db")
+    assert r.headers["X-Sequence"] == str(first["seq"])
+    assert r.headers["Content-Disposition"] == f'attachment; filename="ha-snapshot-{first["seq"]}.db"'
+    assert len(r.body) == first["bytes"] and hashlib.sha256(r.body).hexdigest() == first["sha256"]
+    assert rows_of(tmp_path / "s.db") == (1000, 400000)
+    again = take(a)
+    assert not again["taken"] and again["seq"] == first["seq"]
+    status = a.status()["databases"][0]["snapshot"]
+    assert status["seq"] == first["seq"] and status["taken"] == 1 and not status["running"]
+    metrics = a.get("/metrics").body.decode()
+    stamp = re.search(r'^ha_snapshot_last_success_timestamp_seconds\{db="ha.db"\} (\S+)$', metrics, re.M)
+    assert float(stamp.group(1)) > 1.6e9
+    assert f'ha_snapshot_seq{{db="ha.db"}} {first["seq"]}\n' in metrics
+
+
+def test_curl_names_the_file(cluster, tmp_path):
+    a = cluster.node()
+    fill(a, 10)
+    seq = take(a)["seq"]
+    subprocess.run(["curl", "-sS", "-O", "-J", f"{a.url}/snapshot"], cwd=tmp_path, check=True)
+    assert rows_of(tmp_path / f"ha-snapshot-{seq}.db") == (10, 4000)
+
+
+def test_two_generations(cluster, tmp_path):
+    a = cluster.node()
+    answers = []
+    for n in range(4):
+        fill(a, 100)
+        answers.append(take(a))
+        with NatsClient(a.nats_port) as nats:
+            found = metas(nats)
+            want = {"ha.db": answers[n]["seq"]}
+            if n > 0:
+                want["ha.db/previous"] = answers[n - 1]["seq"]
+            assert {k: int(m["metadata"]["ha-seq"]) for k, m in found.items()} == want
+            assert chunk_subjects(nats) == {f"$O.ha_replication_SNAPSHOTS.C.{m['nuid']}" for m in found.values()}
+    fetch(a, tmp_path / "s.db")
+    assert rows_of(tmp_path / "s.db")[0] == 400
+
+
+def test_several_databases_and_nodes(cluster, tmp_path):
+    a, b = cluster.nodes(2, files=["one.db", "two.db"])
+    fill(a, 50, db="one.db")
+    fill(b, 70, db="two.db")
+    for node, db in ((a, "one.db"), (b, "two.db"), (b, "one.db"), (a, "two.db")):
+        wait_until(lambda node=node: ha.synced(node))
+        take(node, db)
+    for node in (a, b):
+        for db, rows in (("one.db", 50), ("two.db", 70)):
+            fetch(node, tmp_path / "s.db", db)
+            assert rows_of(tmp_path / "s.db")[0] == rows
+    with pytest.raises(HttpError) as none:
+        a.post("/databases/three.db/snapshot", "")
+    assert none.value.status == 404
+
+
+def test_interval(cluster):
+    """Of two nodes with an interval one takes each snapshot, and an idle database costs nothing."""
+    a, b = cluster.nodes(2, args=["--snapshot-interval", "1s"])
+    fill(a, 10)
+    first = wait_until(lambda: a.status()["databases"][0]["snapshot"]["seq"])
+    fill(a, 10)
+    wait_until(lambda: min(n.status()["databases"][0]["snapshot"]["seq"] for n in (a, b)) > first)
+    taken = sum(n.status()["databases"][0]["snapshot"]["taken"] for n in (a, b))
+    assert 2 <= taken <= 4, taken
+
+
+def test_damaged_snapshot(cluster, tmp_path):
+    a = cluster.node()
+    fill(a, 2000)
+    old = take(a)
+    fill(a, 2000)
+    new = take(a)
+    with NatsClient(a.nats_port) as nats:
+        damage(nats, metas(nats)["ha.db"]["nuid"])
+    assert int(fetch(a, tmp_path / "s.db").headers["X-Sequence"]) == old["seq"]
+    assert rows_of(tmp_path / "s.db")[0] == 2000
+    assert "a snapshot is damaged" in a.log()
+    # It is replaced though nothing was written meanwhile.
+    mended = take(a)
+    assert mended["taken"] and mended["seq"] == new["seq"]
+    assert int(fetch(a, tmp_path / "s.db").headers["X-Sequence"]) == new["seq"]
+    with NatsClient(a.nats_port) as nats:
+        assert {k: int(m["metadata"]["ha-seq"]) for k, m in metas(nats).items()} == {
+            "ha.db": new["seq"], "ha.db/previous": old["seq"]}
+
+
+@pytest.mark.parametrize("point", ["snapshot.copied=kill", "snapshot.piece=kill@3", "snapshot.written=kill",
+                                   "snapshot.named=kill"])
+def test_killed_while_taking(cluster, tmp_path, point):
+    """The store keeps what it had, and the next one succeeds."""
+    a = cluster.node()
+    fill(a, 5000)
+    old = take(a)
+    fill(a, 5000)
+    a.restart()
+    a.may_die = True
+    a.terminate()
+    a.env["HA_FAULT"] = point
+    a.start()
+    with pytest.raises(ha.ConnectionLost):
+        a.post("/snapshot", "")
+    a.wait_exit()
+    del a.env["HA_FAULT"]
+    a.may_die = False
+    a.start()
+    assert int(fetch(a, tmp_path / "s.db").headers["X-Sequence"]) == old["seq"]
+    assert rows_of(tmp_path / "s.db")[0] == 5000
+    new = take(a)
+    assert new["taken"] and new["seq"] > old["seq"]
+    fetch(a, tmp_path / "s.db")
+    assert rows_of(tmp_path / "s.db")[0] == 10000
+    assert not [f for f in os.listdir(a.directory) if "snapshot" in f]
+    with NatsClient(a.nats_port) as nats:
+        assert {k: int(m["metadata"]["ha-seq"]) for k, m in metas(nats).items()} == {
+            "ha.db": new["seq"], "ha.db/previous": old["seq"]}
+
+
+def rss_kib(pid, what):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(rf"{what}:\s+(\d+)", f.read()).group(1))
+
+
+def test_memory_is_flat(cluster):
+    """A 200 MB database goes into the store and comes out of it in little memory."""
+    a = cluster.node()
+    fill(a, 100000, 1000)
+    a.restart()
+    wait_until(lambda: ha.synced(a))
+    before = rss_kib(a.pid, "VmRSS")
+    answer = take(a)
+    assert answer["bytes"] > 200e6
+    with urllib.request.urlopen(f"{a.url}/snapshot") as r:
+        size = 0
+        while piece := r.read(1 << 20):
+            size += len(piece)
+    assert size == answer["bytes"]
+    extra = rss_kib(a.pid, "VmHWM") - before
+    assert extra < 64 * 1024, f"{extra} KiB more"
+
+
+# ---- the client of the npm package `nats` ----------------------------------------------------------------------
+
+READ_JS = r"""
+const { connect } = require("nats");
+const fs = require("fs");
+(async () => {
+  const nc = await connect({ servers: process.argv[2] });
+  const os = await nc.jetstream().views.os("ha_replication_SNAPSHOTS");
+  const names = (await os.list()).map((o) => o.name).sort();
+  const info = await os.info("ha.db");
+  const got = await os.get("ha.db");
+  const out = fs.createWriteStream(process.argv[3]);
+  for await (const piece of got.data) out.write(piece);
+  await new Promise((done) => out.end(done));
+  if (await got.error) throw await got.error;
+  console.log(JSON.stringify({ names, metadata: info.metadata, size: info.size, digest: info.digest }));
+  await nc.close();
+})().catch((e) => { console.error(e); process.exit(1); });
+"""
+
+WRITE_JS = r"""
+const { connect } = require("nats");
+const fs = require("fs");
+(async () => {
+  const nc = await connect({ servers: process.argv[2] });
+  const os = await nc.jetstream().views.os("ha_replication_SNAPSHOTS");
+  const old = await os.info("ha.db");
+  await os.putBlob({ name: "ha.db", metadata: old.metadata }, fs.readFileSync(process.argv[3]));
+  await nc.close();
+})().catch((e) => { console.error(e); process.exit(1); });
+"""
+
+
+@pytest.fixture(scope="module", name="npm")
+def npm_client():
+    """A directory in which node finds the package."""
+    if not os.path.isdir(os.path.join(NPM_DIR, "node_modules", "nats")):
+        os.makedirs(NPM_DIR, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", NPM_DIR, "nats@2.29.3"],
+                       cwd=NPM_DIR, check=True)
+    return NPM_DIR
+
+
+def node_js(npm, script, *args):
+    return subprocess.run(["node", "-e", script, "x", *map(str, args)], cwd=npm, check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+def test_other_clients_read_and_write(cluster, npm, tmp_path):
+    a = cluster.node()
+    fill(a, 3000)
+    take(a)
+    fill(a, 3000)
+    answer = take(a)
+    seen = json.loads(node_js(npm, READ_JS, a.nats_url, tmp_path / "object"))
+    assert seen["names"] == ["ha.db", "ha.db/previous"]
+    assert seen["metadata"]["ha-seq"] == str(answer["seq"]) and seen["size"] == answer["stored_bytes"]
+    subprocess.run(["zstd", "-q", "-d", str(tmp_path / "object"), "-o", str(tmp_path / "s.db")], check=True)
+    assert rows_of(tmp_path / "s.db")[0] == 6000
+    # What that client has written is read here.
+    node_js(npm, WRITE_JS, a.nats_url, tmp_path / "object")
+    assert int(fetch(a, tmp_path / "t.db").headers["X-Sequence"]) == answer["seq"]
+    assert rows_of(tmp_path / "t.db")[0] == 6000
+    assert "damaged" not in a.log()

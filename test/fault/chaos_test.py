@@ -1,0 +1,48 @@
+"""A short run of the fault suite (`make chaos`) in both modes. CHAOS_SEED=n repeats the choices of a run."""
+
+import os
+import random
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(os.path.dirname(HERE), d) for d in ("chaos", "cluster")]
+
+# pylint: disable=wrong-import-position
+import chaos  # noqa: E402
+import ha  # noqa: E402
+from network import why_impossible  # noqa: E402
+
+SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1 << 30))
+SECONDS = 20  # of faults
+# Other tests want the processors, too; `make chaos`, alone on its machine, allows 10 s.
+LIVENESS_S = 40
+
+# Without full disks, which a nats-server 2.9 may not survive.
+NEMESES = ("kill", "pause", "partition", "loss", "members", "diskslow", "clock")
+
+
+@pytest.mark.parametrize("mode, topology", (("serializable", "external"), ("lww", "embedded")))
+def test_short_run(mode, topology, tmp_path):
+    why = why_impossible()
+    if why:
+        pytest.skip(why)
+    if not os.path.exists(ha.BINARY):
+        pytest.fail(f"{ha.BINARY} was not built")
+    print(f"CHAOS_SEED={SEED}")
+    options = chaos.Options(SEED, SECONDS, mode, topology, 3, NEMESES, liveness_s=LIVENESS_S)
+    report = chaos.Episode(options).run(str(tmp_path))
+    assert report.passed, f"{options}\n{report.line()}\n" + "\n".join(report.findings) + "\n" + logs(tmp_path)
+    assert report.operations[1] > 0 and report.steps
+
+
+def logs(folder):
+    """The ends of the logs that were kept."""
+    out = []
+    for top, _, names in os.walk(folder):
+        for n in sorted(names):
+            if n.endswith(".log"):
+                with open(os.path.join(top, n), encoding="utf-8", errors="replace") as f:
+                    out.append(f"--- {n}\n{f.read()[-ha.LOG_TAIL:]}")
+    return "\n".join(out)
