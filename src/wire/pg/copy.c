@@ -268,6 +268,8 @@ static enum sink_verdict out_row(struct sink *s, const struct value *values, uns
         if (o->fields[i].type != VALUE_NULL)
             o->fields[i].u.s.data = o->text.data + (uintptr_t)o->fields[i].u.s.data;
     start = pgwire_begin(out, 'd');
+    if (binary && o->rows == 0)
+        copy_write_begin(out, options, NULL, 0);
     copy_write_row(out, options, o->fields, n);
     pgwire_end(out, start);
     o->rows++;
@@ -283,18 +285,31 @@ static void out_columns(struct sink *s, const struct sink_column *cols, unsigned
 
 static const struct sink_ops out_ops = {out_columns, out_row, take_done};
 
-static void put_part(struct pg_conn *c, const struct pg_copy_plan *p, bool end)
+/* What goes before and after the rows. As from PostgreSQL, binary's signature is in one message
+ * with what follows it: there are clients that take it for the head of the first row. */
+static void put_head(struct pg_conn *c, const struct pg_copy_plan *p)
 {
-    size_t start = pgwire_begin(&c->out, 'd'), body = c->out.len;
+    const struct copy_options *o = &p->stmt.options;
 
-    if (end)
-        copy_write_end(&c->out, &p->stmt.options);
-    else
-        copy_write_begin(&c->out, &p->stmt.options, p->names, p->n);
-    if (c->out.len == body)
-        buf_cut(&c->out, start);
-    else
+    if (o->format == COPY_BINARY || o->header == COPY_HEADER_NONE)
+        return;
+    size_t start = pgwire_begin(&c->out, 'd');
+    copy_write_begin(&c->out, o, p->names, p->n);
+    pgwire_end(&c->out, start);
+}
+
+static void put_tail(struct pg_conn *c, const struct pg_copy_plan *p, uint64_t rows)
+{
+    const struct copy_options *o = &p->stmt.options;
+
+    if (o->format == COPY_BINARY) {
+        size_t start = pgwire_begin(&c->out, 'd');
+        if (rows == 0)
+            copy_write_begin(&c->out, o, p->names, p->n);
+        copy_write_end(&c->out, o);
         pgwire_end(&c->out, start);
+    }
+    pgwire_write_empty(&c->out, 'c');
 }
 
 static bool out_failed(struct pg_conn *c, const struct out_sink *o, const struct err *e)
@@ -327,13 +342,12 @@ static bool copy_out(struct pg_conn *c, struct pg_copy_plan *p, const struct buf
         return false;
     }
     pgwire_write_copy(&c->out, 'H', p->stmt.options.format == COPY_BINARY, p->n);
-    put_part(c, p, false);
+    put_head(c, p);
     while ((st = request_run(r, &o.sink, &e)) == REQUEST_PAUSED && !c->dead)
         pg_flush(c);
     request_free(r);
     if (st == REQUEST_DONE) {
-        put_part(c, p, true);
-        pgwire_write_empty(&c->out, 'c');
+        put_tail(c, p, o.rows);
     } else if (!c->dead) {
         (void)out_failed(c, &o, &e);
     }

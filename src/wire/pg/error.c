@@ -220,7 +220,8 @@ static size_t position(const char *sql, size_t len, int offset)
 void pg_error_core(struct pg_conn *c, const struct err *e, const char *sql, size_t len)
 {
     struct wording w = {0};
-    struct pgwire_error out = {.severity = "ERROR", .sqlstate = sqlstate_of(e), .message = e->msg};
+    struct pgwire_error out = {
+        .severity = "ERROR", .sqlstate = sqlstate_of(e), .message = e->msg, .where = c->context};
 
     switch (e->code) {
     case ERR_UNIQUE:
