@@ -52,9 +52,9 @@ SELECT a FROM t;
 
 
 def test_error_position(pg):
-    p = pg.run("psql", "-X", "-c", "SELECT 1 +\n  FROM nowhere nothing here", check=False)
+    p = pg.run("psql", "-X", "-c", "SELECT 1 +\n  FROM nowhere missing here", check=False)
     assert p.returncode == 1 and "ERROR:  " in p.stderr and "LINE 2:" in p.stderr and "^" in p.stderr
-    p = pg.run("psql", "-X", "-v", "VERBOSITY=verbose", "-c", "SELECT * FROM nothing", check=False)
+    p = pg.run("psql", "-X", "-v", "VERBOSITY=verbose", "-c", "SELECT * FROM missing", check=False)
     assert "ERROR:  42P01:" in p.stderr
 
 

@@ -102,7 +102,7 @@ def test_errors_and_savepoints(engine):
             s.flush()
         s.rollback()
         with pytest.raises(sa.exc.ProgrammingError):
-            s.execute(sa.text("SELECT * FROM nothing"))
+            s.execute(sa.text("SELECT * FROM missing"))
 
 
 def test_core_and_isolation(engine):

@@ -95,7 +95,7 @@ public class Jdbc {
                 same(2, r.getInt(1), "rows");
                 same(4, r.getInt(2), "sum");
             }
-            same("42P01", state(c, "SELECT * FROM nothing"), "no table");
+            same("42P01", state(c, "SELECT * FROM missing"), "no table");
             same("42601", state(c, "SELEC 1"), "syntax");
         }
         passed++;

@@ -45,7 +45,7 @@ async function main() {
   assert.strictEqual(names.length, 3);
   assert.strictEqual((await db.migrate.latest(source))[1].length, 0);
   assert.ok(await db.schema.hasTable('users'));
-  assert.ok(!(await db.schema.hasTable('nothing')));
+  assert.ok(!(await db.schema.hasTable('missing')));
   assert.ok(await db.schema.hasColumn('users', 'nickname'));
   const info = await db('users').columnInfo();
   assert.ok(info.email && info.age);

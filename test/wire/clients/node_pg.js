@@ -82,11 +82,11 @@ async function main() {
     await c.query('INSERT INTO err VALUES ($1, $2)', [1, 'x']);
     assert.strictEqual(await code(c.query('INSERT INTO err VALUES ($1, $2)', [1, 'y'])), '23505');
     assert.strictEqual(await code(c.query('INSERT INTO err VALUES ($1, $2)', [2, null])), '23502');
-    assert.strictEqual(await code(c.query('SELECT * FROM nothing')), '42P01');
-    assert.strictEqual(await code(c.query('SELECT nothing FROM err WHERE id = $1', [1])), '42703');
+    assert.strictEqual(await code(c.query('SELECT * FROM missing')), '42P01');
+    assert.strictEqual(await code(c.query('SELECT missing FROM err WHERE id = $1', [1])), '42703');
     assert.strictEqual(await code(c.query('SELEC 1')), '42601');
     await c.query('BEGIN');
-    assert.strictEqual(await code(c.query('SELECT * FROM nothing')), '42P01');
+    assert.strictEqual(await code(c.query('SELECT * FROM missing')), '42P01');
     assert.strictEqual(await code(c.query('SELECT 1')), '25P02');
     await c.query('ROLLBACK');
     assert.strictEqual((await c.query('SELECT count(*) AS n FROM err')).rows[0].n, '1');

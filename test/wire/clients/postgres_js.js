@@ -33,7 +33,7 @@ async function main() {
   done();
 
   await assert.rejects(sql`INSERT INTO people (id, name) VALUES (${1}, ${'again'})`, { code: '23505' });
-  await assert.rejects(sql`SELECT * FROM nothing`, { code: '42P01' });
+  await assert.rejects(sql`SELECT * FROM missing`, { code: '42P01' });
   done();
 
   await sql.begin(async (tx) => {

@@ -35,11 +35,11 @@ public class Session {
                 }
             }
             quietly(s, "INSERT INTO t (id) VALUES (1)");
-            quietly(s, "SELECT * FROM nothing");
+            quietly(s, "SELECT * FROM missing");
             c.setAutoCommit(false);
             s.executeUpdate("UPDATE t SET v = 'x' WHERE id > 3");
             Savepoint point = c.setSavepoint();
-            quietly(s, "SELECT nothing FROM t");
+            quietly(s, "SELECT missing FROM t");
             c.rollback(point);
             c.commit();
             try (PreparedStatement p = c.prepareStatement("SELECT id FROM t ORDER BY id")) {

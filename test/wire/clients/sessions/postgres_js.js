@@ -10,7 +10,7 @@ async function main() {
   await sql`SELECT * FROM t WHERE id = ${1}`;
   await Promise.all([1, 2, 3].map((i) => sql`SELECT v FROM t WHERE id = ${i}`));
   await sql`INSERT INTO t (id) VALUES (${1})`.catch(() => {});
-  await sql`SELECT * FROM nothing`.catch(() => {});
+  await sql`SELECT * FROM missing`.catch(() => {});
   await sql.begin(async (tx) => {
     await tx`UPDATE t SET v = ${'x'} WHERE id = ${1}`;
     await tx.savepoint(async (sp) => {

@@ -4,7 +4,7 @@ INSERT INTO t VALUES (1, 'one', 0.5, '\x00ff', '2024-02-29 12:34:56', TRUE), (2,
 SELECT * FROM t ORDER BY id;
 SELECT id, name FROM t WHERE id = 1; SELECT score FROM t WHERE id = 1;
 UPDATE t SET score = 2 WHERE id = 2 RETURNING id, score;
-SELECT * FROM nothing;
+SELECT * FROM missing;
 INSERT INTO t VALUES (1, 'again');
 INSERT INTO t (id) VALUES (9);
 SELEC 1;
@@ -14,7 +14,7 @@ SAVEPOINT s;
 INSERT INTO t VALUES (5, 'five');
 ROLLBACK TO s;
 SELECT count(*) AS n FROM t;
-SELECT * FROM nothing;
+SELECT * FROM missing;
 SELECT 1 AS one;
 ROLLBACK;
 BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY;

@@ -16,7 +16,7 @@ c.commit()
 cur.execute("SELECT * FROM t")
 cur.fetchall()
 cur.execute("SAVEPOINT a")
-for bad in ("INSERT INTO t (id) VALUES (1)", "SELECT * FROM nothing", "SELECT nothing FROM t"):
+for bad in ("INSERT INTO t (id) VALUES (1)", "SELECT * FROM missing", "SELECT missing FROM t"):
     try:
         cur.execute(bad)
     except psycopg2.Error:
