@@ -8,7 +8,7 @@
  *   session.c    the message loop               query.c     simple queries
  *   extended.c   Parse … Sync                   prepared.c  statements by name
  *   portal.c     portals and cursors            run.c       the executor's rows as messages
- *   text.c       one statement's kind and tag   infer.c     types that no column declares
+ *   text.c       one statement's kind and tag   infer*.c    types that no column declares
  *   tx.c         blocks, implicit ones, state   settings.c  SET, SHOW, ParameterStatus
  *   command.c    statements of our own          error.c     errors as messages
  *   copy.c       COPY
@@ -122,6 +122,7 @@ struct pg_conn {
     enum pg_tx tx;
     unsigned savepoints; /* open ones in the block */
     bool tx_read_only;   /* of the block */
+    const char *query; /* the string of a simple query, in which positions count; else NULL */
     bool skipping;       /* an error: nothing until Sync */
     bool closing;        /* after this message */
     struct pg_prepared *prepared[64];

@@ -88,7 +88,8 @@ static void parse(struct pg_conn *c, const struct pg_message *msg)
         return;
     }
     if (pg_is_sql(&t) && pg_translate(c->arena, &t, &e) != ERR_OK) {
-        pg_error_core(c, &e, t.sql, t.len);
+        t.changed = false;
+        pg_error_text(c, &e, &t);
         fail(c);
         return;
     }
@@ -385,13 +386,13 @@ static bool execute_other(struct pg_conn *c, struct pg_portal *p)
         pgwire_write_empty(&c->out, 'I');
         return true;
     case PG_COMMAND:
-        ok = pg_command(c, t, false, tag);
+        ok = pg_run_command(c, t, false, tag);
         break;
     case PG_CURSOR:
-        ok = pg_cursor(c, t, false, p->formats.data, p->result.n_formats, tag);
+        ok = pg_run_cursor(c, t, false, p->formats.data, p->result.n_formats, tag);
         break;
     case PG_COPY:
-        ok = pg_copy(c, t, tag);
+        ok = pg_run_copy(c, t, tag);
         break;
     default:
         ok = pg_control(c, t, tag); /* it may end the portal */
