@@ -8,7 +8,7 @@
  *   session.c    the message loop               query.c     simple queries
  *   extended.c   Parse … Sync                   prepared.c  statements by name
  *   portal.c     portals and cursors            run.c       the executor's rows as messages
- *   text.c       one statement's kind and tag   infer.c     types that no column declares
+ *   text.c       one statement's kind and tag   infer*.c    types that no column declares
  *   tx.c         blocks, implicit ones, state   settings.c  SET, SHOW, ParameterStatus
  *   command.c    statements of our own          error.c     errors as messages
  *   copy.c       COPY
@@ -123,6 +123,7 @@ struct pg_conn {
     unsigned savepoints; /* open ones in the block */
     bool tx_read_only;   /* of the block */
     const char *context; /* of errors: which line of a COPY; NULL = none */
+    const char *query;   /* the string of a simple query, in which positions count; else NULL */
     bool skipping;       /* an error: nothing until Sync */
     bool closing;        /* after this message */
     struct pg_prepared *prepared[64];

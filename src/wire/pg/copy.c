@@ -178,7 +178,7 @@ static bool plan(struct pg_conn *c, const struct pg_text *t, struct pg_copy_plan
 
     memset(p, 0, sizeof *p);
     if (pg_copy_parse(c->arena, t->sql, t->len, &p->stmt, &e) != ERR_OK) {
-        pg_error_core(c, &e, t->sql, t->len);
+        pg_error_text(c, &e, t);
         return false;
     }
     if (p->stmt.table && p->stmt.columns.n == 0 && !own_columns(c, p))

@@ -1,7 +1,7 @@
 #include "wire/pg/session.h"
 
-bool pg_cursor(struct pg_conn *c, const struct pg_text *t, bool describe, const char *formats,
-               unsigned n_formats, char tag[PG_TAG_BYTES])
+bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe, const char *formats,
+                   unsigned n_formats, char tag[PG_TAG_BYTES])
 {
     (void)describe;
     (void)formats;

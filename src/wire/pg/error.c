@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sql/pg_dialect.h"
 #include "wire/pg/conn.h"
 #include "wire/pg/session.h"
 
@@ -266,4 +267,19 @@ void pg_error_core(struct pg_conn *c, const struct err *e, const char *sql, size
         out.position = position(sql, len, e->offset);
     pgwire_write_error(&c->out, 'E', &out);
     pg_tx_failed(c);
+}
+
+void pg_error_text(struct pg_conn *c, const struct err *e, const struct pg_text *t)
+{
+    struct err moved = *e;
+    const char *base = c->query && t && t->sql >= c->query ? c->query : t ? t->sql : NULL;
+
+    if (!t || e->offset < 0) {
+        pg_error_core(c, e, NULL, 0);
+        return;
+    }
+    if (t->changed)
+        moved.offset = (int)pg_dialect_position(t->sql, t->len, (size_t)e->offset);
+    moved.offset += (int)(t->sql - base);
+    pg_error_core(c, &moved, base, (size_t)(t->sql - base) + t->len);
 }

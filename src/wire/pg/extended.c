@@ -88,7 +88,8 @@ static void parse(struct pg_conn *c, const struct pg_message *msg)
         return;
     }
     if (pg_is_sql(&t) && pg_translate(c->arena, &t, &e) != ERR_OK) {
-        pg_error_core(c, &e, t.sql, t.len);
+        t.changed = false;
+        pg_error_text(c, &e, &t);
         fail(c);
         return;
     }
@@ -388,7 +389,7 @@ static bool execute_other(struct pg_conn *c, struct pg_portal *p)
         ok = pg_run_command(c, t, false, tag);
         break;
     case PG_CURSOR:
-        ok = pg_cursor(c, t, false, p->formats.data, p->result.n_formats, tag);
+        ok = pg_run_cursor(c, t, false, p->formats.data, p->result.n_formats, tag);
         break;
     case PG_COPY:
         ok = pg_run_copy(c, t, tag);

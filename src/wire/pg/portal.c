@@ -190,7 +190,6 @@ static bool run(struct pg_conn *c, struct pg_portal *p)
                                   .params = p->params,
                                   .n_params = p->n_params,
                                   .numbered = true};
-    r->query = &p->query;
     enum request_status st = pg_run_some(c, r, &p->request, &p->query, t->compound);
     if (st == REQUEST_PAUSED) {
         p->state = PORTAL_ACTIVE;

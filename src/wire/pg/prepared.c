@@ -142,19 +142,20 @@ bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p)
         pg_portals_park(c);
         pg_result_again(&p->shape);
         p->shape.silent = true;
-        p->shape.query = &q;
+        p->shape.text = &p->text;
         enum err_code code = session_describe(c->session, &q, &p->shape.sink, &shape, &e);
-        p->shape.query = NULL;
         p->shape.pending = false;
         if (code != ERR_OK) {
-            pg_error_core(c, &e, p->text.changed ? NULL : p->text.sql, p->text.len);
+            pg_error_text(c, &e, &p->text);
             return false;
         }
         if (shape.n_params > PGWIRE_MAX_PARAMETERS || !param_room(p, shape.n_params)) {
             pg_error(c, "54023", "too many parameters");
             return false;
         }
-        pg_infer_params(c, q.sql, q.len, p->params, p->n_params);
+        pg_infer_params(c, &p->text, p->params, p->n_params);
+        if (p->shape.has_rows)
+            pg_infer_columns(c, &p->text, p->shape.columns, p->shape.n_columns, true);
     }
     p->known_params = true;
     return true;

@@ -47,7 +47,8 @@ static bool split(struct pg_conn *c, struct string *s, const char *sql, size_t l
                 return false;
             }
             if (pg_is_sql(&t) && pg_translate(c->arena, &s->texts[s->n - 1], &e) != ERR_OK) {
-                pg_error_core(c, &e, t.sql, t.len);
+                t.changed = false;
+                pg_error_text(c, &e, &t);
                 return false;
             }
         }
@@ -79,7 +80,7 @@ static bool check_syntax(struct pg_conn *c, const struct string *s)
         if (!pg_is_sql(t) || session_describe(c->session, &q, &sink, &shape, &e) == ERR_OK ||
             e.code != ERR_SYNTAX)
             continue;
-        pg_error_core(c, &e, t->changed ? NULL : t->sql, t->len);
+        pg_error_text(c, &e, t);
         return false;
     }
     return true;
@@ -98,7 +99,6 @@ static bool run_atomic(struct pg_conn *c, const struct string *s)
         queries[i] = (struct query){.sql = s->texts[i].run, .len = s->texts[i].run_len};
     pg_result_init(&r, c);
     r.text = s->texts;
-    r.query = queries;
     r.several = true;
     r.describe = true;
     bool ok = pg_run(c, &r, queries, s->n, true);
@@ -114,7 +114,6 @@ static bool run_sql(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_
     pg_portals_park(c);
     pg_result_init(&r, c);
     r.text = t;
-    r.query = &q;
     r.describe = true;
     bool ok = pg_run(c, &r, &q, 1, t->compound);
     pg_tag(tag, r.tag);
@@ -130,7 +129,7 @@ static bool run_one(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_
     case PG_COMMAND:
         return pg_run_command(c, t, true, tag);
     case PG_CURSOR:
-        return pg_cursor(c, t, true, NULL, 0, tag);
+        return pg_run_cursor(c, t, true, NULL, 0, tag);
     case PG_COPY:
         return pg_run_copy(c, t, tag);
     case PG_READ:
@@ -187,6 +186,8 @@ static bool keep_text(struct pg_conn *c, struct string *s, const char *sql, size
             pg_error(c, "53200", "out of memory");
             return false;
         }
+    if (copy)
+        c->query = copy;
     for (size_t i = 0; i < s->n && copy; i++) {
         struct pg_text *t = &s->texts[i];
         bool same = t->run == t->sql;
@@ -202,6 +203,7 @@ void pg_query(struct pg_conn *c, const char *sql, size_t len)
 {
     struct string s = {0};
 
+    c->query = sql;
     if (split(c, &s, sql, len) && keep_text(c, &s, sql, len)) {
         if (s.n == 0)
             pgwire_write_empty(&c->out, 'I');
@@ -209,4 +211,5 @@ void pg_query(struct pg_conn *c, const char *sql, size_t len)
             (void)(is_plain(c, &s) ? run_atomic(c, &s) : run_in_order(c, &s));
     }
     free(s.texts);
+    c->query = NULL;
 }

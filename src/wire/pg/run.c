@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sql/pg_dialect.h"
 #include "wire/pg/session.h"
 
 #define OUT_BYTES ((size_t)64 << 10) /* then the rows are sent */
@@ -74,6 +75,19 @@ static void describe_now(struct pg_result *r)
         pg_result_write_columns(r);
 }
 
+/* An expression without an alias is called as PostgreSQL calls it. */
+static bool name_column(struct pg_column *c, const struct sink_column *from)
+{
+    size_t n = strlen(from->name);
+    const char *name = from->decltype ? from->name : pg_column_name(from->name, &n);
+
+    if (c->name && strlen(c->name) == n && memcmp(c->name, name, n) == 0)
+        return true;
+    free(c->name);
+    c->name = strndup(name, n);
+    return c->name != NULL;
+}
+
 static void on_columns(struct sink *sink, const struct sink_column *cols, unsigned n)
 {
     struct pg_result *r = (struct pg_result *)sink;
@@ -89,12 +103,8 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
     r->n_columns = n;
     for (unsigned i = 0; i < n; i++) {
         struct pg_column *c = &r->columns[i];
-        if (!c->name || strcmp(c->name, cols[i].name) != 0) {
-            free(c->name);
-            c->name = strdup(cols[i].name);
-            if (!c->name)
-                r->conn->dead = true;
-        }
+        if (!name_column(c, &cols[i]))
+            r->conn->dead = true;
         c->type =
             pgtype_of_declared(cols[i].decltype, cols[i].decltype ? strlen(cols[i].decltype) : 0);
         if (r->promised && i < r->n_promised)
@@ -103,8 +113,8 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
         c->binary = pgwire_result_is_binary(r->formats, r->n_formats, i);
         open = open || !c->declared;
     }
-    if (open && r->query)
-        pg_infer_columns(r->conn, r->query->sql, r->query->len, r->columns, n);
+    if (open && r->text)
+        pg_infer_columns(r->conn, r->text, r->columns, n, false);
     open = false;
     for (unsigned i = 0; i < n; i++)
         open = open || r->columns[i].type.oid == PGTYPE_NONE;
@@ -187,7 +197,6 @@ static void on_done(struct sink *sink, const struct sink_done *d)
     if (r->several && !r->silent) {
         pgwire_write_complete(&r->conn->out, r->tag);
         r->text++;
-        r->query++;
     }
     if (r->several)
         r->has_rows = false;
@@ -224,7 +233,7 @@ void pg_result_fini(struct pg_result *r)
 /* ---- running ---- */
 
 static void write_failure(struct pg_conn *c, const struct pg_result *r, const struct request *q,
-                          const struct query *queries, const struct err *e)
+                          const struct err *e)
 {
     const struct pg_text *t = r->text;
 
@@ -235,11 +244,7 @@ static void write_failure(struct pg_conn *c, const struct pg_result *r, const st
     }
     if (r->several && q) /* results are written after the commit, so r->text stands at the first */
         t = r->text + request_index(q);
-    (void)queries;
-    if (t && !t->changed)
-        pg_error_core(c, e, t->sql, t->len);
-    else
-        pg_error_core(c, e, NULL, 0);
+    pg_error_text(c, e, t);
 }
 
 enum request_status pg_run_some(struct pg_conn *c, struct pg_result *r, struct request **request,
@@ -250,7 +255,7 @@ enum request_status pg_run_some(struct pg_conn *c, struct pg_result *r, struct r
     enum request_status st = REQUEST_FAILED;
 
     if (!*request && request_new(request, c->session, q, 1, &o, &e) != ERR_OK) {
-        write_failure(c, r, NULL, q, &e);
+        write_failure(c, r, NULL, &e);
         return REQUEST_FAILED;
     }
     for (;;) {
@@ -265,7 +270,7 @@ enum request_status pg_run_some(struct pg_conn *c, struct pg_result *r, struct r
         struct request *old = *request;
         *request = NULL;
         request_free(old);
-        write_failure(c, r, NULL, q, &e);
+        write_failure(c, r, NULL, &e);
         return REQUEST_FAILED;
     }
     request_free(*request);
@@ -286,13 +291,13 @@ bool pg_run(struct pg_conn *c, struct pg_result *r, const struct query *queries,
         return pg_run_some(c, r, &q, queries, atomic) == REQUEST_DONE;
     }
     if (request_new(&q, c->session, queries, n, &o, &e) != ERR_OK) {
-        write_failure(c, r, NULL, queries, &e);
+        write_failure(c, r, NULL, &e);
         return false;
     }
     while ((st = request_run(q, &r->sink, &e)) == REQUEST_PAUSED && !c->dead)
         pg_flush(c);
     if (st == REQUEST_FAILED)
-        write_failure(c, r, q, queries, &e);
+        write_failure(c, r, q, &e);
     request_free(q);
     return st == REQUEST_DONE;
 }

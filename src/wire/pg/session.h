@@ -50,6 +50,9 @@ static inline bool pg_is_sql(const struct pg_text *t)
     return t->kind == PG_READ || t->kind == PG_WRITE || t->kind == PG_ALONE;
 }
 
+/* An error of core about `t` (may be NULL): its position in the client's own text. */
+void pg_error_text(struct pg_conn *c, const struct err *e, const struct pg_text *t);
+
 /* ---- run.c: the executor's results as messages ---- */
 
 #define PG_TAG_BYTES 80
@@ -58,7 +61,6 @@ struct pg_result {
     struct sink sink;
     struct pg_conn *conn;
     const struct pg_text *text; /* the statement that runs; of several, moves on with each */
-    const struct query *query;  /* of one that returns rows; for types of expressions */
     bool several;               /* each one's CommandComplete is written as it ends */
     bool silent;                /* nothing is written: for statements of our own */
     bool describe;              /* RowDescription goes before the rows */
@@ -126,12 +128,13 @@ void pg_apply_read_only(struct pg_conn *c);
 /* ---- command.c, cursor.c, copy.c: true = done, tag filled; columns and rows have been written,
  * the RowDescription only with `describe` ---- */
 
-bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe, char tag[PG_TAG_BYTES]);
+bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
+                    char tag[PG_TAG_BYTES]);
 /* Columns of a statement of our own; 0 = none. */
 unsigned pg_command_columns(struct pg_conn *c, const struct pg_text *t, const char **names,
                             unsigned max);
-bool pg_cursor(struct pg_conn *c, const struct pg_text *t, bool describe, const char *formats,
-               unsigned n_formats, char tag[PG_TAG_BYTES]);
+bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe, const char *formats,
+                   unsigned n_formats, char tag[PG_TAG_BYTES]);
 bool pg_run_copy(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES]);
 
 /* ---- query.c ---- */
@@ -206,12 +209,13 @@ bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows
 
 void pg_extended(struct pg_conn *c, const struct pg_message *m);
 
-/* ---- infer.c ---- */
+/* ---- infer_list.c ---- */
 
-/* Types for parameters that the client left open (PGTYPE_NONE stays where nothing tells), and for
- * expression columns, from the text. */
-void pg_infer_params(struct pg_conn *c, const char *sql, size_t len, uint32_t *types, unsigned n);
-void pg_infer_columns(struct pg_conn *c, const char *sql, size_t len, struct pg_column *columns,
-                      unsigned n);
+/* Types for parameters that the client left open; PGTYPE_NONE stays where nothing tells. */
+void pg_infer_params(struct pg_conn *c, const struct pg_text *t, uint32_t *types, unsigned n);
+/* The same for expression columns. With `tables` it asks the session about columns, so not while a
+ * request runs. */
+void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct pg_column *columns,
+                      unsigned n, bool tables);
 
 #endif

@@ -5,11 +5,12 @@
 #include <string.h>
 
 #include "sql/lex.h"
+#include "sql/pg_dialect.h"
 #include "wire/pg/session.h"
 
 size_t pg_split(const char *sql, size_t len)
 {
-    return lex_length(sql, len);
+    return pg_dialect_split(sql, len);
 }
 
 static const struct first {
@@ -176,8 +177,23 @@ void pg_classify(struct pg_text *t, const char *sql, size_t len)
 
 enum err_code pg_translate(struct arena *a, struct pg_text *t, struct err *e)
 {
-    (void)a;
-    (void)t;
-    (void)e;
-    return ERR_OK;
+    struct buf out = BUF_INIT;
+    bool changed = false;
+    enum err_code code = pg_dialect(t->sql, t->len, &out, &changed, e);
+
+    if (code == ERR_OK && changed) {
+        char *run = arena_strndup(a, buf_cstr(&out), out.len);
+        if (!run || !buf_ok(&out)) {
+            code = err_set(e, ERR_NO_MEMORY, "out of memory");
+        } else {
+            t->run = run;
+            t->run_len = out.len;
+            t->changed = true;
+            t->compound = lex_length(run, out.len) < out.len;
+            if (out.len == 0) /* it means nothing here */
+                t->kind = PG_COMMAND;
+        }
+    }
+    buf_free(&out);
+    return code;
 }
