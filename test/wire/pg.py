@@ -130,7 +130,7 @@ def fresh_database(server):
     """A new empty database beside the one that the Target names."""
     name = f"t{time.monotonic_ns()}"
     if server.node:
-        server.node.post("/databases", {"dsn": name})
+        server.node.post("/databases", {"dsn": f"{name}?_fk=1"})
     else:
         server.psql(f"CREATE DATABASE {name}")
     return server.but(database=name)
