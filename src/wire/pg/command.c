@@ -463,8 +463,7 @@ static bool unsupported(struct pg_conn *c, const char *what)
     return false;
 }
 
-bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
-                    char tag[PG_TAG_BYTES])
+bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe, char tag[PG_TAG_BYTES])
 {
     struct words w;
 

@@ -244,42 +244,15 @@ static void write_command_columns(struct pg_conn *c, const struct pg_text *t)
     const char *names[32];
     unsigned n = t->kind == PG_COMMAND ? pg_command_columns(c, t, names, 32) : 0;
 
-    if (n > 0)
+    struct pg_portal *cursor = t->kind == PG_CURSOR ? pg_cursor_of_fetch(c, t) : NULL;
+
+    if (cursor)
+        pg_prepared_write_columns(c, cursor->prepared, cursor->formats.data,
+                                  cursor->result.n_formats);
+    else if (n > 0)
         pg_write_text_columns(c, names, n);
     else
         pgwire_write_empty(&c->out, 'n');
-}
-
-/* Unknown types become text, and from now on all of them are promised. */
-static bool promise(struct pg_prepared *s)
-{
-    unsigned n = s->shape.n_columns;
-
-    if (s->promised)
-        return true;
-    s->types = calloc(n ? n : 1, sizeof *s->types);
-    if (!s->types)
-        return false;
-    for (unsigned i = 0; i < n; i++) {
-        if (s->shape.columns[i].type.oid == PGTYPE_NONE)
-            s->shape.columns[i].type.oid = PGTYPE_TEXT;
-        s->types[i] = s->shape.columns[i].type.oid;
-    }
-    s->n_types = n;
-    s->promised = true;
-    return true;
-}
-
-static void write_shape(struct pg_conn *c, struct pg_prepared *s, const char *formats,
-                        unsigned n_formats)
-{
-    if (!s->shape.has_rows) {
-        pgwire_write_empty(&c->out, 'n');
-        return;
-    }
-    for (unsigned i = 0; i < s->shape.n_columns; i++)
-        s->shape.columns[i].binary = pgwire_result_is_binary(formats, n_formats, i);
-    pg_result_write_columns(&s->shape);
 }
 
 static void describe_statement(struct pg_conn *c, const char *name)
@@ -303,8 +276,8 @@ static void describe_statement(struct pg_conn *c, const char *name)
     pgwire_end(&c->out, start);
     if (!pg_is_sql(&s->text))
         write_command_columns(c, &s->text);
-    else if (promise(s))
-        write_shape(c, s, NULL, 0);
+    else if (pg_prepared_promise(s))
+        pg_prepared_write_columns(c, s, NULL, 0);
     else
         failure(c, "53200", "out of memory");
 }
@@ -319,13 +292,13 @@ static bool describe_portal_now(struct pg_conn *c, struct pg_portal *p)
         write_command_columns(c, &s->text);
         return true;
     }
-    if (p->state == PORTAL_READY && (!pg_prepared_describe(c, s) || !promise(s))) {
+    if (p->state == PORTAL_READY && (!pg_prepared_describe(c, s) || !pg_prepared_promise(s))) {
         fail(c);
         return false;
     }
     p->result.promised = s->types;
     p->result.n_promised = s->n_types;
-    write_shape(c, s, p->formats.data, p->result.n_formats);
+    pg_prepared_write_columns(c, s, p->formats.data, p->result.n_formats);
     return true;
 }
 
@@ -389,7 +362,7 @@ static bool execute_other(struct pg_conn *c, struct pg_portal *p)
         ok = pg_run_command(c, t, false, tag);
         break;
     case PG_CURSOR:
-        ok = pg_run_cursor(c, t, false, p->formats.data, p->result.n_formats, tag);
+        ok = pg_run_cursor(c, t, false, p, tag);
         break;
     case PG_COPY:
         ok = pg_run_copy(c, t, tag);

@@ -29,7 +29,8 @@ static void empty(struct pg_portal *p)
     p->rows = NULL;
     pg_prepared_unref(p->prepared);
     p->prepared = NULL;
-    p->describe = p->held = p->scroll = false;
+    p->describe = p->held = p->kept = p->scroll = p->cursor = false;
+    p->at = 0;
     p->state = PORTAL_READY;
     p->n_params = 0;
     buf_reset(&p->data);
@@ -92,7 +93,10 @@ void pg_portals_end(struct pg_conn *c, bool committed)
 
     for (p = c->portals; p; p = next) {
         next = p->next;
-        if (p->prepared && !(p->held && committed) && !(p->held && p->state == PORTAL_DONE))
+        if (!p->prepared)
+            continue;
+        p->kept = p->kept || (p->held && committed);
+        if (!p->kept)
             pg_portal_remove(c, p);
     }
 }
@@ -114,12 +118,41 @@ static struct rowset *new_rows(struct pg_conn *c)
     return rowset_new(node_options(c->server->node)->data_dir);
 }
 
+/* Rows go aside; columns, where the request has not begun yet, to the portal's result. */
+struct aside {
+    struct sink sink;
+    struct pg_result *result;
+    struct rowset *rows;
+};
+
+static void aside_columns(struct sink *s, const struct sink_column *cols, unsigned n)
+{
+    struct pg_result *r = ((struct aside *)s)->result;
+
+    r->describe = false;
+    r->sink.ops->columns(&r->sink, cols, n);
+}
+
+static enum sink_verdict aside_row(struct sink *s, const struct value *values, unsigned n)
+{
+    struct sink *to = rowset_sink(((struct aside *)s)->rows);
+
+    return to->ops->row(to, values, n);
+}
+
+static void aside_done(struct sink *s, const struct sink_done *d)
+{
+    (void)s;
+    (void)d;
+}
+
 static void park(struct pg_conn *c, struct pg_portal *p)
 {
+    static const struct sink_ops ops = {aside_columns, aside_row, aside_done};
     struct err e = ERR_INIT;
     struct rowset *rows = new_rows(c);
-    bool ok =
-        rows && request_run(p->request, rowset_sink(rows), &e) == REQUEST_DONE && rowset_ok(rows);
+    struct aside to = {{&ops}, &p->result, rows};
+    bool ok = rows && request_run(p->request, &to.sink, &e) == REQUEST_DONE && rowset_ok(rows);
 
     request_free(p->request);
     p->request = NULL;
@@ -134,52 +167,46 @@ static void park(struct pg_conn *c, struct pg_portal *p)
 void pg_portals_park(struct pg_conn *c)
 {
     for (struct pg_portal *p = c->portals; p; p = p->next)
-        if (p->request)
-            park(c, p);
+        if (p->request || (p->cursor && p->state == PORTAL_READY && !p->rows && p->prepared))
+            pg_portal_park(c, p);
 }
 
 /* ---- running ---- */
 
-/* Rows from what was put aside: true = that was the last one. */
-static bool serve(struct pg_conn *c, struct pg_portal *p)
+/* Rows from what was put aside. */
+static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
 {
-    struct sink *sink = &p->result.sink;
+    struct pg_result *r = &p->result;
     const struct value *values;
     unsigned n;
 
     while (rowset_next(p->rows, &values, &n)) {
-        enum sink_verdict v = sink->ops->row(sink, values, n);
-        if (v == SINK_STOP)
-            return true;
-        if (p->result.max_rows > 0 && p->result.rows >= p->result.max_rows)
-            return false;
+        enum sink_verdict v = r->sink.ops->row(&r->sink, values, n);
+        if (v == SINK_STOP) {
+            p->state = PORTAL_DONE;
+            if (!r->failed)
+                return PG_ADVANCE_FAILED;
+            pgwire_write_error(&c->out, 'E', &r->fault);
+            pg_tx_failed(c);
+            return PG_ADVANCE_FAILED;
+        }
+        if (r->max_rows > 0 && r->rows >= r->max_rows)
+            return PG_ADVANCE_SUSPENDED;
         if (v == SINK_FULL)
             pg_flush(c);
     }
+    if (!rowset_ok(p->rows)) {
+        p->state = PORTAL_DONE;
+        pg_error(c, "53100", "rows that were put aside cannot be read again");
+        return PG_ADVANCE_FAILED;
+    }
     const struct sink_done d = {.has_rows = true};
-    sink->ops->done(sink, &d);
-    return true;
-}
-
-static bool more(struct pg_conn *c, struct pg_portal *p)
-{
-    struct pg_result *r = &p->result;
-
-    if (!serve(c, p)) {
-        pgwire_write_empty(&c->out, 's');
-        return true;
-    }
+    r->sink.ops->done(&r->sink, &d);
     p->state = PORTAL_DONE;
-    if (r->failed) {
-        pgwire_write_error(&c->out, 'E', &r->fault);
-        pg_tx_failed(c);
-        return false;
-    }
-    pgwire_write_complete(&c->out, r->tag);
-    return true;
+    return PG_ADVANCE_DONE;
 }
 
-static bool run(struct pg_conn *c, struct pg_portal *p)
+static enum pg_advance run(struct pg_conn *c, struct pg_portal *p)
 {
     const struct pg_text *t = &p->prepared->text;
     struct pg_result *r = &p->result;
@@ -190,18 +217,57 @@ static bool run(struct pg_conn *c, struct pg_portal *p)
                                   .params = p->params,
                                   .n_params = p->n_params,
                                   .numbered = true};
-    enum request_status st = pg_run_some(c, r, &p->request, &p->query, t->compound);
-    if (st == REQUEST_PAUSED) {
+    switch (pg_run_some(c, r, &p->request, &p->query, t->compound)) {
+    case REQUEST_PAUSED:
         p->state = PORTAL_ACTIVE;
-        pgwire_write_empty(&c->out, 's');
-        return true;
+        return PG_ADVANCE_SUSPENDED;
+    case REQUEST_FAILED: /* the portal may be gone with its transaction */
+        return PG_ADVANCE_FAILED;
+    case REQUEST_DONE:
+        break;
     }
-    /* Not `p`'s any more where a failure has ended the transaction's portals. */
-    if (st == REQUEST_FAILED)
-        return false;
-    p->state = PORTAL_DONE;
-    pgwire_write_complete(&c->out, r->tag);
-    return true;
+    if (!r->spill) {
+        p->state = PORTAL_DONE;
+        return PG_ADVANCE_DONE;
+    }
+    p->rows = r->spill; /* of a write's rows, which cannot pause */
+    r->spill = NULL;
+    p->state = PORTAL_ACTIVE;
+    return PG_ADVANCE_SUSPENDED;
+}
+
+enum pg_advance pg_portal_advance(struct pg_conn *c, struct pg_portal *p, uint64_t max_rows)
+{
+    struct pg_result *r = &p->result;
+
+    r->max_rows = max_rows;
+    r->rows = 0;
+    r->text = &p->prepared->text;
+    if (p->rows)
+        return serve(c, p);
+    /* Other portals give way; this one's own request runs on. */
+    for (struct pg_portal *other = c->portals; other; other = other->next)
+        if (other != p && other->request)
+            park(c, other);
+    return run(c, p);
+}
+
+void pg_portal_park(struct pg_conn *c, struct pg_portal *p)
+{
+    struct err e = ERR_INIT;
+    const struct request_options o = {.atomic = false};
+    const struct pg_text *t = &p->prepared->text;
+
+    if (p->state == PORTAL_READY && !p->request && !p->rows) {
+        p->query = (struct query){.sql = t->run,
+                                  .len = t->run_len,
+                                  .params = p->params,
+                                  .n_params = p->n_params,
+                                  .numbered = true};
+        (void)request_new(&p->request, c->session, &p->query, 1, &o, &e);
+    }
+    if (p->request)
+        park(c, p);
 }
 
 bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows)
@@ -219,14 +285,15 @@ bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows
         pg_error(c, "55000", "portal \"%s\" cannot be run", p->name);
         return false;
     }
-    r->max_rows = max_rows;
-    r->rows = 0;
-    r->text = &p->prepared->text;
-    if (p->rows)
-        return more(c, p);
-    /* Other portals give way; this one's own request runs on. */
-    for (struct pg_portal *other = c->portals; other; other = other->next)
-        if (other != p && other->request)
-            park(c, other);
-    return run(c, p);
+    switch (pg_portal_advance(c, p, max_rows)) {
+    case PG_ADVANCE_FAILED:
+        return false;
+    case PG_ADVANCE_SUSPENDED:
+        pgwire_write_empty(&c->out, 's');
+        return true;
+    case PG_ADVANCE_DONE:
+        break;
+    }
+    pgwire_write_complete(&c->out, r->tag);
+    return true;
 }

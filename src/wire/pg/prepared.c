@@ -130,6 +130,22 @@ static bool param_room(struct pg_prepared *p, unsigned n)
     return true;
 }
 
+/* DECLARE: its parameters are those of its query. */
+static bool describe_cursor(struct pg_conn *c, struct pg_prepared *p, const struct pg_text *t)
+{
+    struct pg_prepared *query = pg_prepared_new(c, "", t);
+    bool ok = query && pg_prepared_describe(c, query) && param_room(p, query->n_params);
+
+    for (unsigned i = 0; ok && i < query->n_params; i++)
+        if (p->params[i] == PGTYPE_NONE)
+            p->params[i] = query->params[i];
+    if (!query)
+        pg_error(c, "53200", "out of memory");
+    pg_prepared_unref(query);
+    p->known_params = ok;
+    return ok;
+}
+
 bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p)
 {
     const struct query q = {.sql = p->text.run, .len = p->text.run_len};
@@ -138,6 +154,9 @@ bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p)
 
     if (p->known_params)
         return true;
+    struct pg_text inner;
+    if (pg_cursor_query(&p->text, &inner))
+        return describe_cursor(c, p, &inner);
     if (pg_is_sql(&p->text)) {
         pg_portals_park(c);
         pg_result_again(&p->shape);
@@ -159,4 +178,35 @@ bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p)
     }
     p->known_params = true;
     return true;
+}
+
+bool pg_prepared_promise(struct pg_prepared *p)
+{
+    unsigned n = p->shape.n_columns;
+
+    if (p->promised)
+        return true;
+    p->types = calloc(n ? n : 1, sizeof *p->types);
+    if (!p->types)
+        return false;
+    for (unsigned i = 0; i < n; i++) {
+        if (p->shape.columns[i].type.oid == PGTYPE_NONE)
+            p->shape.columns[i].type.oid = PGTYPE_TEXT;
+        p->types[i] = p->shape.columns[i].type.oid;
+    }
+    p->n_types = n;
+    p->promised = true;
+    return true;
+}
+
+void pg_prepared_write_columns(struct pg_conn *c, struct pg_prepared *p, const char *formats,
+                               unsigned n_formats)
+{
+    if (!p->shape.has_rows) {
+        pgwire_write_empty(&c->out, 'n');
+        return;
+    }
+    for (unsigned i = 0; i < p->shape.n_columns; i++)
+        p->shape.columns[i].binary = pgwire_result_is_binary(formats, n_formats, i);
+    pg_result_write_columns(&p->shape);
 }

@@ -129,7 +129,7 @@ static bool run_one(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_
     case PG_COMMAND:
         return pg_run_command(c, t, true, tag);
     case PG_CURSOR:
-        return pg_run_cursor(c, t, true, NULL, 0, tag);
+        return pg_run_cursor(c, t, true, NULL, tag);
     case PG_COPY:
         return pg_run_copy(c, t, tag);
     case PG_READ:

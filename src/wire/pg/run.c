@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/rowset.h"
 #include "sql/pg_dialect.h"
 #include "wire/pg/session.h"
 
@@ -148,16 +149,31 @@ static void fault(struct pg_result *r, const struct pg_column *c, enum pgtype_fa
                                      .column = c->name};
 }
 
+/* A write's results are handed over in one go: those that the client has not asked for yet wait. */
+static enum sink_verdict spill(struct pg_result *r, const struct value *values, unsigned n)
+{
+    if (!r->spill)
+        r->spill = rowset_new(node_options(r->conn->server->node)->data_dir);
+    if (!r->spill)
+        return SINK_STOP;
+    struct sink *to = rowset_sink(r->spill);
+    return to->ops->row(to, values, n) == SINK_STOP ? SINK_STOP : SINK_FULL;
+}
+
 static enum sink_verdict on_row(struct sink *sink, const struct value *values, unsigned n)
 {
     struct pg_result *r = (struct pg_result *)sink;
     struct buf *b = &r->conn->out;
     size_t start;
 
-    if (r->silent)
-        return SINK_MORE;
     if (r->conn->dead)
         return SINK_STOP;
+    if (r->max_rows > 0 && r->rows >= r->max_rows)
+        return spill(r, values, n);
+    if (r->silent) {
+        r->rows++;
+        return r->max_rows > 0 && r->rows >= r->max_rows ? SINK_FULL : SINK_MORE;
+    }
     if (r->pending) {
         for (unsigned i = 0; i < n; i++)
             if (r->columns[i].type.oid == PGTYPE_NONE)
@@ -213,6 +229,7 @@ void pg_result_init(struct pg_result *r, struct pg_conn *c)
 
 void pg_result_again(struct pg_result *r)
 {
+    rowset_free(r->spill);
     struct pg_column *columns = r->columns;
     unsigned cap = r->cap_columns;
 
@@ -226,6 +243,8 @@ void pg_result_fini(struct pg_result *r)
     for (unsigned i = 0; i < r->cap_columns; i++)
         free(r->columns[i].name);
     free(r->columns);
+    rowset_free(r->spill);
+    r->spill = NULL;
     r->columns = NULL;
     r->cap_columns = r->n_columns = 0;
 }

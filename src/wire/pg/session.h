@@ -74,6 +74,7 @@ struct pg_result {
     unsigned n_columns;
     struct pg_column *columns;
     unsigned cap_columns;
+    struct rowset *spill; /* owned: rows beyond max_rows that could not wait */
     bool pending; /* the RowDescription waits for the first row */
     bool has_rows;
     bool failed; /* a value could not be what was promised: the error stands in `fault` */
@@ -128,13 +129,18 @@ void pg_apply_read_only(struct pg_conn *c);
 /* ---- command.c, cursor.c, copy.c: true = done, tag filled; columns and rows have been written,
  * the RowDescription only with `describe` ---- */
 
-bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
-                    char tag[PG_TAG_BYTES]);
+bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe, char tag[PG_TAG_BYTES]);
 /* Columns of a statement of our own; 0 = none. */
 unsigned pg_command_columns(struct pg_conn *c, const struct pg_text *t, const char **names,
                             unsigned max);
-bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe, const char *formats,
-                   unsigned n_formats, char tag[PG_TAG_BYTES]);
+struct pg_portal;
+/* `from` is the portal that it runs in, whose parameters DECLARE hands on; NULL = simple query. */
+bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe,
+                   const struct pg_portal *from, char tag[PG_TAG_BYTES]);
+/* The query of a DECLARE. False: `t` is none. */
+bool pg_cursor_query(const struct pg_text *t, struct pg_text *query);
+/* The cursor that a FETCH reads from; NULL: none. */
+struct pg_portal *pg_cursor_of_fetch(struct pg_conn *c, const struct pg_text *t);
 bool pg_run_copy(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES]);
 
 /* ---- query.c ---- */
@@ -173,6 +179,11 @@ void pg_prepared_clear(struct pg_conn *c);
 bool pg_prepared_sent(struct pg_prepared *p, const struct pgwire_parse *m);
 /* Counts and types parameters and columns; false with an error written. */
 bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p);
+/* Unknown types of columns become text, and from now on all of them are promised. */
+bool pg_prepared_promise(struct pg_prepared *p);
+/* RowDescription of the promise, or NoData. */
+void pg_prepared_write_columns(struct pg_conn *c, struct pg_prepared *p, const char *formats,
+                               unsigned n_formats);
 
 /* ---- portal.c ---- */
 
@@ -187,7 +198,10 @@ struct pg_portal {
     struct buf formats;
     bool describe; /* the answer to Describe waits for Execute */
     bool held;     /* WITH HOLD */
-    bool scroll;
+    bool kept;               /* … beyond its transaction */
+    bool cursor;             /* by DECLARE */
+    bool scroll;             /* all its rows are in `rows` from the first FETCH on */
+    uint64_t at;             /* scroll: the row it stands on, from 1; 0 = before the first */
     enum { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE } state;
     struct request *request; /* paused */
     struct pg_result result;
@@ -202,6 +216,13 @@ void pg_portals_end(struct pg_conn *c, bool committed); /* with the transaction 
 void pg_portals_clear(struct pg_conn *c);
 /* Whoever wants the session for something else first puts paused rows aside. */
 void pg_portals_park(struct pg_conn *c);
+enum pg_advance { PG_ADVANCE_FAILED, PG_ADVANCE_SUSPENDED, PG_ADVANCE_DONE };
+
+/* Runs, or runs on, for at most so many rows (0 = all), and says nothing of the end. After a
+ * failure, with its error written, the portal may be gone. */
+enum pg_advance pg_portal_advance(struct pg_conn *c, struct pg_portal *p, uint64_t max_rows);
+/* Puts what it has not handed out yet aside. */
+void pg_portal_park(struct pg_conn *c, struct pg_portal *p);
 /* Runs, or runs on; writes rows and their end. False with an error written. */
 bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows);
 
