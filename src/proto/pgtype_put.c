@@ -359,7 +359,7 @@ static enum pgtype_fault put_uuid(struct buf *b, const struct value *v)
         if (c == '-')
             continue;
         nibble = (unsigned)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
-        byte = (unsigned char)(byte << 4 | nibble);
+        byte = (unsigned char)((unsigned)byte << 4 | nibble);
         if (++n % 2 == 0)
             buf_u8(b, byte);
     }

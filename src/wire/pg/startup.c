@@ -298,12 +298,27 @@ static bool open_session(struct pg_conn *c)
     return true;
 }
 
+/* pg_dump reads PostgreSQL's own catalogs in depth, and what it wrote would not be a backup. */
+static bool is_welcome(struct pg_conn *c)
+{
+    const char *program = pg_settings_get(&c->settings, "application_name", NULL);
+
+    if (strcmp(program, "pg_dump") != 0 && strcmp(program, "pg_dumpall") != 0)
+        return true;
+    pg_fatal(c, "0A000",
+             "%s is not supported: GET /download of the HTTP port gives a copy of the database",
+             program);
+    return false;
+}
+
 bool pg_startup(struct pg_conn *c)
 {
     if (!first_packets(c) || !pg_authenticate(c) || !open_session(c) || !choose_database(c))
         return false;
     if (c->user->read_only)
         (void)pg_settings_set(&c->settings, "default_transaction_read_only", "on");
+    if (!is_welcome(c))
+        return false;
     pg_settings_started(&c->settings);
     pg_apply_read_only(c);
     if (!make_key(c)) {
