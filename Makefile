@@ -186,7 +186,7 @@ $(BUILD)/sqlite-is-recent:
 # Only the inner make compiles these objects, so that no two compilers ever write the same one.
 
 .PHONY: programs test-objects unit FORCE
-programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN)
+programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) node-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -228,6 +228,16 @@ $(BUILD)/test/fuzz/%: test/fuzz/%.c test/fuzz/replay_main.c $(TEST_ARCHIVE) $(SQ
 	$(call say,LINK,$@)
 	$(Q)$(CC_TEST) -MMD -MP -MF $@.d -MT $@ $< test/fuzz/replay_main.c $(LDFLAGS) $(TEST_ARCHIVE) \
 	    $(SQLITE_LINK) $(LIBS) -o $@
+
+# The clients of Node that the wire tests run; the lock file says which bytes.
+.PHONY: node-clients
+node-clients: $(BUILD)/npm/installed
+$(BUILD)/npm/installed: test/wire/npm/package.json test/wire/npm/package-lock.json
+	@mkdir -p $(@D)
+	$(call say,NPM,$(@D))
+	$(Q)cp $^ $(@D)
+	$(Q)cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	$(Q)touch $@
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.
@@ -286,7 +296,7 @@ $(BUILD)/libha-bench.a: $(LIB_OBJ)
 .PHONY: bench bench-programs
 bench-programs: all $(BENCH_BIN)
 bench:
-	scripts/install-deps
+	scripts/install-deps --test
 	$(MAKE) bench-programs
 	BUILD=$(BUILD) test/bench/run
 
@@ -297,7 +307,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: run deps test chaos check-asan check-tsan lint format docs install clean
 deps:
-	scripts/install-deps
+	scripts/install-deps --test
 
 run:
 	scripts/install-deps
@@ -305,7 +315,7 @@ run:
 	scripts/run $(BUILD)/ha
 
 test:
-	@scripts/install-deps
+	@scripts/install-deps --test
 	@$(MAKE) -j$(JOBS) -k --no-print-directory programs || \
 	    echo "the build failed; what it left is tested nevertheless, and the rest counts as failed"
 	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) test/run $(TESTS)

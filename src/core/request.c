@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/recorder.h"
 #include "core/session_impl.h"
+#include "core/statement.h"
 #include "sql/lex.h"
 #include "sql/stmt.h"
 
@@ -60,57 +61,6 @@ enum err_code request_new(struct request **out, struct session *s, const struct 
 }
 
 /* ---- helpers ---- */
-
-static enum err_code bind(struct stmt *st, const struct query *q, struct err *e)
-{
-    unsigned count = stmt_param_count(st);
-    unsigned positional = 0;
-    for (unsigned i = 0; i < q->n_params; i++) {
-        const struct param *p = &q->params[i];
-        unsigned index = ++positional;
-        if (p->name) {
-            index = stmt_param_index(st, p->name, strlen(p->name));
-            if (index == 0) /* another statement of the same text may want it */
-                continue;
-        } else if (index > count) {
-            return err_set(e, ERR_PARAM, "%u parameters for a statement that takes %u", q->n_params,
-                           count);
-        }
-        enum err_code code = stmt_bind(st, index, &p->value, e);
-        if (code != ERR_OK)
-            return code;
-    }
-    return ERR_OK;
-}
-
-static void send_columns(struct stmt *st, struct sink *sink)
-{
-    struct sink_column fixed[32];
-    unsigned n = stmt_column_count(st);
-    struct sink_column *cols = n <= 32 ? fixed : calloc(n, sizeof *cols);
-    if (!cols)
-        return;
-    for (unsigned i = 0; i < n; i++)
-        cols[i] = (struct sink_column){stmt_column_name(st, i), stmt_column_decltype(st, i)};
-    sink->ops->columns(sink, cols, n);
-    if (cols != fixed)
-        free(cols);
-}
-
-static enum sink_verdict send_row(struct stmt *st, struct sink *sink)
-{
-    struct value fixed[64];
-    unsigned n = stmt_column_count(st);
-    struct value *values = n <= 64 ? fixed : calloc(n, sizeof *values);
-    if (!values)
-        return SINK_STOP;
-    for (unsigned i = 0; i < n; i++)
-        values[i] = stmt_column(st, i);
-    enum sink_verdict verdict = sink->ops->row(sink, values, n);
-    if (values != fixed)
-        free(values);
-    return verdict;
-}
 
 static void guard(struct request *r, struct conn *c)
 {
@@ -168,6 +118,11 @@ static enum err_code prepare(struct request *r, struct conn *c, const struct cur
     return ERR_OK;
 }
 
+static enum err_code refuse_write(const struct session *s, struct err *e)
+{
+    return s->read_only ? err_set(e, ERR_READ_ONLY, "this session is read-only") : ERR_OK;
+}
+
 /* ---- writing: one statement on the write connection, results into the recorder ---- */
 
 static enum err_code step_all(struct request *r, struct stmt *st, uint64_t *rows, struct err *e)
@@ -175,13 +130,13 @@ static enum err_code step_all(struct request *r, struct stmt *st, uint64_t *rows
     struct sink *sink = &r->recorder.sink;
     bool row = false;
     if (stmt_column_count(st) > 0)
-        send_columns(st, sink);
+        statement_columns(st, sink);
     for (;;) {
         enum err_code code = stmt_step(st, &row, e);
         if (code != ERR_OK || !row)
             return code;
         (*rows)++;
-        if (send_row(st, sink) == SINK_STOP) {
+        if (statement_row(st, sink) == SINK_STOP) {
             stmt_reset(st);
             return too_big(e);
         }
@@ -203,7 +158,7 @@ static enum err_code write_statement(struct request *r, struct writer *w, struct
         *at = after;
         return ERR_OK;
     }
-    code = bind(st, &r->queries[at->query], e);
+    code = statement_bind(st, &r->queries[at->query], e);
     if (code == ERR_OK)
         code = writer_stmt_begin(w, st, savepoint, e);
     if (code == ERR_OK) {
@@ -260,6 +215,8 @@ static enum err_code run_write(void *arg, struct writer *w, struct err *e)
 static enum err_code write_through_group(struct request *r, struct sink *sink, struct err *e)
 {
     struct txn t = {.run = run_write, .arg = r, .deadline_ns = r->deadline_ns};
+    if (refuse_write(r->s, e) != ERR_OK)
+        return e->code;
     if (t.deadline_ns == CLOCK_EVER)
         t.deadline_ns = clock_deadline(r->s->node->opt.replication_timeout_ns);
     r->rowid = r->s->last_rowid;
@@ -363,7 +320,7 @@ static enum request_status read_rows(struct request *r, struct sink *sink, struc
         if (!row)
             break;
         r->rows++;
-        enum sink_verdict verdict = send_row(r->stmt, sink);
+        enum sink_verdict verdict = statement_row(r->stmt, sink);
         if (verdict == SINK_STOP) {
             too_big(e);
             return REQUEST_FAILED;
@@ -413,7 +370,7 @@ static enum err_code try_read(struct request *r, bool *is_read, struct err *e)
     }
     *is_read = true;
     if (r->stmt)
-        code = bind(r->stmt, &r->queries[r->at.query], e);
+        code = statement_bind(r->stmt, &r->queries[r->at.query], e);
     if (code == ERR_OK) {
         r->last = r->at.query;
         r->at = after;
@@ -427,7 +384,7 @@ static enum request_status start_read(struct request *r, struct sink *sink, stru
     if (!r->stmt)
         return REQUEST_DONE;
     if (stmt_column_count(r->stmt) > 0)
-        send_columns(r->stmt, sink);
+        statement_columns(r->stmt, sink);
     if (r->s->phase == TX_READING)
         r->s->has_read = true;
     return read_rows(r, sink, e);
@@ -531,6 +488,8 @@ static enum request_status in_transaction(struct request *r, const struct lex *l
         err_set(e, ERR_TX_ACTIVE, "cannot VACUUM from within a transaction");
         return REQUEST_FAILED;
     }
+    if (!is_control(lex->kind) && refuse_write(s, e) != ERR_OK)
+        return REQUEST_FAILED;
     if (s->phase == TX_READING) {
         end_read(r);
         if (transaction_upgrade(s, r->deadline_ns, e) != ERR_OK)

@@ -86,6 +86,13 @@ const char *session_database(const struct session *s)
     return s->db ? database_id(s->db) : NULL;
 }
 
+void session_set_read_only(struct session *s, bool read_only)
+{
+    pthread_mutex_lock(&s->mu);
+    s->read_only = read_only;
+    pthread_mutex_unlock(&s->mu);
+}
+
 enum session_state session_state(const struct session *s)
 {
     enum tx_phase phase = atomic_load(&s->phase);

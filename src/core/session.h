@@ -37,6 +37,7 @@ struct query {
     size_t len;
     const struct param *params;
     unsigned n_params;
+    bool numbered; /* params[k - 1] goes where $k or ?k stands; a bare ? counts by its place */
 };
 
 enum session_state { SESSION_IDLE, SESSION_IN_TX, SESSION_TX_FAILED };
@@ -51,6 +52,9 @@ void session_close(struct session *s); /* rolls back; NULL is fine */
 enum err_code session_use(struct session *s, const char *id, struct err *e);
 const char *session_database(const struct session *s);
 
+/* Its writes are refused with ERR_READ_ONLY. Between requests, by the session's thread. */
+void session_set_read_only(struct session *s, bool read_only);
+
 enum session_state session_state(const struct session *s);
 void session_cancel(struct session *s); /* interrupts the running statement */
 
@@ -60,6 +64,18 @@ struct request_options {
     uint64_t min_seq; /* reads wait until the file holds at least this position; 0 = no wait */
     int64_t timeout_ns; /* of the whole request; 0 = the node's --query-timeout */
 };
+
+/* What a statement is, without running it. */
+struct session_shape {
+    bool empty;        /* there is no statement in the text */
+    bool reads;        /* changes nothing */
+    unsigned n_params; /* the highest number of $k and ?k, or how many there are */
+};
+
+/* Prepares the first statement of `q` where it would run, and calls columns->ops->columns() if it
+ * returns rows. Not while a request runs or is paused. */
+enum err_code session_describe(struct session *s, const struct query *q, struct sink *columns,
+                               struct session_shape *shape, struct err *e);
 
 enum request_status { REQUEST_DONE, REQUEST_PAUSED, REQUEST_FAILED };
 

@@ -34,7 +34,6 @@
     X(OTHER, "Configuration")
 
 #define NO_LEADER      "there is no leader mode yet"
-#define NO_PG          "there is no PostgreSQL server yet"
 #define NO_MYSQL       "there is no MySQL server yet"
 #define NO_PROXY       "there is no proxy mode yet"
 #define NO_DEBEZIUM    "there is no Debezium sink yet"
@@ -137,16 +136,20 @@
     X(GRPC_INSECURE, grpc_insecure, BOOL, "grpc-insecure", 0, "false", "", LEADER, PLAIN,          \
       NO_LEADER, "Use plaintext gRPC for leader messages")                                         \
                                                                                                    \
-    X(PG_PORT, pg_port, INT, "pg-port", 0, "0", "0..65535", PG, PLAIN, NO_PG,                      \
+    X(PG_PORT, pg_port, INT, "pg-port", 0, "0", "0..65535", PG, PLAIN, NULL,                       \
       "Port of the PostgreSQL wire protocol server; 0 means none")                                 \
-    X(PG_USER, pg_user, STRING, "pg-user", 0, "ha", "", PG, PLAIN, NO_PG,                          \
+    X(PG_USER, pg_user, STRING, "pg-user", 0, "ha", "", PG, PLAIN, NULL,                           \
       "PostgreSQL authentication user")                                                            \
-    X(PG_PASS, pg_pass, STRING, "pg-pass", 0, "ha", "", PG, SECRET, NO_PG,                         \
+    X(PG_PASS, pg_pass, STRING, "pg-pass", 0, "ha", "", PG, SECRET, NULL,                          \
       "PostgreSQL authentication password")                                                        \
-    X(PG_CERT, pg_cert, STRING, "pg-cert", 0, "", "", PG, PLAIN, NO_PG,                            \
+    X(PG_CERT, pg_cert, STRING, "pg-cert", 0, "", "", PG, PLAIN, NULL,                             \
       "TLS certificate file of the PostgreSQL server")                                             \
-    X(PG_KEY, pg_key, STRING, "pg-key", 0, "", "", PG, PLAIN, NO_PG,                               \
+    X(PG_KEY, pg_key, STRING, "pg-key", 0, "", "", PG, PLAIN, NULL,                                \
       "TLS key file of the PostgreSQL server")                                                     \
+    X(PG_USERS, pg_users, STRING, "pg-users", 0, "", "", PG, PLAIN, NULL,                          \
+      "File of further PostgreSQL users: a name, a password and perhaps read-only on each line")   \
+    X(PG_AUTH, pg_auth, ENUM, "pg-auth", 0, "scram-sha-256", "scram-sha-256|md5|password", PG,     \
+      PLAIN, NULL, "How PostgreSQL clients prove their password; password is clear text")          \
                                                                                                    \
     X(MYSQL_PORT, mysql_port, INT, "mysql-port", 0, "0", "0..65535", MYSQL, PLAIN, NO_MYSQL,       \
       "Port of the MySQL wire protocol server; 0 means none")                                      \

@@ -17,6 +17,7 @@
 #include "server/files.h"
 #include "sql/conn.h"
 #include "wire/http/http.h"
+#include "wire/pg/pg.h"
 
 #define NATS_START_WAIT  (10 * CLOCK_S)
 #define HTTP_STOP_WAIT   (7 * CLOCK_S) /* of SERVER_STOP_S: what is left belongs to the node */
@@ -38,6 +39,7 @@ struct server {
     struct node_options options;
     struct node *node;
     struct http_server *http; /* NULL = none */
+    struct pg_server *pg;     /* NULL = none */
     bool up;
 };
 
@@ -122,6 +124,7 @@ static void restart_quiet_nats(void *arg, int64_t quiet_ns)
 
 /* The choices in flags.h stand in the order of these. */
 _Static_assert(CONSISTENCY_SERIALIZABLE == 0 && CONSISTENCY_LWW == 1, "--consistency");
+_Static_assert(PG_AUTH_SCRAM == 0 && PG_AUTH_MD5 == 1 && PG_AUTH_PASSWORD == 2, "--pg-auth");
 _Static_assert(ROW_BY_PK == 0 && ROW_BY_ROWID == 1 && ROW_BY_FULL == 2, "--row-identify");
 
 static void fill_options(struct server *s)
@@ -200,26 +203,52 @@ static void greet(const struct server *s, int64_t begin_ns)
     const char *nats = s->options.nats_url;
     const char *mode = c->consistency == CONSISTENCY_LWW ? "lww" : "serializable";
 
+    char pg[512] = "";
+
     (void)log_url(nats, url, sizeof url);
+    if (s->pg)
+        (void)snprintf(pg, sizeof pg, "  PostgreSQL   postgresql://%s@localhost:%u\n", c->pg_user,
+                       pg_port(s->pg));
     LOG_INFO("node is up", LOG_STR("node", c->name), LOG_STR("version", HA_VERSION),
-             LOG_UINT("http_port", s->http ? http_port(s->http) : 0), LOG_STR("nats", url),
+             LOG_UINT("http_port", s->http ? http_port(s->http) : 0),
+             LOG_UINT("pg_port", s->pg ? pg_port(s->pg) : 0), LOG_STR("nats", url),
              LOG_STR("consistency", mode), LOG_UINT("databases", s->files.n),
              LOG_INT("ms", (clock_mono_ns() - begin_ns) / CLOCK_MS));
     if (!s->http || !s->host.greet || !isatty(STDOUT_FILENO))
         return;
     (void)printf("\n  ha %s, node %s\n\n"
                  "  HTTP         http://localhost:%u\n"
+                 "%s"
                  "  NATS         %s%s%s\n"
                  "  Databases    %s%s\n"
                  "  Consistency  %s\n\n"
                  "  curl -d '{\"sql\": \"SELECT sqlite_version()\"}' http://localhost:%u\n"
                  "  Ctrl-C stops it.\n\n",
-                 HA_VERSION, c->name, http_port(s->http), *nats ? url : "none: no replication",
+                 HA_VERSION, c->name, http_port(s->http), pg, *nats ? url : "none: no replication",
                  s->nats ? ", nats-server " : "", s->nats ? nats_server_version(s->nats) : "",
                  s->files.names[0],
                  s->files.n > 1 ? " and others" : (c->memory ? " (in memory)" : ""), mode,
                  http_port(s->http));
     (void)fflush(stdout);
+}
+
+static enum err_code start_pg(struct server *s, struct err *e)
+{
+    const struct config *c = s->config;
+    struct pg_options o = {.port = (uint16_t)c->pg_port,
+                           .user = c->pg_user,
+                           .pass = c->pg_pass,
+                           .users_file = c->pg_users,
+                           .cert = c->pg_cert,
+                           .key = c->pg_key,
+                           .auth = (enum pg_auth)c->pg_auth};
+
+    if (c->pg_port == 0)
+        return ERR_OK;
+    if (!*c->pg_pass)
+        LOG_WARN("PostgreSQL clients need no password: --pg-pass is empty",
+                 LOG_STR("user", c->pg_user));
+    return pg_start(&s->pg, s->node, &o, e);
 }
 
 /* ---- start and stop ------------------------------------------------------------------------- */
@@ -233,6 +262,10 @@ static enum err_code start(struct server *s, struct err *e)
     if (http.port > 0 && !port_is_free(http.port))
         return err_set(e, ERR_BUSY, "port %d is in use by another program; choose another --port",
                        s->config->port);
+    if (s->config->pg_port > 0 && !port_is_free((uint16_t)s->config->pg_port))
+        return err_set(e, ERR_BUSY,
+                       "port %d is in use by another program; choose another --pg-port",
+                       s->config->pg_port);
     code = choose_places(s, e);
     if (!code)
         code = conn_library_init(e);
@@ -242,6 +275,8 @@ static enum err_code start(struct server *s, struct err *e)
         code = start_node(s, e);
     if (!code && http.port > 0)
         code = http_start(&s->http, s->node, &http, e);
+    if (!code)
+        code = start_pg(s, e);
     if (!code && s->host.gave_up && s->host.gave_up())
         code = err_set(e, ERR_SHUTDOWN, "stopped while starting");
     return code;
@@ -287,9 +322,11 @@ void server_stop(struct server *s)
     if (!s)
         return;
     http_stop(s->http, begin + HTTP_STOP_WAIT);
+    pg_stop(s->pg, begin + HTTP_STOP_WAIT);
     if (s->node)
         node_stop(s->node, begin + NODE_STOP_WAIT);
     http_free(s->http);
+    pg_free(s->pg);
     node_free(s->node);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))

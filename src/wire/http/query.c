@@ -73,7 +73,7 @@ static struct query *queries_convert(struct exchange *x, const struct httpreq_bo
         }
         for (unsigned j = 0; j < q->n_params; j++)
             params[j] = (struct param){q->params[j].name, q->params[j].value};
-        out[i] = (struct query){q->sql, q->len, params, q->n_params};
+        out[i] = (struct query){q->sql, q->len, params, q->n_params, false};
     }
     return out;
 }

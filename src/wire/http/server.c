@@ -14,7 +14,6 @@
  *       ─▶ idle connections shut down, running exchanges end (each closes its connection)
  *       ─▶ deadline: what still runs is cancelled ─▶ libmicrohttpd joins every connection's thread
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -28,9 +27,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "os/listen.h"
 #include "wire/http/exchange.h"
 
-#define BACKLOG         512
+#define BACKLOG         512 /* accepted in one go */
 #define LINGER_SLOTS    32u /* refused connections that are still being told so */
 #define LINGER_NS       CLOCK_S
 #define ACCEPT_BREAK_MS 100                /* when the process is out of descriptors */
@@ -46,68 +46,6 @@
 #else
 #define STACK_BYTES ((size_t)1984 << 10)
 #endif
-
-/* ---- listening ---- */
-
-static enum err_code listen_failed(int fd, uint16_t port, struct err *e)
-{
-    int cause = errno;
-
-    if (fd >= 0)
-        close(fd);
-    return err_set(e, ERR_IO, "listening for HTTP on port %u: %s", port, strerror(cause));
-}
-
-static enum err_code listen_on(const struct sockaddr *addr, socklen_t len, uint16_t port, int *out,
-                               struct err *e)
-{
-    static const int on = 1, off = 0;
-    int fd = socket(addr->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-    if (fd < 0)
-        return listen_failed(fd, port, e);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (addr->sa_family == AF_INET6)
-        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(fd, addr, len) != 0 || listen(fd, BACKLOG) != 0)
-        return listen_failed(fd, port, e);
-    *out = fd;
-    return ERR_OK;
-}
-
-static enum err_code listen_at(const char *address, uint16_t port, int *out, struct err *e)
-{
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-    bool all = !address || *address == '\0';
-    struct err first = ERR_INIT;
-
-    if (all || inet_pton(AF_INET6, address, &v6.sin6_addr) == 1) {
-        if (listen_on((struct sockaddr *)&v6, sizeof v6, port, out, &first) == ERR_OK)
-            return ERR_OK;
-        if (!all || errno == EADDRINUSE || errno == EACCES)
-            return *e = first, e->code;
-        v4.sin_addr.s_addr = htonl(INADDR_ANY); /* a kernel without IPv6 */
-        return listen_on((struct sockaddr *)&v4, sizeof v4, port, out, e);
-    }
-    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
-        return listen_on((struct sockaddr *)&v4, sizeof v4, port, out, e);
-    return err_set(e, ERR_CONFIG, "not an IPv4 or IPv6 address to listen on: %s", address);
-}
-
-static uint16_t port_of(int fd)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } addr = {.v6 = {0}};
-    socklen_t len = sizeof addr;
-
-    if (getsockname(fd, &addr.any, &len) != 0)
-        return 0;
-    return ntohs(addr.any.sa_family == AF_INET6 ? addr.v6.sin6_port : addr.v4.sin_port);
-}
 
 /* ---- connections ---- */
 
@@ -336,9 +274,9 @@ static enum err_code start(struct http_server *s, const struct http_options *o, 
 {
     int rc;
 
-    if (listen_at(o->address, o->port, &s->listener, e) != ERR_OK)
+    if (listen_open(&s->listener, o->address, o->port, "HTTP", e) != ERR_OK)
         return e->code;
-    s->port = port_of(s->listener);
+    s->port = listen_port(s->listener);
     s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (s->wake < 0)
         return err_set(e, ERR_IO, "eventfd: %s", strerror(errno));

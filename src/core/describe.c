@@ -1,0 +1,90 @@
+/* What a statement is, without running it: prepared on the connection that would run it, so that
+ * inside a transaction it sees what the transaction has created. */
+#include "base/clock.h"
+#include "core/session_impl.h"
+#include "core/statement.h"
+
+static enum err_code describe_on(struct conn *c, const struct query *q, struct sink *columns,
+                                 struct session_shape *shape, struct err *e)
+{
+    struct stmt *st = NULL;
+    const char *tail;
+    enum err_code code = stmt_prepare(c, q->sql, q->len, &tail, &st, e);
+
+    if (code != ERR_OK)
+        return code;
+    *shape = (struct session_shape){.empty = !st, .reads = true};
+    if (!st)
+        return ERR_OK;
+    shape->reads = stmt_class(st) == STMT_READ;
+    for (unsigned i = 1; i <= stmt_param_count(st); i++) {
+        unsigned number = statement_param_number(st, i);
+        if (number > shape->n_params)
+            shape->n_params = number;
+    }
+    if (stmt_column_count(st) > 0)
+        statement_columns(st, columns);
+    stmt_release(st);
+    return ERR_OK;
+}
+
+static enum err_code describe_in_tx(struct session *s, const struct query *q, struct sink *columns,
+                                    struct session_shape *shape, struct err *e)
+{
+    struct writer *w;
+    enum err_code code = tx_enter(s->tx, &w, e);
+
+    if (code != ERR_OK) {
+        transaction_fail(s, e);
+        return code;
+    }
+    code = describe_on(writer_conn(w), q, columns, shape, e);
+    tx_leave(s->tx);
+    return code;
+}
+
+static enum err_code describe_reading(struct session *s, const struct query *q,
+                                      struct sink *columns, struct session_shape *shape,
+                                      struct err *e)
+{
+    struct conn *reader = NULL;
+    int64_t deadline = clock_deadline(s->node->opt.replication_timeout_ns);
+    enum err_code code = s->db ? ERR_OK : node_find(s->node, NULL, &s->db, e);
+
+    if (code == ERR_OK)
+        code = database_reader(s->db, deadline, &reader, e);
+    if (code != ERR_OK)
+        return code;
+    code = describe_on(reader, q, columns, shape, e);
+    database_give(s->db, reader);
+    return code;
+}
+
+enum err_code session_describe(struct session *s, const struct query *q, struct sink *columns,
+                               struct session_shape *shape, struct err *e)
+{
+    enum err_code code = node_enter(s->node, e);
+
+    if (code != ERR_OK)
+        return code;
+    pthread_mutex_lock(&s->mu);
+    switch (s->phase) {
+    case TX_WRITING:
+        code = describe_in_tx(s, q, columns, shape, e);
+        break;
+    case TX_READING:
+        code = describe_on(s->reader, q, columns, shape, e);
+        break;
+    case TX_FAILED:
+        *e = s->failed;
+        code = e->code;
+        break;
+    case TX_NONE:
+        code = describe_reading(s, q, columns, shape, e);
+        break;
+    }
+    s->last_use_ns = clock_mono_ns();
+    pthread_mutex_unlock(&s->mu);
+    node_leave(s->node);
+    return code;
+}

@@ -1,0 +1,439 @@
+/*
+ * DECLARE, FETCH, MOVE, CLOSE. A cursor is a portal whose statement was named in SQL. One that only
+ * goes forward reads as it is fetched from, until another statement of the session runs: then the
+ * rest is put aside. With SCROLL all rows are put aside by the first FETCH.
+ *
+ *   DECLARE name [BINARY] [INSENSITIVE | ASENSITIVE] [[NO] SCROLL] CURSOR [{WITH|WITHOUT} HOLD] FOR …
+ *   {FETCH | MOVE} [NEXT | PRIOR | FIRST | LAST | ABSOLUTE n | RELATIVE n | n | ALL |
+ *                   FORWARD [n | ALL] | BACKWARD [n | ALL]] [FROM | IN] name
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/rowset.h"
+#include "sql/pg_lex.h"
+#include "wire/pg/session.h"
+
+#define NAME_BYTES 256
+#define ALL_ROWS   INT64_MAX
+
+struct reader {
+    struct pg_lexer lex;
+    struct pg_token t; /* the one that stands next */
+};
+
+static void advance(struct reader *r)
+{
+    (void)pg_lex_next(&r->lex, &r->t);
+}
+
+static void open_reader(struct reader *r, const struct pg_text *t)
+{
+    pg_lex_init(&r->lex, t->sql, t->len);
+    advance(r);
+}
+
+static bool take(struct reader *r, const char *keyword)
+{
+    if (r->t.type != PG_TOKEN_WORD || !pg_lex_is(&r->t, keyword))
+        return false;
+    advance(r);
+    return true;
+}
+
+/* Bare names in lower case, as PostgreSQL folds them. */
+static bool take_name(struct reader *r, char out[NAME_BYTES])
+{
+    char text[2 * NAME_BYTES];
+    size_t n;
+
+    if ((r->t.type != PG_TOKEN_WORD && r->t.type != PG_TOKEN_QUOTED) || r->t.len >= sizeof text)
+        return false;
+    n = pg_lex_value(&r->t, text);
+    if (n == SIZE_MAX || n >= NAME_BYTES)
+        return false;
+    memcpy(out, text, n);
+    out[n] = '\0';
+    for (char *p = out; r->t.type == PG_TOKEN_WORD && *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+    advance(r);
+    return true;
+}
+
+static bool syntax(struct pg_conn *c, const struct reader *r)
+{
+    if (r->t.type == PG_TOKEN_END || r->t.type == PG_TOKEN_SEMI)
+        pg_error(c, "42601", "syntax error at end of input");
+    else
+        pg_error(c, "42601", "syntax error at or near \"%.*s\"", (int)r->t.len, r->t.text);
+    return false;
+}
+
+/* ---- DECLARE ---- */
+
+struct declare {
+    char name[NAME_BYTES];
+    bool binary, scroll, hold;
+    const char *query;
+    size_t len;
+};
+
+static bool read_declare(struct reader *r, struct declare *d)
+{
+    memset(d, 0, sizeof *d);
+    if (!take(r, "DECLARE") || !take_name(r, d->name))
+        return false;
+    for (;;) {
+        if (take(r, "BINARY"))
+            d->binary = true;
+        else if (take(r, "SCROLL"))
+            d->scroll = true;
+        else if (take(r, "NO"))
+            (void)take(r, "SCROLL");
+        else if (!take(r, "INSENSITIVE") && !take(r, "ASENSITIVE"))
+            break;
+    }
+    if (!take(r, "CURSOR"))
+        return false;
+    if (take(r, "WITH"))
+        d->hold = take(r, "HOLD");
+    else if (take(r, "WITHOUT"))
+        (void)take(r, "HOLD");
+    if (r->t.type != PG_TOKEN_WORD || !pg_lex_is(&r->t, "FOR"))
+        return false;
+    d->query = r->t.text + r->t.len;
+    d->len = (size_t)(r->lex.end - d->query);
+    return true;
+}
+
+bool pg_cursor_query(const struct pg_text *t, struct pg_text *query)
+{
+    struct reader r;
+    struct declare d;
+
+    if (t->kind != PG_CURSOR)
+        return false;
+    open_reader(&r, t);
+    if (!read_declare(&r, &d))
+        return false;
+    pg_classify(query, d.query, d.len);
+    return true;
+}
+
+static bool copy_params(struct pg_portal *to, const struct pg_portal *from)
+{
+    if (!from || from->n_params == 0)
+        return true;
+    if (from->n_params > to->cap_params) {
+        struct param *more = realloc(to->params, from->n_params * sizeof *more);
+        if (!more)
+            return false;
+        to->params = more;
+        to->cap_params = from->n_params;
+    }
+    memcpy(to->params, from->params, from->n_params * sizeof *to->params);
+    to->n_params = from->n_params;
+    buf_put(&to->data, from->data.data, from->data.len);
+    for (unsigned i = 0; buf_ok(&to->data) && i < to->n_params; i++) {
+        struct value *v = &to->params[i].value;
+        if ((v->type == VALUE_TEXT || v->type == VALUE_BLOB) && v->u.s.len > 0)
+            v->u.s.data = to->data.data + (v->u.s.data - from->data.data);
+    }
+    return buf_ok(&to->data);
+}
+
+static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal *from)
+{
+    struct declare d;
+    struct pg_text t;
+    struct err e = ERR_INIT;
+    struct pg_prepared *s;
+    struct pg_portal *p;
+
+    if (!read_declare(r, &d))
+        return syntax(c, r);
+    if (c->tx != PG_TX_BLOCK && !d.hold) {
+        pg_error(c, "25P01", "DECLARE CURSOR can only be used in transaction blocks");
+        return false;
+    }
+    if (pg_portal_find(c, d.name)) {
+        pg_error(c, "42P03", "cursor \"%s\" already exists", d.name);
+        return false;
+    }
+    pg_classify(&t, d.query, d.len);
+    if (!pg_is_sql(&t) || pg_translate(c->arena, &t, &e) != ERR_OK) {
+        if (e.code == ERR_OK)
+            err_set(&e, ERR_SYNTAX, "a cursor needs a query");
+        t.changed = false;
+        pg_error_text(c, &e, &t);
+        return false;
+    }
+    s = pg_prepared_new(c, "", &t);
+    if (!s || !pg_prepared_describe(c, s)) {
+        if (!s)
+            pg_error(c, "53200", "out of memory");
+        pg_prepared_unref(s);
+        return false;
+    }
+    p = pg_prepared_promise(s) ? pg_portal_new(c, d.name) : NULL;
+    if (!p || !s->shape.has_rows || (from ? from->n_params : 0) < s->n_params) {
+        if (p)
+            pg_portal_remove(c, p);
+        pg_error(c, p ? "42601" : "53200",
+                 p ? "a cursor needs a query, and all of its parameters" : "too many cursors");
+        pg_prepared_unref(s);
+        return false;
+    }
+    p->prepared = s;
+    p->cursor = true;
+    p->held = d.hold;
+    p->scroll = d.scroll;
+    p->result.promised = s->types;
+    p->result.n_promised = s->n_types;
+    if (d.binary) {
+        buf_be16(&p->formats, 1);
+        p->result.formats = p->formats.data;
+        p->result.n_formats = 1;
+    }
+    if (!copy_params(p, from)) {
+        pg_portal_remove(c, p);
+        pg_error(c, "53200", "out of memory");
+        return false;
+    }
+    /* Outside a block nothing keeps its snapshot. */
+    if (c->tx != PG_TX_BLOCK) {
+        pg_portal_park(c, p);
+        p->kept = true;
+    }
+    return true;
+}
+
+/* ---- FETCH and MOVE ---- */
+
+enum direction { RELATIVE_ROWS, ABSOLUTE_ROW, RELATIVE_ROW };
+
+struct fetch {
+    bool move;
+    enum direction direction;
+    int64_t n; /* RELATIVE_ROWS: how many, backwards if negative */
+    char name[NAME_BYTES];
+};
+
+static bool take_number(struct reader *r, int64_t *n)
+{
+    bool negative = pg_lex_is_op(&r->t, "-");
+    char text[24], *end;
+
+    if (negative || pg_lex_is_op(&r->t, "+"))
+        advance(r);
+    if (r->t.type != PG_TOKEN_NUMBER || r->t.len >= sizeof text)
+        return false;
+    memcpy(text, r->t.text, r->t.len);
+    text[r->t.len] = '\0';
+    *n = strtoll(text, &end, 10);
+    if (negative)
+        *n = -*n;
+    advance(r);
+    return *end == '\0';
+}
+
+static bool is_number(const struct reader *r)
+{
+    return r->t.type == PG_TOKEN_NUMBER || pg_lex_is_op(&r->t, "-") || pg_lex_is_op(&r->t, "+");
+}
+
+static bool read_count(struct reader *r, int64_t sign, int64_t *n)
+{
+    *n = sign;
+    if (take(r, "ALL"))
+        *n = sign * ALL_ROWS;
+    else if (is_number(r)) {
+        if (!take_number(r, n))
+            return false;
+        *n *= sign;
+    }
+    return true;
+}
+
+static bool read_fetch(struct reader *r, struct fetch *f)
+{
+    bool ok = true;
+
+    memset(f, 0, sizeof *f);
+    f->n = 1;
+    f->move = take(r, "MOVE");
+    if (!f->move && !take(r, "FETCH"))
+        return false;
+    if (take(r, "NEXT")) {
+    } else if (take(r, "PRIOR")) {
+        f->n = -1;
+    } else if (take(r, "FIRST")) {
+        f->direction = ABSOLUTE_ROW;
+    } else if (take(r, "LAST")) {
+        f->direction = ABSOLUTE_ROW;
+        f->n = -1;
+    } else if (take(r, "ABSOLUTE")) {
+        f->direction = ABSOLUTE_ROW;
+        ok = take_number(r, &f->n);
+    } else if (take(r, "RELATIVE")) {
+        f->direction = RELATIVE_ROW;
+        ok = take_number(r, &f->n);
+    } else if (take(r, "FORWARD")) {
+        ok = read_count(r, 1, &f->n);
+    } else if (take(r, "BACKWARD")) {
+        ok = read_count(r, -1, &f->n);
+    } else {
+        ok = read_count(r, 1, &f->n);
+    }
+    if (!take(r, "FROM"))
+        (void)take(r, "IN");
+    return ok && take_name(r, f->name);
+}
+
+struct pg_portal *pg_cursor_of_fetch(struct pg_conn *c, const struct pg_text *t)
+{
+    struct reader r;
+    struct fetch f;
+
+    open_reader(&r, t);
+    return read_fetch(&r, &f) && !f.move ? pg_portal_find(c, f.name) : NULL;
+}
+
+static bool no_way_back(struct pg_conn *c)
+{
+    pg_error(c, "55000", "cursor can only scan forward");
+    return false;
+}
+
+/* One row of a scrolling cursor, 1-based; false where there is none. */
+static bool send_row(struct pg_portal *p, uint64_t row)
+{
+    const struct value *values;
+    unsigned n;
+
+    if (row == 0 || row > rowset_count(p->rows))
+        return false;
+    rowset_seek(p->rows, row - 1);
+    return rowset_next(p->rows, &values, &n) &&
+           p->result.sink.ops->row(&p->result.sink, values, n) != SINK_STOP;
+}
+
+static bool scroll(struct pg_conn *c, struct pg_portal *p, const struct fetch *f, uint64_t *rows)
+{
+    uint64_t count;
+    int64_t target;
+
+    if (!p->rows)
+        pg_portal_park(c, p);
+    if (!p->rows) {
+        pg_error(c, "55000", "the rows of cursor \"%s\" cannot be read", p->name);
+        return false;
+    }
+    p->result.max_rows = 0;
+    p->result.rows = 0;
+    p->result.text = &p->prepared->text;
+    count = rowset_count(p->rows);
+    if (f->direction == RELATIVE_ROWS) {
+        uint64_t left = f->n < 0 ? (uint64_t)(-(f->n + 1)) + 1 : (uint64_t)f->n;
+        for (; left > 0; left--) {
+            if (f->n > 0 ? p->at > count : p->at == 0)
+                break;
+            p->at = f->n > 0 ? p->at + 1 : p->at - 1;
+            if (!send_row(p, p->at))
+                break;
+        }
+    } else {
+        target = f->direction == RELATIVE_ROW ? (int64_t)p->at + f->n
+                 : f->n >= 0                  ? f->n
+                                              : (int64_t)count + 1 + f->n;
+        p->at = target <= 0 ? 0 : (uint64_t)target > count ? count + 1 : (uint64_t)target;
+        (void)send_row(p, p->at);
+    }
+    *rows = p->result.rows;
+    if (!p->result.failed)
+        return true;
+    pgwire_write_error(&c->out, 'E', &p->result.fault);
+    pg_tx_failed(c);
+    return false;
+}
+
+static bool forward(struct pg_conn *c, struct pg_portal *p, const struct fetch *f, uint64_t *rows)
+{
+    uint64_t n = f->n == ALL_ROWS ? 0 : (uint64_t)f->n;
+
+    if (f->direction != RELATIVE_ROWS || f->n < 0)
+        return no_way_back(c);
+    if (f->n == 0 || p->state == PORTAL_DONE)
+        return true;
+    if (pg_portal_advance(c, p, n) == PG_ADVANCE_FAILED)
+        return false;
+    *rows = p->result.rows;
+    return true;
+}
+
+static bool fetch(struct pg_conn *c, struct reader *r, bool describe, char tag[PG_TAG_BYTES])
+{
+    struct fetch f;
+    struct pg_portal *p;
+    uint64_t rows = 0;
+
+    if (!read_fetch(r, &f))
+        return syntax(c, r);
+    p = pg_portal_find(c, f.name);
+    if (!p) {
+        pg_error(c, "34000", "cursor \"%s\" does not exist", f.name);
+        return false;
+    }
+    p->result.silent = f.move;
+    p->result.describe = false;
+    if (describe && !f.move)
+        pg_prepared_write_columns(c, p->prepared, p->formats.data, p->result.n_formats);
+    if (!(p->scroll ? scroll(c, p, &f, &rows) : forward(c, p, &f, &rows)))
+        return false;
+    (void)snprintf(tag, PG_TAG_BYTES, "%s %llu", f.move ? "MOVE" : "FETCH",
+                   (unsigned long long)rows);
+    return true;
+}
+
+/* ---- CLOSE ---- */
+
+static bool close_cursor(struct pg_conn *c, struct reader *r)
+{
+    char name[NAME_BYTES];
+    struct pg_portal *p, *next;
+
+    advance(r);
+    if (take(r, "ALL")) {
+        for (p = c->portals; p; p = next) {
+            next = p->next;
+            if (p->cursor)
+                pg_portal_remove(c, p);
+        }
+        return true;
+    }
+    if (!take_name(r, name))
+        return syntax(c, r);
+    p = pg_portal_find(c, name);
+    if (!p) {
+        pg_error(c, "34000", "cursor \"%s\" does not exist", name);
+        return false;
+    }
+    pg_portal_remove(c, p);
+    return true;
+}
+
+bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe,
+                   const struct pg_portal *from, char tag[PG_TAG_BYTES])
+{
+    struct reader r;
+
+    open_reader(&r, t);
+    pg_tag(tag, t->tag);
+    if (pg_lex_is(&r.t, "DECLARE"))
+        return declare(c, &r, from);
+    if (pg_lex_is(&r.t, "CLOSE"))
+        return close_cursor(c, &r);
+    return fetch(c, &r, describe, tag);
+}

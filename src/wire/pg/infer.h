@@ -1,0 +1,44 @@
+/* Between infer.c (expressions) and infer_list.c (parameters, select lists). */
+#ifndef HA_WIRE_PG_INFER_H
+#define HA_WIRE_PG_INFER_H
+
+#include "base/arena.h"
+#include "sql/pg_lex.h"
+#include "wire/pg/session.h"
+
+#define INFER_TABLES 16 /* of one statement; more are not looked at */
+
+struct infer_table {
+    char *name, *alias;
+    struct {
+        char *name;
+        uint32_t type;
+    } *columns;
+    unsigned n;
+};
+
+/* A statement's tokens and its tables' columns, in the arena. */
+struct infer {
+    struct arena *arena;
+    struct pg_token *t;
+    size_t n;
+    struct infer_table tables[INFER_TABLES];
+    unsigned n_tables;
+};
+
+/* False: no memory, or too long to be looked at. */
+bool infer_open(struct infer *x, struct arena *a, const char *sql, size_t len);
+/* Asks the session, so not while a request runs. */
+void infer_tables(struct infer *x, struct session *s);
+
+bool infer_is(const struct infer *x, size_t i, const char *keyword);
+bool infer_op(const struct infer *x, size_t i, const char *text);
+bool infer_is_name(const struct infer *x, size_t i);
+char *infer_name(const struct infer *x, size_t i);
+size_t infer_behind(const struct infer *x, size_t i, size_t to);
+uint32_t infer_column(const struct infer *x, size_t i); /* of the name that ends at token i */
+uint32_t infer_table_column(const struct infer_table *t, const char *name);
+uint32_t infer_type_name(const struct infer *x, size_t i, size_t to);
+uint32_t infer_expression(const struct infer *x, size_t from, size_t to);
+
+#endif

@@ -1,0 +1,314 @@
+/*
+ * The server's threads: one accepts, one a connection.
+ *
+ *   pg_start, pg_port, pg_stop, pg_free
+ *
+ * Stopping:
+ *
+ *     stopping = true ─▶ accept thread joined, listener closed
+ *       ─▶ reading ends on every socket: who idles says 57P01 and leaves, who works answers first
+ *       ─▶ deadline: what still runs is cancelled ─▶ every connection has left
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/crypto.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "os/listen.h"
+#include "wire/pg/conn.h"
+
+#define ACCEPT_ROUND    512
+#define ACCEPT_BREAK_MS 100 /* when the process is out of descriptors */
+
+/* As for HTTP's connections: SQLite's own limits must come before the stack's end. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STACK_BYTES ((size_t)8 << 20)
+#else
+#define STACK_BYTES ((size_t)1984 << 10)
+#endif
+
+/* ---- connections ---- */
+
+static void unlist(struct pg_conn *c)
+{
+    struct pg_server *s = c->server;
+
+    pthread_mutex_lock(&s->mu);
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        s->first = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    s->n_conns--;
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+}
+
+static void *connection_run(void *arg)
+{
+    struct pg_conn *c = arg;
+    sigset_t pipe;
+
+    /* OpenSSL writes without MSG_NOSIGNAL. */
+    (void)sigemptyset(&pipe);
+    (void)sigaddset(&pipe, SIGPIPE);
+    (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL);
+    node_connection_opened(c->server->node, "pg");
+    if (pg_startup(c))
+        pg_serve(c);
+    pg_flush(c);
+    node_connection_closed(c->server->node, "pg");
+
+    struct session *session = c->session;
+    pthread_mutex_lock(&c->server->mu);
+    c->session = NULL;
+    pthread_mutex_unlock(&c->server->mu);
+    session_close(session);
+    pg_settings_fini(&c->settings);
+    arena_free(c->arena);
+    /* The number must not be reused while pg_stop() may still shut it down. */
+    pthread_mutex_lock(&c->server->mu);
+    pg_io_fini(c);
+    close(c->fd);
+    c->fd = -1;
+    pthread_mutex_unlock(&c->server->mu);
+    unlist(c);
+    free(c);
+    return NULL;
+}
+
+static bool start_thread(struct pg_conn *c)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int rc = pthread_create(&thread, &attr, connection_run, c);
+    pthread_attr_destroy(&attr);
+    return rc == 0;
+}
+
+/* A StartupMessage has not even been read: the answer goes out blindly, as PostgreSQL does when it
+ * cannot fork. */
+static void refuse(int fd)
+{
+    struct buf b = BUF_INIT;
+    const struct pgwire_error e = {
+        .severity = "FATAL", .sqlstate = "53300", .message = "sorry, too many clients already"};
+
+    pgwire_write_error(&b, 'E', &e);
+    if (buf_ok(&b))
+        (void)send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    buf_free(&b);
+    (void)shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static struct pg_conn *new_conn(struct pg_server *s, int fd)
+{
+    struct pg_conn *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    c->server = s;
+    c->arena = arena_new();
+    if (!c->arena) {
+        free(c);
+        return NULL;
+    }
+    pg_io_init(c, fd);
+    c->deadline_ns = clock_deadline(s->auth_timeout_ns);
+    c->pid = atomic_fetch_add(&s->next_pid, 1) & INT32_MAX;
+    return c;
+}
+
+static void take(struct pg_server *s, int fd)
+{
+    static const int on = 1;
+    struct pg_conn *c;
+
+    pthread_mutex_lock(&s->mu);
+    bool full = s->n_conns >= s->max_connections;
+    pthread_mutex_unlock(&s->mu);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    c = full ? NULL : new_conn(s, fd);
+    if (!c) {
+        refuse(fd);
+        return;
+    }
+    pthread_mutex_lock(&s->mu);
+    c->next = s->first;
+    if (c->next)
+        c->next->prev = c;
+    s->first = c;
+    s->n_conns++;
+    pthread_mutex_unlock(&s->mu);
+    if (!start_thread(c)) {
+        unlist(c);
+        arena_free(c->arena);
+        free(c);
+        refuse(fd);
+    }
+}
+
+/* True where accepting should pause: the process cannot have more descriptors right now. */
+static bool accept_all(struct pg_server *s)
+{
+    for (unsigned i = 0; i < ACCEPT_ROUND; i++) {
+        int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            take(s, fd);
+        else if (errno == EAGAIN)
+            return false;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return true;
+    }
+    return false;
+}
+
+static void *accept_run(void *arg)
+{
+    struct pg_server *s = arg;
+    bool full = false;
+
+    while (!atomic_load(&s->stopping)) {
+        struct pollfd p[] = {{.fd = s->wake, .events = POLLIN},
+                             {.fd = full ? -1 : s->listener, .events = POLLIN}};
+        if (poll(p, 2, full ? ACCEPT_BREAK_MS : -1) < 0 && errno != EINTR)
+            LOG_ERROR("waiting for connections", LOG_STR("error", strerror(errno)));
+        full = accept_all(s);
+    }
+    return NULL;
+}
+
+bool pg_server_cancel(struct pg_server *s, uint32_t pid, const void *key, size_t len)
+{
+    bool found = false;
+
+    pthread_mutex_lock(&s->mu);
+    for (struct pg_conn *c = s->first; c && !found; c = c->next) {
+        found =
+            c->pid == pid && c->key_len == len && len > 0 && CRYPTO_memcmp(c->key, key, len) == 0;
+        if (found && c->session)
+            session_cancel(c->session);
+    }
+    pthread_mutex_unlock(&s->mu);
+    return found;
+}
+
+/* ---- start and stop ---- */
+
+static enum err_code start(struct pg_server *s, const struct pg_options *o, struct err *e)
+{
+    bool cert = o->cert && *o->cert, key = o->key && *o->key;
+    int rc;
+
+    if (pg_users_load(&s->users, o, e) != ERR_OK)
+        return e->code;
+    if (cert != key)
+        return err_set(e, ERR_CONFIG, "--pg-cert and --pg-key go together");
+    if (cert && pg_tls_load(&s->tls, o->cert, o->key, e) != ERR_OK)
+        return e->code;
+    if (listen_open(&s->listener, o->address, o->port, "PostgreSQL", e) != ERR_OK)
+        return e->code;
+    s->port = listen_port(s->listener);
+    s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s->wake < 0)
+        return err_set(e, ERR_IO, "eventfd: %s", strerror(errno));
+    rc = pthread_create(&s->acceptor, NULL, accept_run, s);
+    if (rc != 0)
+        return err_set(e, ERR_IO, "no thread to accept connections: %s", strerror(rc));
+    s->acceptor_runs = true;
+    return ERR_OK;
+}
+
+enum err_code pg_start(struct pg_server **out, struct node *n, const struct pg_options *o,
+                       struct err *e)
+{
+    struct pg_server *s = calloc(1, sizeof *s);
+
+    *out = NULL;
+    if (!s)
+        return err_set(e, ERR_NO_MEMORY, "no memory for the PostgreSQL server");
+    s->node = n;
+    s->listener = s->wake = -1;
+    s->auth = o->auth;
+    s->max_connections = o->max_connections ? o->max_connections : PG_DEFAULT_MAX_CONNECTIONS;
+    s->auth_timeout_ns =
+        (o->auth_timeout_s ? o->auth_timeout_s : PG_DEFAULT_AUTH_TIMEOUT_S) * CLOCK_S;
+    atomic_init(&s->next_pid, 1000);
+    pthread_mutex_init(&s->mu, NULL);
+    clock_cond_init(&s->changed);
+    if (start(s, o, e) != ERR_OK) {
+        pg_free(s);
+        return e->code;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+uint16_t pg_port(const struct pg_server *s)
+{
+    return s->port;
+}
+
+static void shut_locked(struct pg_server *s, int how, bool cancel)
+{
+    for (struct pg_conn *c = s->first; c; c = c->next) {
+        if (cancel && c->session)
+            session_cancel(c->session);
+        if (c->fd >= 0)
+            (void)shutdown(c->fd, how);
+    }
+}
+
+void pg_stop(struct pg_server *s, int64_t deadline_ns)
+{
+    if (!s)
+        return;
+    atomic_store(&s->stopping, true);
+    if (s->acceptor_runs) {
+        (void)eventfd_write(s->wake, 1);
+        pthread_join(s->acceptor, NULL);
+        s->acceptor_runs = false;
+    }
+    if (s->listener >= 0)
+        close(s->listener);
+    s->listener = -1;
+    pthread_mutex_lock(&s->mu);
+    shut_locked(s, SHUT_RD, false);
+    while (s->n_conns > 0 && clock_cond_wait(&s->changed, &s->mu, deadline_ns))
+        ;
+    if (s->n_conns > 0)
+        shut_locked(s, SHUT_RDWR, true);
+    while (s->n_conns > 0)
+        (void)clock_cond_wait(&s->changed, &s->mu, CLOCK_EVER);
+    pthread_mutex_unlock(&s->mu);
+}
+
+void pg_free(struct pg_server *s)
+{
+    if (!s)
+        return;
+    pg_stop(s, 0);
+    if (s->wake >= 0)
+        close(s->wake);
+    SSL_CTX_free(s->tls);
+    pg_users_free(&s->users);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->mu);
+    free(s);
+}

@@ -1,0 +1,242 @@
+/* Statements, their execution and their results: what the files behind the message loop share. */
+#ifndef HA_WIRE_PG_SESSION_H
+#define HA_WIRE_PG_SESSION_H
+
+#include "core/sink.h"
+#include "proto/pgtype.h"
+#include "wire/pg/conn.h"
+
+/* ---- text.c: one statement of the client's ---- */
+
+enum pg_kind {
+    PG_EMPTY,
+    PG_READ,  /* very likely reads */
+    PG_WRITE, /* rows, schema, anything else for the executor */
+    PG_ALONE, /* VACUUM: never inside a transaction */
+    PG_BEGIN,
+    PG_COMMIT,
+    PG_ROLLBACK,
+    PG_SAVEPOINT,
+    PG_RELEASE,
+    PG_ROLLBACK_TO,
+    PG_COMMAND, /* of our own: command.c */
+    PG_CURSOR,  /* DECLARE, FETCH, MOVE, CLOSE: cursor.c */
+    PG_COPY
+};
+
+/* How the number of rows stands in the tag. */
+enum pg_count { PG_COUNT_NONE, PG_COUNT_ROWS, PG_COUNT_INSERT };
+
+struct pg_text {
+    const char *sql; /* as sent, terminated or not */
+    size_t len;
+    const char *run; /* as executed: translated, or sql */
+    size_t run_len;
+    bool changed;  /* translated: offsets into `run` say nothing about `sql` */
+    bool compound; /* `run` holds several statements */
+    enum pg_kind kind;
+    enum pg_count count;
+    char tag[48]; /* without the count */
+};
+
+/* Bytes of the first statement, its semicolon included. */
+size_t pg_split(const char *sql, size_t len);
+/* Kind and tag; `run` is `sql`. */
+void pg_classify(struct pg_text *t, const char *sql, size_t len);
+/* Fills `run`; memory from the arena. */
+enum err_code pg_translate(struct arena *a, struct pg_text *t, struct err *e);
+static inline bool pg_is_sql(const struct pg_text *t)
+{
+    return t->kind == PG_READ || t->kind == PG_WRITE || t->kind == PG_ALONE;
+}
+
+/* An error of core about `t` (may be NULL): its position in the client's own text. */
+void pg_error_text(struct pg_conn *c, const struct err *e, const struct pg_text *t);
+
+/* ---- run.c: the executor's results as messages ---- */
+
+#define PG_TAG_BYTES 80
+
+struct pg_result {
+    struct sink sink;
+    struct pg_conn *conn;
+    const struct pg_text *text; /* the statement that runs; of several, moves on with each */
+    bool several;               /* each one's CommandComplete is written as it ends */
+    bool silent;                /* nothing is written: for statements of our own */
+    bool describe;              /* RowDescription goes before the rows */
+    bool no_data;               /* and NoData where there are no columns */
+    const char *formats;        /* Bind's codes */
+    unsigned n_formats;
+    const uint32_t *promised; /* types told before; NULL = none */
+    unsigned n_promised;
+    uint64_t max_rows; /* then pause; 0 = no limit */
+    /* state */
+    unsigned n_columns;
+    struct pg_column *columns;
+    unsigned cap_columns;
+    struct rowset *spill; /* owned: rows beyond max_rows that could not wait */
+    bool pending; /* the RowDescription waits for the first row */
+    bool has_rows;
+    bool failed; /* a value could not be what was promised: the error stands in `fault` */
+    uint64_t rows;
+    char tag[PG_TAG_BYTES];
+    struct pgwire_error fault;
+    char fault_text[256];
+};
+
+struct pg_column {
+    char *name; /* owned */
+    struct pgtype_ref type;
+    bool declared; /* by a column or a promise, not guessed */
+    bool binary;
+};
+
+/* Copies a tag without a count. */
+void pg_tag(char tag[PG_TAG_BYTES], const char *text);
+
+void pg_result_init(struct pg_result *r, struct pg_conn *c);
+void pg_result_fini(struct pg_result *r);
+void pg_result_again(struct pg_result *r); /* for another statement; keeps its memory */
+/* RowDescription of its columns, unknown types as text. */
+void pg_result_write_columns(struct pg_result *r);
+
+/* Runs; true = done. After false an error has been written and the transaction has been told. */
+bool pg_run(struct pg_conn *c, struct pg_result *r, const struct query *queries, size_t n,
+            bool atomic);
+/* The same in pieces, for portals: *request is NULL at the beginning and after the end. */
+enum request_status pg_run_some(struct pg_conn *c, struct pg_result *r, struct request **request,
+                                const struct query *q, bool atomic);
+/* The same for a fixed statement, without a word to the client. */
+enum err_code pg_exec(struct pg_conn *c, const char *sql, struct err *e);
+/* Writes the result of statements of our own: all columns are text. */
+void pg_write_text_columns(struct pg_conn *c, const char *const *names, unsigned n);
+void pg_write_text_row(struct pg_conn *c, const char *const *values, unsigned n);
+
+/* ---- tx.c ---- */
+
+char pg_status(const struct pg_conn *c);
+/* BEGIN … RELEASE. True = done, with its tag in `tag`; after false an error has been written. */
+bool pg_control(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES]);
+bool pg_begin_implicit(struct pg_conn *c);
+bool pg_end_implicit(struct pg_conn *c); /* commits it if it is open */
+/* An error was sent: rolls back what that ends. */
+void pg_tx_failed(struct pg_conn *c);
+/* False, with 25P02 written, where the block has failed and `t` does not end it. */
+bool pg_tx_allows(struct pg_conn *c, const struct pg_text *t);
+/* The session's read-only state follows user, block and settings. */
+void pg_apply_read_only(struct pg_conn *c);
+
+/* ---- command.c, cursor.c, copy.c: true = done, tag filled; columns and rows have been written,
+ * the RowDescription only with `describe` ---- */
+
+bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe, char tag[PG_TAG_BYTES]);
+/* Columns of a statement of our own; 0 = none. */
+unsigned pg_command_columns(struct pg_conn *c, const struct pg_text *t, const char **names,
+                            unsigned max);
+struct pg_portal;
+/* `from` is the portal that it runs in, whose parameters DECLARE hands on; NULL = simple query. */
+bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe,
+                   const struct pg_portal *from, char tag[PG_TAG_BYTES]);
+/* The query of a DECLARE. False: `t` is none. */
+bool pg_cursor_query(const struct pg_text *t, struct pg_text *query);
+/* The cursor that a FETCH reads from; NULL: none. */
+struct pg_portal *pg_cursor_of_fetch(struct pg_conn *c, const struct pg_text *t);
+bool pg_run_copy(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES]);
+
+/* ---- query.c ---- */
+
+void pg_query(struct pg_conn *c, const char *sql, size_t len);
+
+/* ---- prepared.c ---- */
+
+struct pg_prepared {
+    struct pg_prepared *next;
+    char *name;
+    unsigned refs;
+    struct pg_text text; /* its strings owned */
+    char *sql, *run;
+    unsigned n_params;
+    uint32_t *params; /* types, PGTYPE_NONE where not even inferred */
+    uint32_t *sent;   /* types as Parse had them */
+    unsigned n_sent;
+    bool known_params; /* n_params and params are complete */
+    bool promised;     /* columns were told to the client */
+    uint32_t *types;   /* the promise */
+    unsigned n_types;
+    struct pg_result shape; /* columns as described */
+};
+
+/* Takes `t` apart into copies of its own; the reference is the caller's. */
+struct pg_prepared *pg_prepared_new(struct pg_conn *c, const char *name, const struct pg_text *t);
+struct pg_prepared *pg_prepared_ref(struct pg_prepared *p);
+void pg_prepared_unref(struct pg_prepared *p);
+struct pg_prepared *pg_prepared_find(struct pg_conn *c, const char *name);
+/* Takes the reference over; false = too many. */
+bool pg_prepared_add(struct pg_conn *c, struct pg_prepared *p);
+void pg_prepared_remove(struct pg_conn *c, const char *name);
+void pg_prepared_clear(struct pg_conn *c);
+/* Keeps the types of Parse; false = no memory. */
+bool pg_prepared_sent(struct pg_prepared *p, const struct pgwire_parse *m);
+/* Counts and types parameters and columns; false with an error written. */
+bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p);
+/* Unknown types of columns become text, and from now on all of them are promised. */
+bool pg_prepared_promise(struct pg_prepared *p);
+/* RowDescription of the promise, or NoData. */
+void pg_prepared_write_columns(struct pg_conn *c, struct pg_prepared *p, const char *formats,
+                               unsigned n_formats);
+
+/* ---- portal.c ---- */
+
+struct pg_portal {
+    struct pg_portal *next;
+    char *name;
+    struct pg_prepared *prepared; /* a reference; NULL = to be reused */
+    struct param *params;
+    unsigned n_params, cap_params;
+    struct query query;
+    struct buf data; /* of the parameters */
+    struct buf formats;
+    bool describe; /* the answer to Describe waits for Execute */
+    bool held;     /* WITH HOLD */
+    bool kept;               /* … beyond its transaction */
+    bool cursor;             /* by DECLARE */
+    bool scroll;             /* all its rows are in `rows` from the first FETCH on */
+    uint64_t at;             /* scroll: the row it stands on, from 1; 0 = before the first */
+    enum { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE } state;
+    struct request *request; /* paused */
+    struct pg_result result;
+    struct rowset *rows; /* what is left, or a cursor's all; NULL = the request has it */
+};
+
+struct pg_portal *pg_portal_find(struct pg_conn *c, const char *name);
+/* An empty one of this name, in place of an unnamed one; NULL = too many or out of memory. */
+struct pg_portal *pg_portal_new(struct pg_conn *c, const char *name);
+void pg_portal_remove(struct pg_conn *c, struct pg_portal *p);
+void pg_portals_end(struct pg_conn *c, bool committed); /* with the transaction */
+void pg_portals_clear(struct pg_conn *c);
+/* Whoever wants the session for something else first puts paused rows aside. */
+void pg_portals_park(struct pg_conn *c);
+enum pg_advance { PG_ADVANCE_FAILED, PG_ADVANCE_SUSPENDED, PG_ADVANCE_DONE };
+
+/* Runs, or runs on, for at most so many rows (0 = all), and says nothing of the end. After a
+ * failure, with its error written, the portal may be gone. */
+enum pg_advance pg_portal_advance(struct pg_conn *c, struct pg_portal *p, uint64_t max_rows);
+/* Puts what it has not handed out yet aside. */
+void pg_portal_park(struct pg_conn *c, struct pg_portal *p);
+/* Runs, or runs on; writes rows and their end. False with an error written. */
+bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows);
+
+/* ---- extended.c ---- */
+
+void pg_extended(struct pg_conn *c, const struct pg_message *m);
+
+/* ---- infer_list.c ---- */
+
+/* Types for parameters that the client left open; PGTYPE_NONE stays where nothing tells. */
+void pg_infer_params(struct pg_conn *c, const struct pg_text *t, uint32_t *types, unsigned n);
+/* The same for expression columns. With `tables` it asks the session about columns, so not while a
+ * request runs. */
+void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct pg_column *columns,
+                      unsigned n, bool tables);
+
+#endif

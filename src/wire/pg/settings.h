@@ -1,0 +1,41 @@
+/*
+ * The settings of a connection: what SET takes, SHOW tells and ParameterStatus reports. Most are
+ * kept and told back because clients set them, and change nothing. One thread.
+ */
+#ifndef HA_WIRE_PG_SETTINGS_H
+#define HA_WIRE_PG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define PG_SETTINGS_MAX 96 /* rows of the table in settings.c */
+#define PG_CUSTOM_MAX   32 /* settings with a point in their name */
+
+#define PG_SERVER_VERSION     "15.8"
+#define PG_SERVER_VERSION_NUM "150008"
+
+struct pg_settings {
+    char *values[PG_SETTINGS_MAX];  /* NULL = the start value */
+    char *started[PG_SETTINGS_MAX]; /* as the startup packet set it; NULL = the table's default */
+    char *custom[PG_CUSTOM_MAX][2]; /* name, value */
+    unsigned n_custom;
+};
+
+void pg_settings_fini(struct pg_settings *s);
+
+enum pg_set { PG_SET_OK, PG_SET_UNKNOWN, PG_SET_FIXED, PG_SET_INVALID, PG_SET_NO_MEMORY };
+
+/* `value` NULL = back to the start value. Names in any case. */
+enum pg_set pg_settings_set(struct pg_settings *s, const char *name, const char *value);
+void pg_settings_started(struct pg_settings *s); /* what is set now is what RESET returns to */
+void pg_settings_reset_all(struct pg_settings *s);
+/* NULL = unknown. *canonical (may be NULL) is the name as PostgreSQL spells it. */
+const char *pg_settings_get(const struct pg_settings *s, const char *name, const char **canonical);
+bool pg_settings_is_reported(const char *name);
+/* One by one, by index; false at the end. */
+bool pg_settings_at(const struct pg_settings *s, size_t i, const char **name, const char **value,
+                    bool *reported);
+
+#endif

@@ -1,0 +1,95 @@
+/* OpenSSL: the certificate at start, a handshake for each connection. */
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "wire/pg/conn.h"
+
+static enum err_code failed(SSL_CTX *ctx, const char *what, const char *file, struct err *e)
+{
+    char text[160] = "unknown reason";
+    unsigned long why = ERR_get_error();
+
+    if (why)
+        ERR_error_string_n(why, text, sizeof text);
+    ERR_clear_error();
+    SSL_CTX_free(ctx);
+    return err_set(e, ERR_CONFIG, "%s \"%s\": %s", what, file, text);
+}
+
+/* TLS 1.3's ALPN of direct connections: "postgresql", and nothing else. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *in, unsigned in_len, void *arg)
+{
+    static const unsigned char ours[] = "\012postgresql";
+
+    (void)ssl;
+    (void)arg;
+    if (SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_len, ours, sizeof ours - 1, in,
+                              in_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+enum err_code pg_tls_load(SSL_CTX **out, const char *cert, const char *key, struct err *e)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+    *out = NULL;
+    if (!ctx)
+        return err_set(e, ERR_NO_MEMORY, "no memory for TLS");
+    (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    (void)SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    (void)SSL_CTX_set_mode(ctx,
+                           SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+    if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
+        return failed(ctx, "certificate", cert, e);
+    if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
+        return failed(ctx, "private key", key, e);
+    if (SSL_CTX_check_private_key(ctx) != 1)
+        return failed(ctx, "the certificate does not fit the private key", key, e);
+    *out = ctx;
+    return ERR_OK;
+}
+
+bool pg_tls_accept(struct pg_conn *c)
+{
+    c->ssl = SSL_new(c->server->tls);
+    if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1)
+        return false;
+    for (;;) {
+        int n = SSL_accept(c->ssl);
+        if (n == 1)
+            return true;
+        int why = SSL_get_error(c->ssl, n);
+        int64_t left_ms = (c->deadline_ns - clock_mono_ns()) / CLOCK_MS;
+        struct pollfd p = {.fd = c->fd, .events = why == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN};
+        bool again = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+        if (!again || left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0) {
+            ERR_clear_error();
+            return false;
+        }
+    }
+}
+
+size_t pg_tls_binding(SSL_CTX *tls, unsigned char out[64])
+{
+    X509 *cert = tls ? SSL_CTX_get0_certificate(tls) : NULL;
+    int digest_nid = NID_undef, key_nid;
+    const EVP_MD *md = NULL;
+    unsigned n = 0;
+
+    if (!cert)
+        return 0;
+    if (OBJ_find_sigid_algs(X509_get_signature_nid(cert), &digest_nid, &key_nid) == 1)
+        md = EVP_get_digestbynid(digest_nid);
+    if (!md || digest_nid == NID_md5 || digest_nid == NID_sha1) /* RFC 5929, section 4.1 */
+        md = EVP_sha256();
+    if (X509_digest(cert, md, out, &n) != 1)
+        return 0;
+    return n;
+}

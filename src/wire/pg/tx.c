@@ -1,0 +1,228 @@
+/*
+ * Transactions as PostgreSQL has them, on top of core's. An error inside a block makes it fail:
+ * only ROLLBACK (or COMMIT, which then rolls back), and ROLLBACK TO where there is a savepoint, are
+ * heard. A failed block without savepoints gives its write connection back at once.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "sql/lex.h"
+#include "wire/pg/session.h"
+
+char pg_status(const struct pg_conn *c)
+{
+    return c->tx == PG_TX_BLOCK ? 'T' : c->tx == PG_TX_FAILED ? 'E' : 'I';
+}
+
+void pg_apply_read_only(struct pg_conn *c)
+{
+    const char *by_default = pg_settings_get(&c->settings, "default_transaction_read_only", NULL);
+    bool read_only = c->user->read_only || c->tx_read_only || strcmp(by_default, "on") == 0;
+
+    session_set_read_only(c->session, read_only);
+}
+
+static void roll_back(struct pg_conn *c)
+{
+    struct err ignored = ERR_INIT;
+
+    if (session_state(c->session) != SESSION_IDLE)
+        (void)pg_exec(c, "ROLLBACK", &ignored);
+}
+
+static void ended(struct pg_conn *c, bool committed)
+{
+    c->tx = PG_TX_IDLE;
+    c->savepoints = 0;
+    if (c->tx_read_only) {
+        c->tx_read_only = false;
+        pg_apply_read_only(c);
+    }
+    pg_portals_end(c, committed);
+}
+
+void pg_tx_failed(struct pg_conn *c)
+{
+    if (c->tx == PG_TX_IMPLICIT) {
+        pg_portals_park(c);
+        roll_back(c);
+        ended(c, false);
+    } else if (c->tx == PG_TX_BLOCK) {
+        c->tx = PG_TX_FAILED;
+        if (c->savepoints == 0) {
+            pg_portals_end(c, false);
+            roll_back(c);
+        }
+    }
+}
+
+bool pg_tx_allows(struct pg_conn *c, const struct pg_text *t)
+{
+    if (c->tx != PG_TX_FAILED || t->kind == PG_COMMIT || t->kind == PG_ROLLBACK ||
+        t->kind == PG_ROLLBACK_TO || t->kind == PG_EMPTY)
+        return true;
+    pg_error(c, "25P02",
+             "current transaction is aborted, commands ignored until end of transaction block");
+    return false;
+}
+
+bool pg_begin_implicit(struct pg_conn *c)
+{
+    struct err e = ERR_INIT;
+
+    if (c->tx != PG_TX_IDLE)
+        return true;
+    if (pg_exec(c, "BEGIN", &e) != ERR_OK) {
+        pg_error_core(c, &e, NULL, 0);
+        return false;
+    }
+    c->tx = PG_TX_IMPLICIT;
+    return true;
+}
+
+static bool commit(struct pg_conn *c)
+{
+    struct err e = ERR_INIT;
+
+    pg_portals_park(c);
+    if (pg_exec(c, "COMMIT", &e) == ERR_OK) {
+        ended(c, true);
+        return true;
+    }
+    /* A deferred foreign key: PostgreSQL's transaction is over, too. */
+    roll_back(c);
+    ended(c, false);
+    pg_error_core(c, &e, NULL, 0);
+    return false;
+}
+
+bool pg_end_implicit(struct pg_conn *c)
+{
+    return c->tx != PG_TX_IMPLICIT || commit(c);
+}
+
+/* ---- the statements ---- */
+
+/* READ ONLY among BEGIN's words; isolation levels are all served by what there is. */
+static bool asks_read_only(const struct pg_text *t)
+{
+    const char *at = t->sql, *end = t->sql + t->len;
+    struct lex_token token;
+    bool read = false, read_only = false;
+
+    while (lex_next(&at, end, &token)) {
+        if (read && lex_is(&token, "ONLY"))
+            read_only = true;
+        else if (read && lex_is(&token, "WRITE"))
+            read_only = false;
+        read = lex_is(&token, "READ");
+    }
+    return read_only;
+}
+
+static bool has_word(const struct pg_text *t, const char *word)
+{
+    const char *at = t->sql, *end = t->sql + t->len;
+    struct lex_token token;
+
+    while (lex_next(&at, end, &token))
+        if (lex_is(&token, word))
+            return true;
+    return false;
+}
+
+static bool begin(struct pg_conn *c, const struct pg_text *t)
+{
+    struct err e = ERR_INIT;
+    bool write = has_word(t, "IMMEDIATE") || has_word(t, "EXCLUSIVE");
+
+    if (c->tx == PG_TX_BLOCK) {
+        pg_notice(c, "WARNING", "25001", "there is already a transaction in progress");
+        return true;
+    }
+    if (c->tx == PG_TX_IDLE && pg_exec(c, write ? "BEGIN IMMEDIATE" : "BEGIN", &e) != ERR_OK) {
+        pg_error_core(c, &e, NULL, 0);
+        return false;
+    }
+    c->tx = PG_TX_BLOCK;
+    if (asks_read_only(t)) {
+        c->tx_read_only = true;
+        pg_apply_read_only(c);
+    }
+    return true;
+}
+
+/* AND CHAIN: another block follows at once. */
+static bool chain(struct pg_conn *c, const struct pg_text *t)
+{
+    struct err e = ERR_INIT;
+
+    if (!has_word(t, "CHAIN") || has_word(t, "NO"))
+        return true;
+    if (pg_exec(c, "BEGIN", &e) != ERR_OK) {
+        pg_error_core(c, &e, NULL, 0);
+        return false;
+    }
+    c->tx = PG_TX_BLOCK;
+    return true;
+}
+
+static bool end_block(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
+{
+    bool committing = t->kind == PG_COMMIT && c->tx != PG_TX_FAILED;
+
+    pg_tag(tag, committing ? "COMMIT" : "ROLLBACK");
+    if (c->tx == PG_TX_IDLE || c->tx == PG_TX_IMPLICIT) {
+        pg_notice(c, "WARNING", "25P01", "there is no transaction in progress");
+        if (c->tx == PG_TX_IDLE)
+            return true;
+    }
+    if (committing)
+        return commit(c) && chain(c, t);
+    pg_portals_park(c);
+    roll_back(c);
+    ended(c, false);
+    return chain(c, t);
+}
+
+/* SAVEPOINT, RELEASE, ROLLBACK TO: core knows the names, here is only how many there are. */
+static bool savepoint(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
+{
+    struct err e = ERR_INIT;
+    char *sql;
+
+    pg_tag(tag, t->tag);
+    if (c->tx != PG_TX_BLOCK && c->tx != PG_TX_FAILED) {
+        pg_error(c, "25P01", "%s can only be used in transaction blocks", t->tag);
+        return false;
+    }
+    pg_portals_park(c);
+    sql = arena_strndup(c->arena, t->sql, t->len);
+    if (session_state(c->session) == SESSION_IDLE) { /* it failed before its first savepoint */
+        pg_error(c, "3B001", "savepoint does not exist");
+        return false;
+    }
+    if (!sql || pg_exec(c, sql, &e) != ERR_OK) {
+        pg_error_core(c, &e, NULL, 0);
+        return false;
+    }
+    if (t->kind == PG_SAVEPOINT)
+        c->savepoints++;
+    else if (t->kind == PG_ROLLBACK_TO)
+        c->tx = PG_TX_BLOCK;
+    return true;
+}
+
+bool pg_control(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
+{
+    switch (t->kind) {
+    case PG_BEGIN:
+        pg_tag(tag, t->tag);
+        return begin(c, t);
+    case PG_COMMIT:
+    case PG_ROLLBACK:
+        return end_block(c, t, tag);
+    default:
+        return savepoint(c, t, tag);
+    }
+}
