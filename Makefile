@@ -66,10 +66,10 @@ HARDEN_LD     :=
 WARN          += -Wno-maybe-uninitialized -Wno-format-truncation -Wno-format-overflow -Wno-stringop-overflow
 endif
 
-PKGS      := libnats libmicrohttpd yajl libzstd openssl
+PKGS      := libnats libmicrohttpd yajl libzstd openssl libpcre2-8
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
-                     echo -lnats -lmicrohttpd -lyajl -lzstd -lssl -lcrypto)
+                     echo -lnats -lmicrohttpd -lyajl -lzstd -lssl -lcrypto -lpcre2-8)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
 CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
@@ -278,6 +278,8 @@ fuzz:
 # What the compiler's dependency files cannot know: the assembler includes it.
 $(BUILD)/obj/src/wire/http/openapi.o $(BUILD)/test/obj/src/wire/http/openapi.o \
     $(BUILD)/fuzz/obj/src/wire/http/openapi.o: $(wildcard src/wire/http/openapi.yaml)
+$(BUILD)/obj/src/sql/pg_catalog.o $(BUILD)/test/obj/src/sql/pg_catalog.o \
+    $(BUILD)/fuzz/obj/src/sql/pg_catalog.o: src/sql/pg_catalog.sql
 
 -include $(OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(UNIT_BIN:=.d) $(REPLAY_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)
 

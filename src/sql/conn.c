@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "sql/error.h"
+#include "sql/pg_catalog.h"
 #include "sql/policy.h"
 #include "sql/stmt.h"
 
@@ -289,6 +290,7 @@ enum err_code conn_load_extensions(sqlite3 *db, const char *const *x, struct err
 static enum err_code configure(struct conn *c, const struct conn_config *cfg, struct err *e)
 {
     enum err_code code;
+    int rc;
 
     sqlite3_busy_handler(c->db, on_busy, c);
     if ((code = set_options(c, cfg, e)) != ERR_OK)
@@ -297,6 +299,9 @@ static enum err_code configure(struct conn *c, const struct conn_config *cfg, st
         return code;
     if ((code = conn_load_extensions(c->db, cfg->extensions, e)) != ERR_OK)
         return code;
+    /* The applier runs nothing but what the log says, and so needs none of it. */
+    if (c->role != CONN_APPLIER && (rc = pg_catalog_open(c->db, c->policy)) != SQLITE_OK)
+        return conn_error(c, rc, e);
     policy_install(c->policy, c->db);
     return ERR_OK;
 }

@@ -42,8 +42,8 @@ static size_t prefixed_name(struct pg_rewrite *r, size_t i)
         return information_schema(r, i);
     }
     if ((is_schema(r, i, "public") || is_schema(r, i, "pg_catalog")) && pg_is_name(r, i + 2)) {
-        size_t next = pg_call(r, i + 2, r->n);
-        if (next != i + 2)
+        size_t next = pg_from_item(r, i + 2, r->n);
+        if (next != i + 2 || (next = pg_call(r, i + 2, r->n)) != i + 2)
             return next;
         pg_copy(r, i + 2);
         if (r->n_out)

@@ -1,0 +1,269 @@
+/* Functions that look things up in the catalogs: definitions of indexes, names of OIDs, OIDs of
+ * names. */
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sql/pg_catalog.h"
+#include "sql/pg_function.h"
+#include "sql/pg_lex.h"
+#include "sql/pg_type.h"
+
+/* The first column of a query on the catalogs with the arguments bound; NULL where there is no
+ * row. */
+static void answer(sqlite3_context *ctx, const char *sql, int n, sqlite3_value **v)
+{
+    struct pg_catalog *c = sqlite3_user_data(ctx);
+    sqlite3_stmt *s = NULL;
+    int rc = pg_catalog_refresh(c);
+
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(c->mem, sql, -1, &s, NULL);
+    for (int i = 0; rc == SQLITE_OK && i < n && i < sqlite3_bind_parameter_count(s); i++)
+        rc = sqlite3_bind_value(s, i + 1, v[i]);
+    if (rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW)
+        sqlite3_result_value(ctx, sqlite3_column_value(s, 0));
+    else if (rc != SQLITE_OK)
+        sqlite3_result_error_code(ctx, rc);
+    sqlite3_finalize(s);
+}
+
+static void indexdef(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    if (n > 1 && sqlite3_value_int(v[1]) > 0)
+        answer(ctx, "SELECT def FROM idxcol WHERE idxid = ?1 AND num = ?2", n, v);
+    else
+        answer(ctx, "SELECT def FROM idx WHERE oid = ?1", 1, v);
+}
+
+static void constraintdef(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    answer(ctx, "SELECT def FROM con WHERE oid = ?1", 1, v);
+}
+
+static void viewdef(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    answer(ctx, "SELECT ' ' || sql || ';' FROM rel WHERE kind = 'v' AND (oid = ?1 OR name = ?1)", 1, v);
+}
+
+static void triggerdef(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    answer(ctx, "SELECT def FROM trg WHERE oid = ?1", 1, v);
+}
+
+/* ---- names and OIDs ---- */
+
+/* The last part of a name that may have a schema and quotes, folded as PostgreSQL folds it. */
+static void last_name(const char *s, size_t n, struct buf *b)
+{
+    struct pg_lexer x;
+    struct pg_token t;
+
+    pg_lex_init(&x, s, n);
+    while (pg_lex_next(&x, &t)) {
+        if (t.type != PG_TOKEN_WORD && t.type != PG_TOKEN_QUOTED)
+            continue;
+        buf_reset(b);
+        char *out = buf_reserve(b, t.len);
+        if (out)
+            b->len += pg_lex_value(&t, out);
+    }
+}
+
+/* A number as it is, a name as its OID; *missing: what is said where there is none (NULL: NULL). */
+static void to_oid(sqlite3_context *ctx, sqlite3_value *v, const char *sql, const char *missing)
+{
+    struct pg_catalog *c = sqlite3_user_data(ctx);
+    struct buf b = BUF_INIT;
+    sqlite3_stmt *s = NULL;
+    size_t n;
+    const char *text;
+
+    if (sqlite3_value_type(v) == SQLITE_NULL)
+        return;
+    if (sqlite3_value_numeric_type(v) == SQLITE_INTEGER) {
+        sqlite3_result_int64(ctx, sqlite3_value_int64(v));
+        return;
+    }
+    text = pg_arg(v, &n);
+    last_name(text ? text : "", n, &b);
+    if (pg_catalog_refresh(c) == SQLITE_OK &&
+        sqlite3_prepare_v2(c->mem, sql, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(s, 1, buf_cstr(&b), -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        sqlite3_result_value(ctx, sqlite3_column_value(s, 0));
+    else if (missing)
+        pg_result_error(ctx, "%s \"%.80s\" does not exist", missing, text ? text : "");
+    sqlite3_finalize(s);
+    buf_free(&b);
+}
+
+#define REL_OID "SELECT oid FROM rel WHERE name = ?1 COLLATE NOCASE ORDER BY kind = 'i'"
+
+static void regclass_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    size_t len;
+    const char *s = sqlite3_value_type(v[0]) == SQLITE_TEXT ? pg_arg(v[0], &len) : NULL;
+    /* The catalogs themselves have OIDs that clients compare with. */
+    static const struct {
+        const char *name;
+        int oid;
+    } own[] = {{"pg_class", 1259},      {"pg_attribute", 1249}, {"pg_type", 1247},
+               {"pg_proc", 1255},       {"pg_constraint", 2606}, {"pg_namespace", 2615},
+               {"pg_database", 1262},   {"pg_trigger", 2620},   {"pg_attrdef", 2604},
+               {"pg_authid", 1260},     {"pg_rewrite", 2618},   {"pg_index", 2610},
+               {"pg_tablespace", 1213}, {"pg_extension", 3079}, {"pg_language", 2612},
+               {"pg_operator", 2617},   {"pg_opclass", 2616},   {"pg_opfamily", 2753},
+               {"pg_am", 2601},         {"pg_cast", 2605},      {"pg_foreign_server", 1417}};
+
+    (void)n;
+    if (s && strncasecmp(s, "pg_catalog.", 11) == 0)
+        s += 11;
+    for (size_t i = 0; s && i < sizeof own / sizeof own[0]; i++) {
+        if (strcasecmp(own[i].name, s) == 0) {
+            sqlite3_result_int(ctx, own[i].oid);
+            return;
+        }
+    }
+    to_oid(ctx, v[0], REL_OID, "relation");
+}
+
+static void to_regclass(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    to_oid(ctx, v[0], REL_OID, NULL);
+}
+
+static void regclass_name(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    if (sqlite3_value_type(v[0]) == SQLITE_TEXT)
+        sqlite3_result_value(ctx, v[0]);
+    else
+        answer(ctx, "SELECT coalesce((SELECT name FROM rel WHERE oid = ?1), CAST(?1 AS TEXT))", 1, v);
+}
+
+/* format_type()'s names and pg_type's own. */
+static void regtype_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    size_t len;
+    const char *s = sqlite3_value_numeric_type(v[0]) == SQLITE_TEXT ? pg_arg(v[0], &len) : NULL;
+    const struct pg_type *t;
+
+    (void)n;
+    if (s && strncasecmp(s, "pg_catalog.", 11) == 0)
+        s += 11;
+    if (s && (t = pg_type_by_name(s, strlen(s))) != NULL) {
+        sqlite3_result_int64(ctx, t->oid);
+        return;
+    }
+    for (size_t i = 0; s && (t = pg_type_nth(i)) != NULL; i++) {
+        if (strcasecmp(t->sql_name, s) == 0) {
+            sqlite3_result_int64(ctx, t->oid);
+            return;
+        }
+    }
+    to_oid(ctx, v[0], "SELECT oid FROM type WHERE name = ?1", "type");
+}
+
+static void to_regtype(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    to_oid(ctx, v[0], "SELECT oid FROM type WHERE name = ?1", NULL);
+}
+
+static void regtype_name(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    if (sqlite3_value_type(v[0]) == SQLITE_TEXT)
+        sqlite3_result_value(ctx, v[0]);
+    else
+        answer(ctx, "SELECT format_type(?1, NULL)", 1, v);
+}
+
+static void regproc_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    to_oid(ctx, v[0], "SELECT oid FROM proc WHERE name = ?1", NULL);
+}
+
+static void regproc_name(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    answer(ctx, "SELECT coalesce((SELECT name FROM proc WHERE oid = ?1), '-')", 1, v);
+}
+
+static void regnamespace_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    to_oid(ctx, v[0], "SELECT oid FROM pg_namespace WHERE nspname = ?1", "schema");
+}
+
+static void regnamespace_name(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    answer(ctx, "SELECT coalesce((SELECT nspname FROM pg_namespace WHERE oid = ?1), ?1)", 1, v);
+}
+
+static void regrole_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    to_oid(ctx, v[0], "SELECT oid FROM pg_roles WHERE rolname = ?1", "role");
+}
+
+static void regrole_name(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    answer(ctx, "SELECT coalesce((SELECT rolname FROM pg_roles WHERE oid = ?1), ?1)", 1, v);
+}
+
+static void serial_sequence(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    struct buf b = BUF_INIT;
+    size_t len;
+    const char *s = pg_arg(v[0], &len), *column = (const char *)sqlite3_value_text(v[1]);
+    char *name;
+
+    (void)n;
+    if (!s || !column)
+        return;
+    last_name(s, len, &b);
+    name = sqlite3_mprintf("public.%s_%s_seq", buf_cstr(&b), column);
+    buf_free(&b);
+    if (name)
+        sqlite3_result_text(ctx, name, -1, sqlite3_free);
+}
+
+int pg_catalog_functions(struct pg_catalog *c)
+{
+    static const struct pg_function functions[] = {
+        {"pg_get_indexdef", 1, indexdef, NULL, 0},
+        {"pg_get_indexdef", 3, indexdef, NULL, 0},
+        {"pg_get_constraintdef", 1, constraintdef, NULL, 0},
+        {"pg_get_constraintdef", 2, constraintdef, NULL, 0},
+        {"pg_get_viewdef", 1, viewdef, NULL, 0},
+        {"pg_get_viewdef", 2, viewdef, NULL, 0},
+        {"pg_get_triggerdef", 1, triggerdef, NULL, 0},
+        {"pg_get_triggerdef", 2, triggerdef, NULL, 0},
+        {"pg_get_serial_sequence", 2, serial_sequence, NULL, 0},
+        {"to_regclass", 1, to_regclass, NULL, 0},
+        {"to_regtype", 1, to_regtype, NULL, 0},
+        {"pg_regclass_oid", 1, regclass_oid, NULL, 0},
+        {"pg_regclass_name", 1, regclass_name, NULL, 0},
+        {"pg_regtype_oid", 1, regtype_oid, NULL, 0},
+        {"pg_regtype_name", 1, regtype_name, NULL, 0},
+        {"pg_regproc_oid", 1, regproc_oid, NULL, 0},
+        {"pg_regproc_name", 1, regproc_name, NULL, 0},
+        {"pg_regnamespace_oid", 1, regnamespace_oid, NULL, 0},
+        {"pg_regnamespace_name", 1, regnamespace_name, NULL, 0},
+        {"pg_regrole_oid", 1, regrole_oid, NULL, 0},
+        {"pg_regrole_name", 1, regrole_name, NULL, 0},
+    };
+
+    return pg_functions_register(c->main, functions, sizeof functions / sizeof functions[0], c,
+                                 SQLITE_DIRECTONLY);
+}
