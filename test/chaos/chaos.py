@@ -14,6 +14,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -303,6 +304,8 @@ def arguments():
 
 def main():
     a = arguments()
+    # Namespaces, mounts and processes are taken down again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     why = why_impossible()
     if why:
         print(f"chaos: skipped: {why}")
