@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "repl/impl.h"
+#include "repl/peer.h"
 #include "repl/snapshot.h"
 #include "sql/backup.h"
 #include "sql/image.h"
@@ -115,6 +116,36 @@ static enum err_code from_snapshot(struct replica *r, const struct stream_state 
     return err_set(e, ERR_NOT_FOUND, "there is no snapshot that the log continues");
 }
 
+/* What another node that follows the log has. ERR_NOT_FOUND: nobody, or nothing that the log
+ * continues at `least` or later. */
+static enum err_code from_peer(struct replica *r, uint64_t least, struct copy *c, struct err *e)
+{
+    struct snapshot_place at = place_of(r);
+    struct snapshot copied = {0};
+    struct stream_state log;
+    struct image img;
+    bool found = false, fits = false;
+    LOG_INFO("other nodes are asked for a copy", LOG_STR("db", r->opt.id));
+    enum err_code code = peer_copy(r->opt.client, r->opt.stream, r->opt.id, c->path,
+                                   r->opt.conn.extensions, &copied.pos, &r->cancel, e);
+    if (code == ERR_OK)
+        code = image_describe(c->path, &img, e);
+    if (code == ERR_OK)
+        code = stream_info(r->opt.client, r->stream, &log, &found, e);
+    if (code == ERR_OK && found)
+        code = snapshot_fits(&at, &log, &copied, &fits, e);
+    if (code != ERR_OK)
+        return code;
+    if (!fits || copied.pos.seq < least)
+        return err_set(e, ERR_NOT_FOUND, "another node's copy is not continued by the log");
+    if (img.outbox > 0) /* asynchronous: they are that node's to publish */
+        return err_set(e, ERR_NOT_FOUND,
+                       "another node's copy holds transactions that are not in the log yet");
+    c->pos = copied.pos;
+    snprintf(c->from, sizeof c->from, "another node");
+    return ERR_OK;
+}
+
 /* Does the file hold transactions that are not in the log yet? They cannot be put on top of an
  * empty file. */
 static enum err_code has_pending(const struct replica *r, bool *pending, struct err *e)
@@ -134,7 +165,11 @@ static enum err_code find_copy(struct replica *r, const struct stream_state *st,
         return e->code;
     if (!is_prefix(r->verdict) && st->first_seq <= 1 && !pending)
         return from_beginning(r, c, e);
-    return from_snapshot(r, st, least, c, e);
+    enum err_code code = from_snapshot(r, st, least, c, e);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    err_clear(e);
+    return from_peer(r, least, c, e);
 }
 
 /* ---- making it ready ---- */
@@ -360,7 +395,7 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     atomic_store(&r->restoring.total_bytes, 0);
     if (code == ERR_NOT_FOUND) {
         *e = why;
-        return err_wrap(e, "there is no snapshot that the log continues");
+        return err_wrap(e, "neither a snapshot nor another node has a copy that the log continues");
     }
     if (code != ERR_OK)
         return err_wrap(e, "restoring");

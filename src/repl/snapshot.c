@@ -531,7 +531,7 @@ static enum err_code check_prefix(const struct snapshot_place *at, const struct 
 static enum err_code is_there(struct reading *r, const struct position *pos, struct snapshot *have,
                               bool *there, struct err *e)
 {
-    enum relation relation;
+    enum relation relation = RELATION_FOREIGN;
     enum err_code code = snapshot_find(r->at, SNAPSHOT_NEWEST, have, there, e);
     if (code != ERR_OK || !*there)
         return code;

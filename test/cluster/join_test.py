@@ -91,21 +91,40 @@ def test_node_that_was_away_for_too_long(cluster):
 
 
 def test_no_copy_anywhere(cluster):
-    """Neither the log nor a snapshot has what is missing: not served, and it says why; then there is one."""
-    a = cluster.node()
+    """Neither the log nor a snapshot nor a node has what is missing: not served, and it says why; then there is one."""
+    server = cluster.nats()
+    a = cluster.node(url=server)
     fill(a, 10)
-    with NatsClient(a.nats_port) as nats:
+    a.terminate()
+    with NatsClient(server.port) as nats:
         purge(nats)
-    b = cluster.node(url=a, wait=False)
+    b = cluster.node(url=server, wait=False)
     wait_until(lambda: stopped(b, "messages in between are gone"))
-    assert "there is no snapshot" in db_status(b)["reason"]
+    wait_until(lambda: "neither a snapshot nor another node" in db_status(b)["reason"])
     assert not b.ready()
     with pytest.raises(HttpError) as refused:
         b.query("SELECT 1")
     assert refused.value.status == 503 and "messages in between are gone" in str(refused.value)
-    take(a)
+    a.start()
     b.wait_ready()
     assert_equal(a, b)
+    assert "from=\"another node\"" in b.log()
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_copy_of_another_node(cluster, memory):
+    """Without a snapshot a new node takes a living one's copy, while that goes on writing."""
+    a = cluster.node()
+    fill(a, 3000)
+    with NatsClient(a.nats_port) as nats:
+        purge(nats)
+    b = cluster.node(url=a, memory=memory, wait=False)
+    for n in range(50):
+        a.query("INSERT INTO t(v) VALUES (?)", [n])
+    b.wait_ready()
+    assert_equal(a, b)
+    assert counted(b) == 3050
+    assert db_status(b)["restores"] == 1
 
 
 def test_damaged_newest_snapshot(cluster):
@@ -134,10 +153,8 @@ def test_hole_in_the_log(cluster):
     fill(a, 10)
     with NatsClient(a.nats_port) as nats:
         nats.api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": seq})
-    b.start(wait=False)
-    wait_until(lambda: stopped(b, f"message {seq} of the log is gone"))
-    take(a)
-    b.wait_ready()
+    b.start()
+    assert f"message {seq} of the log is gone" in b.log() and "database restored" in b.log()
     assert_equal(a, b)
     assert counted(b) == 21
 
