@@ -220,6 +220,7 @@ enum err_code node_start(struct node *n, struct err *e)
                                          .pass = n->opt.nats_pass,
                                          .name = n->opt.name,
                                          .timeout_ms = NODE_JS_TIMEOUT_MS,
+                                         .feeds = (unsigned)n->n_dbs,
                                          .changed = connection_changed,
                                          .arg = n};
         code = nats_client_open(&n->client, &co, e);

@@ -316,6 +316,7 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     atomic_init(&c->max_payload, (int64_t)CLIENT_DEFAULT_PAYLOAD);
     pthread_mutex_init(&c->mu, NULL);
     pthread_mutex_init(&c->feeds.mu, NULL);
+    c->feeds.expected = opt->feeds;
     inbox_pool_init(&c->inboxes, c);
     clock_cond_init(&c->news);
 

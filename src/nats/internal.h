@@ -24,7 +24,10 @@ void nats_client_retire(struct nats_client *c, natsSubscription *sub);
 /* The open feeds of a client, so that what the library tells in a callback reaches them. */
 struct feed_list {
     pthread_mutex_t mu;
-    struct stream_feed *first; /* guarded by mu */
+    unsigned expected; /* immutable after open: as many at least */
+    /* guarded by mu */
+    struct stream_feed *first;
+    unsigned n;
 };
 struct feed_list *nats_client_feeds(struct nats_client *c);
 /* The server's heartbeats for a subscription stay out: its consumer is gone. */

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "repl/impl.h"
 
-#define APPLIER_WAIT_MS    1000 /* for a message; without a connection nothing else can wake us */
+#define APPLIER_WAIT_MS    2000 /* for a message; without a connection nothing else can wake us */
 #define APPLIER_NAP_NS     (2 * CLOCK_MS)
 #define APPLIER_NAPS       50 /* in a row with nothing to do, then it waits again */
 #define APPLIER_BATCH_MSGS 512
