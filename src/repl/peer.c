@@ -162,49 +162,54 @@ static bool take_write(void *arg, const void *bytes, size_t len)
     return true;
 }
 
-static enum err_code check(const char *path, const atomic_bool *cancel, struct position *pos,
-                           struct err *e)
+struct taken {
+    const char *path;
+    const char *const *extensions;
+    struct position *pos;
+    const atomic_bool *cancel;
+};
+
+static enum err_code check(const struct taken *to, struct err *e)
 {
     struct image img;
-    enum err_code code = image_check(path, cancel, &img, e);
+    enum err_code code = image_check(to->path, to->extensions, to->cancel, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position)
         return err_set(e, ERR_CORRUPT, "the copy has no position");
     if (img.outbox > 0) /* they would be published twice */
         return err_set(e, ERR_BUSY, "the other node has not published all of its writes yet");
-    *pos = img.pos;
+    *to->pos = img.pos;
     return ERR_OK;
 }
 
 static enum err_code take_from(struct nats_client *c, const char *prefix, const char *id,
-                               const struct candidate *from, const char *path, struct position *pos,
-                               const atomic_bool *cancel, struct err *e)
+                               const struct candidate *from, const struct taken *to, struct err *e)
 {
     struct taking t = {.id = id, .from = from->name, .say_ns = clock_deadline(PEER_SAY_NS)};
     const struct rpc_reader reader = {
-        .size = take_size, .write = take_write, .arg = &t, .cancel = cancel};
+        .size = take_size, .write = take_write, .arg = &t, .cancel = to->cancel};
     const struct rpc_question q = {
         .prefix = prefix, .method = PEER_COPY, .target = from->node, .body = id, .len = strlen(id)};
-    t.fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
+    t.fd = open(to->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
     if (t.fd < 0)
-        return file_error(e, "create", path, errno);
+        return file_error(e, "create", to->path, errno);
     LOG_INFO("copying from another node", LOG_STR("db", id), LOG_STR("from", from->name),
              LOG_UINT("seq", from->seq));
     enum err_code code = rpc_fetch(c, &q, &reader, NULL, e);
     if (t.failed)
-        code = file_error(e, "write", path, t.failed);
+        code = file_error(e, "write", to->path, t.failed);
     else if (code == ERR_OK && fsync(t.fd) != 0)
-        code = file_error(e, "sync", path, errno);
+        code = file_error(e, "sync", to->path, errno);
     close(t.fd);
     if (code == ERR_OK)
-        code = check(path, cancel, pos, e);
+        code = check(to, e);
     if (code != ERR_OK) {
-        image_remove(path);
+        image_remove(to->path);
         return code;
     }
     LOG_INFO("copied from another node", LOG_STR("db", id), LOG_STR("from", from->name),
-             LOG_UINT("seq", pos->seq), LOG_UINT("bytes", t.done));
+             LOG_UINT("seq", to->pos->seq), LOG_UINT("bytes", t.done));
     return ERR_OK;
 }
 
@@ -216,8 +221,7 @@ static bool is_ours(const struct err *e)
 }
 
 static enum err_code round_of(struct nats_client *c, const char *prefix, const char *id,
-                              const char *path, struct position *pos, const atomic_bool *cancel,
-                              bool *final, struct err *e)
+                              const struct taken *to, bool *final, struct err *e)
 {
     struct candidates all = {.self = rpc_self(c)};
     const struct rpc_question q = {
@@ -229,7 +233,7 @@ static enum err_code round_of(struct nats_client *c, const char *prefix, const c
     qsort(all.at, all.n, sizeof *all.at, furthest_first);
     for (size_t i = 0; i < all.n && !*final; i++) {
         err_clear(e);
-        code = take_from(c, prefix, id, &all.at[i], path, pos, cancel, e);
+        code = take_from(c, prefix, id, &all.at[i], to, e);
         *final = code == ERR_OK || is_ours(e);
         if (!*final)
             LOG_WARN("no copy from another node", LOG_STR("db", id),
@@ -239,15 +243,17 @@ static enum err_code round_of(struct nats_client *c, const char *prefix, const c
 }
 
 enum err_code peer_copy(struct nats_client *c, const char *stream, const char *id, const char *path,
-                        struct position *pos, const atomic_bool *cancel, struct err *e)
+                        const char *const *extensions, struct position *pos,
+                        const atomic_bool *cancel, struct err *e)
 {
+    const struct taken to = {path, extensions, pos, cancel};
     char prefix[PEER_PREFIX_SIZE];
     enum err_code code = ERR_OK;
     bool final = false;
     peer_prefix(stream, prefix);
     for (int i = 0; i < PEER_ROUNDS && !final; i++) {
         err_clear(e);
-        code = round_of(c, prefix, id, path, pos, cancel, &final, e);
+        code = round_of(c, prefix, id, &to, &final, e);
     }
     return code;
 }

@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "repl/impl.h"
+#include "repl/peer.h"
 #include "repl/snapshot.h"
 #include "sql/backup.h"
 #include "sql/image.h"
@@ -114,6 +115,28 @@ static enum err_code from_snapshot(struct replica *r, const struct stream_state 
     return err_set(e, ERR_NOT_FOUND, "there is no snapshot that the log continues");
 }
 
+/* A copy of what another node holds: it follows this very log. */
+static enum err_code from_peer(struct replica *r, const struct stream_state *st, uint64_t least,
+                               struct copy *c, struct err *e)
+{
+    struct stream_message m = {0};
+    bool found = false;
+    enum err_code code = peer_copy(r->opt.client, r->opt.stream, r->opt.id, c->path,
+                                   r->opt.conn.extensions, &c->pos, &r->cancel, e);
+    if (code == ERR_OK)
+        code = stream_get(r->opt.client, r->stream, c->pos.seq, &m, &found, e);
+    if (code != ERR_OK)
+        return code;
+    bool fits = c->pos.seq >= least && c->pos.seq + 1 >= st->first_seq &&
+                (!found || strcmp(m.id, c->pos.msg_id) == 0);
+    stream_message_free(&m);
+    snprintf(c->from, sizeof c->from, "a copy from another node");
+    if (fits)
+        return ERR_OK;
+    image_remove(c->path);
+    return err_set(e, ERR_NOT_FOUND, "what another node has is no prefix of this log, either");
+}
+
 /* Does the file hold transactions that are not in the log yet? They cannot be put on top of an
  * empty file. */
 static enum err_code has_pending(const struct replica *r, bool *pending, struct err *e)
@@ -133,7 +156,15 @@ static enum err_code find_copy(struct replica *r, const struct stream_state *st,
         return e->code;
     if (!is_prefix(r->verdict) && st->first_seq <= 1 && !pending)
         return from_beginning(r, c, e);
-    return from_snapshot(r, st, least, c, e);
+    enum err_code code = from_snapshot(r, st, least, c, e);
+    if (code != ERR_NOT_FOUND)
+        return code;
+    err_clear(e);
+    code = from_peer(r, st, least, c, e);
+    if (code == ERR_NOT_FOUND)
+        err_set(e, code,
+                "there is no snapshot that the log continues, and no other node has a copy");
+    return code;
 }
 
 /* ---- making it ready ---- */
@@ -394,8 +425,45 @@ static enum err_code is_alone(struct replica *r, bool *alone, struct err *e)
     return code;
 }
 
-enum err_code restore_mend(struct replica *r, const struct stream_state *st, struct err *e)
+/* --adopt: from here on the file belongs to no log. A log that is left has nothing that the file
+ * does not have, and makes room. */
+static enum err_code begin_anew(struct replica *r, const struct stream_state *st, struct err *e)
 {
+    const struct position none = {0};
+    bool lock = r->opt.mode == REPLICA_ASYNC && r->pos.seq > 0;
+    uint64_t was = r->pos.seq;
+    enum err_code code = ERR_OK;
+    if (st->last_seq > 0)
+        code = stream_delete(r->opt.client, r->stream, e);
+    if (code == ERR_OK && lock && !lock_take(r))
+        return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
+    if (code == ERR_OK)
+        code = apply_begin(r->apply, e);
+    if (code == ERR_OK) {
+        /* What waits to be published is in the file, and goes into the log with it. */
+        if (r->opt.mode == REPLICA_ASYNC)
+            code = conn_exec(apply_conn(r->apply), "DELETE FROM ha_outbox", e);
+        if (code == ERR_OK)
+            code = apply_commit(r->apply, &none, e);
+        if (code != ERR_OK)
+            apply_rollback(r->apply);
+    }
+    if (code == ERR_OK) {
+        atomic_store(&r->tail_seq, 0);
+        atomic_store(&r->last_seq, 0);
+        replica_advance(r, &none);
+        LOG_WARN("the file begins a new log (--adopt)", LOG_STR("db", r->opt.id),
+                 LOG_STR("verdict", verdict_name(r->verdict)), LOG_UINT("seq", was));
+    }
+    if (lock)
+        lock_release(r);
+    return code;
+}
+
+enum err_code restore_mend(struct replica *r, const struct stream_state *st, bool *anew,
+                           struct err *e)
+{
+    *anew = false;
     enum verdict v = r->verdict;
     if (is_prefix(v)) {
         pthread_mutex_lock(&r->mu);
@@ -411,7 +479,13 @@ enum err_code restore_mend(struct replica *r, const struct stream_state *st, str
     if (v == VERDICT_LOST_END && is_alone(r, &alone, e) != ERR_OK)
         return e->code;
     *e = why;
-    if (v == VERDICT_GONE || st->last_seq == 0 || alone)
+    bool only = v == VERDICT_GONE || st->last_seq == 0 || alone;
+    if (only && r->opt.adopt) {
+        err_clear(e);
+        *anew = true;
+        return begin_anew(r, st, e);
+    }
+    if (only)
         return err_set(e, ERR_DIVERGED,
                        "%.300s; start the node with --adopt to begin a new log with this file, or "
                        "move the file away to take the log's state",

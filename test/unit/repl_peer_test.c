@@ -326,11 +326,12 @@ static void a_copy_comes_from_the_furthest(void **state)
     WAIT_FOR(peer_follows(&p));
     c = nats_connect(&server, NULL, NULL);
     (void)snprintf(path, sizeof path, "%s/copy.db", p.dir);
-    assert_int_equal(peer_copy(c, "furthest", "t.db", path, &pos, NULL, &e), ERR_NOT_FOUND);
+    assert_int_equal(peer_copy(c, "furthest", "t.db", path, NULL, &pos, NULL, &e), ERR_NOT_FOUND);
     assert_int_equal(rpc_service_open(&s, p.client, prefix, copying, 2, &p, &e), ERR_OK);
 
     /* Its own answer does not count. */
-    assert_int_equal(peer_copy(p.client, "furthest", "t.db", path, &pos, NULL, &e), ERR_NOT_FOUND);
+    assert_int_equal(peer_copy(p.client, "furthest", "t.db", path, NULL, &pos, NULL, &e),
+                     ERR_NOT_FOUND);
 
     peer_write(&p, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
     peer_write(&p, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
@@ -338,15 +339,15 @@ static void a_copy_comes_from_the_furthest(void **state)
     peer_open(&q, &server, "furthest");
     WAIT_FOR(peer_status(&q).seq == 2);
     assert_int_equal(rpc_service_open(&t, q.client, prefix, copying, 2, &q, &e), ERR_OK);
-    if (peer_copy(c, "furthest", "t.db", path, &pos, NULL, &e) != ERR_OK)
+    if (peer_copy(c, "furthest", "t.db", path, NULL, &pos, NULL, &e) != ERR_OK)
         fail_msg("%s", e.msg);
     assert_true(pos.seq == 2);
-    assert_int_equal(image_check(path, NULL, &img, &e), ERR_OK);
+    assert_int_equal(image_check(path, NULL, NULL, &img, &e), ERR_OK);
     assert_true(img.pos.seq == 2 && img.bytes > 500000);
     assert_string_equal(img.pos.stream, pos.stream);
 
     /* Never over a file that is there. */
-    assert_int_not_equal(peer_copy(c, "furthest", "t.db", path, &pos, NULL, &e), ERR_OK);
+    assert_int_not_equal(peer_copy(c, "furthest", "t.db", path, NULL, &pos, NULL, &e), ERR_OK);
     rpc_service_close(s);
     rpc_service_close(t);
     nats_client_close(c);
