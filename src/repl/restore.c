@@ -160,11 +160,7 @@ static enum err_code find_copy(struct replica *r, const struct stream_state *st,
     if (code != ERR_NOT_FOUND)
         return code;
     err_clear(e);
-    code = from_peer(r, st, least, c, e);
-    if (code == ERR_NOT_FOUND)
-        err_set(e, code,
-                "there is no snapshot that the log continues, and no other node has a copy");
-    return code;
+    return from_peer(r, st, least, c, e);
 }
 
 /* ---- making it ready ---- */
@@ -390,7 +386,8 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     atomic_store(&r->restoring.total_bytes, 0);
     if (code == ERR_NOT_FOUND) {
         *e = why;
-        return err_wrap(e, "there is no snapshot that the log continues");
+        return err_wrap(
+            e, "there is no snapshot that the log continues, and no other node has a copy");
     }
     if (code != ERR_OK)
         return err_wrap(e, "restoring");

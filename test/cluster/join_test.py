@@ -91,18 +91,21 @@ def test_node_that_was_away_for_too_long(cluster):
 
 
 def test_no_copy_anywhere(cluster):
-    """Neither the log nor a snapshot has what is missing: not served, and it says why; then there is one."""
-    a = cluster.node()
+    """Neither the log, nor a snapshot, nor another node has what is missing: not served, and it says why; then one has."""
+    server = cluster.nats()
+    a = cluster.node(url=server)
     fill(a, 10)
-    with NatsClient(a.nats_port) as nats:
+    with NatsClient(server.port) as nats:
         purge(nats)
-    b = cluster.node(url=a, wait=False)
-    wait_until(lambda: stopped(b, "messages in between are gone"))
-    assert "there is no snapshot" in db_status(b)["reason"]
+    a.terminate()
+    b = cluster.node(url=server, wait=False)
+    wait_until(lambda: stopped(b, "there is no snapshot"))
+    assert "messages in between are gone" in db_status(b)["reason"]
     assert not b.ready()
     with pytest.raises(HttpError) as refused:
         b.query("SELECT 1")
     assert refused.value.status == 503 and "messages in between are gone" in str(refused.value)
+    a.start()
     take(a)
     b.wait_ready()
     assert_equal(a, b)
