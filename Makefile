@@ -71,6 +71,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
                      echo -lnats -lmicrohttpd -lyajl -lzstd -lssl -lcrypto -lpcre2-8)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
+# The commands of the program (src/cli) are HTTP clients; the libraries are not.
+CURL_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
 CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
 # ---- SQLite --------------------------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ $(BUILD)/obj/%.o: %.c | $(SQLITE_READY)
 
 $(BUILD)/ha: $(OBJ) $(SQLITE_LINK)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -pie -pthread $(HARDEN_LD) $(SAN) $(LDFLAGS) $(OBJ) $(SQLITE_LINK) $(LIBS) -o $@
+	$(Q)$(CC) -pie -pthread $(HARDEN_LD) $(SAN) $(LDFLAGS) $(OBJ) $(SQLITE_LINK) $(LIBS) $(CURL_LIBS) -o $@
 
 # One object with everything but ha_* made local, so that an application may link a SQLite of its own.
 $(BUILD)/libha.a: $(LIB_OBJ) $(SQLITE_OBJ)
@@ -215,7 +217,7 @@ $(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
 $(BUILD)/test/ha: $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@$(MAKE) --no-print-directory -s test-objects
 	@if [ ! -f $@ ] || [ -n "$$(find $(TEST_OBJ) $(SQLITE_LINK) Makefile -newer $@ 2>/dev/null)" ]; then \
-	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) -o $@; fi
+	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) $(CURL_LIBS) -o $@; fi
 
 $(BUILD)/test/unit/%: test/unit/%.c $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@mkdir -p $(@D)

@@ -178,6 +178,7 @@ enum err_code database_open(struct database *d, struct node *n, struct err *e)
         .tx_idle_ns = opt->tx_idle_timeout_ns,
         .mend = true,
         .from_latest_snapshot = opt->from_latest_snapshot,
+        .adopt = opt->adopt,
         .aside_dir = opt->memory ? opt->data_dir : NULL,
         .others = roster_others,
         .others_arg = n,

@@ -54,6 +54,7 @@ struct node_options {
     int64_t tx_idle_timeout_ns;
     int64_t snapshot_interval_ns; /* 0 = none by the clock */
     bool from_latest_snapshot;    /* a new database begins with the newest snapshot */
+    bool adopt;                   /* a file whose log is gone begins a new one */
     size_t max_result_bytes;      /* buffered result of one write request */
 
     /* Called about once a second while NATS is connected but no database can follow its log, with

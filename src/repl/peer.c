@@ -162,57 +162,54 @@ static bool take_write(void *arg, const void *bytes, size_t len)
     return true;
 }
 
-/* What is wanted, as peer_copy() was told. */
-struct wish {
-    const char *prefix, *id, *path;
+struct taken {
+    const char *path;
     const char *const *extensions;
+    struct position *pos;
     const atomic_bool *cancel;
 };
 
-static enum err_code check(const struct wish *w, struct position *pos, struct err *e)
+static enum err_code check(const struct taken *to, struct err *e)
 {
     struct image img;
-    enum err_code code = image_check(w->path, w->extensions, w->cancel, &img, e);
+    enum err_code code = image_check(to->path, to->extensions, to->cancel, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position)
         return err_set(e, ERR_CORRUPT, "the copy has no position");
     if (img.outbox > 0) /* they would be published twice */
         return err_set(e, ERR_BUSY, "the other node has not published all of its writes yet");
-    *pos = img.pos;
+    *to->pos = img.pos;
     return ERR_OK;
 }
 
-static enum err_code take_from(struct nats_client *c, const struct wish *w,
-                               const struct candidate *from, struct position *pos, struct err *e)
+static enum err_code take_from(struct nats_client *c, const char *prefix, const char *id,
+                               const struct candidate *from, const struct taken *to, struct err *e)
 {
-    struct taking t = {.id = w->id, .from = from->name, .say_ns = clock_deadline(PEER_SAY_NS)};
+    struct taking t = {.id = id, .from = from->name, .say_ns = clock_deadline(PEER_SAY_NS)};
     const struct rpc_reader reader = {
-        .size = take_size, .write = take_write, .arg = &t, .cancel = w->cancel};
-    const struct rpc_question q = {.prefix = w->prefix,
-                                   .method = PEER_COPY,
-                                   .target = from->node,
-                                   .body = w->id,
-                                   .len = strlen(w->id)};
-    t.fd = open(w->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
+        .size = take_size, .write = take_write, .arg = &t, .cancel = to->cancel};
+    const struct rpc_question q = {
+        .prefix = prefix, .method = PEER_COPY, .target = from->node, .body = id, .len = strlen(id)};
+    t.fd = open(to->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
     if (t.fd < 0)
-        return file_error(e, "create", w->path, errno);
-    LOG_INFO("copying from another node", LOG_STR("db", w->id), LOG_STR("from", from->name),
+        return file_error(e, "create", to->path, errno);
+    LOG_INFO("copying from another node", LOG_STR("db", id), LOG_STR("from", from->name),
              LOG_UINT("seq", from->seq));
     enum err_code code = rpc_fetch(c, &q, &reader, NULL, e);
     if (t.failed)
-        code = file_error(e, "write", w->path, t.failed);
+        code = file_error(e, "write", to->path, t.failed);
     else if (code == ERR_OK && fsync(t.fd) != 0)
-        code = file_error(e, "sync", w->path, errno);
+        code = file_error(e, "sync", to->path, errno);
     close(t.fd);
     if (code == ERR_OK)
-        code = check(w, pos, e);
+        code = check(to, e);
     if (code != ERR_OK) {
-        image_remove(w->path);
+        image_remove(to->path);
         return code;
     }
-    LOG_INFO("copied from another node", LOG_STR("db", w->id), LOG_STR("from", from->name),
-             LOG_UINT("seq", pos->seq), LOG_UINT("bytes", t.done));
+    LOG_INFO("copied from another node", LOG_STR("db", id), LOG_STR("from", from->name),
+             LOG_UINT("seq", to->pos->seq), LOG_UINT("bytes", t.done));
     return ERR_OK;
 }
 
@@ -223,23 +220,23 @@ static bool is_ours(const struct err *e)
            e->code == ERR_INTERRUPTED || e->code == ERR_NO_MEMORY;
 }
 
-static enum err_code round_of(struct nats_client *c, const struct wish *w, struct position *pos,
-                              bool *final, struct err *e)
+static enum err_code round_of(struct nats_client *c, const char *prefix, const char *id,
+                              const struct taken *to, bool *final, struct err *e)
 {
     struct candidates all = {.self = rpc_self(c)};
     const struct rpc_question q = {
-        .prefix = w->prefix, .method = PEER_POSITION, .body = w->id, .len = strlen(w->id)};
+        .prefix = prefix, .method = PEER_POSITION, .body = id, .len = strlen(id)};
     enum err_code code = rpc_ask(c, &q, clock_deadline(PEER_ASK_NS), take_candidate, &all, e);
     *final = code == ERR_OK && all.n == 0;
     if (*final)
-        return err_set(e, ERR_NOT_FOUND, "no other node has database \"%s\"", w->id);
+        return err_set(e, ERR_NOT_FOUND, "no other node has database \"%s\"", id);
     qsort(all.at, all.n, sizeof *all.at, furthest_first);
     for (size_t i = 0; i < all.n && !*final; i++) {
         err_clear(e);
-        code = take_from(c, w, &all.at[i], pos, e);
+        code = take_from(c, prefix, id, &all.at[i], to, e);
         *final = code == ERR_OK || is_ours(e);
         if (!*final)
-            LOG_WARN("no copy from another node", LOG_STR("db", w->id),
+            LOG_WARN("no copy from another node", LOG_STR("db", id),
                      LOG_STR("from", all.at[i].name), LOG_STR("reason", e->msg));
     }
     return code;
@@ -249,14 +246,14 @@ enum err_code peer_copy(struct nats_client *c, const char *stream, const char *i
                         const char *const *extensions, struct position *pos,
                         const atomic_bool *cancel, struct err *e)
 {
+    const struct taken to = {path, extensions, pos, cancel};
     char prefix[PEER_PREFIX_SIZE];
-    const struct wish w = {prefix, id, path, extensions, cancel};
     enum err_code code = ERR_OK;
     bool final = false;
     peer_prefix(stream, prefix);
     for (int i = 0; i < PEER_ROUNDS && !final; i++) {
         err_clear(e);
-        code = round_of(c, &w, pos, &final, e);
+        code = round_of(c, prefix, id, &to, &final, e);
     }
     return code;
 }

@@ -30,8 +30,8 @@ void peer_prefix(const char *stream, char out[PEER_PREFIX_SIZE]);
  * Takes a copy of database `id` from the node that is furthest, this one excepted, into the file
  * `path`, which must not exist. It is complete, checked (digest, PRAGMA integrity_check) and
  * synced, its position, *pos, is inside. Where one node fails the next one is asked. `stream` is
- * --replication-stream, `extensions` as for image_check(), *cancel (may be NULL) ends it with
- * ERR_INTERRUPTED. ERR_NOT_FOUND: no other node has the database.
+ * --replication-stream, `extensions` are what the check of the file needs (NULL = none), *cancel
+ * (may be NULL) ends it with ERR_INTERRUPTED. ERR_NOT_FOUND: no other node has the database.
  */
 enum err_code peer_copy(struct nats_client *c, const char *stream, const char *id, const char *path,
                         const char *const *extensions, struct position *pos,

@@ -72,6 +72,7 @@ struct replica_options {
 
     bool mend;                 /* a file that the log cannot continue is restored (restore.h) */
     bool from_latest_snapshot; /* an empty file begins with the newest snapshot */
+    bool adopt;                /* a file whose log is gone, or emptied, begins a new one */
     const char *aside_dir;     /* where files are kept aside; NULL = beside the database */
     /* Has another node ever held this database? Asked by the applier; needed with `mend`. */
     enum err_code (*others)(void *arg, const char *id, bool *any, struct err *e);

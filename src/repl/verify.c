@@ -262,9 +262,10 @@ enum err_code verify_log(struct replica *r, struct err *e)
     if (code == ERR_OK)
         code = judge(r, &st, e);
     if (code == ERR_DIVERGED && r->verdict != VERDICT_OURS && r->opt.mend) {
-        code = restore_mend(r, &st, e);
+        bool new_log = false;
+        code = restore_mend(r, &st, &new_log, e);
         if (code == ERR_OK)
-            code = check_restored(r, &st, e);
+            code = new_log ? judge(r, &st, e) : check_restored(r, &st, e);
     }
     if (code != ERR_OK)
         return code;

@@ -224,6 +224,26 @@ enum err_code image_over(const char *source, const char *dest, const atomic_bool
     return code;
 }
 
+enum err_code image_untie(const char *path, struct err *e)
+{
+    sqlite3 *db;
+    struct image img;
+    enum err_code code = image_describe(path, &img, e);
+    if (code != ERR_OK || !img.has_position)
+        return code;
+    code = open_file(&db, path, SQLITE_OPEN_READWRITE, e);
+    const char *sql = img.outbox > 0 ? "BEGIN IMMEDIATE;"
+                                       "UPDATE ha_position SET seq = 0, msg_id = '', stream = '',"
+                                       " stream_created = 0; DELETE FROM ha_outbox; COMMIT"
+                                     : "UPDATE ha_position SET seq = 0, msg_id = '', stream = '',"
+                                       " stream_created = 0";
+    int rc = code == ERR_OK ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_OK;
+    if (code == ERR_OK && rc != SQLITE_OK)
+        code = failure(db, rc, path, e);
+    sqlite3_close(db);
+    return code;
+}
+
 void image_remove(const char *path)
 {
     static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};

@@ -40,6 +40,10 @@ enum err_code image_create(const char *path, int page_size, struct err *e);
 enum err_code image_over(const char *source, const char *dest, const atomic_bool *cancel,
                          struct err *e);
 
+/* The file forgets which log it is a prefix of, and what it had not published yet: its content is
+ * the beginning of a new one. Nobody may have it open. */
+enum err_code image_untie(const char *path, struct err *e);
+
 /* Deletes the file and what SQLite puts beside it. */
 void image_remove(const char *path);
 

@@ -330,7 +330,8 @@ static void a_copy_comes_from_the_furthest(void **state)
     assert_int_equal(rpc_service_open(&s, p.client, prefix, copying, 2, &p, &e), ERR_OK);
 
     /* Its own answer does not count. */
-    assert_int_equal(peer_copy(p.client, "furthest", "t.db", path, NULL, &pos, NULL, &e), ERR_NOT_FOUND);
+    assert_int_equal(peer_copy(p.client, "furthest", "t.db", path, NULL, &pos, NULL, &e),
+                     ERR_NOT_FOUND);
 
     peer_write(&p, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
     peer_write(&p, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
