@@ -433,8 +433,45 @@ static enum err_code is_alone(struct replica *r, bool *alone, struct err *e)
     return code;
 }
 
-enum err_code restore_mend(struct replica *r, const struct stream_state *st, struct err *e)
+/* --adopt: from here on the file belongs to no log. A log that is left has nothing that the file
+ * does not have, and makes room. */
+static enum err_code begin_anew(struct replica *r, const struct stream_state *st, struct err *e)
 {
+    const struct position none = {0};
+    bool lock = r->opt.mode == REPLICA_ASYNC && r->pos.seq > 0;
+    uint64_t was = r->pos.seq;
+    enum err_code code = ERR_OK;
+    if (st->last_seq > 0)
+        code = stream_delete(r->opt.client, r->stream, e);
+    if (code == ERR_OK && lock && !lock_take(r))
+        return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
+    if (code == ERR_OK)
+        code = apply_begin(r->apply, e);
+    if (code == ERR_OK) {
+        /* What waits to be published is in the file, and goes into the log with it. */
+        if (r->opt.mode == REPLICA_ASYNC)
+            code = conn_exec(apply_conn(r->apply), "DELETE FROM ha_outbox", e);
+        if (code == ERR_OK)
+            code = apply_commit(r->apply, &none, e);
+        if (code != ERR_OK)
+            apply_rollback(r->apply);
+    }
+    if (code == ERR_OK) {
+        atomic_store(&r->tail_seq, 0);
+        atomic_store(&r->last_seq, 0);
+        replica_advance(r, &none);
+        LOG_WARN("the file begins a new log (--adopt)", LOG_STR("db", r->opt.id),
+                 LOG_STR("verdict", verdict_name(r->verdict)), LOG_UINT("seq", was));
+    }
+    if (lock)
+        lock_release(r);
+    return code;
+}
+
+enum err_code restore_mend(struct replica *r, const struct stream_state *st, bool *anew,
+                           struct err *e)
+{
+    *anew = false;
     enum verdict v = r->verdict;
     if (is_prefix(v)) {
         pthread_mutex_lock(&r->mu);
@@ -450,7 +487,13 @@ enum err_code restore_mend(struct replica *r, const struct stream_state *st, str
     if (v == VERDICT_LOST_END && is_alone(r, &alone, e) != ERR_OK)
         return e->code;
     *e = why;
-    if (v == VERDICT_GONE || st->last_seq == 0 || alone)
+    bool only = v == VERDICT_GONE || st->last_seq == 0 || alone;
+    if (only && r->opt.adopt) {
+        err_clear(e);
+        *anew = true;
+        return begin_anew(r, st, e);
+    }
+    if (only)
         return err_set(e, ERR_DIVERGED,
                        "%.300s; start the node with --adopt to begin a new log with this file, or "
                        "move the file away to take the log's state",
