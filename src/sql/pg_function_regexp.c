@@ -307,5 +307,6 @@ int pg_function_regexp_open(sqlite3 *db, int flags)
         {"pg_similar", 1, similar, NULL, D},
     };
 
-    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL, flags);
+    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,
+                                 flags);
 }
