@@ -11,6 +11,7 @@
 #include "core/session_impl.h"
 #include "core/statement.h"
 #include "sql/lex.h"
+#include "sql/pg_session.h"
 #include "sql/stmt.h"
 
 /* Where in the request's texts execution stands. */
@@ -193,6 +194,9 @@ static enum err_code run_write(void *arg, struct writer *w, struct err *e)
     struct cursor at = r->at;
     struct lex lex;
     enum err_code code = ERR_OK;
+    /* Whoever leads the group runs it, perhaps another session's thread. */
+    const struct pg_session *before = pg_session_current();
+    pg_session_enter(r->s->front);
     recorder_reset(&r->recorder);
     r->s->last_rowid = r->rowid;
     guard(r, writer_conn(w));
@@ -208,6 +212,7 @@ static enum err_code run_write(void *arg, struct writer *w, struct err *e)
         r->s->last_rowid = writer_last_rowid(w);
     r->reached = at;
     conn_unguard(writer_conn(w));
+    pg_session_enter(before);
     return code;
 }
 
@@ -629,6 +634,7 @@ enum request_status request_run(struct request *r, struct sink *sink, struct err
 {
     enum request_status st = REQUEST_DONE;
     pthread_mutex_lock(&r->s->mu);
+    pg_session_enter(r->s->front);
     if (!r->entered)
         st = status_of(begin_request(r, e));
     if (st == REQUEST_DONE && r->stmt)
@@ -641,6 +647,7 @@ enum request_status request_run(struct request *r, struct sink *sink, struct err
         atomic_fetch_add(&r->s->node->request_errors, 1);
     r->s->paused = st == REQUEST_PAUSED;
     r->s->last_use_ns = clock_mono_ns();
+    pg_session_enter(NULL);
     pthread_mutex_unlock(&r->s->mu);
     return st;
 }

@@ -93,6 +93,13 @@ void session_set_read_only(struct session *s, bool read_only)
     pthread_mutex_unlock(&s->mu);
 }
 
+void session_set_front(struct session *s, const struct pg_session *front)
+{
+    pthread_mutex_lock(&s->mu);
+    s->front = front;
+    pthread_mutex_unlock(&s->mu);
+}
+
 enum session_state session_state(const struct session *s)
 {
     enum tx_phase phase = atomic_load(&s->phase);

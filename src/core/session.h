@@ -23,6 +23,7 @@
 #include "core/sink.h"
 
 struct node;
+struct pg_session;
 struct session;
 
 /* One parameter: by name (with or without prefix) if `name` is set, else by position. */
@@ -54,6 +55,10 @@ const char *session_database(const struct session *s);
 
 /* Its writes are refused with ERR_READ_ONLY. Between requests, by the session's thread. */
 void session_set_read_only(struct session *s, bool read_only);
+
+/* What SQL functions answer about this session (current_user …), borrowed until it is closed; NULL,
+ * as at the beginning: nobody in particular. Between requests. */
+void session_set_front(struct session *s, const struct pg_session *front);
 
 enum session_state session_state(const struct session *s);
 void session_cancel(struct session *s); /* interrupts the running statement */

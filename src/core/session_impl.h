@@ -31,6 +31,7 @@ struct session {
     _Atomic enum tx_phase phase; /* written under mu; session_state() reads it without */
     struct err failed;           /* why, in TX_FAILED */
     struct conn *reader;         /* TX_READING: the snapshot it reads */
+    const struct pg_session *front; /* borrowed; NULL = none */
     bool read_only;              /* writes are refused */
     bool has_read;               /* the client has seen data of the snapshot */
     uint64_t version;            /* of the file, from before the snapshot */

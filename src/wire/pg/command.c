@@ -80,7 +80,7 @@ static void rest(const struct words *w, char *out, size_t size)
 
 /* ---- SHOW ---- */
 
-static const char *setting(struct pg_conn *c, const char *name, const char **canonical)
+const char *pg_setting(struct pg_conn *c, const char *name, const char **canonical)
 {
     static const char *const names[] = {"session_authorization", "ssl", "transaction_read_only"};
 
@@ -94,6 +94,20 @@ static const char *setting(struct pg_conn *c, const char *name, const char **can
         return *canonical = names[2],
                pg_settings_get(&c->settings, "default_transaction_read_only", NULL);
     return pg_settings_get(&c->settings, name, canonical);
+}
+
+const char *pg_front_setting(void *conn, const char *name)
+{
+    const char *canonical;
+
+    return pg_setting(conn, name, &canonical);
+}
+
+bool pg_front_set(void *conn, const char *name, const char *value)
+{
+    struct pg_conn *c = conn;
+
+    return pg_settings_set(&c->settings, name, value) == PG_SET_OK;
 }
 
 /* The name behind SHOW, SET and RESET, with their two-word spellings. */
@@ -167,7 +181,7 @@ static bool show(struct pg_conn *c, struct words *w, bool describe)
     if (is(w, "DATABASES"))
         return show_databases(c, describe);
     setting_name(w, name, sizeof name);
-    value = setting(c, name, &canonical);
+    value = pg_setting(c, name, &canonical);
     if (!value) {
         pg_error(c, "42704", "unrecognized configuration parameter \"%s\"", name);
         return false;
@@ -463,7 +477,8 @@ static bool unsupported(struct pg_conn *c, const char *what)
     return false;
 }
 
-bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe, char tag[PG_TAG_BYTES])
+bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
+                    char tag[PG_TAG_BYTES])
 {
     struct words w;
 
@@ -513,7 +528,7 @@ unsigned pg_command_columns(struct pg_conn *c, const struct pg_text *t, const ch
     if (is(&w, "DATABASES"))
         return 1;
     setting_name(&w, name, sizeof name);
-    if (setting(c, name, &canonical))
+    if (pg_setting(c, name, &canonical))
         names[0] = canonical;
     return 1;
 }

@@ -29,6 +29,7 @@
 #include "core/session.h"
 #include "proto/pgwire.h"
 #include "proto/scram.h"
+#include "sql/pg_session.h"
 #include "wire/pg/pg.h"
 #include "wire/pg/settings.h"
 
@@ -119,6 +120,7 @@ struct pg_conn {
 
     struct arena *arena; /* of one message or query string */
     struct pg_settings settings;
+    struct pg_session front; /* what functions answer about it */
     enum pg_tx tx;
     unsigned savepoints; /* open ones in the block */
     bool tx_read_only;   /* of the block */
@@ -171,6 +173,14 @@ bool pg_startup(struct pg_conn *c);
 bool pg_authenticate(struct pg_conn *c);
 /* Chooses the session's database; "" = the default one. */
 enum err_code pg_use_database(struct pg_conn *c, const char *name, struct err *e);
+
+/* ---- command.c ---- */
+
+/* Of SHOW; NULL = unknown. *canonical is the name as PostgreSQL spells it. */
+const char *pg_setting(struct pg_conn *c, const char *name, const char **canonical);
+/* For functions: struct pg_session's callbacks. */
+const char *pg_front_setting(void *conn, const char *name);
+bool pg_front_set(void *conn, const char *name, const char *value);
 
 /* ---- session.c ---- */
 

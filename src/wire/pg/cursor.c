@@ -3,9 +3,9 @@
  * goes forward reads as it is fetched from, until another statement of the session runs: then the
  * rest is put aside. With SCROLL all rows are put aside by the first FETCH.
  *
- *   DECLARE name [BINARY] [INSENSITIVE | ASENSITIVE] [[NO] SCROLL] CURSOR [{WITH|WITHOUT} HOLD] FOR …
- *   {FETCH | MOVE} [NEXT | PRIOR | FIRST | LAST | ABSOLUTE n | RELATIVE n | n | ALL |
- *                   FORWARD [n | ALL] | BACKWARD [n | ALL]] [FROM | IN] name
+ *   DECLARE name [BINARY] [INSENSITIVE | ASENSITIVE] [[NO] SCROLL] CURSOR [{WITH|WITHOUT} HOLD] FOR
+ * … {FETCH | MOVE} [NEXT | PRIOR | FIRST | LAST | ABSOLUTE n | RELATIVE n | n | ALL | FORWARD [n |
+ * ALL] | BACKWARD [n | ALL]] [FROM | IN] name
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -129,11 +129,11 @@ static void load(struct infer *x, struct session *session, struct infer_table *t
 
 static bool ends_alias(const struct infer *x, size_t i)
 {
-    static const char *const words[] = {"WHERE", "SET",   "VALUES", "ON",     "JOIN",    "LEFT",
-                                        "INNER", "CROSS", "NATURAL", "GROUP", "ORDER",   "LIMIT",
-                                        "USING", "UNION", "SELECT", "DEFAULT", "RETURNING", "FULL",
-                                        "RIGHT", "HAVING", "OFFSET", "FOR",   "WINDOW",  "EXCEPT",
-                                        "INTERSECT", "OVERRIDING"};
+    static const char *const words[] = {
+        "WHERE",  "SET",     "VALUES",    "ON",        "JOIN",      "LEFT",   "INNER",
+        "CROSS",  "NATURAL", "GROUP",     "ORDER",     "LIMIT",     "USING",  "UNION",
+        "SELECT", "DEFAULT", "RETURNING", "FULL",      "RIGHT",     "HAVING", "OFFSET",
+        "FOR",    "WINDOW",  "EXCEPT",    "INTERSECT", "OVERRIDING"};
 
     for (size_t k = 0; k < sizeof words / sizeof *words; k++)
         if (is(x, i, words[k]))
@@ -255,8 +255,8 @@ uint32_t infer_type_name(const struct infer *x, size_t i, size_t to)
 
 static uint32_t wider(uint32_t a, uint32_t b)
 {
-    static const uint32_t order[] = {PGTYPE_INT2, PGTYPE_INT4, PGTYPE_INT8, PGTYPE_NUMERIC,
-                                     PGTYPE_FLOAT4, PGTYPE_FLOAT8};
+    static const uint32_t order[] = {PGTYPE_INT2,    PGTYPE_INT4,   PGTYPE_INT8,
+                                     PGTYPE_NUMERIC, PGTYPE_FLOAT4, PGTYPE_FLOAT8};
     int at_a = -1, at_b = -1;
 
     for (int i = 0; i < 6; i++) {
@@ -279,44 +279,82 @@ static const struct {
     const char *name;
     uint32_t type;
 } functions[] = {
-    {"count", PGTYPE_INT8},        {"row_number", PGTYPE_INT8},
-    {"rank", PGTYPE_INT8},         {"dense_rank", PGTYPE_INT8},
-    {"last_insert_rowid", PGTYPE_INT8}, {"changes", PGTYPE_INT8},
-    {"lastval", PGTYPE_INT8},      {"nextval", PGTYPE_INT8},
-    {"currval", PGTYPE_INT8},      {"ntile", PGTYPE_INT4},
-    {"length", PGTYPE_INT4},       {"char_length", PGTYPE_INT4},
-    {"octet_length", PGTYPE_INT4}, {"strpos", PGTYPE_INT4},
-    {"position", PGTYPE_INT4},     {"instr", PGTYPE_INT4},
-    {"pg_backend_pid", PGTYPE_INT4}, {"lower", PGTYPE_TEXT},
-    {"upper", PGTYPE_TEXT},        {"trim", PGTYPE_TEXT},
-    {"ltrim", PGTYPE_TEXT},        {"rtrim", PGTYPE_TEXT},
-    {"btrim", PGTYPE_TEXT},        {"substr", PGTYPE_TEXT},
-    {"substring", PGTYPE_TEXT},    {"replace", PGTYPE_TEXT},
-    {"concat", PGTYPE_TEXT},       {"concat_ws", PGTYPE_TEXT},
-    {"string_agg", PGTYPE_TEXT},   {"group_concat", PGTYPE_TEXT},
-    {"to_char", PGTYPE_TEXT},      {"format", PGTYPE_TEXT},
-    {"printf", PGTYPE_TEXT},       {"md5", PGTYPE_TEXT},
-    {"hex", PGTYPE_TEXT},          {"quote", PGTYPE_TEXT},
-    {"typeof", PGTYPE_TEXT},       {"strftime", PGTYPE_TEXT},
-    {"quote_ident", PGTYPE_TEXT},  {"quote_literal", PGTYPE_TEXT},
-    {"version", PGTYPE_TEXT},      {"current_setting", PGTYPE_TEXT},
-    {"set_config", PGTYPE_TEXT},   {"pg_get_userbyid", PGTYPE_NAME},
-    {"current_schema", PGTYPE_NAME}, {"current_database", PGTYPE_NAME},
-    {"format_type", PGTYPE_TEXT},  {"now", PGTYPE_TIMESTAMPTZ},
-    {"clock_timestamp", PGTYPE_TIMESTAMPTZ}, {"statement_timestamp", PGTYPE_TIMESTAMPTZ},
-    {"transaction_timestamp", PGTYPE_TIMESTAMPTZ}, {"date", PGTYPE_DATE},
-    {"datetime", PGTYPE_TIMESTAMP}, {"date_part", PGTYPE_FLOAT8},
-    {"extract", PGTYPE_NUMERIC},   {"julianday", PGTYPE_FLOAT8},
-    {"sqrt", PGTYPE_FLOAT8},       {"power", PGTYPE_FLOAT8},
-    {"pi", PGTYPE_FLOAT8},         {"exp", PGTYPE_FLOAT8},
-    {"exists", PGTYPE_BOOL},       {"bool_and", PGTYPE_BOOL},
-    {"bool_or", PGTYPE_BOOL},      {"every", PGTYPE_BOOL},
-    {"pg_is_in_recovery", PGTYPE_BOOL}, {"pg_table_is_visible", PGTYPE_BOOL},
-    {"gen_random_uuid", PGTYPE_UUID}, {"json_object", PGTYPE_JSON},
-    {"json_array", PGTYPE_JSON},   {"json_build_object", PGTYPE_JSON},
-    {"json_group_array", PGTYPE_JSON}, {"json_group_object", PGTYPE_JSON},
-    {"json_agg", PGTYPE_JSON},     {"row_to_json", PGTYPE_JSON},
-    {"to_json", PGTYPE_JSON},      {"to_jsonb", PGTYPE_JSONB},
+    {"count", PGTYPE_INT8},
+    {"row_number", PGTYPE_INT8},
+    {"rank", PGTYPE_INT8},
+    {"dense_rank", PGTYPE_INT8},
+    {"last_insert_rowid", PGTYPE_INT8},
+    {"changes", PGTYPE_INT8},
+    {"lastval", PGTYPE_INT8},
+    {"nextval", PGTYPE_INT8},
+    {"currval", PGTYPE_INT8},
+    {"ntile", PGTYPE_INT4},
+    {"length", PGTYPE_INT4},
+    {"char_length", PGTYPE_INT4},
+    {"octet_length", PGTYPE_INT4},
+    {"strpos", PGTYPE_INT4},
+    {"position", PGTYPE_INT4},
+    {"instr", PGTYPE_INT4},
+    {"pg_backend_pid", PGTYPE_INT4},
+    {"lower", PGTYPE_TEXT},
+    {"upper", PGTYPE_TEXT},
+    {"trim", PGTYPE_TEXT},
+    {"ltrim", PGTYPE_TEXT},
+    {"rtrim", PGTYPE_TEXT},
+    {"btrim", PGTYPE_TEXT},
+    {"substr", PGTYPE_TEXT},
+    {"substring", PGTYPE_TEXT},
+    {"replace", PGTYPE_TEXT},
+    {"concat", PGTYPE_TEXT},
+    {"concat_ws", PGTYPE_TEXT},
+    {"string_agg", PGTYPE_TEXT},
+    {"group_concat", PGTYPE_TEXT},
+    {"to_char", PGTYPE_TEXT},
+    {"format", PGTYPE_TEXT},
+    {"printf", PGTYPE_TEXT},
+    {"md5", PGTYPE_TEXT},
+    {"hex", PGTYPE_TEXT},
+    {"quote", PGTYPE_TEXT},
+    {"typeof", PGTYPE_TEXT},
+    {"strftime", PGTYPE_TEXT},
+    {"quote_ident", PGTYPE_TEXT},
+    {"quote_literal", PGTYPE_TEXT},
+    {"version", PGTYPE_TEXT},
+    {"current_setting", PGTYPE_TEXT},
+    {"set_config", PGTYPE_TEXT},
+    {"pg_get_userbyid", PGTYPE_NAME},
+    {"current_schema", PGTYPE_NAME},
+    {"current_database", PGTYPE_NAME},
+    {"format_type", PGTYPE_TEXT},
+    {"now", PGTYPE_TIMESTAMPTZ},
+    {"clock_timestamp", PGTYPE_TIMESTAMPTZ},
+    {"statement_timestamp", PGTYPE_TIMESTAMPTZ},
+    {"transaction_timestamp", PGTYPE_TIMESTAMPTZ},
+    {"date", PGTYPE_DATE},
+    {"datetime", PGTYPE_TIMESTAMP},
+    {"date_part", PGTYPE_FLOAT8},
+    {"extract", PGTYPE_NUMERIC},
+    {"julianday", PGTYPE_FLOAT8},
+    {"sqrt", PGTYPE_FLOAT8},
+    {"power", PGTYPE_FLOAT8},
+    {"pi", PGTYPE_FLOAT8},
+    {"exp", PGTYPE_FLOAT8},
+    {"exists", PGTYPE_BOOL},
+    {"bool_and", PGTYPE_BOOL},
+    {"bool_or", PGTYPE_BOOL},
+    {"every", PGTYPE_BOOL},
+    {"pg_is_in_recovery", PGTYPE_BOOL},
+    {"pg_table_is_visible", PGTYPE_BOOL},
+    {"gen_random_uuid", PGTYPE_UUID},
+    {"json_object", PGTYPE_JSON},
+    {"json_array", PGTYPE_JSON},
+    {"json_build_object", PGTYPE_JSON},
+    {"json_group_array", PGTYPE_JSON},
+    {"json_group_object", PGTYPE_JSON},
+    {"json_agg", PGTYPE_JSON},
+    {"row_to_json", PGTYPE_JSON},
+    {"to_json", PGTYPE_JSON},
+    {"to_jsonb", PGTYPE_JSONB},
 };
 
 static uint32_t expression(const struct infer *x, size_t from, size_t to, unsigned depth);
@@ -340,9 +378,9 @@ static uint32_t first_argument(const struct infer *x, size_t open, size_t to, un
 
 static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
 {
-    static const char *const same[] = {"min",  "max",  "coalesce", "ifnull",      "nullif",
-                                       "abs",  "lag",  "lead",     "first_value", "last_value",
-                                       "greatest", "least"};
+    static const char *const same[] = {"min",         "max",        "coalesce", "ifnull",
+                                       "nullif",      "abs",        "lag",      "lead",
+                                       "first_value", "last_value", "greatest", "least"};
     char *name = infer_name(x, i);
     uint32_t type;
 
@@ -363,8 +401,8 @@ static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
     if (strcasecmp(name, "sum") == 0) {
         type = first_argument(x, i + 1, to, depth);
         return type == PGTYPE_INT2 || type == PGTYPE_INT4 ? PGTYPE_INT8
-               : type == PGTYPE_INT8                       ? PGTYPE_NUMERIC
-                                                           : type;
+               : type == PGTYPE_INT8                      ? PGTYPE_NUMERIC
+                                                          : type;
     }
     if (strcasecmp(name, "avg") == 0) {
         type = first_argument(x, i + 1, to, depth);
@@ -414,8 +452,7 @@ static uint32_t operand(const struct infer *x, size_t i, size_t to, unsigned dep
         return PGTYPE_TIMESTAMPTZ;
     if (i + 1 == to && is(x, i, "CURRENT_DATE"))
         return PGTYPE_DATE;
-    if (i + 1 == to &&
-        (is(x, i, "CURRENT_USER") || is(x, i, "SESSION_USER") || is(x, i, "USER")))
+    if (i + 1 == to && (is(x, i, "CURRENT_USER") || is(x, i, "SESSION_USER") || is(x, i, "USER")))
         return PGTYPE_NAME;
     while (infer_is_name(x, i) && op(x, i + 1, ".") && i + 2 < to)
         i += 2;
@@ -428,11 +465,10 @@ static uint32_t operand(const struct infer *x, size_t i, size_t to, unsigned dep
 
 static bool is_comparison(const struct infer *x, size_t i)
 {
-    static const char *const ops[] = {"=", "<>", "!=", "<",  ">",   "<=",
-                                      ">=", "~",  "!~", "~*", "!~*", "=="};
-    static const char *const words[] = {"AND", "OR",    "NOT",   "IS",  "IN",
-                                        "LIKE", "ILIKE", "BETWEEN", "GLOB", "SIMILAR",
-                                        "ISNULL", "NOTNULL"};
+    static const char *const ops[] = {
+        "=", "<>", "!=", "<", ">", "<=", ">=", "~", "!~", "~*", "!~*", "=="};
+    static const char *const words[] = {"AND",   "OR",      "NOT",  "IS",      "IN",     "LIKE",
+                                        "ILIKE", "BETWEEN", "GLOB", "SIMILAR", "ISNULL", "NOTNULL"};
 
     for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
         if (op(x, i, ops[k]))

@@ -13,7 +13,7 @@ struct infer_table {
     struct {
         char *name;
         uint32_t type;
-    } *columns;
+    } * columns;
     unsigned n;
 };
 

@@ -24,8 +24,8 @@ static unsigned param_number(const struct pg_token *t)
 
 static bool compares(const struct infer *x, size_t i)
 {
-    static const char *const ops[] = {"=", "<>", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/",
-                                      "%"};
+    static const char *const ops[] = {
+        "=", "<>", "!=", "<", ">", "<=", ">=", "+", "-", "*", "/", "%"};
 
     for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
         if (infer_op(x, i, ops[k]))
@@ -207,8 +207,8 @@ static size_t find_list(const struct infer *x)
             if (infer_is(x, found, "ALL"))
                 found++;
             if (infer_is(x, found, "DISTINCT"))
-                found += infer_is(x, found + 1, "ON") ? infer_behind(x, found + 2, x->n) - found
-                                                      : 1;
+                found +=
+                    infer_is(x, found + 1, "ON") ? infer_behind(x, found + 2, x->n) - found : 1;
         }
     }
     return found;
@@ -216,8 +216,9 @@ static size_t find_list(const struct infer *x)
 
 static bool ends_list(const struct infer *x, size_t i)
 {
-    static const char *const words[] = {"FROM",  "WHERE", "GROUP",  "ORDER",     "LIMIT", "UNION",
-                                        "HAVING", "EXCEPT", "INTERSECT", "WINDOW", "OFFSET", "FOR"};
+    static const char *const words[] = {"FROM",      "WHERE",  "GROUP",  "ORDER",
+                                        "LIMIT",     "UNION",  "HAVING", "EXCEPT",
+                                        "INTERSECT", "WINDOW", "OFFSET", "FOR"};
 
     for (size_t k = 0; k < sizeof words / sizeof *words; k++)
         if (infer_is(x, i, words[k]))
@@ -272,8 +273,7 @@ void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct pg_colu
     for (; i < x->n && !ends_list(x, i); i++) {
         if (infer_op(x, i, "(")) {
             i = infer_behind(x, i, x->n) - 1;
-        } else if (infer_op(x, i, "*") &&
-                   (i == starts[at] || infer_op(x, i - 1, "."))) {
+        } else if (infer_op(x, i, "*") && (i == starts[at] || infer_op(x, i - 1, "."))) {
             star(x, columns, n);
             return; /* places do not tell any more */
         } else if (infer_op(x, i, ",")) {

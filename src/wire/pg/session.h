@@ -75,7 +75,7 @@ struct pg_result {
     struct pg_column *columns;
     unsigned cap_columns;
     struct rowset *spill; /* owned: rows beyond max_rows that could not wait */
-    bool pending; /* the RowDescription waits for the first row */
+    bool pending;         /* the RowDescription waits for the first row */
     bool has_rows;
     bool failed; /* a value could not be what was promised: the error stands in `fault` */
     uint64_t rows;
@@ -129,7 +129,8 @@ void pg_apply_read_only(struct pg_conn *c);
 /* ---- command.c, cursor.c, copy.c: true = done, tag filled; columns and rows have been written,
  * the RowDescription only with `describe` ---- */
 
-bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe, char tag[PG_TAG_BYTES]);
+bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
+                    char tag[PG_TAG_BYTES]);
 /* Columns of a statement of our own; 0 = none. */
 unsigned pg_command_columns(struct pg_conn *c, const struct pg_text *t, const char **names,
                             unsigned max);
@@ -198,10 +199,10 @@ struct pg_portal {
     struct buf formats;
     bool describe; /* the answer to Describe waits for Execute */
     bool held;     /* WITH HOLD */
-    bool kept;               /* … beyond its transaction */
-    bool cursor;             /* by DECLARE */
-    bool scroll;             /* all its rows are in `rows` from the first FETCH on */
-    uint64_t at;             /* scroll: the row it stands on, from 1; 0 = before the first */
+    bool kept;     /* … beyond its transaction */
+    bool cursor;   /* by DECLARE */
+    bool scroll;   /* all its rows are in `rows` from the first FETCH on */
+    uint64_t at;   /* scroll: the row it stands on, from 1; 0 = before the first */
     enum { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE } state;
     struct request *request; /* paused */
     struct pg_result result;

@@ -320,6 +320,13 @@ bool pg_startup(struct pg_conn *c)
     if (!is_welcome(c))
         return false;
     pg_settings_started(&c->settings);
+    c->front = (struct pg_session){.user = c->user_name,
+                                   .database = c->database,
+                                   .pid = (int32_t)c->pid,
+                                   .setting = pg_front_setting,
+                                   .set = pg_front_set,
+                                   .arg = c};
+    session_set_front(c->session, &c->front);
     pg_apply_read_only(c);
     if (!make_key(c)) {
         pg_fatal(c, "58000", "could not generate random cancel key");
