@@ -303,6 +303,7 @@ bench:
 	scripts/install-deps --test
 	$(MAKE) bench-programs
 	BUILD=$(BUILD) test/bench/run
+	BUILD=$(BUILD) test/bench/pgbench
 
 # ---- targets for people --------------------------------------------------------------------------------------
 # Targets that install packages call make again for the building, because what pkg-config says changes under them.

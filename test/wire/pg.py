@@ -131,6 +131,8 @@ def fresh_database(server):
     name = f"t{time.monotonic_ns()}"
     if server.node:
         server.node.post("/databases", {"dsn": f"{name}?_fk=1"})
+        # Only then: a transaction that is open when the database begins to follow its log has to be run again.
+        ha.wait_until(lambda: any(d["id"] == name and d["state"] == "following" for d in server.node.status()["databases"]))
     else:
         server.psql(f"CREATE DATABASE {name}")
     return server.but(database=name)
