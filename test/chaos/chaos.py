@@ -26,7 +26,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "cluster")]
 import ha  # noqa: E402  pylint: disable=wrong-import-position
 import nemeses  # noqa: E402  pylint: disable=wrong-import-position
 import workloads  # noqa: E402  pylint: disable=wrong-import-position
-from cluster import EMBEDDED, EXTERNAL, TRUSTED, Cluster, NotFormed  # noqa: E402  pylint: disable=wrong-import-position
+from cluster import EMBEDDED, EXTERNAL, REPLICATION_TIMEOUT_S, TRUSTED, Cluster, NotFormed  # noqa: E402  pylint: disable=wrong-import-position
 from network import Impossible, why_impossible  # noqa: E402  pylint: disable=wrong-import-position
 
 EPISODE_S = 60  # of faults
@@ -270,6 +270,8 @@ class Episode:
         for w in self.kinds:
             for label, begin, end in cluster.full:
                 w.history.mark_late(label, begin, end or time.monotonic())
+            if self.options.mode == workloads.LWW:
+                w.history.mark_slow(REPLICATION_TIMEOUT_S)
             for line in w.check({n.name: w.final(n) for n in nodes}):
                 self.find(line)
 

@@ -4,7 +4,7 @@ What is promised (docs/reliability.md), and so all that is demanded here, of ser
   - transactions happen one at a time, in the order of the log (serializable);
   - one that writes comes behind every one that was acknowledged before it began, through whatever node (strict writes);
   - a transaction that only reads sees a prefix of that order, which may be old, but at one node never goes back,
-    and holds what the same client has written there (unless the node's disk was full: Op.late), and at least what
+    and holds what the same client has written there (but for Op.late), and at least what
     HA-Position says.
 
 Graphs are searched as Elle does (Kingsbury, Alvaro: "Elle: inferring isolation anomalies", VLDB 2020): the values of

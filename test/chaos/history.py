@@ -24,7 +24,7 @@ class Op:
         self.seq = seq  # of a write: where the log has it (HA-Seq)
         self.position = position  # of a read: how much of the log it saw at least (HA-Position)
         self.note = note
-        self.late = late  # a write that is in the log, but that its own node's full disk may have kept out of the file
+        self.late = late  # a write that is in the log, but perhaps not yet in its own node's file
 
     @property
     def ok(self):
@@ -79,6 +79,12 @@ class History:
         """The node's disk was full from begin to end."""
         for o in self.ops:
             if o.node == node and o.returned is not None and begin <= o.returned and o.invoked <= end:
+                o.late = True
+
+    def mark_slow(self, seconds):
+        """Writes that took so long: in lww, the log had them, but the node could not follow it up to them in time."""
+        for o in self.ops:
+            if o.returned is not None and o.returned - o.invoked >= seconds:
                 o.late = True
 
     def save(self, path):
