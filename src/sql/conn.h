@@ -85,8 +85,9 @@ struct conn_guard {
 void conn_guard(struct conn *c, const struct conn_guard *g);
 void conn_unguard(struct conn *c);
 
-/* Stops the statement that runs under a guard, and each later one, until conn_resume(). SQLite rolls
- * the whole transaction back when a statement that writes is stopped, by this or by the guard. */
+/* Stops the statement that runs under a guard, and each later one, until conn_resume(). SQLite
+ * rolls the whole transaction back when a statement that writes is stopped, by this or by the
+ * guard. */
 void conn_interrupt(struct conn *c);
 void conn_resume(struct conn *c);
 
