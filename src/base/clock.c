@@ -72,5 +72,5 @@ bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mu, int64_t deadline
         deadline_ns = 0;
     ts.tv_sec = (time_t)(deadline_ns / CLOCK_S);
     ts.tv_nsec = (long)(deadline_ns % CLOCK_S);
-    return pthread_cond_timedwait(cond, mu, &ts) != ETIMEDOUT;
+    return pthread_cond_clockwait(cond, mu, CLOCK_MONOTONIC, &ts) != ETIMEDOUT;
 }

@@ -407,6 +407,13 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
 
 /* ---- which side is right? ---- */
 
+/* What the log has, it has; what it lacks may still come: three seconds after kills, servers of
+ * 2.10.27 answered with an end 48 messages before the one that they knew soon after. */
+static bool may_still_come(enum verdict v)
+{
+    return v == VERDICT_LOST_END || v == VERDICT_GONE;
+}
+
 /* The same verdict for a while: a server that was elected a moment ago may not know its own log. */
 static bool is_confirmed(struct replica *r)
 {
@@ -417,11 +424,8 @@ static bool is_confirmed(struct replica *r)
         r->verdict_looks = 0;
     }
     r->verdict_looks++;
-    /* What the log has, it has; what it lacks may still come: three seconds after kills, servers of
-     * 2.10.27 answered with an end 48 messages before the one that they knew soon after. */
-    bool lacks = r->verdict == VERDICT_LOST_END || r->verdict == VERDICT_GONE;
-    return r->verdict_looks >= RESTORE_CONFIRM_LOOKS &&
-           now - r->verdict_since_ns >= (lacks ? RESTORE_PATIENCE_NS : RESTORE_CONFIRM_NS);
+    int64_t patience = may_still_come(r->verdict) ? RESTORE_PATIENCE_NS : RESTORE_CONFIRM_NS;
+    return r->verdict_looks >= RESTORE_CONFIRM_LOOKS && now - r->verdict_since_ns >= patience;
 }
 
 /* Does only this node have what the log lost? */
@@ -480,10 +484,12 @@ enum err_code restore_mend(struct replica *r, const struct stream_state *st, boo
         r->verdict_held = v;
         return mend(r, st, e);
     }
-    if (!is_confirmed(r))
-        return e->code;
-    bool alone = false;
     struct err why = *e;
+    if (!is_confirmed(r)) /* asked again soon, like any server that has no answer yet */
+        return may_still_come(v) ? err_set(e, ERR_LOG_UNAVAILABLE,
+                                           "%.300s, or does not know it again yet", why.msg)
+                                 : e->code;
+    bool alone = false;
     if (v == VERDICT_LOST_END && is_alone(r, &alone, e) != ERR_OK)
         return e->code;
     *e = why;
