@@ -48,7 +48,8 @@ static int open_memory(struct pg_catalog *c)
 {
     const char *name, *value;
     char *sql;
-    int rc = sqlite3_open_v2(":memory:", &c->mem, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc =
+        sqlite3_open_v2(":memory:", &c->mem, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (rc == SQLITE_OK)
         rc = pg_functions_open(c->mem, 0);
@@ -63,11 +64,12 @@ static int open_memory(struct pg_catalog *c)
     }
     for (size_t i = 0; rc == SQLITE_OK && pg_type_nth(i); i++) {
         const struct pg_type *t = pg_type_nth(i);
-        sql = sqlite3_mprintf("INSERT INTO type VALUES (%u, %Q, %d, '%c', 0, %u, 0)", t->oid, t->name,
-                              t->len, t->category, t->array_oid);
+        sql = sqlite3_mprintf("INSERT INTO type VALUES (%u, %Q, %d, '%c', 0, %u, 0)", t->oid,
+                              t->name, t->len, t->category, t->array_oid);
         if (sql && t->array_oid) {
-            char *both = sqlite3_mprintf("%s; INSERT INTO type VALUES (%u, '_%q', -1, 'A', %u, 0, 750)",
-                                         sql, t->array_oid, t->name, t->oid);
+            char *both =
+                sqlite3_mprintf("%s; INSERT INTO type VALUES (%u, '_%q', -1, 'A', %u, 0, 750)", sql,
+                                t->array_oid, t->name, t->oid);
             sqlite3_free(sql);
             sql = both;
         }
@@ -87,8 +89,8 @@ static int open_memory(struct pg_catalog *c)
     return rc;
 }
 
-/* A number that changes with the schema. The schema's version alone would not do: after a rollback it
- * is given once more, to another schema. */
+/* A number that changes with the schema. The schema's version alone would not do: after a rollback
+ * it is given once more, to another schema. */
 static int read_schema_version(struct pg_catalog *c, int64_t *out)
 {
     sqlite3_stmt *s = NULL;
@@ -139,6 +141,22 @@ static void unref(void *p)
 
 /* ---- the windows ---- */
 
+/* Columns that PostgreSQL declares as boolean: clients get t and f, which psql compares with. */
+static const char booleans[] =
+    " attbyval attnotnull atthasdef atthasmissing attisdropped attislocal conislocal "
+    "connoinherit condeferrable condeferred convalidated datistemplate datallowconn indisunique "
+    "indnullsnotdistinct indisprimary indisexclusion indimmediate indisclustered indisvalid "
+    "indcheckxmin indisready indislive indisreplident relhasindex relisshared relhasrules "
+    "relhastriggers relhassubclass relrowsecurity relforcerowsecurity relispopulated "
+    "relispartition relhasoids typbyval typispreferred typisdefined typnotnull prosecdef "
+    "proleakproof proisstrict proretset proisagg rolsuper rolinherit rolcreaterole rolcreatedb "
+    "rolcanlogin rolreplication rolbypassrls usecreatedb usesuper userepl usebypassrls "
+    "pending_restart hasindexes hasrules hastriggers rowsecurity collisdeterministic lanispl "
+    "lanpltrusted tgisinternal tgdeferrable tginitdeferred seqcycle polpermissive puballtables "
+    "pubinsert pubupdate pubdelete pubtruncate pubviaroot extrelocatable opcdefault condefault "
+    "admin_option granted fastpath ispopulated is_holdable is_binary is_scrollable from_sql "
+    "is_dst is_instead subenabled inhdetachpending active inherited barelabel ";
+
 /* The columns as CREATE TABLE says them: those of mem's table of that name. */
 static char *declaration(struct pg_catalog *c, const char *name)
 {
@@ -147,17 +165,19 @@ static char *declaration(struct pg_catalog *c, const char *name)
 
     if (sqlite3_prepare_v2(c->mem,
                            "SELECT 'CREATE TABLE x(' || group_concat('\"' || name || '\" ' || "
-                           "type, ', ') || ')' FROM pragma_table_info(?1)",
+                           "iif(instr(?2, ' ' || name || ' '), 'BOOLEAN', type), ', ') || ')' "
+                           "FROM pragma_table_info(?1)",
                            -1, &s, NULL) == SQLITE_OK &&
         sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_bind_text(s, 2, booleans, -1, SQLITE_STATIC) == SQLITE_OK &&
         sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL)
         text = sqlite3_mprintf("%s", sqlite3_column_text(s, 0));
     sqlite3_finalize(s);
     return text;
 }
 
-static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv,
-                      sqlite3_vtab **out, char **why)
+static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv, sqlite3_vtab **out,
+                      char **why)
 {
     struct pg_catalog *c = app;
     struct window *w;
@@ -224,6 +244,7 @@ static int on_close(sqlite3_vtab_cursor *base)
 static int on_best_index(sqlite3_vtab *t, sqlite3_index_info *x)
 {
     struct buf b = BUF_INIT;
+    bool key = false;
     int n = 0;
 
     (void)t;
@@ -234,9 +255,10 @@ static int on_best_index(sqlite3_vtab *t, sqlite3_index_info *x)
             continue;
         x->aConstraintUsage[i].argvIndex = ++n;
         buf_printf(&b, "%d ", x->aConstraint[i].iColumn);
+        key = key || x->aConstraint[i].iColumn == 0; /* the OID, in most of them */
     }
-    x->estimatedCost = n ? 50.0 / n : 5000;
-    x->estimatedRows = n ? 10 : 1000;
+    x->estimatedRows = n == 0 ? 1000 : key ? (n > 1 ? 1 : 4) : 200 / n;
+    x->estimatedCost = n == 0 ? 100000 : key ? 5 : 5000.0 / n;
     if (n) {
         x->idxStr = sqlite3_mprintf("%s", buf_cstr(&b));
         x->needToFreeIdxStr = 1;
@@ -252,8 +274,8 @@ static int prepare(struct window_cursor *c, const struct window *w, const char *
     const char *p = columns;
     int rc, n = 0;
 
-    rc = sqlite3_prepare_v2(w->catalog->mem, "SELECT name FROM pragma_table_info(?1) WHERE cid = ?2",
-                            -1, &names, NULL);
+    rc = sqlite3_prepare_v2(
+        w->catalog->mem, "SELECT name FROM pragma_table_info(?1) WHERE cid = ?2", -1, &names, NULL);
     buf_printf(&b, "SELECT * FROM \"%s\"", w->name);
     while (rc == SQLITE_OK && *p) {
         char *end;
@@ -369,7 +391,8 @@ static int register_windows(struct pg_catalog *c)
             continue;
         p = strchr(p, ' ') + 1;
         n = strcspn(p, " (");
-        if (n >= sizeof name || (strncmp(p, "pg_", 3) != 0 && strncmp(p, "information_schema_", 19) != 0))
+        if (n >= sizeof name ||
+            (strncmp(p, "pg_", 3) != 0 && strncmp(p, "information_schema_", 19) != 0))
             continue;
         memcpy(name, p, n);
         name[n] = '\0';

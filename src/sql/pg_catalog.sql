@@ -85,8 +85,8 @@ INSERT INTO pg_collation VALUES (100, 'default', 11, 10, 'd', 1, -1, NULL, NULL,
 CREATE TABLE pg_tablespace(oid INTEGER, spcname TEXT, spcowner INTEGER, spcacl TEXT, spcoptions TEXT);
 INSERT INTO pg_tablespace VALUES (1663, 'pg_default', 10, NULL, NULL);
 CREATE TABLE pg_language(oid INTEGER, lanname TEXT, lanowner INTEGER, lanispl INTEGER, lanpltrusted INTEGER, lanplcallfoid INTEGER,
-  laninline INTEGER, lanvalidator INTEGER, lanacl TEXT);
-INSERT INTO pg_language VALUES (12, 'internal', 10, 0, 0, 0, 0, 0, NULL), (14, 'sql', 10, 0, 1, 0, 0, 0, NULL);
+  laninline INTEGER, lanvalidator INTEGER, lanacl TEXT, tableoid INTEGER);
+INSERT INTO pg_language VALUES (12, 'internal', 10, 0, 0, 0, 0, 0, NULL, 2612), (14, 'sql', 10, 0, 1, 0, 0, 0, NULL, 2612);
 CREATE VIEW pg_trigger AS SELECT oid, relid AS tgrelid, 0 AS tgparentid, name AS tgname, 0 AS tgfoid, 0 AS tgtype, 'O' AS tgenabled,
   0 AS tgisinternal, 0 AS tgconstrrelid, 0 AS tgconstrindid, 0 AS tgconstraint, 0 AS tgdeferrable, 0 AS tginitdeferred, 0 AS tgnargs,
   '' AS tgattr, '' AS tgargs, NULL AS tgqual, NULL AS tgoldtable, NULL AS tgnewtable FROM trg;
@@ -224,3 +224,4 @@ CREATE TABLE information_schema_role_table_grants(grantor TEXT, grantee TEXT, ta
 CREATE TABLE information_schema_column_privileges(grantor TEXT, grantee TEXT, table_catalog TEXT, table_schema TEXT, table_name TEXT, column_name TEXT, privilege_type TEXT, is_grantable TEXT);
 CREATE TABLE information_schema_foreign_tables(foreign_table_catalog TEXT, foreign_table_schema TEXT, foreign_table_name TEXT, foreign_server_catalog TEXT, foreign_server_name TEXT);
 CREATE TABLE information_schema_character_sets(character_set_catalog TEXT, character_set_schema TEXT, character_set_name TEXT, character_repertoire TEXT, form_of_use TEXT);
+CREATE TABLE pg_get_keywords(word TEXT, catcode TEXT, barelabel INTEGER, catdesc TEXT, baredesc TEXT);

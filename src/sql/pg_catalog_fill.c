@@ -46,9 +46,9 @@ static void put(struct fill *f, const char *sql, const char *types, ...)
     f->rc = sqlite3_prepare_v2(f->c->mem, sql, -1, &s, NULL);
     va_start(ap, types);
     for (int i = 0; f->rc == SQLITE_OK && types[i]; i++)
-        f->rc = types[i] == 'i' ? sqlite3_bind_int64(s, i + 1, va_arg(ap, int64_t))
-                                : sqlite3_bind_text(s, i + 1, va_arg(ap, const char *), -1,
-                                                    SQLITE_TRANSIENT);
+        f->rc = types[i] == 'i'
+                    ? sqlite3_bind_int64(s, i + 1, va_arg(ap, int64_t))
+                    : sqlite3_bind_text(s, i + 1, va_arg(ap, const char *), -1, SQLITE_TRANSIENT);
     va_end(ap);
     if (f->rc == SQLITE_OK && (f->rc = sqlite3_step(s)) == SQLITE_DONE)
         f->rc = SQLITE_OK;
@@ -112,7 +112,8 @@ static void put_ident(struct buf *b, const char *name)
     bool plain = *name != '\0';
 
     for (const char *p = name; *p; p++)
-        plain = plain && ((*p >= 'a' && *p <= 'z') || *p == '_' || (p > name && *p >= '0' && *p <= '9'));
+        plain = plain &&
+                ((*p >= 'a' && *p <= 'z') || *p == '_' || (p > name && *p >= '0' && *p <= '9'));
     if (plain) {
         buf_puts(b, name);
         return;
@@ -215,13 +216,14 @@ struct index {
     bool unique;
 };
 
-/* Columns of the index: into idxcol, `keys` as int2vector, `list` as SQL, `names` with _ between. */
+/* Columns of the index: into idxcol, `keys` as int2vector, `list` as SQL, `names` with _ between.
+ */
 static void index_columns(struct fill *f, const struct index *x, int64_t oid, struct buf *keys,
                           struct buf *opts, struct buf *list, struct buf *names)
 {
-    sqlite3_stmt *s = query(f, f->c->main,
-                            "SELECT seqno, cid, name, desc FROM pragma_index_xinfo(?1) WHERE key",
-                            x->name);
+    sqlite3_stmt *s =
+        query(f, f->c->main, "SELECT seqno, cid, name, desc FROM pragma_index_xinfo(?1) WHERE key",
+              x->name);
 
     while (next(s)) {
         struct buf def = BUF_INIT;
@@ -269,13 +271,17 @@ static void write_index(struct fill *f, const struct index *x, int64_t oid, cons
     buf_printf(&def, " USING btree (%s)", buf_cstr(list));
     if (pred)
         buf_printf(&def, " WHERE (%s)", pred);
-    put(f, "INSERT INTO rel VALUES (?1, ?2, 'i', ?3, (SELECT count(*) FROM idxcol WHERE idxid = ?1), 0, 0)",
+    put(f,
+        "INSERT INTO rel VALUES (?1, ?2, 'i', ?3, (SELECT count(*) FROM idxcol WHERE idxid = ?1), "
+        "0, 0)",
         "itt", oid, name, x->sql);
     put(f, "INSERT INTO idx VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "iiiitttt", oid, x->relid,
         (int64_t)x->unique, (int64_t)pk, buf_cstr(&def), pred, buf_cstr(keys), buf_cstr(opts));
     if (strcmp(x->origin, "c") != 0) {
         buf_printf(&con, "%s (%s)", pk ? "PRIMARY KEY" : "UNIQUE", buf_cstr(list));
-        put(f, "INSERT INTO con VALUES (?1, ?2, ?3, ?4, ?5, 0, ' ', ' ', ?6, NULL, ?7)", "ititit" "t",
+        put(f, "INSERT INTO con VALUES (?1, ?2, ?3, ?4, ?5, 0, ' ', ' ', ?6, NULL, ?7)",
+            "ititit"
+            "t",
             new_oid(f, "con", name), name, x->relid, pk ? "p" : "u", oid, array, buf_cstr(&con));
     }
     sqlite3_free(array);
@@ -338,17 +344,18 @@ static void rowid_key(struct fill *f, const char *table, int64_t relid)
 
 static void indexes(struct fill *f, const char *table, int64_t relid)
 {
-    sqlite3_stmt *s = query(f, f->c->main,
-                            "SELECT l.name, l.\"unique\", l.origin, s.sql FROM pragma_index_list(?1) l "
-                            "LEFT JOIN main.sqlite_schema s ON s.name = l.name AND s.type = 'index' "
-                            "ORDER BY l.name",
-                            table);
+    sqlite3_stmt *s =
+        query(f, f->c->main,
+              "SELECT l.name, l.\"unique\", l.origin, s.sql FROM pragma_index_list(?1) l "
+              "LEFT JOIN main.sqlite_schema s ON s.name = l.name AND s.type = 'index' "
+              "ORDER BY l.name",
+              table);
 
     rowid_key(f, table, relid);
     while (next(s)) {
-        struct index x = {table, relid, text(s, 0),
-                          sqlite3_column_type(s, 3) == SQLITE_NULL ? NULL : text(s, 3), text(s, 2),
-                          sqlite3_column_int(s, 1) != 0};
+        struct index x = {table,      relid,
+                          text(s, 0), sqlite3_column_type(s, 3) == SQLITE_NULL ? NULL : text(s, 3),
+                          text(s, 2), sqlite3_column_int(s, 1) != 0};
         one_index(f, &x);
     }
     sqlite3_finalize(s);
@@ -379,8 +386,8 @@ static void write_foreign(struct fill *f, struct foreign *k, const char *table, 
 
     if (k->keys.len == 0 || !k->parent || !k->upd || !k->del)
         return;
-    parent = lookup(f, "SELECT oid FROM rel WHERE name = ?1 COLLATE NOCASE AND kind = 'r'",
-                    k->parent);
+    parent =
+        lookup(f, "SELECT oid FROM rel WHERE name = ?1 COLLATE NOCASE AND kind = 'r'", k->parent);
     name = sqlite3_mprintf("%s%s_fkey", table, buf_cstr(&k->names));
     buf_printf(&def, "FOREIGN KEY (%s) REFERENCES ", buf_cstr(&k->list));
     put_ident(&def, k->parent);
@@ -392,8 +399,9 @@ static void write_foreign(struct fill *f, struct foreign *k, const char *table, 
     buf_puts(&k->keys, "}");
     buf_puts(&k->fkeys, "}");
     if (name && parent)
-        put(f, "INSERT INTO con VALUES (?1, ?2, ?3, 'f', (SELECT idxid FROM con p WHERE p.relid = ?4 "
-               "AND p.keys = ?8 AND p.type IN ('p', 'u')), ?4, ?5, ?6, ?7, ?8, ?9)",
+        put(f,
+            "INSERT INTO con VALUES (?1, ?2, ?3, 'f', (SELECT idxid FROM con p WHERE p.relid = ?4 "
+            "AND p.keys = ?8 AND p.type IN ('p', 'u')), ?4, ?5, ?6, ?7, ?8, ?9)",
             "itiittttt", new_oid(f, "con", name), name, relid, parent, action(k->upd),
             action(k->del), buf_cstr(&k->keys), buf_cstr(&k->fkeys), buf_cstr(&def));
     sqlite3_free(name);
@@ -415,9 +423,9 @@ static void reset_foreign(struct foreign *k)
 
 static int64_t column_number(struct fill *f, const char *table, const char *column)
 {
-    sqlite3_stmt *s = query(f, f->c->main,
-                            "SELECT cid + 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE",
-                            table);
+    sqlite3_stmt *s =
+        query(f, f->c->main,
+              "SELECT cid + 1 FROM pragma_table_xinfo(?1) WHERE name = ?2 COLLATE NOCASE", table);
     int64_t n = 0;
 
     if (s && sqlite3_bind_text(s, 2, column, -1, SQLITE_TRANSIENT) == SQLITE_OK && next(s))
@@ -554,8 +562,8 @@ static void relations(struct fill *f)
 /* For each table: what `each` does. */
 static void tables(struct fill *f, void (*each)(struct fill *, const char *, int64_t))
 {
-    sqlite3_stmt *s = query(f, f->c->mem,
-                            "SELECT name, oid FROM rel WHERE kind = ?1 ORDER BY name", "r");
+    sqlite3_stmt *s =
+        query(f, f->c->mem, "SELECT name, oid FROM rel WHERE kind = ?1 ORDER BY name", "r");
     char *name;
 
     while (next(s)) {
@@ -569,7 +577,8 @@ static void tables(struct fill *f, void (*each)(struct fill *, const char *, int
 
 static void table_checks(struct fill *f, const char *table, int64_t relid)
 {
-    sqlite3_stmt *s = query(f, f->c->mem, "SELECT sql FROM rel WHERE name = ?1 AND kind = 'r'", table);
+    sqlite3_stmt *s =
+        query(f, f->c->mem, "SELECT sql FROM rel WHERE name = ?1 AND kind = 'r'", table);
 
     if (next(s))
         checks(f, table, relid, text(s, 0));
@@ -604,12 +613,13 @@ int pg_catalog_fill(struct pg_catalog *c)
     tables(&f, table_checks);
     triggers(&f);
     if (f.rc == SQLITE_OK)
-        f.rc = sqlite3_exec(c->mem,
-                            "UPDATE rel SET natts = (SELECT count(*) FROM col WHERE relid = rel.oid) "
-                            "WHERE kind <> 'i';"
-                            "UPDATE rel SET has_index = 1 WHERE oid IN (SELECT relid FROM idx);"
-                            "COMMIT",
-                            NULL, NULL, NULL);
+        f.rc =
+            sqlite3_exec(c->mem,
+                         "UPDATE rel SET natts = (SELECT count(*) FROM col WHERE relid = rel.oid) "
+                         "WHERE kind <> 'i';"
+                         "UPDATE rel SET has_index = 1 WHERE oid IN (SELECT relid FROM idx);"
+                         "COMMIT",
+                         NULL, NULL, NULL);
     if (f.rc != SQLITE_OK)
         sqlite3_exec(c->mem, "ROLLBACK", NULL, NULL, NULL);
     return f.rc;

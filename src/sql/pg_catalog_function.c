@@ -46,7 +46,8 @@ static void constraintdef(sqlite3_context *ctx, int n, sqlite3_value **v)
 static void viewdef(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     (void)n;
-    answer(ctx, "SELECT ' ' || sql || ';' FROM rel WHERE kind = 'v' AND (oid = ?1 OR name = ?1)", 1, v);
+    answer(ctx, "SELECT ' ' || sql || ';' FROM rel WHERE kind = 'v' AND (oid = ?1 OR name = ?1)", 1,
+           v);
 }
 
 static void triggerdef(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -112,13 +113,13 @@ static void regclass_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
     static const struct {
         const char *name;
         int oid;
-    } own[] = {{"pg_class", 1259},      {"pg_attribute", 1249}, {"pg_type", 1247},
+    } own[] = {{"pg_class", 1259},      {"pg_attribute", 1249},  {"pg_type", 1247},
                {"pg_proc", 1255},       {"pg_constraint", 2606}, {"pg_namespace", 2615},
-               {"pg_database", 1262},   {"pg_trigger", 2620},   {"pg_attrdef", 2604},
-               {"pg_authid", 1260},     {"pg_rewrite", 2618},   {"pg_index", 2610},
-               {"pg_tablespace", 1213}, {"pg_extension", 3079}, {"pg_language", 2612},
-               {"pg_operator", 2617},   {"pg_opclass", 2616},   {"pg_opfamily", 2753},
-               {"pg_am", 2601},         {"pg_cast", 2605},      {"pg_foreign_server", 1417}};
+               {"pg_database", 1262},   {"pg_trigger", 2620},    {"pg_attrdef", 2604},
+               {"pg_authid", 1260},     {"pg_rewrite", 2618},    {"pg_index", 2610},
+               {"pg_tablespace", 1213}, {"pg_extension", 3079},  {"pg_language", 2612},
+               {"pg_operator", 2617},   {"pg_opclass", 2616},    {"pg_opfamily", 2753},
+               {"pg_am", 2601},         {"pg_cast", 2605},       {"pg_foreign_server", 1417}};
 
     (void)n;
     if (s && strncasecmp(s, "pg_catalog.", 11) == 0)
@@ -144,7 +145,8 @@ static void regclass_name(sqlite3_context *ctx, int n, sqlite3_value **v)
     if (sqlite3_value_type(v[0]) == SQLITE_TEXT)
         sqlite3_result_value(ctx, v[0]);
     else
-        answer(ctx, "SELECT coalesce((SELECT name FROM rel WHERE oid = ?1), CAST(?1 AS TEXT))", 1, v);
+        answer(ctx, "SELECT coalesce((SELECT name FROM rel WHERE oid = ?1), CAST(?1 AS TEXT))", 1,
+               v);
 }
 
 /* format_type()'s names and pg_type's own. */

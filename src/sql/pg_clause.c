@@ -170,13 +170,35 @@ static size_t from_subquery(struct pg_rewrite *r, size_t i)
     return a.end;
 }
 
+/* What PostgreSQL has of partitions, here nothing: functions of FROM that give no row. */
+static size_t from_nothing(struct pg_rewrite *r, size_t i)
+{
+    struct alias a;
+
+    if (!pg_is_name(r, i) || !pg_punct(r, i + 1, "(") || !in_from(r, i) ||
+        (strcmp(pg_name(r, i), "pg_partition_ancestors") != 0 &&
+         strcmp(pg_name(r, i), "pg_partition_tree") != 0))
+        return i;
+    a = read_alias(r, r->match[i + 1] + 1);
+    r->at = i;
+    pg_put(r, "(SELECT NULL AS relid, NULL AS depth, NULL AS parentrelid, NULL AS isleaf, "
+              "NULL AS level WHERE 0)");
+    if (a.name != PG_NONE)
+        pg_putf(r, "AS \"%s\"", pg_name(r, a.name));
+    return a.end;
+}
+
 size_t pg_from_item(struct pg_rewrite *r, size_t i, size_t to)
 {
+    size_t next;
+
     (void)to;
     if (pg_punct(r, i, "("))
         return from_subquery(r, i);
     if (!r->schema && pg_is_srf(r, i) && in_from(r, i))
         return from_function(r, i);
+    if (!r->schema && (next = from_nothing(r, i)) != i)
+        return next;
     return i;
 }
 

@@ -6,14 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-int pg_functions_register(sqlite3 *db, const struct pg_function *f, size_t n, void *app,
-                          int flags)
+int pg_functions_register(sqlite3 *db, const struct pg_function *f, size_t n, void *app, int flags)
 {
     for (size_t i = 0; i < n; i++) {
-        int rc = sqlite3_create_function_v2(db, f[i].name, f[i].n_arg,
-                                            SQLITE_UTF8 | flags | f[i].flags, app,
-                                            f[i].final ? NULL : f[i].call,
-                                            f[i].final ? f[i].call : NULL, f[i].final, NULL);
+        int rc = sqlite3_create_function_v2(
+            db, f[i].name, f[i].n_arg, SQLITE_UTF8 | flags | f[i].flags, app,
+            f[i].final ? NULL : f[i].call, f[i].final ? f[i].call : NULL, f[i].final, NULL);
         if (rc != SQLITE_OK)
             return rc;
     }

@@ -27,8 +27,7 @@ struct pg_function {
 
 /* SQLite's result code. `app` is what the functions get from sqlite3_user_data(). `flags` is
  * SQLITE_DIRECTONLY, or 0 in the catalogs' own database, whose views call them. */
-int pg_functions_register(sqlite3 *db, const struct pg_function *f, size_t n, void *app,
-                          int flags);
+int pg_functions_register(sqlite3 *db, const struct pg_function *f, size_t n, void *app, int flags);
 
 /* All that need no catalog, those of FROM (unnest, generate_series) included. */
 int pg_functions_open(sqlite3 *db, int flags);

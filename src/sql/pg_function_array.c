@@ -264,5 +264,6 @@ int pg_function_array_open(sqlite3 *db, int flags)
         {"array_position", 2, array_position, NULL, D},
     };
 
-    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL, flags);
+    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,
+                                 flags);
 }

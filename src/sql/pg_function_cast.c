@@ -136,8 +136,8 @@ static void boolean(sqlite3_context *ctx, int n, sqlite3_value **v)
     static const struct {
         const char *text;
         int value;
-    } words[] = {{"t", 1},  {"true", 1},  {"y", 1}, {"yes", 1}, {"on", 1},  {"1", 1},
-                 {"f", 0},  {"false", 0}, {"n", 0}, {"no", 0},  {"off", 0}, {"0", 0}};
+    } words[] = {{"t", 1}, {"true", 1},  {"y", 1}, {"yes", 1}, {"on", 1},  {"1", 1},
+                 {"f", 0}, {"false", 0}, {"n", 0}, {"no", 0},  {"off", 0}, {"0", 0}};
     const char *s;
 
     (void)n;
@@ -264,5 +264,6 @@ int pg_function_cast_open(sqlite3 *db, int flags)
         {"pg_json", 1, json, NULL, D},       {"gen_random_uuid", 0, random_uuid, NULL, 0},
     };
 
-    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL, flags);
+    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,
+                                 flags);
 }

@@ -131,7 +131,7 @@ static int match(sqlite3_context *ctx, const pcre2_code *code, const char *s, si
         sqlite3_result_error(ctx, "the regular expression takes too long", -1);
         return -1;
     }
-    return rc;
+    return rc == 0 ? 1 : rc; /* 0: it matched, and has more groups than are asked for */
 }
 
 /* regexp(pattern, text): what SQLite calls for text REGEXP pattern. */
@@ -307,5 +307,6 @@ int pg_function_regexp_open(sqlite3 *db, int flags)
         {"pg_similar", 1, similar, NULL, D},
     };
 
-    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL, flags);
+    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,
+                                 flags);
 }

@@ -96,7 +96,9 @@ static void set_config(sqlite3_context *ctx, int n, sqlite3_value **v)
 static void encoding(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     (void)n;
-    text(ctx, sqlite3_value_int(v[0]) == 6 ? "UTF8" : sqlite3_value_int(v[0]) == 0 ? "SQL_ASCII" : "");
+    text(ctx, sqlite3_value_int(v[0]) == 6   ? "UTF8"
+              : sqlite3_value_int(v[0]) == 0 ? "SQL_ASCII"
+                                             : "");
 }
 
 static void char_encoding(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -104,8 +106,8 @@ static void char_encoding(sqlite3_context *ctx, int n, sqlite3_value **v)
     const char *s = (const char *)sqlite3_value_text(v[0]);
 
     (void)n;
-    sqlite3_result_int(ctx, s && (strcasecmp(s, "utf8") == 0 || strcasecmp(s, "unicode") == 0) ? 6
-                                                                                              : -1);
+    sqlite3_result_int(ctx,
+                       s && (strcasecmp(s, "utf8") == 0 || strcasecmp(s, "unicode") == 0) ? 6 : -1);
 }
 
 static void format_type(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -161,6 +163,13 @@ static void nothing(sqlite3_context *ctx, int n, sqlite3_value **v)
     (void)ctx;
     (void)n;
     (void)v;
+}
+
+static void utf8(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    (void)n;
+    (void)v;
+    text(ctx, "UTF8");
 }
 
 static void size_pretty(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -248,6 +257,10 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"pg_get_function_arguments", 1, nothing, NULL, 0},
         {"pg_get_function_identity_arguments", 1, nothing, NULL, 0},
         {"pg_get_ruledef", 1, nothing, NULL, 0},
+        {"pg_get_ruledef", 2, nothing, NULL, 0},
+        {"pg_partition_ancestors", 1, nothing, NULL, 0},
+        {"array_remove", 2, first, NULL, 0},
+        {"getdatabaseencoding", 0, utf8, NULL, 0},
         {"pg_get_partkeydef", 1, nothing, NULL, 0},
         {"pg_get_statisticsobjdef_columns", 1, nothing, NULL, 0},
         {"pg_tablespace_location", 1, nothing, NULL, 0},
@@ -264,5 +277,6 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"pg_total_relation_size", 1, zero, NULL, 0},
     };
 
-    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL, flags);
+    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,
+                                 flags);
 }

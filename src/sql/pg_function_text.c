@@ -207,7 +207,8 @@ static void initcap(sqlite3_context *ctx, int n, sqlite3_value **v)
 static void translate(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     size_t len, from_len, to_len, f, t;
-    const char *s = pg_arg(v[0], &len), *from = pg_arg(v[1], &from_len), *to = pg_arg(v[2], &to_len);
+    const char *s = pg_arg(v[0], &len), *from = pg_arg(v[1], &from_len),
+               *to = pg_arg(v[2], &to_len);
     struct buf b = BUF_INIT;
 
     (void)n;
@@ -312,11 +313,10 @@ static void quote(sqlite3_context *ctx, const char *s, size_t n, char q)
 
 static void quote_ident(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
-    static const char *const reserved[] = {"all",   "and",    "as",    "case",  "check", "column",
-                                           "default", "desc", "end",   "from",  "group", "in",
-                                           "limit", "not",    "null",  "on",    "or",    "order",
-                                           "select", "table", "then",  "to",    "union", "unique",
-                                           "user",  "using",  "when",  "where", "with"};
+    static const char *const reserved[] = {
+        "all",   "and", "as",    "case",   "check", "column", "default", "desc",  "end",    "from",
+        "group", "in",  "limit", "not",    "null",  "on",     "or",      "order", "select", "table",
+        "then",  "to",  "union", "unique", "user",  "using",  "when",    "where", "with"};
     size_t len;
     const char *s = pg_arg(v[0], &len);
     bool plain = len > 0;
@@ -394,7 +394,8 @@ static void glob(sqlite3_context *ctx, int n, sqlite3_value **v)
 static int compare(sqlite3_value *a, sqlite3_value *b)
 {
     int ta = sqlite3_value_type(a), tb = sqlite3_value_type(b);
-    bool na = ta == SQLITE_INTEGER || ta == SQLITE_FLOAT, nb = tb == SQLITE_INTEGER || tb == SQLITE_FLOAT;
+    bool na = ta == SQLITE_INTEGER || ta == SQLITE_FLOAT,
+         nb = tb == SQLITE_INTEGER || tb == SQLITE_FLOAT;
     int la, lb, c;
 
     if (ta == SQLITE_INTEGER && tb == SQLITE_INTEGER)
@@ -417,8 +418,7 @@ static void extreme(sqlite3_context *ctx, int n, sqlite3_value **v, int sign)
     sqlite3_value *best = NULL;
 
     for (int i = 0; i < n; i++)
-        if (sqlite3_value_type(v[i]) != SQLITE_NULL &&
-            (!best || sign * compare(v[i], best) > 0))
+        if (sqlite3_value_type(v[i]) != SQLITE_NULL && (!best || sign * compare(v[i], best) > 0))
             best = v[i];
     if (best)
         sqlite3_result_value(ctx, best);
@@ -463,5 +463,6 @@ int pg_function_text_open(sqlite3 *db, int flags)
         {"least", -1, least, NULL, D},
     };
 
-    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL, flags);
+    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,
+                                 flags);
 }

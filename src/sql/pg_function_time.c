@@ -166,8 +166,8 @@ static void date_part(sqlite3_context *ctx, int n, sqlite3_value **v)
 
 static void date_trunc(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
-    static const char *const units[] = {"microseconds", "milliseconds", "second", "minute", "hour",
-                                        "day",          "month",        "year"};
+    static const char *const units[] = {"microseconds", "milliseconds", "second", "minute",
+                                        "hour",         "day",          "month",  "year"};
     size_t len, unit = 0;
     const char *name = pg_arg(v[0], &len);
     struct pg_time t;
@@ -234,7 +234,6 @@ static size_t pattern(const char *p, const struct pg_time *t, bool fill, struct 
     PUT("MI", 2, t->minute)
     PUT("DDD", 3, (int)(pg_time_days(t->year, t->month, t->day) - pg_time_days(t->year, 1, 1)) + 1)
     PUT("DD", 2, t->day)
-    PUT("D", 1, day_of_week(t) + 1)
     PUT("HH24", 2, t->hour)
     PUT("HH12", 2, hour12)
     PUT("HH", 2, hour12)
@@ -261,6 +260,10 @@ static size_t pattern(const char *p, const struct pg_time *t, bool fill, struct 
         for (; longer && fill && n < 9; n++)
             buf_putc(b, ' ');
         return longer ? (month ? 5 : 3) : (month ? 3 : 2);
+    }
+    if (AT("D")) {
+        buf_printf(b, "%d", day_of_week(t) + 1);
+        return 1;
     }
     if (AT("AM") || AT("PM") || AT("am") || AT("pm")) {
         const char *s = t->hour < 12 ? "AM" : "PM";
@@ -335,8 +338,8 @@ static void from_format(sqlite3_context *ctx, sqlite3_value **v, bool time)
     static const struct {
         const char *name;
         size_t width, at;
-    } fields[] = {{"YYYY", 4, 0}, {"MM", 2, 1},   {"DD", 2, 2}, {"HH24", 2, 3},
-                  {"HH", 2, 3},   {"MI", 2, 4},   {"SS", 2, 5}, {"US", 6, 6}};
+    } fields[] = {{"YYYY", 4, 0}, {"MM", 2, 1}, {"DD", 2, 2}, {"HH24", 2, 3},
+                  {"HH", 2, 3},   {"MI", 2, 4}, {"SS", 2, 5}, {"US", 6, 6}};
     size_t s_len, f_len;
     const char *s = pg_arg(v[0], &s_len), *f = pg_arg(v[1], &f_len);
     int value[7] = {1970, 1, 1, 0, 0, 0, 0};
@@ -500,10 +503,10 @@ static void age(sqlite3_context *ctx, int n, sqlite3_value **v)
          (a.minute - b.minute) * 60000000LL + (a.second - b.second) * 1000000LL + a.micro - b.micro;
     if (us < 0) {
         month--;
-        us += (pg_time_days(b.month == 12 ? b.year + 1 : b.year, b.month == 12 ? 1 : b.month + 1,
-                            1) -
-               pg_time_days(b.year, b.month, 1)) *
-              86400000000LL;
+        us +=
+            (pg_time_days(b.month == 12 ? b.year + 1 : b.year, b.month == 12 ? 1 : b.month + 1, 1) -
+             pg_time_days(b.year, b.month, 1)) *
+            86400000000LL;
     }
 #define PART(value, name)                                                                          \
     if (value)                                                                                     \
@@ -540,5 +543,6 @@ int pg_function_time_open(sqlite3 *db, int flags)
         {"pg_subtract_interval", 2, subtract_interval, NULL, 0},
     };
 
-    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL, flags);
+    return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,
+                                 flags);
 }

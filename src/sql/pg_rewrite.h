@@ -13,9 +13,10 @@
 #include "sql/pg_lex.h"
 #include "sql/pg_type.h"
 
-#define PG_NONE      ((size_t)-1)
-#define PG_DEPTH_MAX 100 /* constructs inside constructs; SQLite's own limit is 1000 expressions   \
-                          */
+#define PG_NONE ((size_t)-1)
+#define PG_DEPTH_MAX                                                                               \
+    100 /* constructs inside constructs; SQLite's own limit is 1000 expressions                    \
+         */
 
 /* One token of the translation. */
 struct pg_piece {

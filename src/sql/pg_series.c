@@ -21,7 +21,8 @@ static const struct kind_of {
              {"generate_subscripts", SUBSCRIPTS, true}},
   catalogs_own[] = {{"unnest", UNNEST, false}};
 
-enum { COL_VALUE, COL_ORDINALITY, COL_ARG }; /* and two arguments more */
+/* SQLite gives a call's arguments to the hidden columns in their order. */
+enum { COL_VALUE, COL_ARG, COL_ORDINALITY = COL_ARG + 3 };
 
 struct series_table {
     sqlite3_vtab base;
@@ -44,13 +45,13 @@ struct cursor {
     bool null;
 };
 
-static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv,
-                      sqlite3_vtab **out, char **why)
+static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv, sqlite3_vtab **out,
+                      char **why)
 {
     const struct kind_of *k = app;
     struct series_table *t;
     int rc = sqlite3_declare_vtab(
-        db, "CREATE TABLE x(value, ordinality INTEGER HIDDEN, a HIDDEN, b HIDDEN, c HIDDEN)");
+        db, "CREATE TABLE x(value, a HIDDEN, b HIDDEN, c HIDDEN, ordinality INTEGER HIDDEN)");
 
     (void)argc;
     (void)argv;
@@ -102,7 +103,7 @@ static int on_best_index(sqlite3_vtab *t, sqlite3_index_info *x)
     (void)t;
     for (int i = 0; i < x->nConstraint; i++) {
         int arg = x->aConstraint[i].iColumn - COL_ARG;
-        if (arg < 0 || x->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
+        if (arg < 0 || arg > 2 || x->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ)
             continue;
         if (!x->aConstraint[i].usable)
             return SQLITE_CONSTRAINT;
@@ -113,7 +114,7 @@ static int on_best_index(sqlite3_vtab *t, sqlite3_index_info *x)
         x->aConstraintUsage[found[arg]].omit = 1;
     }
     x->idxNum = n;
-    x->estimatedCost = n ? 10 : 1e12;
+    x->estimatedCost = n ? 20 : 1e12;
     x->estimatedRows = n ? 10 : 1000000000;
     return SQLITE_OK;
 }
@@ -151,8 +152,7 @@ static int set_series(struct cursor *c, int n, sqlite3_value **v)
         if (type == SQLITE_FLOAT)
             c->real = true;
         else if (type != SQLITE_INTEGER && type != SQLITE_NULL) {
-            c->base.pVtab->zErrMsg =
-                sqlite3_mprintf("generate_series() is only there for numbers");
+            c->base.pVtab->zErrMsg = sqlite3_mprintf("generate_series() is only there for numbers");
             return SQLITE_ERROR;
         }
         if (type == SQLITE_NULL)
