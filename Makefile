@@ -71,6 +71,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
                      echo -lnats -lmicrohttpd -lyajl -lzstd -lssl -lcrypto -lpcre2-8)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
+# The commands of the program (src/cli) are HTTP clients; the libraries are not.
+CURL_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
 CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
 # ---- SQLite --------------------------------------------------------------------------------------------------
@@ -120,7 +122,7 @@ $(BUILD)/obj/%.o: %.c | $(SQLITE_READY)
 
 $(BUILD)/ha: $(OBJ) $(SQLITE_LINK)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -pie -pthread $(HARDEN_LD) $(SAN) $(LDFLAGS) $(OBJ) $(SQLITE_LINK) $(LIBS) -o $@
+	$(Q)$(CC) -pie -pthread $(HARDEN_LD) $(SAN) $(LDFLAGS) $(OBJ) $(SQLITE_LINK) $(LIBS) $(CURL_LIBS) -o $@
 
 # One object with everything but ha_* made local, so that an application may link a SQLite of its own.
 $(BUILD)/libha.a: $(LIB_OBJ) $(SQLITE_OBJ)
@@ -186,7 +188,7 @@ $(BUILD)/sqlite-is-recent:
 # Only the inner make compiles these objects, so that no two compilers ever write the same one.
 
 .PHONY: programs test-objects unit FORCE
-programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN)
+programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) node-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -215,7 +217,7 @@ $(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
 $(BUILD)/test/ha: $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@$(MAKE) --no-print-directory -s test-objects
 	@if [ ! -f $@ ] || [ -n "$$(find $(TEST_OBJ) $(SQLITE_LINK) Makefile -newer $@ 2>/dev/null)" ]; then \
-	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) -o $@; fi
+	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) $(CURL_LIBS) -o $@; fi
 
 $(BUILD)/test/unit/%: test/unit/%.c $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@mkdir -p $(@D)
@@ -228,6 +230,16 @@ $(BUILD)/test/fuzz/%: test/fuzz/%.c test/fuzz/replay_main.c $(TEST_ARCHIVE) $(SQ
 	$(call say,LINK,$@)
 	$(Q)$(CC_TEST) -MMD -MP -MF $@.d -MT $@ $< test/fuzz/replay_main.c $(LDFLAGS) $(TEST_ARCHIVE) \
 	    $(SQLITE_LINK) $(LIBS) -o $@
+
+# The clients of Node that the wire tests run; the lock file says which bytes.
+.PHONY: node-clients
+node-clients: $(BUILD)/npm/installed
+$(BUILD)/npm/installed: test/wire/npm/package.json test/wire/npm/package-lock.json
+	@mkdir -p $(@D)
+	$(call say,NPM,$(@D))
+	$(Q)cp $^ $(@D)
+	$(Q)cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	$(Q)touch $@
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.
@@ -288,9 +300,10 @@ $(BUILD)/libha-bench.a: $(LIB_OBJ)
 .PHONY: bench bench-programs
 bench-programs: all $(BENCH_BIN)
 bench:
-	scripts/install-deps
+	scripts/install-deps --test
 	$(MAKE) bench-programs
 	BUILD=$(BUILD) test/bench/run
+	BUILD=$(BUILD) test/bench/pgbench
 
 # ---- targets for people --------------------------------------------------------------------------------------
 # Targets that install packages call make again for the building, because what pkg-config says changes under them.
@@ -299,7 +312,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 2)
 
 .PHONY: run deps test chaos check-asan check-tsan lint format docs install clean
 deps:
-	scripts/install-deps
+	scripts/install-deps --test
 
 run:
 	scripts/install-deps
@@ -307,7 +320,7 @@ run:
 	scripts/run $(BUILD)/ha
 
 test:
-	@scripts/install-deps
+	@scripts/install-deps --test
 	@$(MAKE) -j$(JOBS) -k --no-print-directory programs || \
 	    echo "the build failed; what it left is tested nevertheless, and the rest counts as failed"
 	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) test/run $(TESTS)

@@ -36,6 +36,7 @@
     X(MISMATCH,              "datatype mismatch",                "42804", 1366, 400,  3)           \
     X(PARAM,                 "invalid parameter",                "22023", 1210, 400,  3)           \
     X(PROTOCOL,              "malformed request",                "08P01", 1047, 400,  3)           \
+    X(COPY,                  "malformed COPY data",              "22P04", 1261, 400,  3)           \
     X(TOO_BIG,               "too big",                          "54000", 1153, 413,  8)           \
     X(CONFLICT,              "conflicting write, retry",         "40001", 1213, 409, 10)           \
     X(TX_ABORTED,            "transaction is aborted",           "25P02", 1213, 409,  9)           \

@@ -216,7 +216,9 @@ enum err_code catalog_announce_drop(struct node *n, struct database *d, struct e
     if (replica_log_created(r) != 0)
         add_dropped(&entry, replica_log_created(r));
     code = announce_entry(n, "drop", database_id(d), NULL, &entry, e);
-    return code == ERR_OK ? stream_delete(n->client, replica_stream(r), e) : code;
+    if (code == ERR_OK)
+        code = stream_delete(n->client, replica_stream(r), e);
+    return code == ERR_OK ? snapshots_forget(n, d, e) : code;
 }
 
 /* ---- following ---- */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/claim.h"
+#include "core/impl.h"
 #include "os/file.h"
 #include "sql/backup.h"
 #include "sql/position.h"
@@ -147,7 +148,7 @@ static enum replica_mode replica_mode_of(const struct node_options *opt)
     return opt->consistency == CONSISTENCY_LWW ? REPLICA_LWW : REPLICA_SERIALIZABLE;
 }
 
-enum err_code database_open(struct database *d, struct nats_client *client, struct err *e)
+enum err_code database_open(struct database *d, struct node *n, struct err *e)
 {
     static const enum replica_start start[] = {
         [START_ALL] = REPLICA_START_ALL,      [START_LAST] = REPLICA_START_LAST,
@@ -164,7 +165,7 @@ enum err_code database_open(struct database *d, struct nats_client *client, stru
         .row_identify = opt->row_identify,
         .replicate_ddl = !opt->disable_ddl_sync,
         .log_wins = opt->memory,
-        .client = client,
+        .client = n->client,
         .stream = opt->stream,
         .replicas = opt->replicas,
         .replicas_explicit = opt->replicas_explicit,
@@ -175,6 +176,12 @@ enum err_code database_open(struct database *d, struct nats_client *client, stru
         .start_seq = opt->policy_seq,
         .start_time_ns = opt->policy_time_ns,
         .tx_idle_ns = opt->tx_idle_timeout_ns,
+        .mend = true,
+        .from_latest_snapshot = opt->from_latest_snapshot,
+        .adopt = opt->adopt,
+        .aside_dir = opt->memory ? opt->data_dir : NULL,
+        .others = roster_others,
+        .others_arg = n,
     };
     enum err_code code = claim_path(d->path, clock_deadline(DATABASE_CLAIM_NS), e);
     if (code != ERR_OK)
@@ -283,6 +290,8 @@ enum err_code database_reader(struct database *d, int64_t deadline_ns, struct co
 {
     enum err_code code = ERR_OK;
     *out = NULL;
+    if (d->replica && replica_readable(d->replica, e) != ERR_OK)
+        return e->code;
     pthread_mutex_lock(&d->mu);
     while (!d->stopped && d->busy >= d->opt->concurrent_queries) {
         if (!clock_cond_wait(&d->freed, &d->mu, deadline_ns)) {

@@ -16,7 +16,6 @@
 #include "repl/snapshot.h"
 
 struct database;
-struct nats_client;
 
 /* What this node knows of the database's snapshots. */
 struct snapshot_record {
@@ -38,8 +37,8 @@ enum err_code database_new(struct database **out, const struct node_options *opt
 /* Instead of opening it: when the log that its file belongs to was created, 0 = it belongs to none.
  * False where there is no such file, or none that can be read. */
 bool database_peek(const struct database *d, int64_t *log_created);
-/* Opens the file and, with a client, follows the log. */
-enum err_code database_open(struct database *d, struct nats_client *client, struct err *e);
+/* Opens the file and, where the node has a client, follows the log. */
+enum err_code database_open(struct database *d, struct node *n, struct err *e);
 struct database *database_ref(struct database *d);
 void database_unref(struct database *d); /* the last one closes; NULL is fine */
 /* No new statements from now on; running ones until the deadline. */

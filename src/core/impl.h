@@ -27,6 +27,9 @@ struct node {
     bool has_ticker, has_catalog, has_snapshots;
     int64_t started_wall_ns;
 
+    /* the ticker's thread; after it has ended node_stop()'s */
+    struct rpc_service *peers;
+
     /* held while a database is opened and listed; taken before mu */
     pthread_mutex_t opening;
 
@@ -79,16 +82,31 @@ enum err_code catalog_database(struct node *n, const char *dsn, struct database 
                                struct err *e);
 enum err_code catalog_announce_create(struct node *n, const char *dsn, const char *id,
                                       struct err *e);
-/* Tells every node, and deletes the log. */
+/* Tells every node, and deletes the log and the snapshots. */
 enum err_code catalog_announce_drop(struct node *n, struct database *d, struct err *e);
 
 /* ---- snapshots.c: taken by the clock and when asked ---- */
 
 void *snapshots_main(void *node);
+/* Of a database that is dropped. */
+enum err_code snapshots_forget(struct node *n, struct database *d, struct err *e);
 /* ,"snapshot":{…} of a database in /status. */
 void snapshots_put_status(struct database *d, struct buf *json);
 
 /* ---- roster.c: what the nodes say of their positions ---- */
 void roster_publish(struct node *n);
+/* Has another node than this one ever said that it holds database `id`? Any thread; `node` is a
+ * struct node. */
+enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);
+
+/* ---- peers.c: what other nodes ask this one ---- */
+/* Begins to answer, if NATS is connected; node_start(), then the ticker's thread. */
+void peers_serve(struct node *n);
+
+/* ---- verify.c: do all nodes hold the same? ---- */
+#define VERIFY_CONTENT "content"
+struct rpc_call;
+/* Another node (or this one) asks what a database holds. */
+enum err_code verify_answer(struct node *n, struct rpc_call *call, struct err *e);
 
 #endif

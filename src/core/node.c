@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "core/impl.h"
 #include "core/session.h"
+#include "nats/rpc.h"
 #include "sql/backup.h"
 
 #define NODE_TICK_NS       CLOCK_S
@@ -96,7 +97,7 @@ static enum err_code open_and_list(struct node *n, struct database *d, struct er
     bool open = n->started;
     pthread_mutex_unlock(&n->mu);
     if (code == ERR_OK && open)
-        code = database_open(d, n->client, e);
+        code = database_open(d, n, e);
     pthread_mutex_lock(&n->mu);
     if (code == ERR_OK)
         code = append_locked(n, d, e);
@@ -189,8 +190,10 @@ static void *tick(void *arg)
             heard_ns = now;
         else if (n->opt.log_quiet)
             n->opt.log_quiet(n->opt.log_quiet_arg, now - heard_ns);
-        if (atomic_load(&n->connected))
+        if (atomic_load(&n->connected)) {
+            peers_serve(n);
             roster_publish(n);
+        }
         pthread_mutex_lock(&n->mu);
     }
     pthread_mutex_unlock(&n->mu);
@@ -217,17 +220,20 @@ enum err_code node_start(struct node *n, struct err *e)
                                          .pass = n->opt.nats_pass,
                                          .name = n->opt.name,
                                          .timeout_ms = NODE_JS_TIMEOUT_MS,
+                                         .feeds = (unsigned)n->n_dbs,
                                          .changed = connection_changed,
                                          .arg = n};
         code = nats_client_open(&n->client, &co, e);
     }
     for (size_t i = 0; i < n->n_dbs && code == ERR_OK; i++)
-        code = database_open(n->dbs[i], n->client, e);
+        code = database_open(n->dbs[i], n, e);
     pthread_mutex_lock(&n->mu);
     n->started = true;
     pthread_mutex_unlock(&n->mu);
     if (code == ERR_OK && n->client && nats_client_connected(n->client))
         connection_changed(n, true); /* it may have come before the databases were open */
+    if (code == ERR_OK && n->client)
+        peers_serve(n); /* otherwise the ticker does, as soon as the connection is there */
     if (code == ERR_OK) {
         code = start_thread(&n->ticker, tick, n, e);
         n->has_ticker = code == ERR_OK;
@@ -285,6 +291,8 @@ void node_stop(struct node *n, int64_t deadline_ns)
     if (n->has_snapshots)
         pthread_join(n->snapshots, NULL);
     n->has_ticker = n->has_catalog = n->has_snapshots = false;
+    rpc_service_close(n->peers);
+    n->peers = NULL;
     if (atomic_load(&n->connected))
         roster_publish(n);
     for (size_t i = 0; i < n->n_dbs; i++)

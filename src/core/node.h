@@ -54,6 +54,7 @@ struct node_options {
     int64_t tx_idle_timeout_ns;
     int64_t snapshot_interval_ns; /* 0 = none by the clock */
     bool from_latest_snapshot;    /* a new database begins with the newest snapshot */
+    bool adopt;                   /* a file whose log is gone begins a new one */
     size_t max_result_bytes;      /* buffered result of one write request */
 
     /* Called about once a second while NATS is connected but no database can follow its log, with
@@ -111,6 +112,11 @@ enum err_code node_snapshot_download(struct node *n, const char *id,
                                      void (*begin)(void *arg, uint64_t seq),
                                      bool (*write)(void *arg, const void *bytes, size_t len),
                                      void *arg, struct err *e);
+
+/* Compares what all nodes hold of a database (NULL: default) at one and the same seq, while writes
+ * go on: {"database", "seq", "equal", "nodes", "tables", "differences", "problems"}, see
+ * openapi.yaml. ERR_BUSY where the nodes could not be made to stand at the same seq. */
+enum err_code node_verify(struct node *n, const char *id, struct buf *json, struct err *e);
 
 /* ---- what it tells ---- */
 

@@ -140,6 +140,14 @@ static void put_database(struct database *d, struct buf *json)
     buf_puts(json, ",\"last_change\":");
     clock_format(rs.last_apply_wall_ns, when);
     json_put_cstr(json, rs.last_apply_wall_ns ? when : NULL);
+    put_pair(json, "gaps", rs.gaps);
+    put_pair(json, "divergences", rs.divergences);
+    put_pair(json, "restores", rs.restores);
+    put_pair(json, "restore_done_bytes", rs.restore_done_bytes);
+    put_pair(json, "restore_total_bytes", rs.restore_total_bytes);
+    buf_puts(json, ",\"aside\":");
+    json_put_cstr(json, rs.aside[0] ? rs.aside : NULL);
+    buf_puts(json, rs.readable ? ",\"readable\":true" : ",\"readable\":false");
     snapshots_put_status(d, json);
     buf_putc(json, '}');
 }
@@ -223,6 +231,9 @@ READER(retries)
 READER(applied)
 READER(apply_errors)
 READER(outbox)
+READER(gaps)
+READER(divergences)
+READER(restores)
 READER(published_bytes)
 READER(publish_seconds)
 READER(commit_seconds)
@@ -254,6 +265,11 @@ static const struct db_metric db_metrics[] = {
      read_retries},
     {"ha_applied_messages_total", "messages applied from the log", METRIC_COUNTER, read_applied},
     {"ha_apply_errors_total", "times the database was stopped", METRIC_COUNTER, read_apply_errors},
+    {"ha_gaps_total", "times the log no longer reached back to the file", METRIC_COUNTER,
+     read_gaps},
+    {"ha_divergences_total", "files kept aside because they were no prefix of the log",
+     METRIC_COUNTER, read_divergences},
+    {"ha_restores_total", "times the file was replaced by a copy", METRIC_COUNTER, read_restores},
     {"ha_outbox_messages", "messages waiting to be published", METRIC_GAUGE, read_outbox},
 };
 

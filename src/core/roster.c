@@ -170,6 +170,37 @@ static enum err_code read_lines(struct node *n, struct database *d, const char *
     return code;
 }
 
+enum err_code roster_others(void *node, const char *id, bool *any, struct err *e)
+{
+    struct node *n = node;
+    char stream[ROSTER_NAME_SIZE], all[ROSTER_SUBJECT_SIZE], own[ROSTER_SUBJECT_SIZE];
+    struct stream_feed *feed = NULL;
+    struct stream_message m;
+    bool more = false;
+    *any = false;
+    stream_name(n, stream);
+    subject_of(n, id, NULL, all);
+    subject_of(n, id, n->opt.name, own);
+    enum err_code code = stream_last(n->client, stream, all, &m, &more, e);
+    if (code != ERR_OK || !more)
+        return code;
+    stream_message_free(&m);
+    code = stream_feed_open(&feed, n->client, stream, all, 1, e);
+    while (code == ERR_OK && more && !*any) {
+        bool got = false;
+        code = stream_feed_next(feed, ROSTER_FIRST_MS, &m, &got, e);
+        if (code == ERR_OK && !got)
+            code = err_set(e, ERR_LOG_UNAVAILABLE, "the roster does not answer");
+        if (code != ERR_OK)
+            break;
+        *any = strcmp(m.subject, own) != 0;
+        more = m.pending > 0;
+        stream_message_free(&m);
+    }
+    stream_feed_close(feed);
+    return code;
+}
+
 enum err_code node_replications(struct node *n, const char *id, const char *name, struct buf *json,
                                 struct err *e)
 {

@@ -28,15 +28,15 @@ struct session {
     pthread_mutex_t mu;
     struct database *db; /* owned reference */
     int64_t last_rowid;
-    _Atomic enum tx_phase phase; /* written under mu; session_state() reads it without */
-    struct err failed;           /* why, in TX_FAILED */
-    struct conn *reader;         /* TX_READING: the snapshot it reads */
+    _Atomic enum tx_phase phase;    /* written under mu; session_state() reads it without */
+    struct err failed;              /* why, in TX_FAILED */
+    struct conn *reader;            /* TX_READING: the snapshot it reads */
     const struct pg_session *front; /* borrowed; NULL = none */
-    bool read_only;              /* writes are refused */
-    bool has_read;               /* the client has seen data of the snapshot */
-    uint64_t version;            /* of the file, from before the snapshot */
-    struct tx *tx;               /* TX_WRITING */
-    bool paused;                 /* a request has stopped in the middle, and will come back */
+    bool read_only;                 /* writes are refused */
+    bool has_read;                  /* the client has seen data of the snapshot */
+    uint64_t version;               /* of the file, from before the snapshot */
+    struct tx *tx;                  /* TX_WRITING */
+    bool paused;                    /* a request has stopped in the middle, and will come back */
     int64_t last_use_ns;
     /* atomic */
     atomic_bool cancel;

@@ -25,7 +25,14 @@ static struct snapshot_place place_of(struct node *n, struct database *d)
                                    .id = database_id(d),
                                    .node = n->opt.name,
                                    .replicas = n->opt.replicas,
+                                   .extensions = n->opt.extensions,
                                    .cancel = &n->leave};
+}
+
+enum err_code snapshots_forget(struct node *n, struct database *d, struct err *e)
+{
+    struct snapshot_place at = place_of(n, d);
+    return snapshot_remove(&at, e);
 }
 
 /* ---- one at a time ---- */
@@ -101,7 +108,7 @@ static enum err_code take(struct node *n, struct database *d, struct snapshot *s
 static int64_t due_ns(struct node *n, struct database *d)
 {
     struct snapshot_place at = place_of(n, d);
-    struct snapshot s;
+    struct snapshot s = {0};
     struct err e = ERR_INIT;
     bool found = false;
     int64_t now = clock_mono_ns();
@@ -119,7 +126,7 @@ static void look_at(struct node *n, struct database *d)
 {
     struct snapshot_record *rec = database_snapshots(d);
     struct replica_status rs;
-    struct snapshot s;
+    struct snapshot s = {0};
     struct err e = ERR_INIT;
     bool fresh = false;
     int64_t interval = n->opt.snapshot_interval_ns;
@@ -172,7 +179,7 @@ enum err_code node_snapshot(struct node *n, const char *id, uint64_t *seq, struc
                             struct err *e)
 {
     struct database *d = NULL;
-    struct snapshot s;
+    struct snapshot s = {0};
     bool fresh = false;
     enum err_code code = node_enter(n, e);
     if (code != ERR_OK)
@@ -229,7 +236,7 @@ enum err_code node_snapshot_download(struct node *n, const char *id,
     code = find(n, id, &d, e);
     if (code == ERR_OK) {
         struct snapshot_place at = place_of(n, d);
-        struct snapshot s;
+        struct snapshot s = {0};
         code = sound(&at, &s, e);
         if (code == ERR_OK) {
             begin(arg, s.pos.seq);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "nats/inbox.h"
 #include "nats/internal.h"
@@ -17,6 +18,7 @@
 #define CLIENT_PING_INTERVAL_MS    10000
 #define CLIENT_CONNECT_TIMEOUT_MS  2000
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
+#define CLIENT_RETIRE_MS           1000
 #define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
 
 /*
@@ -28,6 +30,7 @@
  */
 struct nats_client {
     /* immutable after open */
+    char self[ID_SIZE];
     natsOptions *options;
     int64_t timeout_ms;
     void (*changed)(void *arg, bool connected);
@@ -37,8 +40,10 @@ struct nats_client {
     /* guarded by mu; `news` is signalled when any of these changes */
     pthread_mutex_t mu;
     pthread_cond_t news;
-    bool stop;   /* the connector shall end */
-    bool closed; /* the library has made its last callback */
+    bool stop;                  /* the connector shall end */
+    bool closed;                /* the library has made its last callback */
+    natsSubscription **retired; /* to be freed; not announced by `news` */
+    size_t n_retired;
     struct feed_list feeds;
     struct inbox_pool inboxes; /* has a lock of its own */
     /* atomic; set once */
@@ -73,6 +78,11 @@ natsConnection *nats_client_connection(const struct nats_client *c)
     return atomic_load(&c->nc);
 }
 
+const char *nats_client_self(const struct nats_client *c)
+{
+    return c->self;
+}
+
 struct feed_list *nats_client_feeds(struct nats_client *c)
 {
     return &c->feeds;
@@ -81,6 +91,52 @@ struct feed_list *nats_client_feeds(struct nats_client *c)
 struct inbox_pool *nats_client_inboxes(struct nats_client *c)
 {
     return &c->inboxes;
+}
+
+/* mu is not held. Remembers one, NULL = takes all of them out. */
+static void swap_retired(struct nats_client *c, natsSubscription *sub, natsSubscription ***out,
+                         size_t *n)
+{
+    pthread_mutex_lock(&c->mu);
+    if (sub) {
+        natsSubscription **grown =
+            realloc(c->retired, (c->n_retired + 1) * sizeof(natsSubscription *));
+        if (grown) { /* else it is never freed */
+            c->retired = grown;
+            c->retired[c->n_retired++] = sub;
+        }
+    } else {
+        *out = c->retired;
+        *n = c->n_retired;
+        c->retired = NULL;
+        c->n_retired = 0;
+    }
+    pthread_mutex_unlock(&c->mu);
+}
+
+static void free_retired(natsSubscription **subs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        natsSubscription_Destroy(subs[i]);
+    free(subs);
+}
+
+void nats_client_retire(struct nats_client *c, natsSubscription *sub)
+{
+    natsSubscription **subs = NULL;
+    size_t n = 0;
+    if (!sub)
+        return;
+    (void)natsSubscription_Unsubscribe(sub);
+    swap_retired(c, sub, NULL, NULL);
+    swap_retired(c, NULL, &subs, &n);
+    if (natsConnection_FlushTimeout(nats_client_connection(c), CLIENT_RETIRE_MS) == NATS_OK) {
+        free_retired(subs, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        swap_retired(c, subs[i], NULL, NULL);
+    free(subs);
 }
 
 static void announce(struct nats_client *c, bool connected)
@@ -256,10 +312,12 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     c->changed = opt->changed;
     c->arg = opt->arg;
     c->timeout_ms = opt->timeout_ms;
+    id_next(c->self);
     atomic_init(&c->max_payload, (int64_t)CLIENT_DEFAULT_PAYLOAD);
     pthread_mutex_init(&c->mu, NULL);
     pthread_mutex_init(&c->feeds.mu, NULL);
-    inbox_pool_init(&c->inboxes);
+    c->feeds.expected = opt->feeds;
+    inbox_pool_init(&c->inboxes, c);
     clock_cond_init(&c->news);
 
     (void)nats_Open(0); /* no spinning on the library's locks; fails where it is open already */
@@ -325,6 +383,7 @@ void nats_client_close(struct nats_client *c)
     if (nc) {
         natsConnection_Close(nc);
         wait_closed(c);
+        free_retired(c->retired, c->n_retired);
     }
     inbox_pool_fini(&c->inboxes);
     natsConnection_Destroy(nc);

@@ -19,6 +19,7 @@ struct nats_client_options {
     const char *user, *pass; /* "" = what the URL says */
     const char *name;        /* shown in the server's connection list */
     int64_t timeout_ms;      /* of a request to JetStream */
+    unsigned feeds; /* about as many will be open: the more, the rarer each one's heartbeats */
     /* Called from a thread of the library after every connect, reconnect and loss; must not block.
      */
     void (*changed)(void *arg, bool connected);

@@ -8,11 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "nats/internal.h"
 #include "nats/message.h"
 
-#define FEED_HEARTBEAT_NS INT64_C(500000000)
-#define FEED_PROBE_MS     5000
+/*
+ * After two heartbeats that stay out a feed is taken for lost: its consumer went down with a server
+ * of the cluster that this node is not connected to. Every feed has heartbeats of its own, so with
+ * many databases they would be all that an idle node does; then they are rarer.
+ */
+#define FEED_HEARTBEAT_MIN_NS (500 * CLOCK_MS)
+#define FEED_HEARTBEAT_NS     (25 * CLOCK_MS) /* for each feed that is open */
+#define FEED_HEARTBEAT_MAX_NS (5 * CLOCK_S)
+#define FEED_PROBE_MS         5000
 
 /* Flow control alone does not bound what waits here: with every heartbeat that says "stalled" the
  * library (3.4.1) asks for more. What exceeds the limit is dropped, which the reader sees as a gap.
@@ -25,7 +33,8 @@
 
 struct stream_feed {
     /* immutable after open */
-    natsConnection *nc; /* borrowed */
+    struct nats_client *client; /* borrowed */
+    natsConnection *nc;         /* borrowed */
     natsSubscription *sub;
     struct feed_list *list; /* NULL = not in it */
     /* guarded by list->mu */
@@ -40,6 +49,7 @@ static void list_add(struct stream_feed *f, struct feed_list *l)
     pthread_mutex_lock(&l->mu);
     f->next = l->first;
     l->first = f;
+    l->n++;
     pthread_mutex_unlock(&l->mu);
 }
 
@@ -52,6 +62,7 @@ static void list_remove(struct stream_feed *f)
     while (*at != f)
         at = &(*at)->next;
     *at = f->next;
+    f->list->n--;
     pthread_mutex_unlock(&f->list->mu);
 }
 
@@ -94,6 +105,17 @@ static bool parse_reply(const char *reply, struct stream_message *m)
     return m->seq > 0;
 }
 
+static int64_t heartbeat_ns(struct feed_list *l)
+{
+    pthread_mutex_lock(&l->mu);
+    unsigned n = l->n > l->expected ? l->n : l->expected;
+    pthread_mutex_unlock(&l->mu);
+    int64_t ns = n * FEED_HEARTBEAT_NS;
+    if (ns < FEED_HEARTBEAT_MIN_NS)
+        return FEED_HEARTBEAT_MIN_NS;
+    return ns < FEED_HEARTBEAT_MAX_NS ? ns : FEED_HEARTBEAT_MAX_NS;
+}
+
 static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, const char *stream,
                                const char *subject, uint64_t start_seq, int64_t start_time,
                                struct err *e)
@@ -101,12 +123,13 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
     jsErrCode jerr = 0;
     jsSubOptions so;
     jsSubOptions_Init(&so);
+    f->client = c;
     f->nc = nats_client_connection(c);
     so.Stream = stream;
     so.Config.AckPolicy = js_AckNone;
     so.Config.MaxDeliver = 1;
     so.Config.FlowControl = true;
-    so.Config.Heartbeat = FEED_HEARTBEAT_NS;
+    so.Config.Heartbeat = heartbeat_ns(nats_client_feeds(c));
     so.Config.InactiveThreshold = FEED_INACTIVE_NS;
     so.Config.MemoryStorage = true;
     so.Config.Replicas = 1;
@@ -173,9 +196,7 @@ void stream_feed_close(struct stream_feed *f)
     if (!f)
         return;
     list_remove(f);
-    if (f->sub)
-        natsSubscription_Unsubscribe(f->sub);
-    natsSubscription_Destroy(f->sub);
+    nats_client_retire(f->client, f->sub);
     free(f);
 }
 

@@ -5,8 +5,9 @@
  * answer on to the thread that waits for it. Here each request that is under way has an inbox of
  * its own, and the thread that asks reads it: one wake-up less between the socket and the writer.
  *
- * An inbox to which an answer is still owed is thrown away instead of used again: what comes late
- * must not be taken for the answer to something else.
+ * Every taking has a reply subject of its own, and answers to others are thrown away: what comes
+ * late, or twice, must not be taken for the answer to something else. (Around an election two
+ * servers may answer one publish: seen with nats-server 2.15.2.)
  *
  * A pool serves any thread; an inbox belongs to the thread that has taken it.
  */
@@ -18,8 +19,10 @@
 #include <stdint.h>
 
 struct inbox;
+struct nats_client;
 
 struct inbox_pool {
+    struct nats_client *client; /* borrowed; immutable */
     pthread_mutex_t mu;
     /* guarded by mu */
     struct inbox *asking; /* taken */
@@ -27,8 +30,8 @@ struct inbox_pool {
     unsigned n_idle;
 };
 
-void inbox_pool_init(struct inbox_pool *p);
-/* Everything has been given back. The connection may be gone already. */
+void inbox_pool_init(struct inbox_pool *p, struct nats_client *c);
+/* Everything has been given back. The connection is closed already. */
 void inbox_pool_fini(struct inbox_pool *p);
 /* The connection is lost, and with it the answers: whoever waits for one stops waiting. */
 void inbox_pool_lost(struct inbox_pool *p);
@@ -36,7 +39,7 @@ void inbox_pool_lost(struct inbox_pool *p);
 natsStatus inbox_take(struct inbox_pool *p, natsConnection *nc, struct inbox **out);
 void inbox_give(struct inbox_pool *p, struct inbox *in); /* NULL is fine */
 
-/* What a request names as its reply subject; borrowed. */
+/* What a request names as its reply subject; borrowed, until the inbox is given back. */
 const char *inbox_subject(const struct inbox *in);
 /*
  * Sends `msg`, which names the inbox as its reply subject, and waits for an answer (the caller's

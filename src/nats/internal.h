@@ -11,11 +11,23 @@
 jsCtx *nats_client_js(const struct nats_client *c);
 
 natsConnection *nats_client_connection(const struct nats_client *c); /* borrowed */
+const char *nats_client_self(const struct nats_client *c);           /* see rpc_self() */
+
+/*
+ * Unsubscribes, and frees `sub` when that is safe: until then the library's reading thread may
+ * still be handing it a message (libnats before 3.6 reads what natsSubscription_Destroy() frees).
+ * It is safe once an answer to something sent later has come through that thread; where none comes,
+ * the next call that gets one frees it, or nats_client_close(). NULL is fine.
+ */
+void nats_client_retire(struct nats_client *c, natsSubscription *sub);
 
 /* The open feeds of a client, so that what the library tells in a callback reaches them. */
 struct feed_list {
     pthread_mutex_t mu;
-    struct stream_feed *first; /* guarded by mu */
+    unsigned expected; /* immutable after open: as many at least */
+    /* guarded by mu */
+    struct stream_feed *first;
+    unsigned n;
 };
 struct feed_list *nats_client_feeds(struct nats_client *c);
 /* The server's heartbeats for a subscription stay out: its consumer is gone. */

@@ -3,7 +3,7 @@
  * checked against it by their number, size and digest.
  *
  *     bucket             object_bucket, object_bucket_state
- *     meta messages      object_find, object_name, object_tag, object_set_tag
+ *     names              object_find, object_name, object_delete
  *     writing chunks     object_put_*, object_drop
  *     left-overs         object_sweep
  *     reading chunks     object_get_*
@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <yajl/yajl_tree.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
@@ -113,105 +112,6 @@ enum err_code object_bucket_state(struct nats_client *c, const char *bucket,
 
 /* ---- meta messages ---- */
 
-const char *object_tag(const struct object_info *info, const char *key)
-{
-    for (unsigned i = 0; i < info->n_tags; i++)
-        if (strcmp(info->tags[i].key, key) == 0)
-            return info->tags[i].value;
-    return NULL;
-}
-
-void object_set_tag(struct object_info *info, const char *key, const char *value)
-{
-    if (info->n_tags == OBJECT_TAGS)
-        return;
-    struct object_tag *t = &info->tags[info->n_tags++];
-    snprintf(t->key, sizeof t->key, "%s", key);
-    snprintf(t->value, sizeof t->value, "%s", value);
-}
-
-static void put_meta(struct buf *b, const char *bucket, const char *name,
-                     const struct object_info *info)
-{
-    char when[CLOCK_TEXT_SIZE];
-    clock_format(clock_wall_ns(), when);
-    buf_puts(b, "{\"name\":");
-    json_put_cstr(b, name);
-    if (info->n_tags > 0) {
-        buf_puts(b, ",\"metadata\":{");
-        for (unsigned i = 0; i < info->n_tags; i++) {
-            if (i > 0)
-                buf_putc(b, ',');
-            json_put_cstr(b, info->tags[i].key);
-            buf_putc(b, ':');
-            json_put_cstr(b, info->tags[i].value);
-        }
-        buf_putc(b, '}');
-    }
-    buf_printf(b, ",\"options\":{\"max_chunk_size\":%zu},\"bucket\":", OBJECT_CHUNK_BYTES);
-    json_put_cstr(b, bucket);
-    buf_puts(b, ",\"nuid\":");
-    json_put_cstr(b, info->nuid);
-    buf_printf(b, ",\"size\":%" PRIu64 ",\"mtime\":\"%s\",\"chunks\":%" PRIu32 ",\"digest\":",
-               info->size, when, info->chunks);
-    json_put_cstr(b, info->digest);
-    buf_putc(b, '}');
-}
-
-static const char *text_at(yajl_val tree, const char *name)
-{
-    const char *path[] = {name, NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_string);
-    return v ? YAJL_GET_STRING(v) : NULL;
-}
-
-static bool number_at(yajl_val tree, const char *name, uint64_t *out)
-{
-    const char *path[] = {name, NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_number);
-    if (!v || !YAJL_IS_INTEGER(v) || YAJL_GET_INTEGER(v) < 0)
-        return false;
-    *out = (uint64_t)YAJL_GET_INTEGER(v);
-    return true;
-}
-
-static void read_tags(yajl_val tree, struct object_info *info)
-{
-    const char *path[] = {"metadata", NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_object);
-    for (size_t i = 0; v && i < YAJL_GET_OBJECT(v)->len; i++)
-        if (YAJL_IS_STRING(YAJL_GET_OBJECT(v)->values[i]))
-            object_set_tag(info, YAJL_GET_OBJECT(v)->keys[i],
-                           YAJL_GET_STRING(YAJL_GET_OBJECT(v)->values[i]));
-}
-
-/* False: it describes nothing that could be read. */
-static bool read_meta(const char *data, size_t len, struct object_info *info)
-{
-    char problem[64];
-    uint64_t chunks = 0;
-    *info = (struct object_info){0};
-    char *text = len <= OBJECT_META_MAX ? strndup(data, len) : NULL;
-    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
-    free(text);
-    if (!tree)
-        return false;
-    const char *nuid = text_at(tree, "nuid"), *digest = text_at(tree, "digest");
-    const char *path[] = {"deleted", NULL};
-    bool deleted = yajl_tree_get(tree, path, yajl_t_true) != NULL;
-    bool ok = !deleted && nuid && *nuid && !strpbrk(nuid, " .*>") &&
-              strlen(nuid) < sizeof info->nuid && number_at(tree, "size", &info->size) &&
-              number_at(tree, "chunks", &chunks) && chunks <= UINT32_MAX;
-    if (ok) {
-        snprintf(info->nuid, sizeof info->nuid, "%s", nuid);
-        snprintf(info->digest, sizeof info->digest, "%s", digest ? digest : "");
-        info->chunks = (uint32_t)chunks;
-        read_tags(tree, info);
-    }
-    yajl_tree_free(tree);
-    return ok;
-}
-
 static enum err_code find_subject(struct nats_client *c, const char *stream, const char *subject,
                                   struct object_info *info, bool *found, struct err *e)
 {
@@ -219,7 +119,7 @@ static enum err_code find_subject(struct nats_client *c, const char *stream, con
     enum err_code code = stream_last(c, stream, subject, &m, found, e);
     if (code != ERR_OK || !*found)
         return code;
-    *found = m.data && read_meta(m.data, m.len, info);
+    *found = m.data && object_meta_read(m.data, m.len, info);
     info->seq = m.seq;
     info->time_ns = m.time_ns;
     stream_message_free(&m);
@@ -244,7 +144,7 @@ enum publish_result object_name(struct nats_client *c, const char *bucket, const
     stream_of(bucket, stream);
     meta_subject(bucket, name, subject);
     id_next(id);
-    put_meta(&json, bucket, name, info);
+    object_meta_put(&json, bucket, name, info, OBJECT_CHUNK_BYTES, clock_wall_ns());
     enum publish_result result = PUBLISH_REFUSED;
     struct publish p = {.stream = stream,
                         .subject = subject,
@@ -366,6 +266,21 @@ enum err_code object_drop(struct nats_client *c, const char *bucket, const char 
     stream_of(bucket, stream);
     chunk_subject(bucket, nuid, subject);
     return stream_purge(c, stream, subject, e);
+}
+
+enum err_code object_delete(struct nats_client *c, const char *bucket, const char *name,
+                            struct err *e)
+{
+    char stream[OBJECT_STREAM_SIZE], subject[OBJECT_SUBJECT_SIZE];
+    struct object_info info;
+    bool found = false;
+    enum err_code code = object_find(c, bucket, name, &info, &found, e);
+    if (code != ERR_OK || !found)
+        return code;
+    stream_of(bucket, stream);
+    meta_subject(bucket, name, subject);
+    code = stream_purge(c, stream, subject, e);
+    return code == ERR_OK ? object_drop(c, bucket, info.nuid, e) : code;
 }
 
 /* ---- left-overs ---- */

@@ -22,27 +22,7 @@
 #include "base/id.h"
 #include "nats/client.h"
 #include "nats/stream.h"
-
-#define OBJECT_TAGS       16
-#define OBJECT_KEY_SIZE   32
-#define OBJECT_VALUE_SIZE 512
-#define OBJECT_NAME_MAX   255
-
-struct object_tag {
-    char key[OBJECT_KEY_SIZE];
-    char value[OBJECT_VALUE_SIZE];
-};
-
-struct object_info {
-    char nuid[64]; /* where the chunks are */
-    uint64_t size; /* bytes */
-    uint32_t chunks;
-    char digest[64]; /* "SHA-256=…", of all bytes */
-    int64_t time_ns; /* when the meta message was stored, by the server's clock */
-    uint64_t seq;    /* of the meta message in the bucket's stream */
-    unsigned n_tags; /* the meta message's `metadata` */
-    struct object_tag tags[OBJECT_TAGS];
-};
+#include "proto/object_meta.h"
 
 /* Creates the bucket if it is missing. */
 enum err_code object_bucket(struct nats_client *c, const char *bucket, int replicas, struct err *e);
@@ -53,11 +33,6 @@ enum err_code object_bucket_state(struct nats_client *c, const char *bucket,
 /* *found = false where there is no such object, or it was deleted. */
 enum err_code object_find(struct nats_client *c, const char *bucket, const char *name,
                           struct object_info *info, bool *found, struct err *e);
-/* NULL where there is no such tag. */
-const char *object_tag(const struct object_info *info, const char *key);
-/* A value that is too long is cut; more than OBJECT_TAGS are left out. */
-void object_set_tag(struct object_info *info, const char *key, const char *value);
-
 /* ---- writing ---- */
 
 struct object_put;
@@ -77,6 +52,9 @@ enum publish_result object_name(struct nats_client *c, const char *bucket, const
 /* Deletes chunks. */
 enum err_code object_drop(struct nats_client *c, const char *bucket, const char *nuid,
                           struct err *e);
+/* Takes the name away, and deletes its chunks. No such object is fine. */
+enum err_code object_delete(struct nats_client *c, const char *bucket, const char *name,
+                            struct err *e);
 /* Deletes chunks that no name points at and that are older than `age_ns`: somebody began to write
  * an object and was killed. *dropped counts objects. */
 enum err_code object_sweep(struct nats_client *c, const char *bucket, int64_t age_ns,

@@ -356,6 +356,7 @@ void pgwire_write_error(struct buf *b, char type, const struct pgwire_error *e)
     put_field(b, 'D', e->detail);
     put_field(b, 'H', e->hint);
     put_field(b, 'P', e->position > 0 ? position : NULL);
+    put_field(b, 'W', e->where);
     put_field(b, 's', e->schema);
     put_field(b, 't', e->table);
     put_field(b, 'c', e->column);

@@ -115,6 +115,7 @@ struct pgwire_error {
     const char *detail, *hint;
     size_t position; /* characters, from 1 */
     const char *schema, *table, *column, *constraint;
+    const char *where; /* what was being done: a line of COPY */
 };
 void pgwire_write_error(struct buf *b, char type, const struct pgwire_error *e); /* 'E' or 'N' */
 

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "repl/impl.h"
 
-#define APPLIER_WAIT_MS    1000 /* for a message; without a connection nothing else can wake us */
+#define APPLIER_WAIT_MS    2000 /* for a message; without a connection nothing else can wake us */
 #define APPLIER_NAP_NS     (2 * CLOCK_MS)
 #define APPLIER_NAPS       50 /* in a row with nothing to do, then it waits again */
 #define APPLIER_BATCH_MSGS 512
@@ -116,7 +116,7 @@ static enum err_code jumped(struct replica *r, uint64_t came, struct err *e)
     bool again = r->missing_seq == r->next_seq;
     r->missing_seq = found ? 0 : r->next_seq;
     if (!found && again && r->next_seq > atomic_load(&r->seq)) {
-        r->trouble_seq = r->next_seq;
+        r->trouble_seq = r->hole_seq = r->next_seq;
         return err_set(e, ERR_DIVERGED, "message %" PRIu64 " of the log is gone", r->next_seq);
     }
     stream_message_free(&m);
@@ -200,6 +200,8 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
         }
         bool full = applied >= APPLIER_BATCH_MSGS && limit_ns == APPLIER_BATCH_NS;
         if (code != ERR_OK || full || clock_mono_ns() >= until || r->next_seq == r->trouble_seq)
+            break;
+        if (p.seq >= atomic_load(&r->wish_seq)) /* somebody wants to see the file just here */
             break;
         if (next_item(r, 0, it, &got, &ready, &ended) != ERR_OK)
             break;
@@ -288,30 +290,12 @@ static bool wait_connected(struct replica *r)
     return go;
 }
 
-/* The write lock without the applier's usual conditions: until the log is verified nobody may
- * write. */
-static bool take_lock(struct replica *r)
-{
-    pthread_mutex_lock(&r->mu);
-    while (r->write_held && !r->closing) {
-        if (r->tx)
-            tx_doom_locked(r);
-        if (r->write_held)
-            clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
-    }
-    bool got = !r->closing;
-    if (got)
-        r->write_held = true;
-    pthread_mutex_unlock(&r->mu);
-    return got;
-}
-
 static enum err_code verify_and_open(struct replica *r, struct err *e)
 {
     /* Asynchronous writers go on while the server is asked; a file that belongs to no log yet
      * cannot. */
     bool lock = r->opt.mode != REPLICA_ASYNC || r->pos.seq == 0;
-    if (lock && !take_lock(r))
+    if (lock && !lock_take(r))
         return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
     enum err_code code = verify_log(r, e);
     if (lock)
@@ -339,10 +323,12 @@ static void close_feed(struct replica *r)
 static void rest(struct replica *r, const struct err *e, int64_t *pause)
 {
     bool connection = e->code == ERR_LOG_UNAVAILABLE;
-    replica_set_state(r, connection ? REPLICA_OFFLINE : REPLICA_STOPPED, e);
     pthread_mutex_lock(&r->mu);
     if (!connection)
-        r->stats.apply_errors++;
+        r->stats.apply_errors++; /* before anybody sees the state */
+    pthread_mutex_unlock(&r->mu);
+    replica_set_state(r, connection ? REPLICA_OFFLINE : REPLICA_STOPPED, e);
+    pthread_mutex_lock(&r->mu);
     int64_t until = clock_deadline(connection ? APPLIER_RETRY_MIN_NS : *pause);
     while (!r->closing && !(connection && r->verify) && clock_cond_wait(&r->changed, &r->mu, until))
         ;

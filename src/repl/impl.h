@@ -11,6 +11,8 @@
 #include "nats/stream.h"
 #include "repl/message.h"
 #include "repl/replica.h"
+#include "repl/restore.h"
+#include "repl/snapshot.h"
 
 #define GROUP_MAX_TXNS 256
 #define GROUP_MAX_BYTES                                                                            \
@@ -20,6 +22,7 @@
 
 struct waiting; /* queue.h */
 struct outbox;  /* outbox.c */
+struct wish;    /* freeze.c */
 
 struct replica {
     /* immutable after open */
@@ -53,6 +56,11 @@ struct replica {
     struct tx *tx;            /* the explicit transaction that leads, if one does */
     struct replica_status stats;
 
+    /* guarded by wish_mu, which is taken last */
+    pthread_mutex_t wish_mu;
+    struct wish *wishes;       /* views that are to be fixed at a certain seq */
+    _Atomic uint64_t wish_seq; /* the least of these, UINT64_MAX = none; read by anyone */
+
     /* held by whoever holds the write lock; seq and version are read by anyone */
     struct position pos;
     uint64_t expect_seq;      /* the log's end that the running group was begun on */
@@ -70,7 +78,20 @@ struct replica {
     uint64_t import_tail;              /* where parts of others ended, and since when */
     int64_t import_tail_ns;
 
+    /* atomic */
+    atomic_bool cancel;     /* closing: a restore ends */
+    atomic_bool unreadable; /* see replica_readable() */
+    struct snapshot_progress restoring;
+
     /* applier thread only */
+    enum verdict verdict;      /* of the last look at the log */
+    enum verdict verdict_held; /* the one that has been the last one since verdict_since_ns */
+    int64_t verdict_since_ns;
+    unsigned verdict_looks;
+    uint64_t hole_seq; /* a message that two feeds left out and the log does not have, 0 = none */
+    bool has_aside;    /* the file was kept aside, as it was at … */
+    uint64_t aside_version; /* … this version */
+    bool apply_stale;       /* `apply` is older than the file that was put in place */
     struct apply *apply;
     uint64_t next_seq;    /* what the feed must deliver next */
     uint64_t missing_seq; /* left out by the last feed, 0 = none */
@@ -91,6 +112,9 @@ enum err_code lock_write(struct replica *r, int64_t deadline_ns, struct err *e);
 /* For the applier, with the message `id` at `seq`: false if the position has reached `seq` before
  * the lock was free, or on closing. */
 bool lock_apply(struct replica *r, uint64_t seq, const char *id);
+/* For the applier without its usual conditions: until the log is verified nobody may write. False
+ * on closing. */
+bool lock_take(struct replica *r);
 /* For the applier: sleeps for a moment; false if somebody waits for it. */
 bool lock_nap(struct replica *r, int64_t ns);
 void lock_release(struct replica *r);

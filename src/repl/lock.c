@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "repl/freeze.h"
 #include "repl/impl.h"
 
 /* r->mu is held. Nothing in the way of a local transaction? Otherwise *until is when to look again.
@@ -93,6 +94,22 @@ bool lock_apply(struct replica *r, uint64_t seq, const char *id)
     return got;
 }
 
+bool lock_take(struct replica *r)
+{
+    pthread_mutex_lock(&r->mu);
+    while (r->write_held && !r->closing) {
+        if (r->tx)
+            tx_doom_locked(r);
+        if (r->write_held)
+            clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
+    }
+    bool got = !r->closing;
+    if (got)
+        r->write_held = true;
+    pthread_mutex_unlock(&r->mu);
+    return got;
+}
+
 bool lock_nap(struct replica *r, int64_t ns)
 {
     int64_t until = clock_deadline(ns);
@@ -132,11 +149,24 @@ bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns)
     return in_time; /* whatever else has happened, lock_write() tells it */
 }
 
+enum err_code replica_readable(struct replica *r, struct err *e)
+{
+    if (!atomic_load(&r->unreadable))
+        return ERR_OK;
+    pthread_mutex_lock(&r->mu);
+    enum err_code code = err_set(e, ERR_STOPPED, "database \"%s\" is not served on this node: %s",
+                                 r->opt.id, r->reason.msg);
+    pthread_mutex_unlock(&r->mu);
+    return code;
+}
+
 void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason)
 {
     pthread_mutex_lock(&r->mu);
     bool news = state != r->state || (reason && strcmp(reason->msg, r->reason.msg) != 0);
     r->state = state;
+    if (state == REPLICA_FOLLOWING)
+        atomic_store(&r->unreadable, false);
     if (reason)
         r->reason = *reason;
     else
@@ -162,6 +192,7 @@ void replica_advance(struct replica *r, const struct position *p)
     r->pos = *p;
     atomic_fetch_add(&r->version, 1);
     atomic_store(&r->log_created, p->stream_created);
+    freeze_reached(r, p->seq);
     pthread_mutex_lock(&r->mu);
     atomic_store(&r->seq, p->seq);
     if (atomic_load(&r->tail_seq) < p->seq)

@@ -59,6 +59,7 @@ static void free_replica(struct replica *r)
     pthread_cond_destroy(&r->changed);
     pthread_cond_destroy(&r->nap);
     pthread_mutex_destroy(&r->mu);
+    pthread_mutex_destroy(&r->wish_mu);
     free(r);
 }
 
@@ -85,11 +86,14 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     r->opt.conn.create = true;
     r->opt.conn.full_sync = opt->mode == REPLICA_ASYNC || !opt->client;
     pthread_mutex_init(&r->mu, NULL);
+    pthread_mutex_init(&r->wish_mu, NULL);
+    atomic_init(&r->wish_seq, UINT64_MAX);
     clock_cond_init(&r->changed);
     clock_cond_init(&r->nap);
     err_clear(&r->reason);
     buf_init(&r->message, 0);
     name_stream(r);
+    restore_clean(r);
     enum err_code code = open_files(r, e);
     if (code != ERR_OK) {
         err_wrap(e, "database \"%s\"", opt->id);
@@ -131,6 +135,7 @@ void replica_stop(struct replica *r, int64_t deadline_ns)
 {
     pthread_mutex_lock(&r->mu);
     r->closing = true;
+    atomic_store(&r->cancel, true);
     queue_wake_all_locked(r);
     wake_applier_locked(r);
     while (r->leading) {
@@ -182,6 +187,9 @@ void replica_status(struct replica *r, struct replica_status *st)
              r->state == REPLICA_FOLLOWING ? "" : r->reason.msg);
     st->seq = atomic_load(&r->seq);
     st->last_seq = atomic_load(&r->last_seq);
+    st->readable = !atomic_load(&r->unreadable);
+    st->restore_done_bytes = atomic_load(&r->restoring.done_bytes);
+    st->restore_total_bytes = atomic_load(&r->restoring.total_bytes);
     st->caught_up = !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||
                     (r->state == REPLICA_FOLLOWING && atomic_load(&r->tail_seq) >= r->target_seq);
     pthread_mutex_unlock(&r->mu);

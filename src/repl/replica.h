@@ -69,6 +69,14 @@ struct replica_options {
     uint64_t start_seq;
     int64_t start_time_ns;
     int64_t tx_idle_ns; /* 0 = no limit */
+
+    bool mend;                 /* a file that the log cannot continue is restored (restore.h) */
+    bool from_latest_snapshot; /* an empty file begins with the newest snapshot */
+    bool adopt;                /* a file whose log is gone, or emptied, begins a new one */
+    const char *aside_dir;     /* where files are kept aside; NULL = beside the database */
+    /* Has another node ever held this database? Asked by the applier; needed with `mend`. */
+    enum err_code (*others)(void *arg, const char *id, bool *any, struct err *e);
+    void *others_arg;
 };
 
 enum replica_state { REPLICA_OFFLINE, REPLICA_FOLLOWING, REPLICA_STOPPED };
@@ -82,7 +90,11 @@ struct replica_status {
     uint64_t commits, conflicts, groups, published_bytes, applied, apply_errors, outbox;
     uint64_t retries; /* transactions run again because another node was first */
     double publish_seconds, commit_seconds; /* sums, for rates */
-    bool caught_up; /* holds all that the log had when it was last verified */
+    uint64_t gaps, divergences, restores;
+    uint64_t restore_done_bytes, restore_total_bytes; /* total 0 = no snapshot is being loaded */
+    char aside[4096]; /* where the last file that was no prefix of the log is kept; "" = none */
+    bool readable;    /* what the file holds may be shown */
+    bool caught_up;   /* holds all that the log had when it was last verified */
 };
 
 /* Opens the file and its write connection and, with NATS, starts the applier. */
@@ -103,6 +115,9 @@ uint64_t replica_version(const struct replica *r);
 int64_t replica_log_created(const struct replica *r);
 const char *replica_stream(const struct replica *r);
 const char *replica_subject(const struct replica *r);
+
+/* ERR_STOPPED while the file is known not to be what the log says, and is about to be replaced. */
+enum err_code replica_readable(struct replica *r, struct err *e);
 
 /* Waits until the file's position is at least `seq`; ERR_LAGGING at the deadline. */
 enum err_code replica_wait(struct replica *r, uint64_t seq, int64_t deadline_ns, struct err *e);

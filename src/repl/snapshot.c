@@ -246,7 +246,7 @@ static enum err_code check_loaded(const struct snapshot_place *at, const struct 
                                   const char *path, struct err *e)
 {
     struct image img;
-    enum err_code code = image_check(path, at->cancel, &img, e);
+    enum err_code code = image_check(path, at->extensions, at->cancel, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position || img.pos.seq != s->pos.seq ||
@@ -496,13 +496,42 @@ static enum err_code give_names(const struct snapshot_place *at, const char *buc
     return e->code;
 }
 
+enum err_code snapshot_remove(const struct snapshot_place *at, struct err *e)
+{
+    char bucket[BUCKET_SIZE], name[NAME_SIZE];
+    enum err_code code = ERR_OK;
+    bucket_of(at, bucket);
+    for (int g = 0; g < SNAPSHOT_GENERATIONS && code == ERR_OK; g++) {
+        name_of(at, (enum snapshot_generation)g, name);
+        code = object_delete(at->client, bucket, name, e);
+    }
+    return code;
+}
+
 /* ---- all of it ---- */
+
+/* What this node has must be what the log says, or the snapshot would spread it. */
+static enum err_code check_prefix(const struct snapshot_place *at, const struct position *pos,
+                                  struct err *e)
+{
+    struct stream_state log;
+    struct snapshot own = {.pos = *pos};
+    bool found = false, fits = false;
+    enum err_code code = stream_info(at->client, at->log, &log, &found, e);
+    if (code == ERR_OK && found)
+        code = snapshot_fits(at, &log, &own, &fits, e);
+    if (code != ERR_OK || fits)
+        return code;
+    return err_set(e, ERR_DIVERGED,
+                   "the file of \"%s\" at %" PRIu64 " is not a prefix of its log: no snapshot",
+                   at->id, pos->seq);
+}
 
 /* Does the store have this position already, undamaged? */
 static enum err_code is_there(struct reading *r, const struct position *pos, struct snapshot *have,
                               bool *there, struct err *e)
 {
-    enum relation relation;
+    enum relation relation = RELATION_FOREIGN;
     enum err_code code = snapshot_find(r->at, SNAPSHOT_NEWEST, have, there, e);
     if (code != ERR_OK || !*there)
         return code;
@@ -525,7 +554,7 @@ static enum err_code copy_and_check(const struct snapshot_place *at, const char 
 {
     enum err_code code = backup_to_file(path, temp, at->cancel, e);
     if (code == ERR_OK)
-        code = image_check(temp, at->cancel, img, e);
+        code = image_check(temp, at->extensions, at->cancel, img, e);
     if (code != ERR_OK)
         return code;
     if (!img->has_position || img->pos.seq == 0)
@@ -556,6 +585,8 @@ static enum err_code take(const struct snapshot_place *at, const char *path, con
                         .say_ns = clock_deadline(SNAPSHOT_SAY_NS)};
     enum err_code code = copy_and_check(at, path, temp, &img, e);
     FAULT_POINT("snapshot.copied");
+    if (code == ERR_OK)
+        code = check_prefix(at, &img.pos, e);
     if (code == ERR_OK)
         code = object_bucket(at->client, bucket, at->replicas, e);
     if (code == ERR_OK && object_sweep(at->client, bucket, SNAPSHOT_SWEEP_NS, &swept, e) != ERR_OK)

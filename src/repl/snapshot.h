@@ -30,12 +30,13 @@
 /* What a snapshot is of; everything borrowed. */
 struct snapshot_place {
     struct nats_client *client;
-    const char *stream;        /* --replication-stream: the bucket is named after it */
-    const char *log;           /* the database's own stream */
-    const char *id;            /* of the database */
-    const char *node;          /* who takes it */
-    int replicas;              /* of a bucket that has to be created */
-    const atomic_bool *cancel; /* ends it with ERR_INTERRUPTED; NULL = never */
+    const char *stream;            /* --replication-stream: the bucket is named after it */
+    const char *log;               /* the database's own stream */
+    const char *id;                /* of the database */
+    const char *node;              /* who takes it */
+    int replicas;                  /* of a bucket that has to be created */
+    const char *const *extensions; /* NULL-terminated; NULL = none */
+    const atomic_bool *cancel;     /* ends it with ERR_INTERRUPTED; NULL = never */
 };
 
 /* How far a run has got: written by the one that does it, read by anyone. */
@@ -60,6 +61,9 @@ struct snapshot {
 enum err_code snapshot_take(const struct snapshot_place *at, const char *path, const char *temp,
                             struct snapshot_progress *progress, struct snapshot *s, bool *fresh,
                             struct err *e);
+
+/* Both generations; of a database that is dropped. None is fine. */
+enum err_code snapshot_remove(const struct snapshot_place *at, struct err *e);
 
 /* *found = false where there is none, or none that can be understood. */
 enum err_code snapshot_find(const struct snapshot_place *at, enum snapshot_generation g,

@@ -11,17 +11,18 @@
 #include "repl/impl.h"
 #include "sql/wipe.h"
 
-static enum err_code gap(const struct replica *r, const struct stream_state *st, struct err *e)
+static enum err_code gap(struct replica *r, const struct stream_state *st, struct err *e)
 {
+    r->verdict = VERDICT_GAP;
     return err_set(e, ERR_DIVERGED,
                    "the log begins at %" PRIu64 ", the file ends at %" PRIu64
-                   ": messages in between are gone; the database must be restored from a node or a "
-                   "backup that has them",
+                   ": messages in between are gone",
                    st->first_seq, r->pos.seq);
 }
 
-static enum err_code anew(const struct replica *r, struct err *e)
+static enum err_code anew(struct replica *r, struct err *e)
 {
+    r->verdict = VERDICT_ANEW;
     return err_set(e, ERR_DIVERGED,
                    "stream \"%s\" was created anew: it is not the log that this file belongs to",
                    r->stream);
@@ -39,11 +40,13 @@ static enum err_code check_tied(struct replica *r, const struct stream_state *st
     bool provable = r->pos.seq > 0 && r->pos.msg_id[0] != '\0' && st->first_seq <= r->pos.seq;
     if (other && (!provable || st->last_seq < r->pos.seq))
         return anew(r, e);
-    if (st->last_seq < r->pos.seq)
+    if (st->last_seq < r->pos.seq) {
+        r->verdict = VERDICT_LOST_END;
         return err_set(e, ERR_DIVERGED,
                        "the log ends at %" PRIu64 ", the file is already at %" PRIu64
                        ": the log has lost its end",
                        st->last_seq, r->pos.seq);
+    }
     if (st->first_seq > r->pos.seq + 1)
         return gap(r, st, e);
     if (!provable)
@@ -55,13 +58,15 @@ static enum err_code check_tied(struct replica *r, const struct stream_state *st
         return code;
     if (!found) /* aged out just now */
         return other ? anew(r, e) : ERR_OK;
-    if (strcmp(m.id, r->pos.msg_id) != 0)
+    if (strcmp(m.id, r->pos.msg_id) != 0) {
+        r->verdict = VERDICT_REWRITTEN;
         code = other ? anew(r, e)
                      : err_set(e, ERR_DIVERGED,
                                "message %" PRIu64
                                " of the log is \"%.40s\", the file contains \"%s\": the log was "
                                "rolled back and written anew",
                                r->pos.seq, m.id, r->pos.msg_id);
+    }
     stream_message_free(&m);
     return code;
 }
@@ -143,6 +148,14 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
             return code;
         writer_schema_changed(r->writer);
     }
+    if (from_start && r->opt.from_latest_snapshot) {
+        bool done = false;
+        code = restore_begin(r, st, &done, e);
+        if (code != ERR_OK)
+            return code;
+        if (done)
+            return st->last_seq > 0 ? ERR_OK : import_begin(r, st, e);
+    }
     if (from_start && st->first_seq > 1)
         return gap(r, st, e);
     r->import_id[0] = '\0';
@@ -175,42 +188,91 @@ static enum err_code settle_settings(struct replica *r, const struct stream_stat
     return stream_change(r->opt.client, r->stream, replicas, age, e);
 }
 
-enum err_code verify_log(struct replica *r, struct err *e)
+/* Two feeds have left a message out. It may have come back with a server that was away. */
+static enum err_code hole(struct replica *r, struct err *e)
 {
-    struct stream_state st;
+    struct stream_message m;
     bool found = false;
-    enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
+    enum err_code code = stream_get(r->opt.client, r->stream, r->hole_seq, &m, &found, e);
+    if (code != ERR_OK)
+        return code;
+    stream_message_free(&m);
+    if (found)
+        return ERR_OK;
+    r->verdict = VERDICT_HOLE;
+    return err_set(e, ERR_DIVERGED, "message %" PRIu64 " of the log is gone", r->hole_seq);
+}
+
+/* Whose log is it, and does it continue the file? r->verdict tells what is wrong. */
+static enum err_code judge(struct replica *r, struct stream_state *st, struct err *e)
+{
+    bool found = false;
+    r->verdict = VERDICT_OURS;
+    enum err_code code = stream_info(r->opt.client, r->stream, st, &found, e);
     if (code != ERR_OK)
         return code;
     bool tied = r->pos.stream[0] != '\0';
-    if (!found && tied && r->pos.seq > 0)
+    if (!found && tied && r->pos.seq > 0) {
+        r->verdict = VERDICT_GONE;
         return err_set(e, ERR_DIVERGED,
                        "the log is gone: there is no stream \"%s\", but the file contains it up to "
                        "%" PRIu64,
                        r->stream, r->pos.seq);
+    }
     if (!found) {
         struct stream_config cfg = {.name = r->stream,
                                     .subject = r->subject,
                                     .replicas = r->opt.replicas,
                                     .max_age_ns = r->opt.max_age_ns};
-        code = stream_ensure(r->opt.client, &cfg, &st, e);
+        code = stream_ensure(r->opt.client, &cfg, st, e);
         if (code != ERR_OK)
             return code;
         tied = false;
     } else {
-        code = settle_settings(r, &st, e);
+        code = settle_settings(r, st, e);
         if (code != ERR_OK)
             return code;
     }
     import_take_mark(r);
     if (!tied)
-        code = adopt(r, &st, e);
+        code = adopt(r, st, e);
     else if (r->pos.seq == 0)
-        code = check_beginning(r, &st, e);
+        code = check_beginning(r, st, e);
     else
-        code = check_tied(r, &st, e);
+        code = check_tied(r, st, e);
+    return code == ERR_OK && r->opt.mend && r->hole_seq > r->pos.seq ? hole(r, e) : code;
+}
+
+/* A restored file may be too old again: messages have gone while the copy was made. */
+static enum err_code check_restored(struct replica *r, struct stream_state *st, struct err *e)
+{
+    bool found = false;
+    enum err_code code = stream_info(r->opt.client, r->stream, st, &found, e);
     if (code != ERR_OK)
         return code;
+    if (!found || st->last_seq < r->pos.seq)
+        return err_set(e, ERR_LOG_UNAVAILABLE, "the log changed while its copy was restored");
+    return st->first_seq > r->pos.seq + 1 ? gap(r, st, e) : ERR_OK;
+}
+
+enum err_code verify_log(struct replica *r, struct err *e)
+{
+    struct stream_state st = {0};
+    enum err_code code = restore_settle(r, e);
+    if (code == ERR_OK)
+        code = judge(r, &st, e);
+    if (code == ERR_DIVERGED && r->verdict != VERDICT_OURS && r->opt.mend) {
+        bool new_log = false;
+        code = restore_mend(r, &st, &new_log, e);
+        if (code == ERR_OK)
+            code = new_log ? judge(r, &st, e) : check_restored(r, &st, e);
+    }
+    if (code != ERR_OK)
+        return code;
+    r->verdict_held = VERDICT_OURS;
+    r->hole_seq = 0;
+    if (r->trouble_seq <= r->pos.seq)
+        r->trouble_seq = 0;
     r->next_seq = r->pos.seq + 1;
     pthread_mutex_lock(&r->mu);
     r->target_seq = st.last_seq;

@@ -74,6 +74,8 @@
     X(FROM_LATEST_SNAPSHOT, from_latest_snapshot, BOOL, "from-latest-snapshot", 0, "false", "",    \
       DATABASE, PLAIN, NULL,                                                                       \
       "Begin a new database with the latest snapshot in the JetStream object store, if there is one")\
+    X(ADOPT, adopt, BOOL, "adopt", 0, "false", "", DATABASE, PLAIN, NULL,                          \
+      "A database whose log is gone, or lost its end, begins a new log with its file")             \
     X(SNAPSHOT_INTERVAL, snapshot_interval_ns, DURATION, "snapshot-interval", 0, "0s", "",         \
       DATABASE, PLAIN, NULL,                                                                       \
       "Interval of automatic snapshots to the JetStream object store; 0s means none")              \

@@ -1,5 +1,5 @@
 /*
- * ha: one node of the cluster.
+ * ha: one node of the cluster; or, with a command as its first argument, a tool (cli/cli.h).
  *
  * Exit status: 0 after a graceful stop, 1 when the node could not run, 2 for a wrong configuration,
  * 128 + number when a second signal ended it at once.
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/cli.h"
 #include "os/signal.h"
 #include "server/config.h"
 #include "server/server.h"
@@ -109,6 +110,8 @@ int main(int argc, char **argv)
 
     keep_standard_descriptors();
     signal_setup();
+    if (argc > 1 && cli_is_command(argv[1]))
+        return cli_main(argc, argv);
     raise_descriptor_limit();
     if (config_init(&c, &e))
         return wrong(&e);

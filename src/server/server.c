@@ -163,6 +163,7 @@ static void fill_options(struct server *s)
     o->tx_idle_timeout_ns = c->tx_idle_timeout_ns;
     o->snapshot_interval_ns = c->snapshot_interval_ns;
     o->from_latest_snapshot = c->from_latest_snapshot;
+    o->adopt = c->adopt;
     o->max_result_bytes = (size_t)c->max_result_bytes;
     if (embedded && !*c->nats_config) {
         o->log_quiet = restart_quiet_nats;

@@ -47,7 +47,7 @@ struct conn {
 
     struct conn_guard guard;
     bool guarded;
-    atomic_bool interrupted;  /* by conn_interrupt(), since conn_guard() */
+    atomic_bool interrupted;  /* by conn_interrupt(), until conn_resume() */
     enum stop_reason stopped; /* by the guard, since conn_guard() */
     unsigned calls;           /* of the progress handler */
     int64_t gone_asked_ns;
@@ -152,7 +152,6 @@ void conn_guard(struct conn *c, const struct conn_guard *g)
     c->stopped = STOP_NONE;
     c->calls = 0;
     c->gone_asked_ns = clock_mono_ns();
-    atomic_store(&c->interrupted, false);
     sqlite3_progress_handler(c->db, CONN_PROGRESS_OPS, on_progress, c);
 }
 
@@ -171,6 +170,11 @@ void conn_unguard(struct conn *c)
 void conn_interrupt(struct conn *c)
 {
     atomic_store(&c->interrupted, true);
+}
+
+void conn_resume(struct conn *c)
+{
+    atomic_store(&c->interrupted, false);
 }
 
 /* ---- life ---- */
@@ -265,22 +269,21 @@ static enum err_code set_pragmas(struct conn *c, const struct conn_config *cfg, 
     return ERR_OK;
 }
 
-static enum err_code load_extensions(struct conn *c, const struct conn_config *cfg, struct err *e)
+enum err_code conn_load_extensions(sqlite3 *db, const char *const *x, struct err *e)
 {
-    const char *const *x = cfg->extensions;
     char *why = NULL;
 
     if (!x || !x[0])
         return ERR_OK;
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 1, NULL);
     for (; *x; x++) {
-        if (sqlite3_load_extension(c->db, *x, NULL, &why) != SQLITE_OK) {
+        if (sqlite3_load_extension(db, *x, NULL, &why) != SQLITE_OK) {
             err_set(e, ERR_CONFIG, "extension %s cannot be loaded: %s", *x, why ? why : "unknown");
             sqlite3_free(why);
             break;
         }
     }
-    sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
     return *x ? ERR_CONFIG : ERR_OK;
 }
 
@@ -294,7 +297,7 @@ static enum err_code configure(struct conn *c, const struct conn_config *cfg, st
         return code;
     if ((code = set_pragmas(c, cfg, e)) != ERR_OK)
         return code;
-    if ((code = load_extensions(c, cfg, e)) != ERR_OK)
+    if ((code = conn_load_extensions(c->db, cfg->extensions, e)) != ERR_OK)
         return code;
     /* The applier runs nothing but what the log says, and so needs none of it. */
     if (c->role != CONN_APPLIER && (rc = pg_catalog_open(c->db, c->policy)) != SQLITE_OK)

@@ -63,6 +63,8 @@ sqlite3 *conn_handle(struct conn *c);
 struct policy *conn_policy(struct conn *c);
 struct stmt_cache *conn_statements(struct conn *c);
 enum conn_role conn_role(const struct conn *c);
+/* NULL-terminated; NULL = none. */
+enum err_code conn_load_extensions(sqlite3 *db, const char *const *x, struct err *e);
 
 /* Fixed SQL of our own, no rows wanted; not subject to policy. */
 enum err_code conn_exec(struct conn *c, const char *sql, struct err *e);
@@ -83,10 +85,11 @@ struct conn_guard {
 void conn_guard(struct conn *c, const struct conn_guard *g);
 void conn_unguard(struct conn *c);
 
-/* Stops the statement that runs under the guard; forgotten if there is no guard, or with the next
- * one: conn_guard's cancel is what lasts. SQLite rolls the whole transaction back when a statement
- * that writes is stopped, by this or by the guard. */
+/* Stops the statement that runs under a guard, and each later one, until conn_resume(). SQLite
+ * rolls the whole transaction back when a statement that writes is stopped, by this or by the
+ * guard. */
 void conn_interrupt(struct conn *c);
+void conn_resume(struct conn *c);
 
 /* Policy as an exception: own statements in src/sql bracket themselves with these; brackets may be
  * nested. A statement prepared inside keeps the exception until it is released. */

@@ -143,13 +143,15 @@ static enum err_code check(sqlite3 *db, const char *path, struct err *e)
     return code;
 }
 
-enum err_code image_check(const char *path, const atomic_bool *cancel, struct image *out,
-                          struct err *e)
+enum err_code image_check(const char *path, const char *const *extensions,
+                          const atomic_bool *cancel, struct image *out, struct err *e)
 {
     sqlite3 *db;
     enum err_code code = open_file(&db, path, SQLITE_OPEN_READONLY, e);
 
     *out = (struct image){0};
+    if (code == ERR_OK)
+        code = conn_load_extensions(db, extensions, e);
     if (code == ERR_OK) {
         sqlite3_progress_handler(db, IMAGE_CANCEL_STEPS, is_canceled, (void *)cancel);
         code = check(db, path, e);
@@ -219,6 +221,26 @@ enum err_code image_over(const char *source, const char *dest, const atomic_bool
         code = copy(to, from, dest, cancel, e);
     sqlite3_close(from);
     sqlite3_close(to);
+    return code;
+}
+
+enum err_code image_untie(const char *path, struct err *e)
+{
+    sqlite3 *db;
+    struct image img;
+    enum err_code code = image_describe(path, &img, e);
+    if (code != ERR_OK || !img.has_position)
+        return code;
+    code = open_file(&db, path, SQLITE_OPEN_READWRITE, e);
+    const char *sql = img.outbox > 0 ? "BEGIN IMMEDIATE;"
+                                       "UPDATE ha_position SET seq = 0, msg_id = '', stream = '',"
+                                       " stream_created = 0; DELETE FROM ha_outbox; COMMIT"
+                                     : "UPDATE ha_position SET seq = 0, msg_id = '', stream = '',"
+                                       " stream_created = 0";
+    int rc = code == ERR_OK ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_OK;
+    if (code == ERR_OK && rc != SQLITE_OK)
+        code = failure(db, rc, path, e);
+    sqlite3_close(db);
     return code;
 }
 

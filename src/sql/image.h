@@ -20,10 +20,11 @@ struct image {
     uint64_t outbox; /* messages that its node had not published yet */
 };
 
-/* Reads the whole file (PRAGMA integrity_check): ERR_CORRUPT where it is no sound database. The
- * file is not changed. */
-enum err_code image_check(const char *path, const atomic_bool *cancel, struct image *out,
-                          struct err *e);
+/* Reads the whole file (PRAGMA integrity_check): ERR_CORRUPT where it is no sound database. Needs
+ * the extensions (NULL-terminated, NULL = none) that its indexes and virtual tables use. The file
+ * is not changed. */
+enum err_code image_check(const char *path, const char *const *extensions,
+                          const atomic_bool *cancel, struct image *out, struct err *e);
 /* The same without the check. */
 enum err_code image_describe(const char *path, struct image *out, struct err *e);
 
@@ -38,6 +39,10 @@ enum err_code image_create(const char *path, int page_size, struct err *e);
  */
 enum err_code image_over(const char *source, const char *dest, const atomic_bool *cancel,
                          struct err *e);
+
+/* The file forgets which log it is a prefix of, and what it had not published yet: its content is
+ * the beginning of a new one. Nobody may have it open. */
+enum err_code image_untie(const char *path, struct err *e);
 
 /* Deletes the file and what SQLite puts beside it. */
 void image_remove(const char *path);

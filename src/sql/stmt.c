@@ -331,31 +331,49 @@ static struct span first_statement(const char *sql, size_t len)
     return x;
 }
 
+/* Looks in the cache; what is found there is the caller's now. */
+static struct stmt *take_cached(struct conn *c, const char *text, size_t len, uint64_t hash,
+                                size_t start, bool *known)
+{
+    struct stmt_cache *k = conn_statements(c);
+    struct stmt *s = cache_find(k, text, len, hash, policy_trusted(conn_policy(c)), known);
+
+    if (!s)
+        return NULL;
+    list_unlink(k, s);
+    list_push(k, s);
+    s->in_use = true;
+    s->start = start;
+    return s;
+}
+
 enum err_code stmt_prepare(struct conn *c, const char *sql, size_t len, const char **tail,
                            struct stmt **out, struct err *e)
 {
-    struct stmt_cache *k = conn_statements(c);
-    struct span x = first_statement(sql, len);
-    size_t used = x.len;
+    struct span x;
+    size_t used;
     bool known;
     uint64_t hash;
     enum err_code code;
 
-    *out = NULL;
+    /* Mostly all of the text is one statement that has been here before. What is kept was the first
+     * statement of its text to the last byte, and still is if the same text comes alone. */
+    *tail = sql + len;
+    *out = len <= STMT_CACHE_TEXT_BYTES ? take_cached(c, sql, len, hash_text(sql, len), 0, &known)
+                                        : NULL;
+    if (*out)
+        return ERR_OK;
+    x = first_statement(sql, len);
+    used = x.len;
     *tail = x.tail;
     if (x.kind == LEX_EMPTY)
         return ERR_OK;
     if (x.len >= INT_MAX || (size_t)(x.text - sql) >= INT_MAX - x.len)
         return err_set(e, ERR_TOO_BIG, "the SQL text is too long");
     hash = hash_text(x.text, x.len);
-    *out = cache_find(k, x.text, x.len, hash, policy_trusted(conn_policy(c)), &known);
-    if (*out) {
-        list_unlink(k, *out);
-        list_push(k, *out);
-        (*out)->in_use = true;
-        (*out)->start = (size_t)(x.text - sql);
+    *out = take_cached(c, x.text, x.len, hash, (size_t)(x.text - sql), &known);
+    if (*out)
         return ERR_OK;
-    }
     code = prepare_new(c, x.text, x.len, (size_t)(x.text - sql), x.kind, &used, out, e);
     if (code != ERR_OK)
         return code;
@@ -363,7 +381,7 @@ enum err_code stmt_prepare(struct conn *c, const char *sql, size_t len, const ch
         *tail = x.text + used;
     if (*out && !known && used >= x.len && is_kept(*out, x.kind)) {
         (*out)->hash = hash;
-        cache_add(k, *out);
+        cache_add(conn_statements(c), *out);
     }
     return ERR_OK;
 }

@@ -261,6 +261,7 @@ enum err_code writer_begin(struct writer *w, struct err *e)
 
     if (w->open)
         return err_set(e, ERR_INTERNAL, "the write connection is in a transaction already");
+    conn_resume(w->conn); /* what was to be interrupted has ended */
     code = run(w, F_BEGIN, NULL, e);
     if (code)
         return code;

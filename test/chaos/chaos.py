@@ -14,6 +14,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -25,7 +26,7 @@ sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "cluster")]
 import ha  # noqa: E402  pylint: disable=wrong-import-position
 import nemeses  # noqa: E402  pylint: disable=wrong-import-position
 import workloads  # noqa: E402  pylint: disable=wrong-import-position
-from cluster import EMBEDDED, EXTERNAL, TRUSTED, Cluster  # noqa: E402  pylint: disable=wrong-import-position
+from cluster import EMBEDDED, EXTERNAL, REPLICATION_TIMEOUT_S, TRUSTED, Cluster, NotFormed  # noqa: E402  pylint: disable=wrong-import-position
 from network import Impossible, why_impossible  # noqa: E402  pylint: disable=wrong-import-position
 
 EPISODE_S = 60  # of faults
@@ -67,6 +68,7 @@ class Report:
         self.operations = (0, 0, 0, 0)
         self.packets = (0, 0, 0)
         self.seconds = 0.0
+        self.formed = True  # there was a cluster that could be disturbed
 
     @property
     def passed(self):
@@ -84,7 +86,7 @@ class Report:
         return {"at": time.strftime("%FT%TZ", time.gmtime()), "load": os.getloadavg()[0], "seed": o.seed, "mode": o.mode, "topology": o.topology, "nodes": o.nodes, "workloads": o.workloads,
                 "version": ".".join(map(str, ha.server_version())), "overlapping": o.overlapping, "seconds": round(self.seconds, 1),
                 "faults": [name for step in self.steps for name, _ in step["faults"]], "operations": self.operations,
-                "recovery_s": [round(r, 2) for r in self.recovery_s], "findings": self.findings, "detected": self.detected}
+                "recovery_s": [round(r, 2) for r in self.recovery_s], "formed": self.formed, "findings": self.findings, "detected": self.detected}
 
 
 class Episode:
@@ -141,7 +143,7 @@ class Episode:
                     took[node.name] = time.monotonic() - begun
                     return
                 except (ha.ConnectionLost, ha.HttpError):
-                    time.sleep(0.05)
+                    cluster.wait(0.05)
 
         threads = [threading.Thread(target=probe, args=(n,)) for n in cluster.nodes]
         for t in threads:
@@ -169,13 +171,16 @@ class Episode:
         o = self.options
         directory = tempfile.mkdtemp(prefix="ha-chaos-")
         self.say(f"episode {o}")
-        self.probes = 0
+        self.probes, self.kinds = 0, []
         begun = time.monotonic()
         try:
             cluster = Cluster(o.nodes, o.topology, o.mode, o.seed, directory, o.nemeses, o.overlapping)
             o.overlapping = cluster.overlapping
             try:
                 self._run(cluster)
+            except NotFormed as e:
+                self.say(f"    the nats-servers did not become a cluster: {e}")
+                self.report.formed = False
             except Exception as e:  # pylint: disable=broad-except
                 self.find(f"{type(e).__name__}: {e}")
             finally:
@@ -206,11 +211,11 @@ class Episode:
             self.say(f"    kept in {folder}")
         # A nats-server that is known to lose what it has acknowledged: the nodes' part is to notice, and they did.
         if r.detected and cluster.version < TRUSTED:
-            r.findings = [f for f in r.findings if f.startswith("process:")]
+            r.findings = [f for f in r.findings if f.startswith(("process:", "unequal:"))]
 
     def _run(self, cluster):
         o = self.options
-        self.kinds = []
+        cluster.open()
         first = cluster.nodes[0]
         first.retrying(lambda: first.query("CREATE TABLE probe (node TEXT, n INTEGER PRIMARY KEY)"))
         self.kinds = [workloads.ALL[w](o.mode) for w in o.workloads]
@@ -244,13 +249,13 @@ class Episode:
             self.harm(cluster, step)
             if not self.recover(cluster, step):
                 return
+            cluster.recovered()
             number += 1
 
     def _check(self, cluster):
-        if cluster.said_rolled_back():
-            for text in cluster.said_rolled_back():
-                self.find(f"rolled back: {text}")
-            return
+        rolled_back = cluster.said_rolled_back()
+        for text in rolled_back:
+            self.find(f"rolled back: {text}")
         # Who joins now gets everything there is.
         cluster.guest_joins()
         nodes = cluster.nodes + [cluster.guest]
@@ -260,7 +265,13 @@ class Episode:
             ha.assert_equal(*nodes, rowids=self.options.mode == workloads.SERIALIZABLE)
         except AssertionError as e:
             self.find(f"unequal: {e}")
+        if rolled_back:
+            return  # what is lost is lost; that all hold the same is what is left to ask for
         for w in self.kinds:
+            for label, begin, end in cluster.full:
+                w.history.mark_late(label, begin, end or time.monotonic())
+            if self.options.mode == workloads.LWW:
+                w.history.mark_slow(REPLICATION_TIMEOUT_S)
             for line in w.check({n.name: w.final(n) for n in nodes}):
                 self.find(line)
 
@@ -295,6 +306,8 @@ def arguments():
 
 def main():
     a = arguments()
+    # Namespaces, mounts and processes are taken down again.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     why = why_impossible()
     if why:
         print(f"chaos: skipped: {why}")
@@ -319,7 +332,7 @@ def main():
     operations = sum(r.operations[0] for r in reports)
     faults = sum(len(s["faults"]) for r in reports for s in r.steps)
     print(f"{len(reports)} episodes, {sum(r.seconds for r in reports) / 60:.1f} minutes, {operations} operations, {faults} faults, "
-          f"{len(failed)} episodes with findings{': seeds ' + ' '.join(str(r.options.seed) for r in failed) if failed else ''}")
+          f"{sum(not r.formed for r in reports)} without a cluster, {len(failed)} episodes with findings{': seeds ' + ' '.join(str(r.options.seed) for r in failed) if failed else ''}")
     return 1 if failed else 0
 
 

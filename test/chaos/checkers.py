@@ -4,7 +4,8 @@ What is promised (docs/reliability.md), and so all that is demanded here, of ser
   - transactions happen one at a time, in the order of the log (serializable);
   - one that writes comes behind every one that was acknowledged before it began, through whatever node (strict writes);
   - a transaction that only reads sees a prefix of that order, which may be old, but at one node never goes back,
-    and holds what the same client has written there, and at least what HA-Position says.
+    and holds what the same client has written there (but for Op.late), and at least what
+    HA-Position says.
 
 Graphs are searched as Elle does (Kingsbury, Alvaro: "Elle: inferring isolation anomalies", VLDB 2020): the values of
 lists and registers give away the order of the versions, versions give the dependencies, a cycle of dependencies
@@ -54,7 +55,7 @@ def process_edges(ops):
         key = (o.process, o.node)
         if key in last:
             edges.append((last[key], o))
-        if o.ok:
+        if o.ok and not o.late:
             last[key] = o
     return edges
 
@@ -322,7 +323,7 @@ def check_set(ops, finals):
     for o in sorted((o for o in ops if o.ok), key=lambda o: o.returned):
         key = (o.process, o.node)
         if o.f == "add":
-            added[key] |= set(o.value)
+            added[key] |= set() if o.late else set(o.value)
             continue
         have = set(o.result)
         found += [f"duplicate: in {o!r}"] if len(have) != len(o.result) else []
@@ -390,7 +391,7 @@ def check_counter(ops, finals):
     for o in sorted((o for o in ops if o.ok), key=lambda o: o.returned):
         key = (o.process, o.node)
         if o.f == "add":
-            own[key] += o.value
+            own[key] += 0 if o.late else o.value
             continue
         if o.result < own[key]:
             found.append(f"went back: {o!r} is less than the client's own {own[key]}")

@@ -14,15 +14,17 @@ OK, PENDING = "ok", "pending"
 
 
 class Op:
-    __slots__ = ("process", "node", "f", "value", "invoked", "returned", "outcome", "result", "seq", "position", "note")
+    FIELDS = ("process", "node", "f", "value", "invoked", "returned", "outcome", "result", "seq", "position", "note", "late")
+    __slots__ = FIELDS
 
     def __init__(self, process, node, f, value, invoked, returned=None, outcome=PENDING, result=None, seq=None,
-                 position=None, note=""):
+                 position=None, note="", late=False):
         self.process, self.node, self.f, self.value = process, node, f, value
         self.invoked, self.returned, self.outcome, self.result = invoked, returned, outcome, result
         self.seq = seq  # of a write: where the log has it (HA-Seq)
         self.position = position  # of a read: how much of the log it saw at least (HA-Position)
         self.note = note
+        self.late = late  # a write that is in the log, but perhaps not yet in its own node's file
 
     @property
     def ok(self):
@@ -73,11 +75,23 @@ class History:
         ok, failed = sum(o.ok for o in ops), sum(o.failed for o in ops)
         return len(ops), ok, failed, len(ops) - ok - failed
 
+    def mark_late(self, node, begin, end):
+        """The node's disk was full from begin to end."""
+        for o in self.ops:
+            if o.node == node and o.returned is not None and begin <= o.returned and o.invoked <= end:
+                o.late = True
+
+    def mark_slow(self, seconds):
+        """Writes that took so long: in lww, the log had them, but the node could not follow it up to them in time."""
+        for o in self.ops:
+            if o.returned is not None and o.returned - o.invoked >= seconds:
+                o.late = True
+
     def save(self, path):
         """One call a line, for people and for load()."""
         with open(path, "w", encoding="utf-8") as f:
             for o in self.ops:
-                f.write(json.dumps([getattr(o, s) for s in Op.__slots__]) + "\n")
+                f.write(json.dumps([getattr(o, s) for s in Op.FIELDS]) + "\n")
 
     @staticmethod
     def load(path):

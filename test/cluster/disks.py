@@ -49,11 +49,13 @@ class SmallDisk:
 class FailingDisk:
     """Writing below a folder fails while error(…) says so, or takes longer after slow(…), through a preloaded library."""
 
-    def __init__(self, folder):
-        self.library = os.path.join(folder, "diskfault.so")
+    def __init__(self, folder, library=None):
         self.file = os.path.join(folder, "diskfault")
-        if not os.path.exists(self.library):
-            compiled(os.path.join(HERE, "diskfault.c"), self.library, "-shared", "-fPIC")
+        self.library = library or self.build(folder)
+
+    @staticmethod
+    def build(folder):
+        return compiled(os.path.join(HERE, "diskfault.c"), os.path.join(folder, "diskfault.so"), "-shared", "-fPIC")
 
     def env(self, folder):
         env = {"LD_PRELOAD": self.library, "DISKFAULT_DIR": folder, "DISKFAULT_FILE": self.file}

@@ -140,6 +140,18 @@ def test_several_databases_and_nodes(cluster, tmp_path):
     assert none.value.status == 404
 
 
+def test_dropped_database_takes_its_snapshots_along(cluster):
+    a = cluster.node(memory=True)
+    a.post("/databases", {"dsn": "x.db"})
+    fill(a, 10, db="x.db")
+    take(a, "x.db")
+    fill(a, 10, db="x.db")
+    take(a, "x.db")
+    a.http.ok("DELETE", "/databases/x.db")
+    with NatsClient(a.nats_port) as nats:
+        assert metas(nats) == {} and chunk_subjects(nats) == set()
+
+
 def test_interval(cluster):
     """Of two nodes with an interval one takes each snapshot, and an idle database costs nothing."""
     a, b = cluster.nodes(2, args=["--snapshot-interval", "1s"])

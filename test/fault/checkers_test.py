@@ -126,6 +126,18 @@ def test_append_client_goes_back(at):
     assert "cycle" in kinds(check_append(ops, {"a": {1: [1]}}))
 
 
+def test_what_a_full_disk_kept_out_of_the_file(at):
+    """Acknowledged because the log has it; the node itself cannot show it yet. It is not lost, and not out of order."""
+    ops = [at.txn(("append", 1, 1), process="p", node="a"), at.txn(("r", 1, []), process="p", node="a")]
+    ops[0].late = True
+    assert not check_append(ops, {"a": {1: [1]}})
+    assert "lost" in kinds(check_append(ops, {"a": {}}))
+    ops = [at.op("add", [1]), at.op("read", None, [])]
+    ops[0].late = True
+    assert not check_set(ops, {"a": [1]})
+    assert "lost" in kinds(check_set(ops, {"a": []}))
+
+
 def test_append_internal(at):
     ops = [at.txn(("r", 1, []), ("append", 1, 1), ("r", 1, [])), ]
     assert "internal" in kinds(check_append(ops, {"a": {1: [1]}}))

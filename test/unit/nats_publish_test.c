@@ -16,12 +16,15 @@
 #define WRONG_LAST                                                                                 \
     "{\"error\":{\"code\":400,\"err_code\":10071,\"description\":\"wrong last sequence: 9\"}}"
 #define STORED_AT_5 "{\"stream\":\"S\",\"seq\":5,\"duplicate\":true}"
+#define STORED_AT_6 "{\"stream\":\"S\",\"seq\":6}"
 
-/* Answers requests to "fake.a", one after the other; the last answer again and again. */
+/* Answers requests to "fake.a", one after the other, each as often as `times` says; the last answer
+ * again and again. */
 struct responder {
     int fd;
     pthread_t thread;
     const char *const *answers;
+    int times;
     atomic_int asked;
 };
 
@@ -68,14 +71,15 @@ static void *respond(void *arg)
         if (r->answers[atomic_load(&r->asked) + 1])
             atomic_fetch_add(&r->asked, 1);
         int n = snprintf(answer, sizeof answer, "PUB %s %zu\r\n%s\r\n", reply, strlen(text), text);
-        (void)!write(r->fd, answer, (size_t)n);
+        for (int i = 0; i < r->times; i++)
+            (void)!write(r->fd, answer, (size_t)n);
     }
     if (in)
         (void)fclose(in);
     return NULL;
 }
 
-static void responder_start(struct responder *r, const char *const *answers)
+static void responder_start(struct responder *r, const char *const *answers, int times)
 {
     struct sockaddr_in to = {.sin_family = AF_INET,
                              .sin_port = htons((uint16_t)server.port),
@@ -85,6 +89,7 @@ static void responder_start(struct responder *r, const char *const *answers)
     char c, seen[5] = "";
 
     r->answers = answers;
+    r->times = times;
     atomic_init(&r->asked, 0);
     r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(r->fd, (struct sockaddr *)&to, sizeof to), 0);
@@ -113,7 +118,7 @@ static enum publish_result put(const char *const *answers, const char *id, int64
 
     *seq = 0;
     err_clear(e);
-    responder_start(&r, answers);
+    responder_start(&r, answers, 1);
     enum publish_result result = stream_publish(client, &p, clock_deadline(wait_ns), seq, e);
     responder_stop(&r);
     return result;
@@ -161,11 +166,38 @@ static void a_conflict_with_oneself_is_none(void **state)
     assert_int_equal(put(at_once, "m2", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
 }
 
+/* Two servers that both believe to lead answer the same publish. */
+static void a_second_answer_is_nobody_elses(void **state)
+{
+    const char *const answers[] = {STORED_AT_5, STORED_AT_6, NULL};
+    struct responder r;
+    struct publish p = {.stream = "real",
+                        .subject = "fake.a",
+                        .id = "m1",
+                        .data = "x",
+                        .len = 1,
+                        .expect_seq = PUBLISH_ANY_SEQ};
+    struct err e = ERR_INIT;
+    uint64_t seq = 0;
+
+    (void)state;
+    responder_start(&r, answers, 2);
+    assert_int_equal(stream_publish(client, &p, clock_deadline(PATIENCE_NS), &seq, &e),
+                     PUBLISH_ACKED);
+    assert_true(seq == 5);
+    p.id = "m2";
+    assert_int_equal(stream_publish(client, &p, clock_deadline(PATIENCE_NS), &seq, &e),
+                     PUBLISH_ACKED);
+    assert_true(seq == 6);
+    responder_stop(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_leader_that_cannot_store_proves_nothing),
         cmocka_unit_test(a_conflict_with_oneself_is_none),
+        cmocka_unit_test(a_second_answer_is_nobody_elses),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

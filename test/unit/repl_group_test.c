@@ -346,12 +346,15 @@ static void *slow_statement(void *arg)
     struct tx *tx = arg;
     struct writer *w = NULL;
     struct err e = ERR_INIT;
+    struct conn_guard g = {.deadline_ns = CLOCK_EVER};
 
     if (tx_enter(tx, &w, &e) == ERR_OK) {
+        conn_guard(writer_conn(w), &g);
         run_sql(w,
                 "INSERT INTO t WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c) "
                 "SELECT max(i) FROM c",
                 true, &e);
+        conn_unguard(writer_conn(w));
         tx_leave(tx);
     }
     return NULL;

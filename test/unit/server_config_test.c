@@ -136,20 +136,13 @@ static void test_mistakes(void **state)
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--leader-addr|x:1",
-        "--leader-static|x:1",
-        "--grpc-insecure",
-        "--mysql-port|3306",
-        "--mysql-user|x",
-        "--mysql-pass|x",
-        "--mysql-proxied|x",
-        "--pg-proxied|x",
-        "--proxy-local|x",
-        "--debezium-brokers|x",
-        "--proxy-read-your-writes",
-        "--interceptor|x",
-        "-r|http://localhost:8080",
-        "--async-replication-store-dir|x",
+        "--leader-addr|x:1",        "--leader-static|x:1",
+        "--grpc-insecure",          "--mysql-port|3306",
+        "--mysql-user|x",           "--mysql-pass|x",
+        "--mysql-proxied|x",        "--pg-proxied|x",
+        "--proxy-local|x",          "--debezium-brokers|x",
+        "--proxy-read-your-writes", "--interceptor|x",
+        "-r|http://localhost:8080", "--async-replication-store-dir|x",
     };
 
     (void)state;

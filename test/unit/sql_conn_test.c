@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -370,37 +369,37 @@ static void test_gone(void **state)
     conn_close(c);
 }
 
-struct interrupter {
-    struct conn *conn;
-    atomic_bool stop;
-};
-
-/* Again and again, because an interrupt before the statement has begun is forgotten. */
-static void *interrupt_until_stopped(void *arg)
+static void *interrupt(void *conn)
 {
-    struct interrupter *x = arg;
-
-    while (!atomic_load(&x->stop)) {
-        conn_interrupt(x->conn);
-        sched_yield();
-    }
+    conn_interrupt(conn);
     return NULL;
 }
 
+/* From another thread, before or while the statement runs; it lasts until it is taken back. */
 static void test_interrupt(void **state)
 {
-    struct interrupter x = {.conn = temp_open(&t, CONN_WRITER)};
+    struct conn *c = temp_open(&t, CONN_WRITER);
     struct conn_guard g = {.deadline_ns = CLOCK_EVER};
     struct err e = ERR_INIT;
     pthread_t th;
 
     (void)state;
-    conn_guard(x.conn, &g);
-    pthread_create(&th, NULL, interrupt_until_stopped, &x);
-    assert_int_equal(temp_run(x.conn, endless, &e), ERR_INTERRUPTED);
-    atomic_store(&x.stop, true);
+    conn_guard(c, &g);
+    pthread_create(&th, NULL, interrupt, c);
+    assert_int_equal(temp_run(c, endless, &e), ERR_INTERRUPTED);
     pthread_join(th, NULL);
-    conn_close(x.conn);
+    conn_unguard(c);
+    assert_int_equal(temp_run(c, "SELECT 1", &e), ERR_OK);
+    conn_guard(c, &g);
+    assert_int_equal(temp_run(c, endless, &e), ERR_INTERRUPTED);
+    conn_resume(c);
+    conn_guard(c, &g);
+    assert_int_equal(
+        temp_run(
+            c, "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10000) SELECT i FROM n",
+            &e),
+        ERR_OK);
+    conn_close(c);
 }
 
 /* Waiting for a foreign writer: as long as configured, and no longer than the guard says. */

@@ -50,6 +50,15 @@ enum MHD_Result http_snapshot_take(struct exchange *x)
     return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
 }
 
+enum MHD_Result http_verify(struct exchange *x)
+{
+    struct err e = ERR_INIT;
+
+    if (node_verify(x->server->node, x->id, &x->out, &e) != ERR_OK)
+        return http_reply_error(x, &e);
+    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+}
+
 enum MHD_Result http_replications_list(struct exchange *x)
 {
     struct err e = ERR_INIT;

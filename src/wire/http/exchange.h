@@ -221,6 +221,7 @@ enum MHD_Result http_snapshot_take(struct exchange *x);
 enum MHD_Result http_databases_list(struct exchange *x);
 enum MHD_Result http_database_create(struct exchange *x);
 enum MHD_Result http_database_drop(struct exchange *x);
+enum MHD_Result http_verify(struct exchange *x);
 enum MHD_Result http_replications_list(struct exchange *x);
 enum MHD_Result http_replication_remove(struct exchange *x);
 enum MHD_Result http_healthz(struct exchange *x);

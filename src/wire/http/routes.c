@@ -36,6 +36,9 @@ const struct http_route http_routes[] = {
     {POST, "/databases/{id}/snapshot", http_snapshot_take, "takeSnapshot", NONE, false},
     {GET, "/databases/{id}/snapshot", http_snapshot_download, "downloadSnapshot", NONE, false},
 
+    {GET, "/verify", http_verify, "verifyMainDatabase", NONE, false},
+    {GET, "/databases/{id}/verify", http_verify, "verifyDatabase", NONE, false},
+
     {GET, "/replications", http_replications_list, "listMainReplications", NONE, false},
     {GET, "/replications/{name}", http_replications_list, "getReplication", NONE, false},
     {DELETE, "/replications/{name}", http_replication_remove, "deleteReplication", NONE, false},

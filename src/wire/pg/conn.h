@@ -124,6 +124,7 @@ struct pg_conn {
     enum pg_tx tx;
     unsigned savepoints; /* open ones in the block */
     bool tx_read_only;   /* of the block */
+    const char *context; /* of errors: which line of a COPY; NULL = none */
     const char *query;   /* the string of a simple query, in which positions count; else NULL */
     bool skipping;       /* an error: nothing until Sync */
     bool closing;        /* after this message */

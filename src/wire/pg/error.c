@@ -26,7 +26,8 @@ static void write_text(struct pg_conn *c, char type, const char *severity, const
                        const char *fmt, va_list args)
 {
     char text[ERR_MSG_SIZE + 256];
-    struct pgwire_error e = {.severity = severity, .sqlstate = sqlstate, .message = text};
+    struct pgwire_error e = {
+        .severity = severity, .sqlstate = sqlstate, .message = text, .where = c->context};
 
     (void)vsnprintf(text, sizeof text, fmt, args);
     pgwire_write_error(&c->out, type, &e);
@@ -220,7 +221,8 @@ static size_t position(const char *sql, size_t len, int offset)
 void pg_error_core(struct pg_conn *c, const struct err *e, const char *sql, size_t len)
 {
     struct wording w = {0};
-    struct pgwire_error out = {.severity = "ERROR", .sqlstate = sqlstate_of(e), .message = e->msg};
+    struct pgwire_error out = {
+        .severity = "ERROR", .sqlstate = sqlstate_of(e), .message = e->msg, .where = c->context};
 
     switch (e->code) {
     case ERR_UNIQUE:

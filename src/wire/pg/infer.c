@@ -145,10 +145,11 @@ static bool ends_alias(const struct infer *x, size_t i)
 static size_t add_table(struct infer *x, struct session *s, size_t i)
 {
     struct infer_table *t = &x->tables[x->n_tables];
+    bool call_like = i > 0 && is(x, i - 1, "INTO"); /* t (a, b): columns, no function */
 
     while (infer_is_name(x, i) && op(x, i + 1, ".") && infer_is_name(x, i + 2))
         i += 2;
-    if (!infer_is_name(x, i) || op(x, i + 1, "(") || x->n_tables == INFER_TABLES)
+    if (!infer_is_name(x, i) || (op(x, i + 1, "(") && !call_like) || x->n_tables == INFER_TABLES)
         return i + 1;
     memset(t, 0, sizeof *t);
     t->name = t->alias = infer_name(x, i);

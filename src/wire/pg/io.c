@@ -254,7 +254,7 @@ enum pg_read pg_read(struct pg_conn *c, struct pg_message *m)
     if (limit == 0)
         return PG_READ_UNKNOWN;
     n = word_at(c, 1);
-    if (n < 4)
+    if (n < 4 || n > INT32_MAX)
         return PG_READ_UNKNOWN;
     if (n > limit) {
         c->in_at += PGWIRE_HEADER_BYTES;

@@ -175,12 +175,36 @@ static bool is_plain(const struct pg_conn *c, const struct string *s)
     return true;
 }
 
+/* COPY reads messages while the string still runs, and they take the place of the one it came in.
+ */
+static bool keep_text(struct pg_conn *c, struct string *s, const char *sql, size_t len)
+{
+    char *copy = NULL;
+
+    for (size_t i = 0; i < s->n && !copy; i++)
+        if (s->texts[i].kind == PG_COPY && !(copy = arena_strndup(c->arena, sql, len))) {
+            pg_error(c, "53200", "out of memory");
+            return false;
+        }
+    if (copy)
+        c->query = copy;
+    for (size_t i = 0; i < s->n && copy; i++) {
+        struct pg_text *t = &s->texts[i];
+        bool same = t->run == t->sql;
+
+        t->sql = copy + (t->sql - sql);
+        if (same)
+            t->run = t->sql;
+    }
+    return true;
+}
+
 void pg_query(struct pg_conn *c, const char *sql, size_t len)
 {
     struct string s = {0};
 
     c->query = sql;
-    if (split(c, &s, sql, len)) {
+    if (split(c, &s, sql, len) && keep_text(c, &s, sql, len)) {
         if (s.n == 0)
             pgwire_write_empty(&c->out, 'I');
         else if (s.n == 1 || c->tx == PG_TX_FAILED || check_syntax(c, &s))

@@ -1,13 +1,17 @@
-"""Fixtures of the cluster tests, and the logs of all processes under a test that failed."""
+"""Fixtures of the cluster and wire tests, and the logs of all processes under a test that failed."""
 
 import ctypes
 import faulthandler
 import os
+import sys
 import threading
 
 import pytest
 
-import ha
+# The harness lies with the cluster tests; those of the wire use it too.
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "cluster"))
+
+import ha  # noqa: E402
 
 TEST_S = 300  # a test that takes longer hangs; @pytest.mark.limit(seconds) says otherwise
 

@@ -1,0 +1,76 @@
+/*
+ * Commands of the program beside running a node: `ha verify`, `ha backup`, `ha restore`,
+ * `ha force-recover`. Each speaks to people: results on standard output, one line on standard error
+ * where it cannot go on.
+ *
+ * Exit status: 0 done, 1 it failed (verify: the nodes differ), 2 it was asked in a wrong way.
+ */
+#ifndef HA_CLI_CLI_H
+#define HA_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum cli_status { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG = 2 };
+
+/* Is this word a command? A database file of that name is written "./verify". */
+bool cli_is_command(const char *word);
+/* argv[0] is the program, argv[1] the command. */
+int cli_main(int argc, char **argv);
+
+/* ---- arguments, in args.c ---- */
+
+enum cli_option {
+    CLI_REMOTE = 1,
+    CLI_DATABASE = 2,
+    CLI_TOKEN = 4,
+    CLI_NEW = 8,
+    CLI_REPLACE = 16,
+    CLI_DRY_RUN = 32
+};
+
+struct cli_args {
+    const char *command;
+    const char *remote, *database, *token; /* NULL = not given; token: $HA_TOKEN */
+    bool is_new, replace, dry_run;
+    char **words; /* what is no option; borrowed from argv */
+    int n_words;
+};
+
+/* `options` are those that the command has. True: go on; else *status is the exit status, and
+ * what there is to say was said. */
+bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int least, int most,
+               const char *help, int *status);
+
+/* "ha <command>: …" on standard error; returns `status`. */
+int cli_say(const char *command, int status, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- commands ---- */
+
+int cli_verify(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
+int cli_force_recover(int argc, char **argv);
+
+/* ---- http.c ---- */
+
+struct cli_get {
+    const char *token; /* NULL = none */
+    bool (*write)(void *arg, const void *bytes, size_t len);
+    void *arg;
+    bool progress; /* a bar, on a terminal */
+};
+
+/* Gets `path` of the node at `base`. An answer other than 200 is an error with the node's own
+ * words; ERR_CONFIG: the URL is none, or the node knows no such database. */
+enum err_code cli_http_get(const char *base, const char *path, const struct cli_get *get,
+                           struct err *e);
+/* "/databases/<id, escaped><rest>" */
+void cli_http_database(struct buf *path, const char *id, const char *rest);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * `ha restore` and `ha force-recover`: files of stopped nodes. A file says itself which prefix of
+ * which log it is; what these commands change is the file in place, and that statement.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "os/file.h"
+#include "sql/backup.h"
+#include "sql/image.h"
+
+#define RECOVER_FILES_MAX 16
+
+static const char restore_help[] =
+    "Usage: ha restore [--new] [--replace] BACKUP FILE\n"
+    "\n"
+    "Puts BACKUP (a file that ha backup or a download has made) in place as the\n"
+    "database file FILE of a stopped node. It is checked first.\n"
+    "\n"
+    "Without --new the file keeps its place in the log: the node that starts with it\n"
+    "follows the log from there, so the cluster's present state comes back, not that of\n"
+    "the backup.\n"
+    "\n"
+    "      --new       the file forgets its log: it is the content of a new database, or\n"
+    "                  of a cluster that begins anew. A node refuses it where the log of\n"
+    "                  that name holds messages already.\n"
+    "      --replace   FILE exists: keep it as FILE.before-<time> and put BACKUP there\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage or FILE is in the way.\n";
+
+static const char recover_help[] =
+    "Usage: ha force-recover [--dry-run] FILE...\n"
+    "\n"
+    "For a cluster whose log is lost (its NATS servers lost their majority for good, or\n"
+    "their disks). Give it the database files of all surviving nodes, which must be\n"
+    "stopped; it chooses the one that is furthest, which then begins a new log. Start its\n"
+    "node first, on a new and empty NATS; the other nodes replace their files by its\n"
+    "content when they start, and keep what they had aside.\n"
+    "\n"
+    "Lost is what was acknowledged but had not reached any of the files.\n"
+    "\n"
+    "      --dry-run   only say what would be done\n"
+    "\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+
+/* SQLite's connections in WAL mode hold a shared lock on these bytes for as long as they are open;
+ * see "File Locking" in SQLite's documentation of the file format. */
+#define SHARED_FIRST 0x40000002
+#define SHARED_SIZE  510
+
+static bool is_in_use(const char *path)
+{
+    struct flock l = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = SHARED_FIRST, .l_len = SHARED_SIZE};
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool used = fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+    close(fd);
+    return used;
+}
+
+static int failed(const char *command, const struct err *e)
+{
+    bool wrong = e->code == ERR_CONFIG || e->code == ERR_DATABASE_EXISTS;
+    return cli_say(command, wrong ? CLI_WRONG : CLI_FAILED, "%s", e->msg);
+}
+
+/* ---- restore -------------------------------------------------------------------------------- */
+
+/* The file and what SQLite keeps beside it get another name. */
+static enum err_code put_aside(const char *file, char *aside, size_t size, struct err *e)
+{
+    char stamp[32];
+    struct tm tm;
+    time_t now = time(NULL);
+    gmtime_r(&now, &tm);
+    strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
+    (void)snprintf(aside, size, "%s.before-%s", file, stamp);
+    enum err_code code = backup_to_file(file, aside, NULL, e); /* with what is in its WAL */
+    if (code == ERR_OK)
+        image_remove(file);
+    return code;
+}
+
+int cli_restore(int argc, char **argv)
+{
+    struct cli_args a;
+    struct err e = ERR_INIT;
+    struct image img = {0};
+    char aside[PATH_MAX] = "", temp[PATH_MAX];
+    int status;
+    if (!cli_parse(&a, argc, argv, CLI_NEW | CLI_REPLACE, 2, 2, restore_help, &status))
+        return status;
+    const char *from = a.words[0], *file = a.words[1];
+    if (access(from, R_OK) != 0)
+        return cli_say("restore", CLI_WRONG, "%s: %s", from, strerror(errno));
+    bool there = access(file, F_OK) == 0;
+    if (there && !a.replace)
+        return cli_say("restore", CLI_WRONG,
+                       "%s exists already; --replace keeps it aside and goes on", file);
+    if (there && is_in_use(file))
+        return cli_say("restore", CLI_WRONG, "%s is in use: stop its node first", file);
+    if (snprintf(temp, sizeof temp, "%s.part", file) >= (int)sizeof temp - 64)
+        return cli_say("restore", CLI_WRONG, "the file's name is too long");
+    if (image_check(from, NULL, NULL, &img, &e) != ERR_OK)
+        return failed("restore", &e);
+    if (img.outbox > 0 && !a.is_new)
+        return cli_say("restore", CLI_WRONG,
+                       "%s holds %" PRIu64
+                       " messages that its node had not published; use --new to keep them",
+                       from, img.outbox);
+    image_remove(temp);
+    enum err_code code = backup_to_file(from, temp, NULL, &e);
+    if (code == ERR_OK && a.is_new)
+        code = image_untie(temp, &e);
+    if (code == ERR_OK && there)
+        code = put_aside(file, aside, sizeof aside, &e);
+    if (code == ERR_OK && link(temp, file) != 0)
+        code = file_error(&e, "create", file, errno);
+    image_remove(temp);
+    if (code != ERR_OK)
+        return failed("restore", &e);
+    if (aside[0])
+        (void)printf("%s is kept as %s\n", file, aside);
+    if (a.is_new || !img.has_position || img.pos.seq == 0)
+        (void)printf("%s is in place: it begins a new log\n", file);
+    else
+        (void)printf("%s is in place at %" PRIu64
+                     " of log %s: its node follows the log from there\n",
+                     file, img.pos.seq, img.pos.stream);
+    return CLI_DONE;
+}
+
+/* ---- force-recover -------------------------------------------------------------------------- */
+
+static bool is_same_log(const struct image *a, const struct image *b)
+{
+    return strcmp(a->pos.stream, b->pos.stream) == 0;
+}
+
+/* Index of the furthest; -1 and `e` where the files leave no choice that is right. */
+static int choose(char **files, const struct image *img, int n, struct err *e)
+{
+    int best = 0;
+    for (int i = 0; i < n; i++) {
+        if (!is_same_log(&img[i], &img[0])) {
+            err_set(e, ERR_CONFIG, "%s and %s belong to different logs, \"%s\" and \"%s\"",
+                    files[0], files[i], img[0].pos.stream, img[i].pos.stream);
+            return -1;
+        }
+        if (img[i].pos.seq > img[best].pos.seq)
+            best = i;
+    }
+    for (int i = 0; i < n; i++)
+        if (img[i].pos.seq == img[best].pos.seq &&
+            strcmp(img[i].pos.msg_id, img[best].pos.msg_id) != 0) {
+            err_set(e, ERR_CONFIG,
+                    "%s and %s both end at %" PRIu64
+                    " but with different messages: give only the one that is to survive",
+                    files[best], files[i], img[i].pos.seq);
+            return -1;
+        }
+    return best;
+}
+
+static enum err_code look(const char *file, struct image *img, struct err *e)
+{
+    if (access(file, R_OK | W_OK) != 0)
+        return err_set(e, ERR_CONFIG, "%s: %s", file, strerror(errno));
+    if (is_in_use(file))
+        return err_set(e, ERR_CONFIG, "%s is in use: stop its node first", file);
+    enum err_code code = image_check(file, NULL, NULL, img, e);
+    if (code == ERR_OK && (!img->has_position || !img->pos.stream[0]))
+        code = err_set(e, ERR_CONFIG, "%s belongs to no log: its node can start with it as it is",
+                       file);
+    return code;
+}
+
+int cli_force_recover(int argc, char **argv)
+{
+    struct cli_args a;
+    struct err e = ERR_INIT;
+    struct image img[RECOVER_FILES_MAX];
+    int status;
+    if (!cli_parse(&a, argc, argv, CLI_DRY_RUN, 1, RECOVER_FILES_MAX, recover_help, &status))
+        return status;
+    for (int i = 0; i < a.n_words; i++)
+        if (look(a.words[i], &img[i], &e) != ERR_OK)
+            return failed("force-recover", &e);
+    int best = choose(a.words, img, a.n_words, &e);
+    if (best < 0)
+        return failed("force-recover", &e);
+    for (int i = 0; i < a.n_words; i++)
+        (void)printf("%s ends at %" PRIu64 " of log %s%s\n", a.words[i], img[i].pos.seq,
+                     img[i].pos.stream, i == best ? ": the furthest" : "");
+    (void)printf("lost: what was acknowledged after %" PRIu64
+                 ", if anything was; and places in the old log (history, HA-Seq) mean nothing any "
+                 "more\n",
+                 img[best].pos.seq);
+    if (img[best].outbox > 0)
+        (void)printf("%" PRIu64 " messages that were never published stay in it\n",
+                     img[best].outbox);
+    if (a.dry_run)
+        return CLI_DONE;
+    if (image_untie(a.words[best], &e) != ERR_OK)
+        return failed("force-recover", &e);
+    (void)printf("%s begins a new log: start its node first, on an empty NATS\n", a.words[best]);
+    return CLI_DONE;
+}

@@ -1,0 +1,133 @@
+/* `ha verify`: the node compares (core/verify.c), this asks it for each database and tells. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <yajl/yajl_tree.h>
+
+#include "cli/cli.h"
+
+#define VERIFY_ANSWER_MAX ((size_t)64 * 1024 * 1024)
+
+static const char help[] =
+    "Usage: ha verify [-r URL] [--database ID]\n"
+    "\n"
+    "Compares what all nodes of the cluster hold, table by table, at one and the same\n"
+    "place of the log, while writes go on. Asks the node at URL\n"
+    "(default http://localhost:8080) about all of its databases, or one.\n"
+    "\n"
+    "  -r, --remote URL     a node of the cluster\n"
+    "      --database ID    this database only\n"
+    "      --token TOKEN    the node's --token (default: $HA_TOKEN)\n"
+    "\n"
+    "Exit status: 0 all nodes hold the same, 1 they do not or could not be asked,\n"
+    "2 wrong usage.\n";
+
+static bool collect(void *arg, const void *bytes, size_t len)
+{
+    buf_put(arg, bytes, len);
+    return buf_ok(arg);
+}
+
+static enum err_code ask(const struct cli_args *a, const char *path, yajl_val *tree, struct err *e)
+{
+    struct buf body;
+    buf_init(&body, VERIFY_ANSWER_MAX);
+    const struct cli_get get = {.token = a->token, .write = collect, .arg = &body};
+    enum err_code code =
+        cli_http_get(a->remote ? a->remote : "http://localhost:8080", path, &get, e);
+    *tree = code == ERR_OK ? yajl_tree_parse(buf_cstr(&body), NULL, 0) : NULL;
+    if (code == ERR_OK && !*tree)
+        code = err_set(e, ERR_PROTOCOL, "the node's answer cannot be understood");
+    buf_free(&body);
+    return code;
+}
+
+static yajl_val member(yajl_val v, const char *name, yajl_type type)
+{
+    const char *path[] = {name, NULL};
+    return v ? yajl_tree_get(v, path, type) : NULL;
+}
+
+static const char *text(yajl_val v, const char *name)
+{
+    yajl_val t = member(v, name, yajl_t_string);
+    return t ? t->u.string : "";
+}
+
+static long long whole(yajl_val v, const char *name)
+{
+    yajl_val n = member(v, name, yajl_t_number);
+    return n && YAJL_IS_INTEGER(n) ? YAJL_GET_INTEGER(n) : 0;
+}
+
+static size_t length(yajl_val array)
+{
+    return array ? array->u.array.len : 0;
+}
+
+/* True if all is well. */
+static bool tell(const char *id, yajl_val report)
+{
+    yajl_val nodes = member(report, "nodes", yajl_t_array);
+    yajl_val tables = member(report, "tables", yajl_t_array);
+    yajl_val differences = member(report, "differences", yajl_t_array);
+    yajl_val problems = member(report, "problems", yajl_t_array);
+    yajl_val equal = member(report, "equal", yajl_t_any);
+    bool well = equal && YAJL_IS_TRUE(equal);
+    long long rows = 0;
+    for (size_t i = 0; i < length(tables); i++)
+        rows += whole(tables->u.array.values[i], "rows");
+    (void)printf("%s: %s at %lld: %zu nodes, %zu tables, %lld rows\n", id,
+                 well ? "equal" : "NOT EQUAL", whole(report, "seq"), length(nodes),
+                 length(tables) > 0 ? length(tables) - 1 : 0, rows);
+    for (size_t i = 0; i < length(differences); i++) {
+        yajl_val d = differences->u.array.values[i];
+        (void)printf(
+            "  node %s differs in \"%s\": %lld rows, %.12s; node %s has %lld rows, %.12s\n",
+            text(d, "node"), text(d, "table"), whole(d, "rows"), text(d, "hash"), text(d, "unlike"),
+            whole(d, "its_rows"), text(d, "its_hash"));
+    }
+    for (size_t i = 0; i < length(problems); i++)
+        if (YAJL_IS_STRING(problems->u.array.values[i]))
+            (void)printf("  %s\n", problems->u.array.values[i]->u.string);
+    return well;
+}
+
+static enum err_code one(const struct cli_args *a, const char *id, bool *well, struct err *e)
+{
+    struct buf path = BUF_INIT;
+    yajl_val report = NULL;
+    cli_http_database(&path, id, "/verify");
+    enum err_code code = ask(a, buf_cstr(&path), &report, e);
+    if (code == ERR_OK)
+        *well = tell(id, report) && *well;
+    yajl_tree_free(report);
+    buf_free(&path);
+    return code;
+}
+
+static enum err_code all(const struct cli_args *a, bool *well, struct err *e)
+{
+    yajl_val list = NULL;
+    enum err_code code = ask(a, "/databases", &list, e);
+    yajl_val ids = member(list, "databases", yajl_t_array);
+    for (size_t i = 0; code == ERR_OK && i < length(ids); i++)
+        if (YAJL_IS_STRING(ids->u.array.values[i]))
+            code = one(a, ids->u.array.values[i]->u.string, well, e);
+    yajl_tree_free(list);
+    return code;
+}
+
+int cli_verify(int argc, char **argv)
+{
+    struct cli_args a;
+    struct err e = ERR_INIT;
+    int status;
+    bool well = true;
+    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN, 0, 0, help, &status))
+        return status;
+    enum err_code code = a.database ? one(&a, a.database, &well, &e) : all(&a, &well, &e);
+    if (code != ERR_OK)
+        return cli_say("verify", code == ERR_CONFIG ? CLI_WRONG : CLI_FAILED, "%s", e.msg);
+    return well ? CLI_DONE : CLI_FAILED;
+}

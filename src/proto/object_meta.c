@@ -1,0 +1,112 @@
+#include "proto/object_meta.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yajl/yajl_tree.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* Also bounds how deep the JSON nests: yajl frees a tree recursively. */
+#define META_MAX_BYTES ((size_t)16 * 1024)
+
+const char *object_tag(const struct object_info *info, const char *key)
+{
+    for (unsigned i = 0; i < info->n_tags; i++)
+        if (strcmp(info->tags[i].key, key) == 0)
+            return info->tags[i].value;
+    return NULL;
+}
+
+void object_set_tag(struct object_info *info, const char *key, const char *value)
+{
+    if (info->n_tags == OBJECT_TAGS)
+        return;
+    struct object_tag *t = &info->tags[info->n_tags++];
+    snprintf(t->key, sizeof t->key, "%s", key);
+    snprintf(t->value, sizeof t->value, "%s", value);
+}
+
+void object_meta_put(struct buf *b, const char *bucket, const char *name,
+                     const struct object_info *info, size_t chunk_bytes, int64_t now_ns)
+{
+    char when[CLOCK_TEXT_SIZE];
+    clock_format(now_ns, when);
+    buf_puts(b, "{\"name\":");
+    json_put_cstr(b, name);
+    if (info->n_tags > 0) {
+        buf_puts(b, ",\"metadata\":{");
+        for (unsigned i = 0; i < info->n_tags; i++) {
+            if (i > 0)
+                buf_putc(b, ',');
+            json_put_cstr(b, info->tags[i].key);
+            buf_putc(b, ':');
+            json_put_cstr(b, info->tags[i].value);
+        }
+        buf_putc(b, '}');
+    }
+    buf_printf(b, ",\"options\":{\"max_chunk_size\":%zu},\"bucket\":", chunk_bytes);
+    json_put_cstr(b, bucket);
+    buf_puts(b, ",\"nuid\":");
+    json_put_cstr(b, info->nuid);
+    buf_printf(b, ",\"size\":%" PRIu64 ",\"mtime\":\"%s\",\"chunks\":%" PRIu32 ",\"digest\":",
+               info->size, when, info->chunks);
+    json_put_cstr(b, info->digest);
+    buf_putc(b, '}');
+}
+
+static const char *text_at(yajl_val tree, const char *name)
+{
+    const char *path[] = {name, NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_string);
+    return v ? YAJL_GET_STRING(v) : NULL;
+}
+
+static bool number_at(yajl_val tree, const char *name, uint64_t *out)
+{
+    const char *path[] = {name, NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_number);
+    if (!v || !YAJL_IS_INTEGER(v) || YAJL_GET_INTEGER(v) < 0)
+        return false;
+    *out = (uint64_t)YAJL_GET_INTEGER(v);
+    return true;
+}
+
+static void read_tags(yajl_val tree, struct object_info *info)
+{
+    const char *path[] = {"metadata", NULL};
+    yajl_val v = yajl_tree_get(tree, path, yajl_t_object);
+    if (!YAJL_IS_OBJECT(v))
+        return;
+    for (size_t i = 0; i < v->u.object.len; i++)
+        if (YAJL_IS_STRING(v->u.object.values[i]))
+            object_set_tag(info, v->u.object.keys[i], v->u.object.values[i]->u.string);
+}
+
+bool object_meta_read(const char *data, size_t len, struct object_info *info)
+{
+    char problem[64];
+    uint64_t chunks = 0;
+    *info = (struct object_info){0};
+    char *text = len <= META_MAX_BYTES ? strndup(data, len) : NULL;
+    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
+    free(text);
+    if (!tree)
+        return false;
+    const char *nuid = text_at(tree, "nuid"), *digest = text_at(tree, "digest");
+    const char *path[] = {"deleted", NULL};
+    bool deleted = yajl_tree_get(tree, path, yajl_t_true) != NULL;
+    bool ok = !deleted && nuid && *nuid && !strpbrk(nuid, " .*>") &&
+              strlen(nuid) < sizeof info->nuid && number_at(tree, "size", &info->size) &&
+              number_at(tree, "chunks", &chunks) && chunks <= UINT32_MAX;
+    if (ok) {
+        snprintf(info->nuid, sizeof info->nuid, "%s", nuid);
+        snprintf(info->digest, sizeof info->digest, "%s", digest ? digest : "");
+        info->chunks = (uint32_t)chunks;
+        read_tags(tree, info);
+    }
+    yajl_tree_free(tree);
+    return ok;
+}

@@ -1,0 +1,259 @@
+#include "repl/peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "os/file.h"
+#include "sql/backup.h"
+#include "sql/image.h"
+
+#define PEER_ASK_NS  CLOCK_S /* answers of other nodes are waited for */
+#define PEER_MAX     64      /* nodes that are looked at */
+#define PEER_ROUNDS  2
+#define PEER_SAY_NS  (5 * CLOCK_S) /* between two lines about progress */
+#define PEER_NAME    128
+#define PEER_FILE_RW 0644
+
+void peer_prefix(const char *stream, char out[PEER_PREFIX_SIZE])
+{
+    snprintf(out, PEER_PREFIX_SIZE, "%s_RPC", stream);
+}
+
+/* ---- serving -------------------------------------------------------------------------------- */
+
+static enum err_code following(struct replica *r, const char *node, struct replica_status *rs,
+                               struct err *e)
+{
+    replica_status(r, rs);
+    if (rs->state == REPLICA_FOLLOWING)
+        return ERR_OK;
+    return err_set(e, ERR_STOPPED, "node \"%s\" does not follow the log: %s", node, rs->reason);
+}
+
+enum err_code peer_serve_position(struct rpc_call *call, struct replica *r, const char *node,
+                                  struct err *e)
+{
+    struct replica_status rs;
+    if (following(r, node, &rs, e) != ERR_OK)
+        return e->code;
+    buf_printf(rpc_call_answer(call), "%" PRIu64 " %" PRId64 " %s", rs.seq, replica_log_created(r),
+               node);
+    return ERR_OK;
+}
+
+struct serving {
+    struct rpc_call *call;
+};
+
+static void serve_size(void *arg, uint64_t bytes)
+{
+    rpc_call_size(((struct serving *)arg)->call, bytes);
+}
+
+static bool serve_write(void *arg, const void *bytes, size_t len)
+{
+    return rpc_call_write(((struct serving *)arg)->call, bytes, len);
+}
+
+enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const char *node,
+                              const char *file, const char *tmp_dir, struct err *e)
+{
+    struct replica_status rs;
+    struct serving s = {call};
+    const struct backup_sink sink = {.size = serve_size, .write = serve_write, .arg = &s};
+    int64_t begin = clock_mono_ns();
+    if (following(r, node, &rs, e) != ERR_OK)
+        return e->code;
+    LOG_INFO("another node takes a copy", LOG_STR("db", file), LOG_UINT("seq", rs.seq));
+    enum err_code code = backup_stream(file, tmp_dir, &sink, rpc_call_cancel(call), e);
+    if (code == ERR_OK)
+        LOG_INFO("another node has taken a copy", LOG_STR("db", file),
+                 LOG_INT("ms", (clock_mono_ns() - begin) / CLOCK_MS));
+    else
+        LOG_WARN("another node could not take a copy", LOG_STR("db", file),
+                 LOG_STR("reason", e->msg));
+    return code;
+}
+
+/* ---- who has it ----------------------------------------------------------------------------- */
+
+struct candidate {
+    char node[ID_SIZE]; /* as rpc_self() */
+    char name[PEER_NAME];
+    uint64_t seq;
+};
+
+struct candidates {
+    const char *self;
+    size_t n;
+    struct candidate at[PEER_MAX];
+};
+
+static bool take_candidate(void *arg, const struct rpc_answer *a)
+{
+    struct candidates *all = arg;
+    char text[PEER_NAME + 64], *end;
+    if (a->err.code != ERR_OK || a->len >= sizeof text || strcmp(a->node, all->self) == 0)
+        return true;
+    memcpy(text, a->data, a->len);
+    text[a->len] = '\0';
+    struct candidate *c = &all->at[all->n];
+    c->seq = strtoull(text, &end, 10);
+    if (end == text || *end != ' ')
+        return true;
+    (void)strtoll(end + 1, &end, 10);
+    if (*end != ' ')
+        return true;
+    memcpy(c->node, a->node, sizeof c->node);
+    snprintf(c->name, sizeof c->name, "%s", end + 1);
+    all->n++;
+    return all->n < PEER_MAX;
+}
+
+static int furthest_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    return x->seq < y->seq ? 1 : x->seq > y->seq ? -1 : 0;
+}
+
+/* ---- taking --------------------------------------------------------------------------------- */
+
+struct taking {
+    const char *id, *from;
+    int fd;
+    int failed; /* errno */
+    uint64_t done, total;
+    int64_t say_ns;
+};
+
+static void take_size(void *arg, uint64_t bytes)
+{
+    ((struct taking *)arg)->total = bytes;
+}
+
+static bool take_write(void *arg, const void *bytes, size_t len)
+{
+    struct taking *t = arg;
+    const char *p = bytes;
+    t->done += len;
+    while (len > 0) {
+        ssize_t n = write(t->fd, p, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            t->failed = errno;
+            return false;
+        }
+        p += n;
+        len -= (size_t)n;
+    }
+    if (clock_mono_ns() >= t->say_ns) {
+        t->say_ns = clock_deadline(PEER_SAY_NS);
+        LOG_INFO("copying from another node", LOG_STR("db", t->id), LOG_STR("from", t->from),
+                 LOG_UINT("bytes", t->done), LOG_UINT("of", t->total));
+    }
+    return true;
+}
+
+struct taken {
+    const char *path;
+    const char *const *extensions;
+    struct position *pos;
+    const atomic_bool *cancel;
+};
+
+static enum err_code check(const struct taken *to, struct err *e)
+{
+    struct image img;
+    enum err_code code = image_check(to->path, to->extensions, to->cancel, &img, e);
+    if (code != ERR_OK)
+        return code;
+    if (!img.has_position)
+        return err_set(e, ERR_CORRUPT, "the copy has no position");
+    if (img.outbox > 0) /* they would be published twice */
+        return err_set(e, ERR_BUSY, "the other node has not published all of its writes yet");
+    *to->pos = img.pos;
+    return ERR_OK;
+}
+
+static enum err_code take_from(struct nats_client *c, const char *prefix, const char *id,
+                               const struct candidate *from, const struct taken *to, struct err *e)
+{
+    struct taking t = {.id = id, .from = from->name, .say_ns = clock_deadline(PEER_SAY_NS)};
+    const struct rpc_reader reader = {
+        .size = take_size, .write = take_write, .arg = &t, .cancel = to->cancel};
+    const struct rpc_question q = {
+        .prefix = prefix, .method = PEER_COPY, .target = from->node, .body = id, .len = strlen(id)};
+    t.fd = open(to->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
+    if (t.fd < 0)
+        return file_error(e, "create", to->path, errno);
+    LOG_INFO("copying from another node", LOG_STR("db", id), LOG_STR("from", from->name),
+             LOG_UINT("seq", from->seq));
+    enum err_code code = rpc_fetch(c, &q, &reader, NULL, e);
+    if (t.failed)
+        code = file_error(e, "write", to->path, t.failed);
+    else if (code == ERR_OK && fsync(t.fd) != 0)
+        code = file_error(e, "sync", to->path, errno);
+    close(t.fd);
+    if (code == ERR_OK)
+        code = check(to, e);
+    if (code != ERR_OK) {
+        image_remove(to->path);
+        return code;
+    }
+    LOG_INFO("copied from another node", LOG_STR("db", id), LOG_STR("from", from->name),
+             LOG_UINT("seq", to->pos->seq), LOG_UINT("bytes", t.done));
+    return ERR_OK;
+}
+
+/* Would it fail in the same way with another node's copy? */
+static bool is_ours(const struct err *e)
+{
+    return e->code == ERR_DISK_FULL || e->code == ERR_IO || e->code == ERR_CONFIG ||
+           e->code == ERR_INTERRUPTED || e->code == ERR_NO_MEMORY;
+}
+
+static enum err_code round_of(struct nats_client *c, const char *prefix, const char *id,
+                              const struct taken *to, bool *final, struct err *e)
+{
+    struct candidates all = {.self = rpc_self(c)};
+    const struct rpc_question q = {
+        .prefix = prefix, .method = PEER_POSITION, .body = id, .len = strlen(id)};
+    enum err_code code = rpc_ask(c, &q, clock_deadline(PEER_ASK_NS), take_candidate, &all, e);
+    *final = code == ERR_OK && all.n == 0;
+    if (*final)
+        return err_set(e, ERR_NOT_FOUND, "no other node has database \"%s\"", id);
+    qsort(all.at, all.n, sizeof *all.at, furthest_first);
+    for (size_t i = 0; i < all.n && !*final; i++) {
+        err_clear(e);
+        code = take_from(c, prefix, id, &all.at[i], to, e);
+        *final = code == ERR_OK || is_ours(e);
+        if (!*final)
+            LOG_WARN("no copy from another node", LOG_STR("db", id),
+                     LOG_STR("from", all.at[i].name), LOG_STR("reason", e->msg));
+    }
+    return code;
+}
+
+enum err_code peer_copy(struct nats_client *c, const char *stream, const char *id, const char *path,
+                        const char *const *extensions, struct position *pos,
+                        const atomic_bool *cancel, struct err *e)
+{
+    const struct taken to = {path, extensions, pos, cancel};
+    char prefix[PEER_PREFIX_SIZE];
+    enum err_code code = ERR_OK;
+    bool final = false;
+    peer_prefix(stream, prefix);
+    for (int i = 0; i < PEER_ROUNDS && !final; i++) {
+        err_clear(e);
+        code = round_of(c, prefix, id, &to, &final, e);
+    }
+    return code;
+}

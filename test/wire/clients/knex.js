@@ -1,0 +1,90 @@
+// A Knex migration and CRUD as they are written for PostgreSQL.
+'use strict';
+const assert = require('assert');
+const knex = require('knex');
+
+const migrations = {
+  '001_users': {
+    up: (k) => k.schema.createTable('users', (t) => {
+      t.increments('id');
+      t.string('email', 200).notNullable().unique();
+      t.text('bio');
+      t.boolean('active').notNullable().defaultTo(true);
+      t.integer('age').index();
+      t.timestamp('created_at').defaultTo(k.fn.now());
+    }),
+    down: (k) => k.schema.dropTable('users'),
+  },
+  '002_posts': {
+    up: (k) => k.schema.createTable('posts', (t) => {
+      t.increments('id');
+      t.integer('user_id').unsigned().notNullable().references('id').inTable('users').onDelete('CASCADE');
+      t.string('title').notNullable();
+      t.decimal('price', 10, 2);
+      t.index(['user_id', 'title']);
+    }),
+    down: (k) => k.schema.dropTable('posts'),
+  },
+  '003_nickname': {
+    up: (k) => k.schema.alterTable('users', (t) => { t.string('nickname'); }),
+    down: (k) => k.schema.alterTable('users', (t) => { t.dropColumn('nickname'); }),
+  },
+};
+
+class Source {
+  getMigrations() { return Promise.resolve(Object.keys(migrations)); }
+  getMigrationName(name) { return name; }
+  getMigration(name) { return migrations[name]; }
+}
+
+async function main() {
+  const db = knex({ client: 'pg', connection: {}, pool: { min: 0, max: 4 } });
+  const source = { migrationSource: new Source() };
+  const [batch, names] = await db.migrate.latest(source);
+  assert.strictEqual(batch, 1);
+  assert.strictEqual(names.length, 3);
+  assert.strictEqual((await db.migrate.latest(source))[1].length, 0);
+  assert.ok(await db.schema.hasTable('users'));
+  assert.ok(!(await db.schema.hasTable('missing')));
+  assert.ok(await db.schema.hasColumn('users', 'nickname'));
+  const info = await db('users').columnInfo();
+  assert.ok(info.email && info.age);
+
+  const [{ id }] = await db('users').insert({ email: 'ann@example.com', age: 30 }).returning('id');
+  const more = await db('users').insert([{ email: 'bob@example.com', age: 40, active: false }, { email: 'eve@example.com' }]).returning(['id', 'email']);
+  assert.strictEqual(more.length, 2);
+  assert.strictEqual(await db('users').where({ id }).update({ nickname: 'annie' }), 1);
+  const ann = await db('users').where('email', 'ann@example.com').first();
+  assert.strictEqual(ann.nickname, 'annie');
+  assert.strictEqual(ann.active, true);
+  assert.ok(ann.created_at instanceof Date);
+  assert.strictEqual((await db('users').whereIn('age', [30, 40]).orderBy('age', 'desc'))[0].email, 'bob@example.com');
+  assert.strictEqual((await db('users').whereILike('email', 'EVE%')).length, 1);
+  assert.strictEqual(Number((await db('users').where('active', true).count('* as n'))[0].n), 2);
+
+  await db.transaction(async (trx) => {
+    await trx('posts').insert([{ user_id: id, title: 'first', price: '9.99' }, { user_id: id, title: 'second' }]);
+  });
+  await assert.rejects(db.transaction(async (trx) => {
+    await trx('posts').del();
+    throw new Error('no');
+  }), /no/);
+  const joined = await db('users').join('posts', 'users.id', 'posts.user_id').select('users.email', 'posts.title').orderBy('posts.title');
+  assert.deepStrictEqual(joined.map((j) => j.title), ['first', 'second']);
+  await assert.rejects(db('users').insert({ email: 'ann@example.com' }), { code: '23505' });
+  await assert.rejects(db('posts').insert({ user_id: 999, title: 'x' }), { code: '23503' });
+  await db('users').insert({ email: 'ann@example.com', age: 31 }).onConflict('email').merge(['age']);
+  assert.strictEqual(Number((await db('users').where({ id }).first()).age), 31);
+  assert.strictEqual(await db('users').where({ id }).del(), 1);
+  assert.strictEqual(Number((await db('posts').count('* as n'))[0].n), 0);
+
+  await db.migrate.rollback(source);
+  assert.ok(!(await db.schema.hasTable('users')));
+  await db.destroy();
+  console.log('passed 1');
+}
+
+main().catch((e) => {
+  console.error(e);
+  process.exit(1);
+});

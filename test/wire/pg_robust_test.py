@@ -1,0 +1,250 @@
+"""What no driver sends: none of it may harm the server or another connection. The bytes are written by hand."""
+
+import random
+import socket
+import struct
+import time
+
+import pytest
+
+import ha
+import pg as pg_module
+import wire
+
+
+@pytest.fixture(scope="module")
+def open_server():
+    """A node that asks for no password, checked at the end like every other."""
+    if pg_module.REFERENCE:
+        pytest.skip("tests of a node")
+    cluster = ha.Cluster()
+    target = pg_module.start_node(cluster, password="")
+    yield target
+    cluster.close()
+
+
+@pytest.fixture
+def ready(open_server):
+    """A connection behind its startup; the server has to be well afterwards."""
+    with wire.Connection(open_server.port) as c:
+        assert c.start(open_server.user, open_server.database)[-1] == ("Z", b"I")
+        yield c
+    still_well(open_server)
+
+
+def still_well(target):
+    with wire.Connection(target.port) as c:
+        assert c.start(target.user, target.database)[-1] == ("Z", b"I")
+        assert c.ask(wire.query("SELECT 1"))[1] == ["DataRow", ["1"]]
+    assert target.node.running()
+
+
+def everything(connection):
+    """All messages up to the end of the connection."""
+    out = []
+    with pytest.raises(wire.Closed):
+        while True:
+            out.append(connection.receive())
+    return out
+
+
+def ended_with(connection, sqlstate):
+    last = [wire.decode(*m) for m in everything(connection)][-1]
+    assert last == ["ErrorResponse", "FATAL", sqlstate]
+
+
+FIRST_PACKETS = {
+    "http": b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: browser\r\n\r\n",
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
+    "huge": struct.pack("!II", 0x7FFFFFFF, 196608),
+    "negative": struct.pack("!iI", -1, 196608),
+    "short": struct.pack("!II", 7, 196608),
+    "zero": bytes(64),
+    "version 2": struct.pack("!II", 12, 2 << 16) + bytes(4),
+    "not terminated": struct.pack("!II", 20, 196608) + b"user\0teste",
+    "no user": wire.startup(database="ha.db"),
+    "odd parameters": struct.pack("!II", 14, 196608) + b"user\0\0",
+    "mysql": b"\x0a5.5.5\0" + bytes(30),
+    "ssh": b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+}
+
+
+@pytest.mark.parametrize("packet", FIRST_PACKETS.values(), ids=FIRST_PACKETS.keys())
+def test_first_packet_of_something_else(open_server, packet):
+    with wire.Connection(open_server.port) as c:
+        c.send(packet)
+        c.socket.shutdown(socket.SHUT_WR)
+        for kind, _ in everything(c):
+            assert kind == "E"
+    still_well(open_server)
+
+
+def test_random_bytes(open_server):
+    seed = random.randrange(1 << 30)
+    rnd = random.Random(seed)
+    for _ in range(100):
+        with wire.Connection(open_server.port) as c:
+            try:
+                if rnd.random() < 0.7:
+                    c.start(open_server.user, open_server.database)
+                data = rnd.randbytes(rnd.randrange(1, 3000))
+                if rnd.random() < 0.5:  # a type and a length that are right, and then not
+                    data = rnd.choice(b"QPBDECSHdcfFXp").to_bytes(1, "big") + struct.pack("!I", len(data) + 4) + data
+                c.send(data)
+                c.socket.shutdown(socket.SHUT_WR)
+                everything(c)
+            except (BrokenPipeError, ConnectionResetError, wire.Closed):
+                pass
+    still_well(open_server)
+
+
+def test_cancel_of_nobody(open_server):
+    for key in (b"", bytes(4), bytes(32), bytes(500)):
+        with wire.Connection(open_server.port) as c:
+            c.send(struct.pack("!III", 12 + len(key), 80877102, 4711) + key)
+            assert all(kind == "E" for kind, _ in everything(c))
+    still_well(open_server)
+
+
+def test_slow_drips(open_server):
+    """A packet a byte at a time is a packet."""
+    with wire.Connection(open_server.port) as c:
+        for b in wire.startup(user=open_server.user, database=open_server.database):
+            c.send(bytes([b]))
+        assert c.until("ZE")[-1][0] == "Z"
+        for b in wire.query("SELECT 'slow'"):
+            c.send(bytes([b]))
+        assert c.ask()[1] == ["DataRow", ["slow"]]
+
+
+def test_truncated_messages(open_server):
+    whole = wire.parse("SELECT $1", "s", [25]) + wire.bind([b"x"], "", "s") + wire.execute() + wire.SYNC
+    for cut in range(1, len(whole)):
+        with wire.Connection(open_server.port) as c:
+            c.start(open_server.user, open_server.database)
+            c.send(whole[:cut])
+    still_well(open_server)
+
+
+def test_many_ways_to_be_malformed(ready):
+    """A message of the right type and length whose inside is wrong is an error, and the connection goes on."""
+    bodies = [b"", b"\0", b"x", b"\0\0", b"s\0SELECT 1\0\0\5", b"\0\0\0\1\0\2\0\0\0\0", b"\0\0\0\0\0\1\xff\xff\xff\xfe\0\0",
+              b"\0\0\0\0\0\1\0\0\xff\xff\0\0", b"\0\0\0\0\xff\xff", b"\0\0\0\3\0\1\0\1\0\1\0\0\0\0", b"Z\0", b"Sx", b"S\0\0"]
+    for kind in "PBDECF":
+        for body in bodies:
+            answers = ready.ask(wire.message(kind, body), wire.SYNC)
+            # A FunctionCall has its own ReadyForQuery.
+            if kind == "F":
+                answers = ready.ask()
+            assert answers[-1] == ["ReadyForQuery", "I"], (kind, body)
+    assert ready.ask(wire.query("SELECT 2"))[1] == ["DataRow", ["2"]]
+
+
+def test_unknown_type_and_impossible_length(open_server):
+    for data in (b"?" + struct.pack("!I", 4), b"Q" + struct.pack("!i", 3), b"Q" + struct.pack("!i", -5),
+                 b"\0" + struct.pack("!I", 100)):
+        with wire.Connection(open_server.port) as c:
+            c.start(open_server.user, open_server.database)
+            c.send(data)
+            ended_with(c, "08P01")
+    still_well(open_server)
+
+
+def test_length_beyond_the_limit_takes_no_memory(open_server):
+    def resident():
+        with open(f"/proc/{open_server.node.pid}/statm", encoding="ascii") as f:
+            return int(f.read().split()[1]) * 4096
+
+    before = resident()
+    connections = [wire.Connection(open_server.port) for _ in range(20)]
+    for c in connections:
+        c.start(open_server.user, open_server.database)
+        c.send(b"B" + struct.pack("!I", 0x3FFFFFFF) + b"only a little")
+    still_well(open_server)
+    assert resident() - before < 200 << 20
+    for c in connections:
+        c.socket.close()
+    still_well(open_server)
+
+
+def test_too_many_statements(ready):
+    answers = ready.ask(wire.query("SELECT 1;" * 200000))
+    assert answers == [["ErrorResponse", "ERROR", "54000"], ["ReadyForQuery", "I"]]
+    parts = [wire.parse("SELECT 1", f"s{i}") for i in range(25000)]
+    for i in range(0, len(parts), 1000):
+        answers = ready.ask(*parts[i:i + 1000], wire.SYNC)
+    assert answers[-2] in (["ErrorResponse", "ERROR", "54000"], ["ErrorResponse", "ERROR", "53200"]), answers[-2:]
+    assert ready.ask(wire.query("SELECT 3"))[1] == ["DataRow", ["3"]]
+
+
+def test_pipeline_without_reading(open_server):
+    """Answers that nobody fetches stop the server from reading, not from living."""
+    with wire.Connection(open_server.port, 5) as c:
+        c.start(open_server.user, open_server.database)
+        c.socket.settimeout(1)
+        big = wire.query("SELECT hex(zeroblob(100000))")
+        sent = 0
+        try:
+            while sent < 2000:
+                c.send(big)
+                sent += 1
+        except (socket.timeout, TimeoutError):
+            pass
+        still_well(open_server)
+    still_well(open_server)
+
+
+def test_errors_in_the_middle_of_a_pipeline(ready):
+    ready.ask(wire.query("CREATE TABLE IF NOT EXISTS piped (a INTEGER PRIMARY KEY)"))
+    answers = ready.ask(wire.parse("INSERT INTO piped VALUES (1)"), wire.bind(), wire.execute(),
+                        wire.parse("SELECT * FROM missing"), wire.bind(), wire.execute(),
+                        wire.parse("INSERT INTO piped VALUES (2)"), wire.bind(), wire.execute(), wire.SYNC)
+    assert answers[-2:] == [["ErrorResponse", "ERROR", "42P01"], ["ReadyForQuery", "I"]]
+    assert ["CommandComplete", "INSERT 0 1"] in answers
+    # One implicit transaction up to Sync: the first went with the second.
+    assert ready.ask(wire.query("SELECT count(*) FROM piped"))[1] == ["DataRow", ["0"]]
+
+
+def test_copy_broken_off(open_server):
+    target = open_server
+    with wire.Connection(target.port) as c:
+        c.start(target.user, target.database)
+        c.ask(wire.query("CREATE TABLE IF NOT EXISTS copied (a INTEGER)"))
+        c.send(wire.query("COPY copied FROM STDIN"))
+        assert c.until("GE")[-1][0] == "G"
+        c.send(wire.message("d", b"1\n2\n"))
+    still_well(target)
+    with wire.Connection(target.port) as c:
+        c.start(target.user, target.database)
+
+        def unlocked():
+            # The writer that was broken off is gone, and nothing of it stays.
+            return c.ask(wire.query("SELECT count(*) FROM copied"))[1] == ["DataRow", ["0"]] and \
+                c.ask(wire.query("DELETE FROM copied"))[0] == ["CommandComplete", "DELETE 0"]
+
+        ha.wait_until(unlocked, 20)
+        # Messages of another kind end the COPY; then the connection goes on.
+        c.send(wire.query("COPY copied FROM STDIN"), wire.message("d", b"1\n"), wire.query("SELECT 1"))
+        got = [wire.decode(*m) for m in c.until("Z")]
+        assert ["ErrorResponse", "ERROR", "08P01"] in got
+        # What comes behind a COPY that failed is passed over.
+        c.ask(wire.message("d", b"x\n"), wire.message("c"), wire.query("SELECT 1"))
+        c.send(wire.query("COPY missing FROM STDIN"))
+        assert c.ask()[0] == ["ErrorResponse", "ERROR", "42P01"]
+        rows = b"".join(wire.message("d", bytes([b])) for b in b"10\n20\n30")
+        c.send(wire.query("COPY copied FROM STDIN"), rows, wire.message("c"))
+        assert c.ask()[-2] == ["CommandComplete", "COPY 3"]
+        c.send(wire.query("COPY copied FROM STDIN"), wire.message("f", b"changed my mind\0"))
+        assert c.ask()[-2] == ["ErrorResponse", "ERROR", "57014"]
+        assert c.ask(wire.query("SELECT sum(a) FROM copied"))[1] == ["DataRow", ["60"]]
+
+
+def test_idle_connections_hold_nobody_up(open_server):
+    """Connections that never say anything, and one that is half said."""
+    silent = [wire.Connection(open_server.port) for _ in range(200)]
+    silent[0].send(b"\0\0")
+    started = time.monotonic()
+    still_well(open_server)
+    assert time.monotonic() - started < 10 * ha.SLOW
+    for c in silent:
+        c.socket.close()
