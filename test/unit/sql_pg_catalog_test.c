@@ -180,6 +180,10 @@ static void test_describes_the_schema(void **state)
            "'album'::regclass ORDER BY 1",
            "album_artist_id_fkey|f|FOREIGN KEY (artist_id) REFERENCES artist(id) ON DELETE "
            "CASCADE\nalbum_check|c|CHECK (price >= 0)\nalbum_pkey|p|PRIMARY KEY (id)\n");
+    expect(db,
+           "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) "
+           "'^(album)$' COLLATE pg_catalog.default AND pg_catalog.pg_table_is_visible(c.oid)",
+           "album\n");
     expect(db, "SELECT pg_get_indexdef('album_title'::regclass)",
            "CREATE UNIQUE INDEX album_title ON public.album USING btree (title, artist_id DESC) "
            "WHERE ( price > 0)\n");
