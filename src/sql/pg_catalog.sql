@@ -23,7 +23,8 @@ CREATE VIEW pg_class AS SELECT oid, name AS relname, 2200 AS relnamespace, 0 AS 
   CASE kind WHEN 'r' THEN 2 WHEN 'i' THEN 403 ELSE 0 END AS relam, oid AS relfilenode, 0 AS reltablespace, 0 AS relpages, -1.0 AS reltuples,
   0 AS relallvisible, 0 AS reltoastrelid, has_index AS relhasindex, 0 AS relisshared, 'p' AS relpersistence, kind AS relkind,
   natts AS relnatts, (SELECT count(*) FROM con WHERE relid = rel.oid AND type = 'c') AS relchecks, 0 AS relhasrules,
-  EXISTS (SELECT 1 FROM trg WHERE relid = rel.oid) AS relhastriggers, 0 AS relhassubclass, 0 AS relrowsecurity,
+  (EXISTS (SELECT 1 FROM trg WHERE relid = rel.oid)
+  OR EXISTS (SELECT 1 FROM con WHERE type = 'f' AND (relid = rel.oid OR frelid = rel.oid))) AS relhastriggers, 0 AS relhassubclass, 0 AS relrowsecurity,
   0 AS relforcerowsecurity, 1 AS relispopulated, CASE kind WHEN 'r' THEN 'd' ELSE 'n' END AS relreplident, 0 AS relispartition,
   0 AS relrewrite, 0 AS relfrozenxid, 0 AS relminmxid, NULL AS relacl, NULL AS reloptions, NULL AS relpartbound, 0 AS relhasoids,
   1259 AS tableoid, 1 AS xmin
@@ -33,7 +34,9 @@ CREATE VIEW pg_attribute AS SELECT relid AS attrelid, name AS attname, typid AS 
   0 AS attbyval, 'p' AS attstorage, 'i' AS attalign, '' AS attcompression, nonnull AS attnotnull, dflt IS NOT NULL AS atthasdef,
   0 AS atthasmissing, '' AS attidentity, generated AS attgenerated, 0 AS attisdropped, 1 AS attislocal, 0 AS attinhcount,
   CASE WHEN (SELECT category FROM type WHERE oid = typid) = 'S' THEN 100 ELSE 0 END AS attcollation,
-  NULL AS attacl, NULL AS attoptions, NULL AS attfdwoptions, NULL AS attmissingval FROM col;
+  NULL AS attacl, NULL AS attoptions, NULL AS attfdwoptions, NULL AS attmissingval FROM (SELECT * FROM col UNION ALL
+  SELECT x.idxid, x.num, CASE WHEN x.attnum = 0 THEN 'expr' ELSE c.name END, coalesce(c.typid, 25), coalesce(c.typmod, -1), 0, NULL, '', 0
+  FROM idxcol x JOIN idx i ON i.oid = x.idxid LEFT JOIN col c ON c.relid = i.relid AND c.num = x.attnum);
 CREATE VIEW pg_attrdef AS SELECT relid * 1000 + num AS oid, relid AS adrelid, num AS adnum, dflt AS adbin, dflt AS adsrc FROM col
   WHERE dflt IS NOT NULL;
 CREATE VIEW pg_index AS SELECT oid AS indexrelid, relid AS indrelid,
@@ -225,3 +228,5 @@ CREATE TABLE information_schema_column_privileges(grantor TEXT, grantee TEXT, ta
 CREATE TABLE information_schema_foreign_tables(foreign_table_catalog TEXT, foreign_table_schema TEXT, foreign_table_name TEXT, foreign_server_catalog TEXT, foreign_server_name TEXT);
 CREATE TABLE information_schema_character_sets(character_set_catalog TEXT, character_set_schema TEXT, character_set_name TEXT, character_repertoire TEXT, form_of_use TEXT);
 CREATE TABLE pg_get_keywords(word TEXT, catcode TEXT, barelabel INTEGER, catdesc TEXT, baredesc TEXT);
+INSERT INTO pg_get_keywords(word, catcode) VALUES ('analyse', 'R'), ('analyze', 'R'), ('array', 'R'), ('concurrently', 'T'), ('ilike', 'T'),
+  ('isnull', 'T'), ('lateral', 'R'), ('limit', 'R'), ('notnull', 'T'), ('offset', 'R'), ('placing', 'R'), ('returning', 'R'), ('verbose', 'T');
