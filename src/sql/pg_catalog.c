@@ -141,6 +141,22 @@ static void unref(void *p)
 
 /* ---- the windows ---- */
 
+/* Columns that PostgreSQL declares as boolean: clients get t and f, which psql compares with. */
+static const char booleans[] =
+    " attbyval attnotnull atthasdef atthasmissing attisdropped attislocal conislocal "
+    "connoinherit condeferrable condeferred convalidated datistemplate datallowconn indisunique "
+    "indnullsnotdistinct indisprimary indisexclusion indimmediate indisclustered indisvalid "
+    "indcheckxmin indisready indislive indisreplident relhasindex relisshared relhasrules "
+    "relhastriggers relhassubclass relrowsecurity relforcerowsecurity relispopulated "
+    "relispartition relhasoids typbyval typispreferred typisdefined typnotnull prosecdef "
+    "proleakproof proisstrict proretset proisagg rolsuper rolinherit rolcreaterole rolcreatedb "
+    "rolcanlogin rolreplication rolbypassrls usecreatedb usesuper userepl usebypassrls "
+    "pending_restart hasindexes hasrules hastriggers rowsecurity collisdeterministic lanispl "
+    "lanpltrusted tgisinternal tgdeferrable tginitdeferred seqcycle polpermissive puballtables "
+    "pubinsert pubupdate pubdelete pubtruncate pubviaroot extrelocatable opcdefault condefault "
+    "admin_option granted fastpath ispopulated is_holdable is_binary is_scrollable from_sql "
+    "is_dst is_instead subenabled inhdetachpending active inherited barelabel ";
+
 /* The columns as CREATE TABLE says them: those of mem's table of that name. */
 static char *declaration(struct pg_catalog *c, const char *name)
 {
@@ -149,9 +165,11 @@ static char *declaration(struct pg_catalog *c, const char *name)
 
     if (sqlite3_prepare_v2(c->mem,
                            "SELECT 'CREATE TABLE x(' || group_concat('\"' || name || '\" ' || "
-                           "type, ', ') || ')' FROM pragma_table_info(?1)",
+                           "iif(instr(?2, ' ' || name || ' '), 'BOOLEAN', type), ', ') || ')' "
+                           "FROM pragma_table_info(?1)",
                            -1, &s, NULL) == SQLITE_OK &&
         sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_bind_text(s, 2, booleans, -1, SQLITE_STATIC) == SQLITE_OK &&
         sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL)
         text = sqlite3_mprintf("%s", sqlite3_column_text(s, 0));
     sqlite3_finalize(s);

@@ -234,7 +234,6 @@ static size_t pattern(const char *p, const struct pg_time *t, bool fill, struct 
     PUT("MI", 2, t->minute)
     PUT("DDD", 3, (int)(pg_time_days(t->year, t->month, t->day) - pg_time_days(t->year, 1, 1)) + 1)
     PUT("DD", 2, t->day)
-    PUT("D", 1, day_of_week(t) + 1)
     PUT("HH24", 2, t->hour)
     PUT("HH12", 2, hour12)
     PUT("HH", 2, hour12)
@@ -261,6 +260,10 @@ static size_t pattern(const char *p, const struct pg_time *t, bool fill, struct 
         for (; longer && fill && n < 9; n++)
             buf_putc(b, ' ');
         return longer ? (month ? 5 : 3) : (month ? 3 : 2);
+    }
+    if (AT("D")) {
+        buf_printf(b, "%d", day_of_week(t) + 1);
+        return 1;
     }
     if (AT("AM") || AT("PM") || AT("am") || AT("pm")) {
         const char *s = t->hour < 12 ? "AM" : "PM";

@@ -1,0 +1,303 @@
+/*
+ * The catalogs and functions: what real clients sent to a PostgreSQL when they described a schema
+ * (test/unit/pg/<client>.sql, recorded there) runs here, too, and says the right things.
+ */
+#include "sql/pg_catalog.h"
+
+#include <sqlite3.h>
+
+#include "sql/pg_dialect.h"
+#include "sql/pg_session.h"
+#include "sql_temp.h"
+
+#define SEPARATOR "\n--;\n"
+
+static char *read_all(const char *name)
+{
+    char path[128];
+    FILE *f;
+    char *text = calloc(1, 1 << 20);
+
+    snprintf(path, sizeof path, "test/unit/pg/%s.sql", name);
+    f = fopen(path, "rb");
+    if (!f || !text)
+        fail_msg("%s cannot be read", path);
+    assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
+    fclose(f);
+    return text;
+}
+
+/* Runs one statement of PostgreSQL's dialect; its rows as text, "a|b\n", in `out`. */
+static int run(sqlite3 *db, const char *sql, size_t len, struct buf *out)
+{
+    struct buf b = BUF_INIT;
+    struct err e = ERR_INIT;
+    sqlite3_stmt *s;
+    const char *tail;
+    bool changed;
+    int rc = SQLITE_OK, rows = 0;
+
+    if (pg_dialect(sql, len, &b, &changed, &e) != ERR_OK)
+        fail_msg("%.*s: %s", (int)len, sql, e.msg);
+    if (!changed)
+        buf_put(&b, sql, len);
+    for (tail = buf_cstr(&b); *tail;) {
+        rc = sqlite3_prepare_v2(db, tail, -1, &s, &tail);
+        if (rc != SQLITE_OK)
+            fail_msg("%s: %s", buf_cstr(&b), sqlite3_errmsg(db));
+        if (!s)
+            break;
+        while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+            rows++;
+            for (int i = 0; out && i < sqlite3_column_count(s); i++) {
+                const char *v = (const char *)sqlite3_column_text(s, i);
+                buf_printf(out, "%s%s", i ? "|" : "", v ? v : "");
+            }
+            if (out)
+                buf_putc(out, '\n');
+        }
+        if (rc != SQLITE_DONE)
+            fail_msg("%s: %s", buf_cstr(&b), sqlite3_errmsg(db));
+        sqlite3_finalize(s);
+    }
+    buf_free(&b);
+    return rows;
+}
+
+/* @name@ stands for the OID that the recorded text had of it: ours. */
+static void put_oids(const char *p, size_t len, struct buf *out)
+{
+    const char *end = p + len;
+
+    while (p < end) {
+        const char *at = memchr(p, '@', (size_t)(end - p)), *close = NULL;
+        char name[64], *dot;
+
+        if (at)
+            close = memchr(at + 1, '@', (size_t)(end - at - 1));
+        if (!close || close - at > (int)sizeof name) {
+            buf_put(out, p, (size_t)(end - p));
+            return;
+        }
+        buf_put(out, p, (size_t)(at - p));
+        snprintf(name, sizeof name, "%.*s", (int)(close - at - 1), at + 1);
+        dot = strstr(name, "_title");
+        buf_printf(out, "%u", pg_catalog_oid(dot ? "index" : "rel", name));
+        p = close + 1;
+    }
+}
+
+/* Every statement of a file that is not the server's own. Answers the rows of all of them. */
+static int run_file(sqlite3 *db, const char *name)
+{
+    char *text = read_all(name), tag[PG_TAG_SIZE];
+    int rows = 0, statements = 0;
+
+    for (const char *p = text, *end; p; p = end ? end + strlen(SEPARATOR) : NULL) {
+        size_t len;
+        end = strstr(p, SEPARATOR);
+        len = end ? (size_t)(end - p) : strlen(p);
+        if (pg_command(p, len, tag) != PG_COMMAND_SQL)
+            continue;
+        struct buf b = BUF_INIT;
+        put_oids(p, len, &b);
+        rows += run(db, buf_cstr(&b), b.len, NULL);
+        buf_free(&b);
+        statements++;
+    }
+    assert_true(statements > 5);
+    free(text);
+    return rows;
+}
+
+static void expect(sqlite3 *db, const char *sql, const char *rows)
+{
+    struct buf b = BUF_INIT;
+
+    run(db, sql, strlen(sql), &b);
+    if (strcmp(buf_cstr(&b), rows) != 0)
+        fail_msg("%s:\n%s", sql, buf_cstr(&b));
+    buf_free(&b);
+}
+
+static struct temp temp;
+static struct conn *conn;
+static sqlite3 *db;
+
+static int setup(void **state)
+{
+    (void)state;
+    temp_init(&temp);
+    temp.cfg.create = true;
+    OK(conn_open(&conn, &temp.cfg, CONN_WRITER, e));
+    db = conn_handle(conn);
+    run_file(db, "schema");
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    conn_close(conn);
+    temp_fini(&temp);
+    return 0;
+}
+
+static void test_psql(void **state)
+{
+    (void)state;
+    assert_true(run_file(db, "psql") > 50);
+}
+
+static void test_sqlalchemy(void **state)
+{
+    (void)state;
+    assert_true(run_file(db, "sqlalchemy") > 20);
+}
+
+static void test_pgjdbc(void **state)
+{
+    (void)state;
+    assert_true(run_file(db, "pgjdbc") > 50);
+}
+
+static void test_describes_the_schema(void **state)
+{
+    (void)state;
+    expect(db,
+           "SELECT c.relname, c.relkind FROM pg_catalog.pg_class c JOIN pg_namespace n ON n.oid = "
+           "c.relnamespace WHERE n.nspname = 'public' ORDER BY 1",
+           "album|r\nalbum_artist|i\nalbum_pkey|i\nalbum_title|i\nalbums|v\nartist|r\n"
+           "artist_pkey|i\nplaylist_track|r\nplaylist_track_pkey|i\n"
+           "playlist_track_track_id_playlist_id_key|i\n");
+    expect(db,
+           "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE "
+           "attrelid = 'album'::regclass AND attnum > 0 ORDER BY attnum",
+           "id|bigint|1\ntitle|character varying(160)|1\nartist_id|bigint|1\n"
+           "price|numeric(10,2)|0\nreleased|timestamp without time zone|0\n");
+    expect(db,
+           "SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = "
+           "'album'::regclass ORDER BY 1",
+           "album_artist_id_fkey|f|FOREIGN KEY (artist_id) REFERENCES artist(id) ON DELETE "
+           "CASCADE\nalbum_check|c|CHECK (price >= 0)\nalbum_pkey|p|PRIMARY KEY (id)\n");
+    expect(db,
+           "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) "
+           "'^(album)$' COLLATE pg_catalog.default AND pg_catalog.pg_table_is_visible(c.oid)",
+           "album\n");
+    expect(db, "SELECT pg_get_indexdef('album_title'::regclass)",
+           "CREATE UNIQUE INDEX album_title ON public.album USING btree (title, artist_id DESC) "
+           "WHERE ( price > 0)\n");
+    expect(db,
+           "SELECT column_name, ordinal_position FROM information_schema.key_column_usage WHERE "
+           "constraint_name = 'playlist_track_pkey' ORDER BY 2",
+           "playlist_id|1\ntrack_id|2\n");
+}
+
+/* After a rollback the schema's version is given again, to another schema. */
+static void test_follows_the_schema(void **state)
+{
+    static const char names[] = "SELECT relname FROM pg_class WHERE relname LIKE 'new%'";
+
+    (void)state;
+    run(db, "BEGIN", 5, NULL);
+    run(db, "CREATE TABLE newa (x)", 21, NULL);
+    expect(db, names, "newa\n");
+    run(db, "ROLLBACK", 8, NULL);
+    run(db, "BEGIN", 5, NULL);
+    run(db, "CREATE TABLE newbb (x)", 22, NULL);
+    expect(db, names, "newbb\n");
+    run(db, "ROLLBACK", 8, NULL);
+    expect(db, names, "");
+}
+
+static void test_functions(void **state)
+{
+    static const struct {
+        const char *sql, *rows;
+    } cases[] = {
+        {"SELECT left('héllo', 2), right('héllo', 3), left('abc', -1)", "hé|llo|ab\n"},
+        {"SELECT lpad('7', 3, '0'), rpad('a', 3), split_part('a,b,c', ',', 2)", "007|a  |b\n"},
+        {"SELECT initcap('hello wORLD'), reverse('abc'), repeat('ab', 2)",
+         "Hello World|cba|abab\n"},
+        {"SELECT md5('a'), translate('12345', '143', 'ax')",
+         "0cc175b9c0f1b6a831c399e269772661|a2x5\n"},
+        {"SELECT date_trunc('month', '2024-02-29 10:11:12')", "2024-02-01 00:00:00\n"},
+        {"SELECT extract(week from '2021-01-03'), date_part('dow', '2024-02-29')", "53|4\n"},
+        {"SELECT to_char('2024-02-09 15:04:05', 'YYYY-MM-DD HH12:MI am Mon FMDay')",
+         "2024-02-09 03:04 pm Feb Friday\n"},
+        {"SELECT age('2024-03-01', '2023-01-15')", "1 year 1 mon 17 days\n"},
+        {"SELECT '2024-01-31' + interval '1 month', '2024-01-01'::date",
+         "2024-03-02 00:00:00.000|2024-01-01\n"},
+        {"SELECT regexp_replace('abcabc', 'b(.)', '<\\1>', 'g'), 'Abc' ~* '^aB', 'x' ~ '\\d'",
+         "a<c>a<c>|1|0\n"},
+        {"SELECT array_agg(x) FROM (VALUES (1), (2)) AS t(x)", "{1,2}\n"},
+        {"SELECT unnest('{a,\"b c\",NULL}') AS x", "a\nb c\n\n"},
+        {"SELECT (ARRAY[10, 20])[2], 3 = ANY('{1,3}'), 2 = ANY(ARRAY[1])", "20|1|0\n"},
+        {"SELECT i, i * 2 FROM generate_series(1, 5, 2) i", "1|2\n3|6\n5|10\n"},
+        {"SELECT greatest(1, NULL, 3), least('b', 'a')", "3|a\n"},
+        {"SELECT quote_ident('a b'), quote_ident('ab'), quote_literal('it''s')",
+         "\"a b\"|ab|'it''s'\n"},
+        {"SELECT 'abc' LIKE 'A%', 'abc' ILIKE 'A%', 'a_c' LIKE 'a\\_c', 'a*c' LIKE '%*%'",
+         "0|1|1|1\n"},
+        {"SELECT '12'::int, 2.5::int, 't'::boolean, 5::text", "12|2|1|5\n"},
+        {"SELECT DISTINCT ON (a) a, b FROM (VALUES (1, 2), (1, 3), (2, 1)) AS t(a, b) ORDER BY a, "
+         "b DESC",
+         "1|3\n2|1\n"},
+        {"SELECT format_type(1043, 24), 'int4'::regtype::oid, current_schemas(false)",
+         "character varying(20)|23|{public}\n"},
+        {"SELECT current_user, current_database(), pg_is_in_recovery()", "me|shop|0\n"},
+    };
+    static const struct pg_session session = {.user = "me", .database = "shop"};
+
+    (void)state;
+    pg_session_enter(&session);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect(db, cases[i].sql, cases[i].rows);
+    pg_session_enter(NULL);
+}
+
+static void test_schema_is_plain_sqlite(void **state)
+{
+    static const char ddl[] = "CREATE TABLE plain (id serial PRIMARY KEY, u uuid DEFAULT "
+                              "gen_random_uuid(), t timestamp DEFAULT now(), b boolean DEFAULT "
+                              "true, CHECK (b = ANY (ARRAY[true, false])))";
+    static const char view[] = "CREATE VIEW plainv AS SELECT id::text, left(u, 4) AS l FROM "
+                               "public.plain WHERE u LIKE '%a%' AND t > now() - interval '1 day'";
+    sqlite3 *other;
+
+    (void)state;
+    run(db, ddl, strlen(ddl), NULL);
+    run(db, view, strlen(view), NULL);
+    assert_int_equal(sqlite3_open(temp.path, &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "INSERT INTO plain DEFAULT VALUES; SELECT * FROM plainv",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    sqlite3_close(other);
+    run(db, "DROP VIEW plainv", 16, NULL);
+    run(db, "DROP TABLE plain", 16, NULL);
+}
+
+/* A function of ours in the schema would not be found elsewhere. */
+static void test_functions_stay_out_of_the_schema(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        sqlite3_exec(db, "CREATE TABLE bad (a CHECK (initcap(a) = a))", NULL, NULL, NULL),
+        SQLITE_ERROR);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_describes_the_schema),
+        cmocka_unit_test(test_follows_the_schema),
+        cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_schema_is_plain_sqlite),
+        cmocka_unit_test(test_functions_stay_out_of_the_schema),
+        cmocka_unit_test(test_psql),
+        cmocka_unit_test(test_sqlalchemy),
+        cmocka_unit_test(test_pgjdbc),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
