@@ -9,6 +9,7 @@
  *   timestamp    TEXT 2026-01-31 12:34:56.789
  *   timestamptz  TEXT 2026-01-31 12:34:56.789+00:00, always UTC
  *   uuid         TEXT, lower case         (read, too: BLOB of 16 bytes)
+ *   bytea        BLOB                     (read, too: TEXT \x00ff)
  *   json, jsonb  TEXT
  *   numeric      INTEGER or REAL where that is exact enough (15 digits), else TEXT
  */

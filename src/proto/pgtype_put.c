@@ -1,5 +1,6 @@
 /* SQLite's values as PostgreSQL's types: text, then binary. A described type is a promise: what
  * cannot be that type is a fault, never other bytes. */
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,6 +119,28 @@ static enum pgtype_fault to_bool(const struct value *v, bool *out)
     default:
         return PGTYPE_SYNTAX;
     }
+}
+
+/* Is it text that is spelt like a bytea? An INSERT of the literal '\x00ff' leaves that in a column
+ * of this type: SQLite does not know the type, and the dialect not the column. */
+static bool is_bytea_literal(const struct value *v)
+{
+    if (v->type != VALUE_TEXT || v->u.s.len < 2 || v->u.s.len % 2 != 0 ||
+        memcmp(v->u.s.data, "\\x", 2) != 0)
+        return false;
+    for (size_t i = 2; i < v->u.s.len; i++)
+        if (!isxdigit((unsigned char)v->u.s.data[i]))
+            return false;
+    return true;
+}
+
+static void put_bytes_of_hex(struct buf *b, const char *s, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i + 1 < len; i += 2)
+        buf_u8(b, (uint8_t)((strchr(digits, tolower((unsigned char)s[i])) - digits) << 4 |
+                            (strchr(digits, tolower((unsigned char)s[i + 1])) - digits)));
 }
 
 static void put_hex(struct buf *b, const char *s, size_t n)
@@ -265,6 +288,10 @@ enum pgtype_fault pgtype_put_text(struct buf *b, uint32_t oid, const struct valu
     case PGTYPE_NUMERIC:
         return put_numeric_text(b, v);
     case PGTYPE_BYTEA:
+        if (is_bytea_literal(v)) {
+            buf_put(b, v->u.s.data, v->u.s.len);
+            return PGTYPE_FINE;
+        }
         buf_puts(b, "\\x");
         if (v->type == VALUE_TEXT || v->type == VALUE_BLOB) {
             put_hex(b, v->u.s.data, v->u.s.len);
@@ -416,7 +443,9 @@ static enum pgtype_fault put_binary(struct buf *b, uint32_t oid, const struct va
     case PGTYPE_NUMERIC:
         return put_numeric(b, v);
     case PGTYPE_BYTEA:
-        if (v->type == VALUE_TEXT || v->type == VALUE_BLOB)
+        if (is_bytea_literal(v))
+            put_bytes_of_hex(b, v->u.s.data + 2, v->u.s.len - 2);
+        else if (v->type == VALUE_TEXT || v->type == VALUE_BLOB)
             buf_put(b, v->u.s.data, v->u.s.len);
         else
             put_as_text(b, v);

@@ -131,7 +131,7 @@ static int match(sqlite3_context *ctx, const pcre2_code *code, const char *s, si
         sqlite3_result_error(ctx, "the regular expression takes too long", -1);
         return -1;
     }
-    return rc > 0 ? rc : 1; /* 0: a match whose groups `data` has no room for */
+    return rc == 0 ? 1 : rc; /* 0: it matched, and has more groups than are asked for */
 }
 
 /* regexp(pattern, text): what SQLite calls for text REGEXP pattern. */

@@ -7,6 +7,7 @@ runs the tests against the reference, which shows that they are right; what only
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -79,6 +80,8 @@ def start_node(cluster, *more, password=PASSWORD, **options):
     created = tempfile.mkdtemp(dir=cluster.directory)
     node = cluster.node(args=["--pg-port", str(port), "--pg-user", USER, "--pg-pass", password, "--create-db-dir", created,
                               *more], **options)
+    # /readyz may answer a moment before this port is open.
+    ha.wait_until(lambda: socket.create_connection(("127.0.0.1", port), 5).close() is None, what="the PostgreSQL port")
     return Target(port, default_database(node), password=password, node=node)
 
 

