@@ -8,12 +8,15 @@
 
 int cli_say(const char *command, int status, const char *fmt, ...)
 {
+    char text[2 * ERR_MSG_SIZE];
     va_list ap;
-    (void)fprintf(stderr, "ha %s: ", command);
     va_start(ap, fmt);
-    (void)vfprintf(stderr, fmt, ap);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    (void)fputc('\n', stderr);
+    for (char *p = text; *p; p++)
+        if (*p == '\n') /* SQLite reports damage in several lines */
+            *p = ' ';
+    (void)fprintf(stderr, "ha %s: %s\n", command, text);
     return status;
 }
 
