@@ -19,7 +19,13 @@ static const char usage[] =
     "than\n"
     "the file. HA_ARGS may hold files and flags, too. [refused]: this version cannot do that yet, "
     "and\n"
-    "takes the default only.\n";
+    "takes the default only.\n"
+    "\n"
+    "Commands (ha COMMAND --help says more; a database file of such a name is written ./verify):\n"
+    "  ha verify                do all nodes hold the same?\n"
+    "  ha backup FILE           a database of a running node as a file\n"
+    "  ha restore BACKUP FILE   a backup in place for a stopped node, or as a new database\n"
+    "  ha force-recover FILE…   a new log from the furthest of these files\n";
 
 static const char *type_name(const struct flag *f)
 {
