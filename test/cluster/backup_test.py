@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from ha import BINARY, assert_equal, dump_file
 from verify_test import verify
@@ -188,3 +190,26 @@ def test_a_backup_is_a_plain_local_file(tmp_path):
     refused("local file only", "backup", "s3://bucket/key")
     refused("not compressed", "backup", tmp_path / "copy.db.zst")
     assert os.listdir(tmp_path) == []
+
+
+def test_verify_of_nothing_is_no_success():
+    """A server that is no node, but answers with JSON."""
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.server.answer)
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            for server.answer in (b"{}", b'{"databases": []}'):
+                status, out, err = ha("verify", "-r", f"http://127.0.0.1:{server.server_port}")
+                assert status == 1 and "nothing was compared" in err and err.count("\n") == 1 and out == ""
+        finally:
+            server.shutdown()
+            thread.join()
