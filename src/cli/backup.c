@@ -78,6 +78,11 @@ int cli_backup(int argc, char **argv)
     if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN, 1, 1, help, &status))
         return status;
     const char *file = a.words[0];
+    if (strstr(file, "://"))
+        return cli_say("backup", CLI_WRONG, "%s: a backup is written to a local file only", file);
+    size_t len = strlen(file);
+    if (len >= 4 && strcmp(file + len - 4, ".zst") == 0)
+        return cli_say("backup", CLI_WRONG, "%s: a backup is not compressed", file);
     if (access(file, F_OK) == 0)
         return cli_say("backup", CLI_WRONG, "%s exists already", file);
     if (snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part)

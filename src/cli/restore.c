@@ -147,6 +147,14 @@ static bool is_same_log(const struct image *a, const struct image *b)
     return strcmp(a->pos.stream, b->pos.stream) == 0;
 }
 
+/* A file that was left over when its log began anew has seqs of the old log, which are often the
+ * higher ones; nothing tells which of the two logs is to survive. */
+static bool is_same_beginning(const struct image *a, const struct image *b)
+{
+    return a->pos.stream_created == 0 || b->pos.stream_created == 0 ||
+           a->pos.stream_created == b->pos.stream_created;
+}
+
 /* Index of the furthest; -1 and `e` where the files leave no choice that is right. */
 static int choose(char **files, const struct image *img, int n, struct err *e)
 {
@@ -157,6 +165,14 @@ static int choose(char **files, const struct image *img, int n, struct err *e)
                     files[0], files[i], img[0].pos.stream, img[i].pos.stream);
             return -1;
         }
+        for (int k = 0; k < i; k++)
+            if (!is_same_beginning(&img[i], &img[k])) {
+                err_set(e, ERR_CONFIG,
+                        "%s and %s know log \"%s\" from different beginnings, their seqs cannot be "
+                        "compared: give only the files that are to survive",
+                        files[k], files[i], img[i].pos.stream);
+                return -1;
+            }
         if (img[i].pos.seq > img[best].pos.seq)
             best = i;
     }

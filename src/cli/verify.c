@@ -112,6 +112,9 @@ static enum err_code all(const struct cli_args *a, bool *well, struct err *e)
     yajl_val list = NULL;
     enum err_code code = ask(a, "/databases", &list, e);
     yajl_val ids = member(list, "databases", yajl_t_array);
+    /* Nothing compared is not "equal". */
+    if (code == ERR_OK && length(ids) == 0)
+        code = err_set(e, ERR_PROTOCOL, "the answer names no database: nothing was compared");
     for (size_t i = 0; code == ERR_OK && i < length(ids); i++)
         if (YAJL_IS_STRING(ids->u.array.values[i]))
             code = one(a, ids->u.array.values[i]->u.string, well, e);

@@ -4,6 +4,8 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from ha import BINARY, assert_equal, dump_file
 from verify_test import verify
@@ -148,6 +150,22 @@ def test_files_that_leave_no_choice(cluster, tmp_path):
     refused("belongs to no log", "force-recover", plain)
 
 
+def test_files_of_two_beginnings(cluster):
+    """A file left over from before its log began anew has the higher seq, and must not win by it."""
+    old, new = cluster.node("old"), cluster.node("new")
+    fill(old, 9)
+    fill(new, 3)
+    old.terminate()
+    new.terminate()
+    files = [os.path.join(n.directory, "ha.db") for n in (new, old)]
+    before = [dump_file(f) for f in files]
+    refused("different beginnings", "force-recover", *files)
+    refused("different beginnings", "force-recover", *reversed(files))
+    assert [dump_file(f) for f in files] == before
+    status, out, err = ha("force-recover", "--dry-run", files[0])
+    assert status == 0 and "ends at 4" in out, (status, out, err)
+
+
 def test_wrong_usage(cluster, tmp_path):
     missing = tmp_path / "missing.db"
     for word, args in (("file name is missing", ["backup"]), ("nonsense", ["backup", "-r", "nonsense", missing]),
@@ -166,3 +184,32 @@ def test_wrong_usage(cluster, tmp_path):
     status, _, err = ha("backup", "-r", secret.url, missing)
     assert status == 1 and err.count("\n") == 1
     assert ha("backup", "-r", secret.url, "--token", "s3cret", missing)[0] == 0
+
+
+def test_a_backup_is_a_plain_local_file(tmp_path):
+    refused("local file only", "backup", "s3://bucket/key")
+    refused("not compressed", "backup", tmp_path / "copy.db.zst")
+    assert os.listdir(tmp_path) == []
+
+
+def test_verify_of_nothing_is_no_success():
+    """A server that is no node, but answers with JSON."""
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(self.server.answer)
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            for server.answer in (b"{}", b'{"databases": []}'):
+                status, out, err = ha("verify", "-r", f"http://127.0.0.1:{server.server_port}")
+                assert status == 1 and "nothing was compared" in err and err.count("\n") == 1 and out == ""
+        finally:
+            server.shutdown()
+            thread.join()
