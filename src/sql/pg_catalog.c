@@ -165,7 +165,9 @@ static char *declaration(struct pg_catalog *c, const char *name)
 
     if (sqlite3_prepare_v2(c->mem,
                            "SELECT 'CREATE TABLE x(' || group_concat('\"' || name || '\" ' || "
-                           "iif(instr(?2, ' ' || name || ' '), 'BOOLEAN', type), ', ') || ')' "
+                           "CASE WHEN instr(?2, ' ' || name || ' ') THEN 'BOOLEAN' "
+                           "WHEN name IN ('conkey', 'confkey') THEN '_INT2' ELSE type END, ', ') "
+                           "|| ')' "
                            "FROM pragma_table_info(?1)",
                            -1, &s, NULL) == SQLITE_OK &&
         sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
