@@ -166,7 +166,9 @@ static char *declaration(struct pg_catalog *c, const char *name)
     if (sqlite3_prepare_v2(c->mem,
                            "SELECT 'CREATE TABLE x(' || group_concat('\"' || name || '\" ' || "
                            "CASE WHEN instr(?2, ' ' || name || ' ') THEN 'BOOLEAN' "
-                           "WHEN name IN ('conkey', 'confkey') THEN '_INT2' ELSE type END, ', ') "
+                           "WHEN name IN ('conkey', 'confkey') THEN '_INT2' "
+                           /* what table_info says of an expression; no catalog holds blobs */
+                           "WHEN type = 'BLOB' THEN '' ELSE type END, ', ') "
                            "|| ')' "
                            "FROM pragma_table_info(?1)",
                            -1, &s, NULL) == SQLITE_OK &&

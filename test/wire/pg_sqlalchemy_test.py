@@ -64,7 +64,6 @@ def test_reflect_indexes(engine):
     assert "ix_orders_user_id" in [i["name"] for i in sa.inspect(engine).get_indexes("orders")]
 
 
-@pytest.mark.xfail(not pg_module.REFERENCE, strict=True, reason="pg_constraint.conkey is text, not an array of int2 (OID 1005)")
 def test_reflect_everything(engine):
     Base.metadata.create_all(engine)
     meta = sa.MetaData()
