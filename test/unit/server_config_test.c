@@ -148,11 +148,11 @@ static void test_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         assert_refused(args[i], "", "is refused");
-    assert_refused("", "HA_PG_PORT=5432", "HA_PG_PORT is refused: there is no PostgreSQL");
+    assert_refused("", "HA_MYSQL_PORT=3306", "HA_MYSQL_PORT is refused: there is no MySQL");
     assert_refused("--async-replication-store-dir|x", "", "database file");
     /* The default, however it is spelled, asks for nothing. */
-    assert_int_equal(load("--snapshot-interval|0|--pg-port|00|--proxy-local|ha.db|"
-                          "--grpc-insecure=no|--pg-user|ha|--leader-addr=",
+    assert_int_equal(load("--snapshot-interval|0|--mysql-port|00|--proxy-local|ha.db|"
+                          "--grpc-insecure=no|--mysql-user|ha|--leader-addr=",
                           ""),
                      ERR_OK);
 }
