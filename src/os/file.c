@@ -71,15 +71,16 @@ enum err_code file_make_dirs(const char *path, mode_t mode, struct err *e)
     return ERR_OK;
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
+int file_write_all(int fd, const void *bytes, size_t len)
 {
+    const char *p = bytes;
     while (len > 0) {
-        ssize_t n = write(fd, bytes, len);
+        ssize_t n = write(fd, p, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
             return errno;
-        bytes += n;
+        p += n;
         len -= (size_t)n;
     }
     return 0;
@@ -116,7 +117,7 @@ enum err_code file_write(const char *path, const void *bytes, size_t len, mode_t
     fd = mkostemp(temp, O_CLOEXEC);
     if (fd < 0)
         return file_error(e, "cannot write", path, errno);
-    number = write_all(fd, bytes, len);
+    number = file_write_all(fd, bytes, len);
     if (!number && (fchmod(fd, mode) != 0 || fsync(fd) != 0))
         number = errno;
     if (close(fd) != 0 && !number)

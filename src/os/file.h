@@ -25,6 +25,9 @@ enum err_code file_make_dirs(const char *path, mode_t mode, struct err *e);
 enum err_code file_write(const char *path, const void *bytes, size_t len, mode_t mode,
                          struct err *e);
 
+/* All of it, or the errno that came in between; 0 is success. */
+int file_write_all(int fd, const void *bytes, size_t len);
+
 /* Appends the content to `out`; ERR_TOO_BIG beyond `limit` bytes. */
 enum err_code file_read(const char *path, size_t limit, struct buf *out, struct err *e);
 

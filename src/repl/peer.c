@@ -141,19 +141,10 @@ static void take_size(void *arg, uint64_t bytes)
 static bool take_write(void *arg, const void *bytes, size_t len)
 {
     struct taking *t = arg;
-    const char *p = bytes;
     t->done += len;
-    while (len > 0) {
-        ssize_t n = write(t->fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            t->failed = errno;
-            return false;
-        }
-        p += n;
-        len -= (size_t)n;
-    }
+    t->failed = file_write_all(t->fd, bytes, len);
+    if (t->failed != 0)
+        return false;
     if (clock_mono_ns() >= t->say_ns) {
         t->say_ns = clock_deadline(PEER_SAY_NS);
         LOG_INFO("copying from another node", LOG_STR("db", t->id), LOG_STR("from", t->from),

@@ -227,19 +227,8 @@ struct target {
 static bool write_file(void *arg, const void *bytes, size_t len)
 {
     struct target *t = arg;
-    const char *p = bytes;
-    while (len > 0) {
-        ssize_t n = write(t->fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            t->failed = errno;
-            return false;
-        }
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
+    t->failed = file_write_all(t->fd, bytes, len);
+    return t->failed == 0;
 }
 
 static enum err_code check_loaded(const struct snapshot_place *at, const struct snapshot *s,
