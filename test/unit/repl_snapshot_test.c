@@ -66,7 +66,7 @@ static void compressed_bytes_are_judged(void **state)
 
     (void)state;
     for (int i = 0; i < SIZE; i++)
-        plain[i] = (char)((i * i) >> 7);
+        plain[i] = (char)(((unsigned)i * (unsigned)i) >> 7);
     sha256(plain, SIZE, digest);
     sha256_text(digest, sha);
     size_t n = ZSTD_compress(packed, sizeof packed, plain, SIZE, 3);
