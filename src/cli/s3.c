@@ -14,6 +14,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,14 @@ struct call {
     int64_t at; /* bytes of the body that were sent */
     int failed; /* errno of reading or writing a file */
 };
+
+/* A signal that ends the process came while something was being put. */
+static volatile sig_atomic_t stopping;
+
+static void stop(int number)
+{
+    stopping = number;
+}
 
 bool s3_is_uri(const char *word)
 {
@@ -157,11 +166,11 @@ static int show(void *arg, curl_off_t total, curl_off_t now, curl_off_t up, curl
 {
     const struct call *c = arg;
     (void)up;
-    if (c->from >= 0)
+    if (c->s->bar && c->from >= 0)
         cli_bar(c->before + up_now, c->total);
-    else if (c->to >= 0)
+    else if (c->s->bar && c->to >= 0)
         cli_bar(now, total);
-    return 0;
+    return c->from >= 0 && stopping; /* what is no upload goes on: the abort, too */
 }
 
 /* The digest of the body, as the signature has it. */
@@ -237,7 +246,7 @@ static void set_up(struct call *c, const char *url, struct curl_slist *list, cha
     curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
     curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, header);
     curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
-    curl_easy_setopt(h, CURLOPT_NOPROGRESS, c->s->bar ? 0L : 1L);
+    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, show);
     curl_easy_setopt(h, CURLOPT_XFERINFODATA, c);
     if (c->range)
@@ -290,6 +299,8 @@ static enum err_code call(struct call *c, struct err *e)
         return file_error(e, c->to >= 0 ? "write" : "read", "the local file", c->failed);
     if (rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL)
         return err_set(e, ERR_CONFIG, "the S3 endpoint is not a URL (http://host:port)");
+    if (rc == CURLE_ABORTED_BY_CALLBACK)
+        return err_set(e, ERR_INTERRUPTED, "%.100s: interrupted", s->name);
     if (rc != CURLE_OK)
         return err_set(e, ERR_IO, "%.100s: %.300s", s->name, why[0] ? why : curl_easy_strerror(rc));
     return ERR_OK;
@@ -634,9 +645,23 @@ enum err_code s3_put(struct s3 *s, int fd, struct err *e)
     struct stat st;
     if (fstat(fd, &st) != 0)
         return file_error(e, "read", "the file to be sent", errno);
+    /* Parts that are there are aborted, and the caller's files removed, before the process ends. */
+    struct sigaction on = {.sa_handler = stop}, interrupt, terminate;
+    sigemptyset(&on.sa_mask);
+    stopping = 0;
+    sigaction(SIGINT, &on, &interrupt);
+    sigaction(SIGTERM, &on, &terminate);
+    sigset_t both, blocked; /* the program blocks them where it starts */
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    pthread_sigmask(SIG_UNBLOCK, &both, &blocked);
     enum err_code err = st.st_size <= s->part_bytes
                             ? send_piece(s, fd, NULL, 0, st.st_size, st.st_size, tag, e)
                             : put_parts(s, fd, st.st_size, tag, e);
+    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+    sigaction(SIGINT, &interrupt, NULL);
+    sigaction(SIGTERM, &terminate, NULL);
     if (s->bar)
         (void)fputc('\n', stderr);
     return err == ERR_OK ? compare(s, st.st_size, tag, e) : err;

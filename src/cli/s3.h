@@ -31,7 +31,8 @@ void s3_free(struct s3 *s); /* NULL is fine */
 /* Is there such an object? An error where there is no such bucket. */
 enum err_code s3_find(struct s3 *s, bool *there, struct err *e);
 /* Puts the whole file there, in parts where it is large; either the complete object is there
- * afterwards or (on an error) nothing of it, as far as the server can still be reached. */
+ * afterwards or (on an error) nothing of it, as far as the server can still be reached. SIGINT and
+ * SIGTERM end it that way too, with ERR_INTERRUPTED. */
 enum err_code s3_put(struct s3 *s, int fd, struct err *e);
 /* Writes the object to the end of `fd`; what an error leaves there is worth nothing. */
 enum err_code s3_get(struct s3 *s, int fd, struct err *e);

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import re
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -79,7 +80,10 @@ class Handler(BaseHTTPRequestHandler):
         if self.command in s.cut and (s.cut_after == 0 or s.calls.count(self.command) >= s.cut_after):
             self.rfile.read(min(1000, int(self.headers.get("Content-Length") or 0)))
             s.calls.append("cut")
-            s.on_cut()
+            if s.before_cut:
+                s.before_cut()
+                while self.rfile.read(1):  # until the client hangs up
+                    pass
             self.close_connection = True
             self.connection.shutdown(2)
             return
@@ -160,7 +164,7 @@ class Storage(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.buckets, self.uploads, self.calls, self.wrong, self.parts = {"bucket": {}}, {}, [], [], []
         self.cut, self.cut_after, self.truncate, self.lose, self.fail_late = (), 0, False, 0, False
-        self.on_cut = lambda: None
+        self.before_cut = None
 
     @property
     def bucket(self):
@@ -259,6 +263,25 @@ def test_an_interrupted_upload(storage, node):
     storage.fails(1, "s3://bucket/big", "backup", "-r", node.url, "s3://bucket/big", HA_S3_PART_BYTES="4096")
     assert storage.calls.count("PUT") == 2 and storage.calls[-1] == "DELETE"
     assert storage.uploads == {} and storage.bucket == {}
+
+
+@pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM))
+def test_a_signal_during_an_upload(storage, node, number):
+    """In the third part, which the storage takes no end of: the same, and no temporary file is left."""
+    started = threading.Event()
+
+    def send():
+        assert started.wait(60)
+        p.send_signal(number)
+
+    storage.cut, storage.cut_after, storage.before_cut = ("PUT",), 2, send
+    p = subprocess.Popen([BINARY, "backup", "-r", node.url, "s3://bucket/big"], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         env=storage.environment(HA_S3_PART_BYTES="4096"))
+    started.set()
+    out, err = p.communicate(timeout=60)
+    assert p.returncode == 1 and "interrupted" in err and err.count("\n") == 1 and out == "", (p.returncode, out, err)
+    assert storage.calls[-1] == "DELETE" and storage.uploads == {} and storage.bucket == {}
 
 
 def test_an_upload_that_cannot_be_aborted(storage, node):
