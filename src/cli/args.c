@@ -20,7 +20,7 @@ int cli_say(const char *command, int status, const char *fmt, ...)
     return status;
 }
 
-enum { HELP = 256, DATABASE, TOKEN, NEW, REPLACE, DRY_RUN };
+enum { HELP = 256, DATABASE, TOKEN, NEW, REPLACE, DRY_RUN, S3_ENDPOINT, S3_REGION };
 
 static const struct option all_options[] = {
     {"remote", required_argument, NULL, 'r'},
@@ -30,6 +30,8 @@ static const struct option all_options[] = {
     {"new", no_argument, NULL, NEW},
     {"replace", no_argument, NULL, REPLACE},
     {"dry-run", no_argument, NULL, DRY_RUN},
+    {"s3-endpoint", required_argument, NULL, S3_ENDPOINT},
+    {"s3-region", required_argument, NULL, S3_REGION},
     {NULL, 0, NULL, 0},
 };
 
@@ -55,6 +57,12 @@ static unsigned take(struct cli_args *a, int which)
     case DRY_RUN:
         a->dry_run = true;
         return CLI_DRY_RUN;
+    case S3_ENDPOINT:
+        a->s3_endpoint = optarg;
+        return CLI_S3;
+    case S3_REGION:
+        a->s3_region = optarg;
+        return CLI_S3;
     default:
         return 0;
     }

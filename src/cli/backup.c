@@ -1,13 +1,15 @@
-/* `ha backup`: a database of a running node as a file, checked before it gets its name. */
+/* `ha backup`: a database of a running node as a file or an object, checked before it gets its
+ * name.
+ */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/part.h"
+#include "cli/s3.h"
 #include "os/file.h"
 #include "sql/image.h"
 
@@ -21,6 +23,13 @@ static const char help[] =
     "  -r, --remote URL     a node of the cluster\n"
     "      --database ID    which database (default: the node's main one)\n"
     "      --token TOKEN    the node's --token (default: $HA_TOKEN)\n"
+    "\n"
+    "FILE may be s3://BUCKET/KEY, an object that does not exist yet in S3-compatible\n"
+    "storage. The copy is checked in $TMPDIR (or /tmp) before it is sent. Credentials:\n"
+    "$AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN.\n"
+    "\n"
+    "      --s3-endpoint URL   the storage (default: $AWS_ENDPOINT_URL, else AWS)\n"
+    "      --s3-region NAME    default: $AWS_REGION, else us-east-1\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage. See also: ha restore --help\n";
 
@@ -46,13 +55,11 @@ static bool put(void *arg, const void *bytes, size_t len)
     return true;
 }
 
-static enum err_code load(const struct cli_args *a, const char *part, struct err *e)
+static enum err_code load(const struct cli_args *a, const struct part *part, struct err *e)
 {
-    struct target t = {.fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+    struct target t = {.fd = part->fd};
     struct buf path = BUF_INIT;
     const struct cli_get get = {.token = a->token, .write = put, .arg = &t, .progress = true};
-    if (t.fd < 0)
-        return file_error(e, "create", part, errno);
     if (a->database)
         cli_http_database(&path, a->database, "");
     else
@@ -60,11 +67,50 @@ static enum err_code load(const struct cli_args *a, const char *part, struct err
     enum err_code code =
         cli_http_get(a->remote ? a->remote : "http://localhost:8080", buf_cstr(&path), &get, e);
     if (t.failed)
-        code = file_error(e, "write", part, t.failed);
-    if (code == ERR_OK && fsync(t.fd) != 0)
-        code = file_error(e, "sync", part, errno);
-    close(t.fd);
+        code = file_error(e, "write", part->path, t.failed);
+    if (code == ERR_OK && fsync(part->fd) != 0)
+        code = file_error(e, "sync", part->path, errno);
     buf_free(&path);
+    return code;
+}
+
+static enum err_code to_file(const struct cli_args *a, const char *file, struct image *img,
+                             struct err *e)
+{
+    struct part part = PART_INIT;
+    enum err_code code = part_open(&part, "backup", file, e);
+    if (code == ERR_OK)
+        code = load(a, &part, e);
+    if (code == ERR_OK)
+        code = image_check(part.path, NULL, NULL, img, e);
+    if (code == ERR_OK)
+        code = part_keep(part.path, file, e);
+    part_close(&part);
+    return code;
+}
+
+static enum err_code to_s3(const struct cli_args *a, const char *uri, struct image *img,
+                           struct err *e)
+{
+    struct part part = PART_INIT;
+    struct s3 *s = NULL;
+    bool there = false;
+    enum err_code code = s3_open(&s, uri, a->s3_endpoint, a->s3_region, e);
+    /* Before anything is copied: the credentials and the bucket may be wrong, too. */
+    if (code == ERR_OK)
+        code = s3_find(s, &there, e);
+    if (code == ERR_OK && there)
+        code = err_set(e, ERR_CONFIG, "%s exists already", uri);
+    if (code == ERR_OK)
+        code = part_temp(&part, e);
+    if (code == ERR_OK)
+        code = load(a, &part, e);
+    if (code == ERR_OK)
+        code = image_check(part.path, NULL, NULL, img, e);
+    if (code == ERR_OK)
+        code = s3_put(s, part.fd, e);
+    part_close(&part);
+    s3_free(s);
     return code;
 }
 
@@ -73,26 +119,23 @@ int cli_backup(int argc, char **argv)
     struct cli_args a;
     struct err e = ERR_INIT;
     struct image img = {0};
-    char part[PATH_MAX];
     int status;
-    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN, 1, 1, help, &status))
+    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_S3, 1, 1, help,
+                   &status))
         return status;
     const char *file = a.words[0];
-    if (strstr(file, "://"))
-        return cli_say("backup", CLI_WRONG, "%s: a backup is written to a local file only", file);
+    bool s3 = s3_is_uri(file);
+    if (!s3 && strstr(file, "://"))
+        return cli_say("backup", CLI_WRONG,
+                       "%s: a backup is written to a local file or to s3://bucket/key", file);
+    if (!s3 && (a.s3_endpoint || a.s3_region))
+        return cli_say("backup", CLI_WRONG, "%s is not s3://bucket/key", file);
     size_t len = strlen(file);
     if (len >= 4 && strcmp(file + len - 4, ".zst") == 0)
         return cli_say("backup", CLI_WRONG, "%s: a backup is not compressed", file);
-    if (access(file, F_OK) == 0)
+    if (!s3 && access(file, F_OK) == 0)
         return cli_say("backup", CLI_WRONG, "%s exists already", file);
-    if (snprintf(part, sizeof part, "%s.part", file) >= (int)sizeof part)
-        return cli_say("backup", CLI_WRONG, "the file's name is too long");
-    enum err_code code = load(&a, part, &e);
-    if (code == ERR_OK)
-        code = image_check(part, NULL, NULL, &img, &e);
-    if (code == ERR_OK && link(part, file) != 0) /* never over a file that has come meanwhile */
-        code = file_error(&e, "create", file, errno);
-    image_remove(part);
+    enum err_code code = s3 ? to_s3(&a, file, &img, &e) : to_file(&a, file, &img, &e);
     if (code != ERR_OK)
         return cli_say("backup", code == ERR_CONFIG ? CLI_WRONG : CLI_FAILED, "%s", e.msg);
     (void)printf("%s: %" PRIu64 " bytes, at %" PRIu64 " of the log\n", file, img.bytes,

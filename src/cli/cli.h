@@ -30,12 +30,14 @@ enum cli_option {
     CLI_TOKEN = 4,
     CLI_NEW = 8,
     CLI_REPLACE = 16,
-    CLI_DRY_RUN = 32
+    CLI_DRY_RUN = 32,
+    CLI_S3 = 64
 };
 
 struct cli_args {
     const char *command;
     const char *remote, *database, *token; /* NULL = not given; token: $HA_TOKEN */
+    const char *s3_endpoint, *s3_region;   /* NULL = not given */
     bool is_new, replace, dry_run;
     char **words; /* what is no option; borrowed from argv */
     int n_words;
@@ -70,6 +72,8 @@ struct cli_get {
  * words; ERR_CONFIG: the URL is none, or the node knows no such database. */
 enum err_code cli_http_get(const char *base, const char *path, const struct cli_get *get,
                            struct err *e);
+/* Draws the bar anew on standard error: `now` of `total` bytes (0 = unknown). */
+void cli_bar(int64_t now, int64_t total);
 /* "/databases/<id, escaped><rest>" */
 void cli_http_database(struct buf *path, const char *id, const char *rest);
 

@@ -37,15 +37,20 @@ static size_t receive(char *bytes, size_t size, size_t n, void *arg)
     return t->refused ? 0 : size * n;
 }
 
+void cli_bar(int64_t now, int64_t total)
+{
+    int full = total > 0 ? (int)(now * HTTP_BAR_WIDTH / total) : 0;
+    (void)fprintf(stderr, "\r%10.1f MB ", (double)now / 1e6);
+    for (int i = 0; total > 0 && i < HTTP_BAR_WIDTH; i++)
+        (void)fputc(i < full ? '#' : '.', stderr);
+}
+
 static int show(void *arg, curl_off_t total, curl_off_t now, curl_off_t up, curl_off_t up_now)
 {
     (void)arg;
     (void)up;
     (void)up_now;
-    int full = total > 0 ? (int)(now * HTTP_BAR_WIDTH / total) : 0;
-    (void)fprintf(stderr, "\r%10.1f MB ", (double)now / 1e6);
-    for (int i = 0; total > 0 && i < HTTP_BAR_WIDTH; i++)
-        (void)fputc(i < full ? '#' : '.', stderr);
+    cli_bar(now, total);
     return 0;
 }
 

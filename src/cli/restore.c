@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/part.h"
+#include "cli/s3.h"
 #include "os/file.h"
 #include "sql/backup.h"
 #include "sql/image.h"
@@ -33,6 +35,12 @@ static const char restore_help[] =
     "                  of a cluster that begins anew. A node refuses it where the log of\n"
     "                  that name holds messages already.\n"
     "      --replace   FILE exists: keep it as FILE.before-<time> and put BACKUP there\n"
+    "\n"
+    "BACKUP may be s3://BUCKET/KEY. Credentials: $AWS_ACCESS_KEY_ID,\n"
+    "$AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN.\n"
+    "\n"
+    "      --s3-endpoint URL   the storage (default: $AWS_ENDPOINT_URL, else AWS)\n"
+    "      --s3-region NAME    default: $AWS_REGION, else us-east-1\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or FILE is in the way.\n";
 
@@ -91,17 +99,84 @@ static enum err_code put_aside(const char *file, char *aside, size_t size, struc
     return code;
 }
 
+static enum err_code fetch(const struct cli_args *a, const char *uri, const struct part *part,
+                           struct err *e)
+{
+    struct s3 *s = NULL;
+    enum err_code code = s3_open(&s, uri, a->s3_endpoint, a->s3_region, e);
+    if (code == ERR_OK)
+        code = s3_get(s, part->fd, e);
+    if (code == ERR_OK && fsync(part->fd) != 0)
+        code = file_error(e, "sync", part->path, errno);
+    s3_free(s);
+    return code;
+}
+
+/* Is it sound, and does nothing get lost that was never published? */
+static enum err_code check(const struct cli_args *a, const char *from, const char *path,
+                           struct image *img, struct err *e)
+{
+    enum err_code code = image_check(path, NULL, NULL, img, e);
+    if (code == ERR_OK && img->outbox > 0 && !a->is_new)
+        code = err_set(e, ERR_CONFIG,
+                       "%s holds %" PRIu64
+                       " messages that its node had not published; use --new to keep them",
+                       from, img->outbox);
+    return code;
+}
+
+/* BACKUP as a file of ours beside FILE, checked; its name in `copy`. FILE.part is both the lock and
+ * where an object is loaded to; a local BACKUP is copied by SQLite, into a file that it makes. */
+static enum err_code bring(const struct cli_args *a, const struct part *part, char copy[PATH_MAX],
+                           struct image *img, struct err *e)
+{
+    const char *from = a->words[0];
+    enum err_code code;
+    if (s3_is_uri(from)) {
+        (void)snprintf(copy, PATH_MAX, "%s", part->path);
+        code = fetch(a, from, part, e);
+        return code == ERR_OK ? check(a, from, copy, img, e) : code;
+    }
+    (void)snprintf(copy, PATH_MAX, "%.*s.copy", PATH_MAX - 8, part->path);
+    image_remove(copy);
+    code = check(a, from, from, img, e);
+    return code == ERR_OK ? backup_to_file(from, copy, NULL, e) : code;
+}
+
+static enum err_code put_in_place(const struct cli_args *a, bool there, char *aside, size_t size,
+                                  struct image *img, struct err *e)
+{
+    const char *file = a->words[1];
+    struct part part = PART_INIT;
+    char copy[PATH_MAX] = "";
+    enum err_code code = part_open(&part, "restore", file, e);
+    if (code == ERR_OK)
+        code = bring(a, &part, copy, img, e);
+    if (code == ERR_OK && a->is_new)
+        code = image_untie(copy, e);
+    if (code == ERR_OK && there)
+        code = put_aside(file, aside, size, e);
+    if (code == ERR_OK)
+        code = part_keep(copy, file, e);
+    if (copy[0])
+        image_remove(copy);
+    part_close(&part);
+    return code;
+}
+
 int cli_restore(int argc, char **argv)
 {
     struct cli_args a;
     struct err e = ERR_INIT;
     struct image img = {0};
-    char aside[PATH_MAX] = "", temp[PATH_MAX];
+    char aside[PATH_MAX] = "";
     int status;
-    if (!cli_parse(&a, argc, argv, CLI_NEW | CLI_REPLACE, 2, 2, restore_help, &status))
+    if (!cli_parse(&a, argc, argv, CLI_NEW | CLI_REPLACE | CLI_S3, 2, 2, restore_help, &status))
         return status;
     const char *from = a.words[0], *file = a.words[1];
-    if (access(from, R_OK) != 0)
+    if (!s3_is_uri(from) && (a.s3_endpoint || a.s3_region))
+        return cli_say("restore", CLI_WRONG, "%s is not s3://bucket/key", from);
+    if (!s3_is_uri(from) && access(from, R_OK) != 0)
         return cli_say("restore", CLI_WRONG, "%s: %s", from, strerror(errno));
     bool there = access(file, F_OK) == 0;
     if (there && !a.replace)
@@ -109,25 +184,7 @@ int cli_restore(int argc, char **argv)
                        "%s exists already; --replace keeps it aside and goes on", file);
     if (there && is_in_use(file))
         return cli_say("restore", CLI_WRONG, "%s is in use: stop its node first", file);
-    if (snprintf(temp, sizeof temp, "%s.part", file) >= (int)sizeof temp - 64)
-        return cli_say("restore", CLI_WRONG, "the file's name is too long");
-    if (image_check(from, NULL, NULL, &img, &e) != ERR_OK)
-        return failed("restore", &e);
-    if (img.outbox > 0 && !a.is_new)
-        return cli_say("restore", CLI_WRONG,
-                       "%s holds %" PRIu64
-                       " messages that its node had not published; use --new to keep them",
-                       from, img.outbox);
-    image_remove(temp);
-    enum err_code code = backup_to_file(from, temp, NULL, &e);
-    if (code == ERR_OK && a.is_new)
-        code = image_untie(temp, &e);
-    if (code == ERR_OK && there)
-        code = put_aside(file, aside, sizeof aside, &e);
-    if (code == ERR_OK && link(temp, file) != 0)
-        code = file_error(&e, "create", file, errno);
-    image_remove(temp);
-    if (code != ERR_OK)
+    if (put_in_place(&a, there, aside, sizeof aside, &img, &e) != ERR_OK)
         return failed("restore", &e);
     if (aside[0])
         (void)printf("%s is kept as %s\n", file, aside);

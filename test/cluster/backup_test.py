@@ -186,8 +186,8 @@ def test_wrong_usage(cluster, tmp_path):
     assert ha("backup", "-r", secret.url, "--token", "s3cret", missing)[0] == 0
 
 
-def test_a_backup_is_a_plain_local_file(tmp_path):
-    refused("local file only", "backup", "s3://bucket/key")
+def test_a_backup_is_a_plain_file(tmp_path):
+    refused("local file or to s3", "backup", "ftp://host/key")
     refused("not compressed", "backup", tmp_path / "copy.db.zst")
     assert os.listdir(tmp_path) == []
 
