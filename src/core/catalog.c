@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
@@ -26,6 +27,8 @@
 
 #define CATALOG_WAIT_MS      1000
 #define CATALOG_RETRY_NS     CLOCK_S
+#define CATALOG_TIE_NS       (5 * CLOCK_S)   /* that a new database may take to meet its log */
+#define CATALOG_LOOK_NS      (20 * CLOCK_MS) /* between two looks */
 #define CATALOG_NAME_SIZE    128
 #define CATALOG_DSN_SIZE     4096
 #define CATALOG_MAX_NAME     240 /* bytes of a file name; with SQLite's suffixes it stays below 255 */
@@ -206,15 +209,39 @@ enum err_code catalog_announce_create(struct node *n, const char *dsn, const cha
     return code == ERR_OK ? announce_entry(n, "create", id, dsn, &entry, e) : code;
 }
 
+/* When the database's log was created. One that was created a moment ago may not have met its log
+ * yet on this node, but on others: a drop that did not name it would mean nothing to them. 0 where
+ * there is no log. */
+static enum err_code which_log(struct node *n, struct replica *r, int64_t *created, struct err *e)
+{
+    const struct timespec pause = {0, CATALOG_LOOK_NS};
+    int64_t deadline = clock_deadline(CATALOG_TIE_NS);
+    struct stream_state st;
+    bool found = false;
+    enum err_code code = ERR_OK;
+    while ((*created = replica_log_created(r)) == 0 && code == ERR_OK) {
+        code = stream_info(n->client, replica_stream(r), &st, &found, e);
+        if (code == ERR_OK && found)
+            *created = st.created_ns;
+        if (*created != 0 || clock_mono_ns() >= deadline)
+            break;
+        (void)nanosleep(&pause, NULL);
+    }
+    return code;
+}
+
 enum err_code catalog_announce_drop(struct node *n, struct database *d, struct err *e)
 {
     struct replica *r = database_replica(d);
     struct entry entry = {.n_dropped = 0};
+    int64_t created = 0;
     enum err_code code = last_word(n, database_id(d), &entry, e);
+    if (code == ERR_OK)
+        code = which_log(n, r, &created, e);
     if (code != ERR_OK)
         return code;
-    if (replica_log_created(r) != 0)
-        add_dropped(&entry, replica_log_created(r));
+    if (created != 0)
+        add_dropped(&entry, created);
     code = announce_entry(n, "drop", database_id(d), NULL, &entry, e);
     if (code == ERR_OK)
         code = stream_delete(n->client, replica_stream(r), e);
@@ -223,6 +250,14 @@ enum err_code catalog_announce_drop(struct node *n, struct database *d, struct e
 
 /* ---- following ---- */
 
+/* Is this the database that the drop means? One that the catalog has had created here and that has
+ * not met its log yet can be no other. */
+static bool is_meant(const struct entry *entry, const struct database *d)
+{
+    int64_t created = replica_log_created(database_replica(d));
+    return created != 0 ? is_dropped(entry, created) : entry->drop && database_is_created(d);
+}
+
 /* Drops the database if it is one of those that were dropped: an open one, or, on a node that was
  * away, the file that it left where created databases are kept. */
 static void discard_dropped(struct node *n, const struct entry *entry)
@@ -230,7 +265,7 @@ static void discard_dropped(struct node *n, const struct entry *entry)
     struct database *d = NULL;
     struct err e = ERR_INIT;
     if (node_find(n, entry->id, &d, &e) == ERR_OK) {
-        if (is_dropped(entry, replica_log_created(database_replica(d)))) {
+        if (is_meant(entry, d)) {
             LOG_INFO("database dropped by the cluster", LOG_STR("db", entry->id));
             node_discard(n, d);
         }
@@ -265,6 +300,9 @@ static void obey(struct node *n, const struct entry *entry)
         code = err_set(&e, ERR_DENIED, "this node has no --create-db-dir");
     if (code == ERR_OK)
         code = catalog_database(n, entry->dsn, &d, &e);
+    int64_t unused = 0;
+    if (code == ERR_OK && !database_peek(d, &unused))
+        database_set_created(d);
     if (code == ERR_OK)
         code = node_adopt(n, d, &e);
     if (code == ERR_OK)

@@ -33,6 +33,7 @@ struct database {
     /* atomic */
     atomic_int refs;
     atomic_bool remove;
+    atomic_bool created;
     _Atomic uint64_t told;
     struct snapshot_record snapshots; /* guards itself */
     /* guarded by mu; `freed` is signalled when a connection comes back */
@@ -248,6 +249,16 @@ void database_stop(struct database *d, int64_t deadline_ns)
     pthread_mutex_unlock(&d->mu);
     if (d->replica)
         replica_stop(d->replica, deadline_ns);
+}
+
+void database_set_created(struct database *d)
+{
+    atomic_store(&d->created, true);
+}
+
+bool database_is_created(const struct database *d)
+{
+    return atomic_load(&d->created);
 }
 
 void database_remove_files(struct database *d)

@@ -43,6 +43,9 @@ struct database *database_ref(struct database *d);
 void database_unref(struct database *d); /* the last one closes; NULL is fine */
 /* No new statements from now on; running ones until the deadline. */
 void database_stop(struct database *d, int64_t deadline_ns);
+/* Its file did not exist: the catalog had it created by this process. */
+void database_set_created(struct database *d);
+bool database_is_created(const struct database *d);
 /* After stop: deletes the files when the last reference goes. */
 void database_remove_files(struct database *d);
 

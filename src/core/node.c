@@ -353,6 +353,9 @@ static enum err_code create_database(struct node *n, const char *dsn, struct err
         code = err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", id);
     else if (n->client)
         code = catalog_announce_create(n, dsn, id, e);
+    int64_t unused = 0;
+    if (code == ERR_OK && !database_peek(d, &unused))
+        database_set_created(d);
     if (code != ERR_OK) {
         database_unref(d);
         return code;
