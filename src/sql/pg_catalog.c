@@ -157,6 +157,19 @@ static const char booleans[] =
     "admin_option granted fastpath ispopulated is_holdable is_binary is_scrollable from_sql "
     "is_dst is_instead subenabled inhdetachpending active inherited barelabel ";
 
+bool pg_catalog_is_boolean(const char *name)
+{
+    static const char *const prefixes[] = {"attis", "atthas", "attnot", "condef", "convalid",
+                                           "indis", "indimm", "relhas", "relis",  "relrow"};
+    char word[64];
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return (size_t)snprintf(word, sizeof word, " %s ", name) < sizeof word &&
+                   strstr(booleans, word) != NULL;
+    return false;
+}
+
 /* The columns as CREATE TABLE says them: those of mem's table of that name. */
 static char *declaration(struct pg_catalog *c, const char *name)
 {

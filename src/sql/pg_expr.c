@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "sql/pg_catalog.h"
 #include "sql/pg_rewrite.h"
 
 /* ---- names with prefixes ---- */
@@ -55,6 +56,19 @@ static size_t prefixed_name(struct pg_rewrite *r, size_t i)
 
 /* ---- strings ---- */
 
+/* indisprimary = 'f': the catalogs' booleans are numbers here, and no number equals a text. */
+static bool catalog_boolean(struct pg_rewrite *r, size_t i)
+{
+    const struct pg_token *t = pg_at(r, i);
+
+    if (i < 2 || t->len != 3 || (t->text[1] != 't' && t->text[1] != 'f') ||
+        pg_at(r, i - 1)->len != 1 || *pg_at(r, i - 1)->text != '=' || !pg_is_name(r, i - 2) ||
+        !pg_catalog_is_boolean(pg_name(r, i - 2)))
+        return false;
+    pg_put(r, t->text[1] == 't' ? "1" : "0");
+    return true;
+}
+
 static void copy_string(struct pg_rewrite *r, size_t i)
 {
     const struct pg_token *t = pg_at(r, i);
@@ -63,7 +77,8 @@ static void copy_string(struct pg_rewrite *r, size_t i)
     bool space = t->space;
 
     if (t->type == PG_TOKEN_STRING) {
-        pg_copy(r, i);
+        if (!catalog_boolean(r, i))
+            pg_copy(r, i);
         return;
     }
     r->at = i;
