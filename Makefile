@@ -327,7 +327,7 @@ test:
 
 # CHAOS_SECONDS, CHAOS_SEED, CHAOS_NEMESIS, CHAOS_WORKLOAD, CHAOS_MODE, HA_NATS_SERVER: docs/reliability.md.
 chaos:
-	@scripts/install-deps --chaos
+	@scripts/install-deps --test
 	@$(MAKE) -j$(JOBS) --no-print-directory $(BUILD)/test/ha
 	@BUILD=$(BUILD) test/chaos/chaos.py
 
