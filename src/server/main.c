@@ -130,9 +130,11 @@ int main(int argc, char **argv)
     int status;
 
     keep_standard_descriptors();
-    signal_setup();
-    if (argc > 1 && cli_is_command(argv[1]))
+    if (argc > 1 && cli_is_command(argv[1])) {
+        (void)signal(SIGPIPE, SIG_IGN); /* the others end a command at once, as everywhere */
         return cli_main(argc, argv);
+    }
+    signal_setup();
     raise_descriptor_limit();
     if (config_init(&c, &e))
         return wrong(&e);
