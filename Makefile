@@ -321,9 +321,8 @@ run:
 
 test:
 	@scripts/install-deps --test
-	@$(MAKE) -j$(JOBS) -k --no-print-directory programs || \
-	    echo "the build failed; what it left is tested nevertheless, and the rest counts as failed"
-	@BUILD=$(BUILD) SANITIZE=$(SANITIZE) test/run $(TESTS)
+	@$(MAKE) -j$(JOBS) -k --no-print-directory programs; \
+	    BUILD=$(BUILD) BUILD_STATUS=$$? SANITIZE=$(SANITIZE) test/run $(TESTS)
 
 # CHAOS_SECONDS, CHAOS_SEED, CHAOS_NEMESIS, CHAOS_WORKLOAD, CHAOS_MODE, HA_NATS_SERVER: docs/reliability.md.
 chaos:

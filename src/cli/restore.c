@@ -262,7 +262,7 @@ int cli_force_recover(int argc, char **argv)
 {
     struct cli_args a;
     struct err e = ERR_INIT;
-    struct image img[RECOVER_FILES_MAX];
+    struct image img[RECOVER_FILES_MAX] = {0};
     int status;
     if (!cli_parse(&a, argc, argv, CLI_DRY_RUN, 1, RECOVER_FILES_MAX, recover_help, &status))
         return status;

@@ -602,7 +602,7 @@ static enum err_code complete(struct s3 *s, const char *query, struct buf *list,
 static enum err_code put_parts(struct s3 *s, int fd, int64_t size, char tag[S3_TAG_SIZE],
                                struct err *e)
 {
-    char id[S3_UPLOAD_MAX], part_tag[S3_TAG_SIZE];
+    char id[S3_UPLOAD_MAX] = "", part_tag[S3_TAG_SIZE];
     struct buf upload = BUF_INIT, query = BUF_INIT, list = BUF_INIT;
     int64_t step = s->part_bytes, least = (size + S3_PARTS_MAX - 1) / S3_PARTS_MAX;
     if (step < least)

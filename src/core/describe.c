@@ -68,7 +68,8 @@ enum err_code session_describe(struct session *s, const struct query *q, struct 
     if (code != ERR_OK)
         return code;
     pthread_mutex_lock(&s->mu);
-    switch (s->phase) {
+    enum tx_phase phase = atomic_load(&s->phase);
+    switch (phase) {
     case TX_WRITING:
         code = describe_in_tx(s, q, columns, shape, e);
         break;

@@ -414,12 +414,9 @@ enum err_code node_verify(struct node *n, const char *id, struct buf *json, stru
     if (code != ERR_OK)
         return code;
     code = node_find(n, id, &d, e);
-    if (code == ERR_OK) {
-        q = calloc(1, sizeof *q);
-        if (!q)
-            code = err_set(e, ERR_NO_MEMORY, "out of memory");
-    }
-    if (code == ERR_OK) {
+    if (code == ERR_OK && !(q = calloc(1, sizeof *q)))
+        code = err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (q) {
         q->n = n;
         q->id = database_id(d);
         peer_prefix(n->opt.stream, q->prefix);

@@ -93,25 +93,28 @@ struct inbox_pool *nats_client_inboxes(struct nats_client *c)
     return &c->inboxes;
 }
 
-/* mu is not held. Remembers one, NULL = takes all of them out. */
-static void swap_retired(struct nats_client *c, natsSubscription *sub, natsSubscription ***out,
-                         size_t *n)
+/* mu is not held. */
+static void put_retired(struct nats_client *c, natsSubscription *sub)
 {
     pthread_mutex_lock(&c->mu);
-    if (sub) {
-        natsSubscription **grown =
-            realloc(c->retired, (c->n_retired + 1) * sizeof(natsSubscription *));
-        if (grown) { /* else it is never freed */
-            c->retired = grown;
-            c->retired[c->n_retired++] = sub;
-        }
-    } else {
-        *out = c->retired;
-        *n = c->n_retired;
-        c->retired = NULL;
-        c->n_retired = 0;
+    natsSubscription **grown = realloc(c->retired, (c->n_retired + 1) * sizeof(natsSubscription *));
+    if (grown) { /* else it is never freed */
+        c->retired = grown;
+        c->retired[c->n_retired++] = sub;
     }
     pthread_mutex_unlock(&c->mu);
+}
+
+/* mu is not held. All of them; the caller frees the array. */
+static natsSubscription **take_retired(struct nats_client *c, size_t *n)
+{
+    pthread_mutex_lock(&c->mu);
+    natsSubscription **subs = c->retired;
+    *n = c->n_retired;
+    c->retired = NULL;
+    c->n_retired = 0;
+    pthread_mutex_unlock(&c->mu);
+    return subs;
 }
 
 static void free_retired(natsSubscription **subs, size_t n)
@@ -123,19 +126,18 @@ static void free_retired(natsSubscription **subs, size_t n)
 
 void nats_client_retire(struct nats_client *c, natsSubscription *sub)
 {
-    natsSubscription **subs = NULL;
-    size_t n = 0;
+    size_t n;
     if (!sub)
         return;
     (void)natsSubscription_Unsubscribe(sub);
-    swap_retired(c, sub, NULL, NULL);
-    swap_retired(c, NULL, &subs, &n);
+    put_retired(c, sub);
+    natsSubscription **subs = take_retired(c, &n);
     if (natsConnection_FlushTimeout(nats_client_connection(c), CLIENT_RETIRE_MS) == NATS_OK) {
         free_retired(subs, n);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        swap_retired(c, subs[i], NULL, NULL);
+        put_retired(c, subs[i]);
     free(subs);
 }
 

@@ -198,6 +198,12 @@ static int be16s(const char *p)
     return (int16_t)((unsigned)(unsigned char)p[0] << 8 | (unsigned char)p[1]);
 }
 
+/* The i-th group of four digits of a binary numeric. */
+static int group_at(const char *numeric, int i)
+{
+    return be16s(numeric + 8 + 2 * (ptrdiff_t)i);
+}
+
 bool pgtype_numeric_get(struct buf *b, const char *data, size_t len)
 {
     int n, weight, sign, scale;
@@ -212,7 +218,7 @@ bool pgtype_numeric_get(struct buf *b, const char *data, size_t len)
         weight > NUMERIC_DIGITS_MAX / 4 || weight < -NUMERIC_DIGITS_MAX / 4)
         return false;
     for (int i = 0; i < n; i++)
-        if (be16s(data + 8 + 2 * i) < 0 || be16s(data + 8 + 2 * i) > 9999)
+        if (group_at(data, i) < 0 || group_at(data, i) > 9999)
             return false;
     if (sign == NUMERIC_NAN) {
         buf_puts(b, "NaN");
@@ -225,7 +231,7 @@ bool pgtype_numeric_get(struct buf *b, const char *data, size_t len)
     bool started = false;
     for (int w = weight > 0 ? weight : 0; w >= 0; w--) {
         int i = weight - w;
-        int g = i >= 0 && i < n ? be16s(data + 8 + 2 * i) : 0;
+        int g = i >= 0 && i < n ? group_at(data, i) : 0;
         if (started)
             buf_printf(b, "%04d", g);
         else if (g > 0 || w == 0)
@@ -236,7 +242,7 @@ bool pgtype_numeric_get(struct buf *b, const char *data, size_t len)
         buf_putc(b, '.');
     for (int digit = 0; digit < scale; digit++) {
         int i = weight + 1 + digit / 4;
-        int g = i >= 0 && i < n ? be16s(data + 8 + 2 * i) : 0;
+        int g = i >= 0 && i < n ? group_at(data, i) : 0;
         static const int power[] = {1000, 100, 10, 1};
         buf_putc(b, (char)('0' + g / power[digit % 4] % 10));
     }

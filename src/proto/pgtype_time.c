@@ -199,14 +199,19 @@ bool pgtype_time_of_value(const struct value *v, uint32_t oid, int64_t *us)
     int zone_s = 0;
     bool has_zone;
 
-    if (v->type == VALUE_INTEGER || v->type == VALUE_REAL) {
+    switch (v->type) {
+    case VALUE_INTEGER:
+    case VALUE_REAL:
         if (!from_number(v, us))
             return false;
-    } else if (v->type != VALUE_TEXT) {
-        return false;
-    } else if (oid == PGTYPE_TIME && pgtype_parse_time(v->u.s.data, v->u.s.len, us)) {
-        return true;
-    } else if (!pgtype_parse_timestamp(v->u.s.data, v->u.s.len, us, &zone_s, &has_zone)) {
+        break;
+    case VALUE_TEXT:
+        if (oid == PGTYPE_TIME && pgtype_parse_time(v->u.s.data, v->u.s.len, us))
+            return true;
+        if (!pgtype_parse_timestamp(v->u.s.data, v->u.s.len, us, &zone_s, &has_zone))
+            return false;
+        break;
+    default:
         return false;
     }
     if (oid == PGTYPE_TIMESTAMPTZ) {

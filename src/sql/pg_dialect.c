@@ -111,7 +111,7 @@ static bool listed(const struct pg_token *t, const char *const *words, size_t n)
     return false;
 }
 
-#define LISTED(t, words) listed(t, words, sizeof words / sizeof words[0])
+#define LISTED(t, words) listed(t, words, sizeof(words) / sizeof((words)[0]))
 
 /* Which first letters and lengths words of the lists have, so that most words cost one look. */
 static bool may_be_listed(const struct pg_token *t)
@@ -202,9 +202,7 @@ static bool begins_columns(const struct pg_token *t, unsigned *state)
 {
     bool name = t->type == PG_TOKEN_WORD || t->type == PG_TOKEN_QUOTED;
 
-    if (pg_lex_is_op(t, ")"))
-        *state = 1;
-    else if (*state == 1 && pg_lex_is(t, "AS"))
+    if (pg_lex_is_op(t, ")") || (*state == 1 && pg_lex_is(t, "AS")))
         *state = 1;
     else if (*state == 1 && name && !pg_reserved(t))
         *state = 2;

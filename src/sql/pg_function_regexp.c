@@ -163,10 +163,38 @@ static void regexp(sqlite3_context *ctx, int n, sqlite3_value **v)
         pcre2_code_free(code);
 }
 
-static void put_group(struct buf *b, const char *s, const PCRE2_SIZE *v, int rc, int group)
+/* A group's bytes; false where it took no part in the match. `rc` is what the match answered. */
+static bool group_of(const PCRE2_SIZE *ovector, int rc, int group, size_t *from, size_t *len)
 {
-    if (group < rc && v[2 * group] != PCRE2_UNSET)
-        buf_put(b, s + v[2 * group], v[2 * group + 1] - v[2 * group]);
+    const PCRE2_SIZE *o = ovector + 2 * (size_t)group;
+    if (group >= rc || o[0] == PCRE2_UNSET)
+        return false;
+    *from = o[0];
+    *len = o[1] - o[0];
+    return true;
+}
+
+static void put_group(struct buf *b, const char *s, const PCRE2_SIZE *ovector, int rc, int group)
+{
+    size_t from, len;
+    if (group_of(ovector, rc, group, &from, &len))
+        buf_put(b, s + from, len);
+}
+
+/* What replaces a match: \1 to \9 and \0 are groups, \& is all of it. */
+static void put_replacement(struct buf *b, const char *with, size_t n, const char *s,
+                            const PCRE2_SIZE *ovector, int rc)
+{
+    for (size_t i = 0; i < n; i++) {
+        bool escaped = with[i] == '\\' && i + 1 < n;
+        char c = with[i += escaped];
+        if (escaped && c >= '0' && c <= '9')
+            put_group(b, s, ovector, rc, c - '0');
+        else if (escaped && c == '&')
+            put_group(b, s, ovector, rc, 0);
+        else
+            buf_putc(b, c);
+    }
 }
 
 static void replace(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -190,16 +218,7 @@ static void replace(sqlite3_context *ctx, int n, sqlite3_value **v)
         const PCRE2_SIZE *o = pcre2_get_ovector_pointer(data);
         size_t end = o[1];
         buf_put(&b, s + at, o[0] - at);
-        for (size_t i = 0; i < with_len; i++) {
-            if (with[i] != '\\' || i + 1 == with_len)
-                buf_putc(&b, with[i]);
-            else if (with[++i] >= '0' && with[i] <= '9')
-                put_group(&b, s, o, rc, with[i] - '0');
-            else if (with[i] == '&')
-                put_group(&b, s, o, rc, 0);
-            else
-                buf_putc(&b, with[i]);
-        }
+        put_replacement(&b, with, with_len, s, o, rc);
         if (end == o[0] && end < len) /* an empty match moves on by one */
             buf_putc(&b, s[end]);
         at = end == o[0] ? end + 1 : end;
@@ -242,7 +261,9 @@ static void first_match(sqlite3_context *ctx, int n, sqlite3_value **v, bool arr
             for (int i = rc > 1 ? 1 : 0; i < rc; i++) {
                 buf_putc(&b, b.len ? ',' : '{');
                 buf_putc(&b, '"');
-                for (size_t k = o[2 * i]; o[2 * i] != PCRE2_UNSET && k < o[2 * i + 1]; k++) {
+                size_t from = 0, n_bytes = 0;
+                (void)group_of(o, rc, i, &from, &n_bytes);
+                for (size_t k = from; k < from + n_bytes; k++) {
                     if (s[k] == '"' || s[k] == '\\')
                         buf_putc(&b, '\\');
                     buf_putc(&b, s[k]);

@@ -117,7 +117,7 @@ static void rpad(sqlite3_context *ctx, int n, sqlite3_value **v)
 static void split_part(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     size_t len, sep_len;
-    const char *s = pg_arg(v[0], &len), *sep = pg_arg(v[1], &sep_len), *p = s, *next;
+    const char *s = pg_arg(v[0], &len), *sep = pg_arg(v[1], &sep_len), *p, *next;
     int64_t k = sqlite3_value_int64(v[2]), parts = 1;
 
     (void)n;

@@ -1,4 +1,5 @@
 /* date_trunc, date_part, to_char, to_timestamp, age, interval arithmetic; and casts to times. */
+#include <math.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +100,16 @@ static int iso_week(const struct pg_time *t, int *year)
            1;
 }
 
+static int day_of_year(const struct pg_time *t)
+{
+    return (int)(pg_time_days(t->year, t->month, t->day) - pg_time_days(t->year, 1, 1)) + 1;
+}
+
+static int quarter(const struct pg_time *t)
+{
+    return (t->month - 1) / 3 + 1;
+}
+
 static bool field(const struct pg_time *t, const char *name, double *out)
 {
     int year;
@@ -127,18 +138,18 @@ static bool field(const struct pg_time *t, const char *name, double *out)
     else if (IS("isodow"))
         *out = day_of_week(t) ? day_of_week(t) : 7;
     else if (IS("doy"))
-        *out = (double)(pg_time_days(t->year, t->month, t->day) - pg_time_days(t->year, 1, 1) + 1);
+        *out = day_of_year(t);
     else if (IS("quarter"))
-        *out = (t->month - 1) / 3 + 1;
+        *out = quarter(t);
     else if (IS("week"))
         *out = iso_week(t, &year);
     else if (IS("isoyear")) {
         iso_week(t, &year);
         *out = year;
     } else if (IS("decade"))
-        *out = t->year / 10;
+        *out = floor(t->year / 10.0);
     else if (IS("century"))
-        *out = (t->year + 99) / 100;
+        *out = ceil(t->year / 100.0);
     else if (IS("timezone"))
         *out = 0;
     else
@@ -220,29 +231,26 @@ static const char *const days[] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
 static size_t pattern(const char *p, const struct pg_time *t, bool fill, struct buf *b)
 {
     int year, hour12 = t->hour % 12 ? t->hour % 12 : 12;
-#define AT(s) (strncmp(p, s, sizeof s - 1) == 0)
-#define PUT(s, width, value)                                                                       \
-    if (AT(s)) {                                                                                   \
-        buf_printf(b, "%0*d", fill ? width : 1, value);                                            \
-        return sizeof s - 1;                                                                       \
-    }
-    PUT("YYYY", 4, t->year)
-    PUT("YY", 2, t->year % 100)
-    PUT("IYYY", 4, (iso_week(t, &year), year))
-    PUT("IW", 2, iso_week(t, &year))
-    PUT("MM", 2, t->month)
-    PUT("MI", 2, t->minute)
-    PUT("DDD", 3, (int)(pg_time_days(t->year, t->month, t->day) - pg_time_days(t->year, 1, 1)) + 1)
-    PUT("DD", 2, t->day)
-    PUT("HH24", 2, t->hour)
-    PUT("HH12", 2, hour12)
-    PUT("HH", 2, hour12)
-    PUT("SSSS", 1, t->hour * 3600 + t->minute * 60 + t->second)
-    PUT("SS", 2, t->second)
-    PUT("MS", 3, t->micro / 1000)
-    PUT("US", 6, t->micro)
-    PUT("Q", 1, (t->month - 1) / 3 + 1)
-#undef PUT
+    int week = iso_week(t, &year);
+    const struct {
+        const char *text;
+        int width, value;
+    } numbers[] = {
+        /* longer ones before those that they begin with */
+        {"YYYY", 4, t->year},       {"YY", 2, t->year % 100},
+        {"IYYY", 4, year},          {"IW", 2, week},
+        {"MM", 2, t->month},        {"MI", 2, t->minute},
+        {"DDD", 3, day_of_year(t)}, {"DD", 2, t->day},
+        {"HH24", 2, t->hour},       {"HH12", 2, hour12},
+        {"HH", 2, hour12},          {"SSSS", 1, t->hour * 3600 + t->minute * 60 + t->second},
+        {"SS", 2, t->second},       {"MS", 3, t->micro / 1000},
+        {"US", 6, t->micro},        {"Q", 1, quarter(t)}};
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (strncmp(p, numbers[i].text, strlen(numbers[i].text)) == 0) {
+            buf_printf(b, "%0*d", fill ? numbers[i].width : 1, numbers[i].value);
+            return strlen(numbers[i].text);
+        }
+#define AT(s) (strncmp(p, s, sizeof(s) - 1) == 0)
     if (AT("Month") || AT("MONTH") || AT("month") || AT("Mon") || AT("MON") || AT("mon") ||
         AT("Day") || AT("DAY") || AT("day") || AT("Dy") || AT("DY") || AT("dy")) {
         bool month = p[0] == 'M' || p[0] == 'm';
@@ -400,6 +408,20 @@ static const struct {
              {"mon", 1, 0},
              {"year", 12, 0}};
 
+/* The rest of hours:minutes[:seconds], from the first colon on; `end` moves behind it. */
+static bool read_clock(double hours, char **end, double *seconds)
+{
+    double part[2] = {0, 0};
+    for (int i = 0; i < 2 && **end == ':'; i++) {
+        const char *from = *end + 1;
+        if (*from < '0' || *from > '9')
+            return false;
+        part[i] = strtod(from, end);
+    }
+    *seconds = hours * 3600 + part[0] * 60 + part[1];
+    return true;
+}
+
 static bool read_interval(const char *p, double *months_out, double *us)
 {
     *months_out = *us = 0;
@@ -415,12 +437,10 @@ static bool read_interval(const char *p, double *months_out, double *us)
         if (end == p)
             return false;
         if (*end == ':') {
-            int h = 0, m = 0;
-            double s = 0, sign = *p == '-' ? -1 : 1;
-            if (sscanf(p, "%d:%d:%lf", &h, &m, &s) < 2)
+            if (!read_clock(fabs(v), &end, &v))
                 return false;
-            *us += sign * ((h < 0 ? -h : h) * 3600.0 + m * 60.0 + s) * 1e6;
-            p = end + strspn(end, "0123456789:.");
+            *us += (*p == '-' ? -v : v) * 1e6;
+            p = end;
             continue;
         }
         p = end + strspn(end, " ");

@@ -1,5 +1,6 @@
 /* Casts, LIKE and its family, regular expressions, = ANY, subscripts, arrays. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sql/pg_rewrite.h"
@@ -32,9 +33,8 @@ size_t pg_read_type(struct pg_rewrite *r, size_t i, struct pg_type_ref *ref)
     }
     if (pg_punct(r, i, "(")) {
         for (size_t j = i + 1; j < r->match[i] && k < 2; j++)
-            if (pg_at(r, j)->type == PG_TOKEN_NUMBER && pg_at(r, j)->len < 8 &&
-                sscanf(pg_at(r, j)->text, "%d", &ref->modifier[k]) == 1)
-                k++;
+            if (pg_at(r, j)->type == PG_TOKEN_NUMBER && pg_at(r, j)->len < 8)
+                ref->modifier[k++] = (int)strtol(pg_at(r, j)->text, NULL, 10);
         i = pg_skip(r, i);
     }
     if ((pg_word(r, i, "WITH") || pg_word(r, i, "WITHOUT")) && pg_words(r, i + 1, "TIME", "ZONE")) {
@@ -404,7 +404,7 @@ static size_t operate(struct pg_rewrite *r, size_t i, size_t last, size_t to)
     if ((pg_word(r, next, "ANY") || pg_word(r, next, "ALL") || pg_word(r, next, "SOME")) &&
         pg_punct(r, next + 1, "("))
         return quantified(r, next - 1, op, n);
-#define IS(s) (n == sizeof s - 1 && memcmp(op, s, n) == 0)
+#define IS(s) (n == sizeof(s) - 1 && memcmp(op, s, n) == 0)
     if (IS("~") && is_binary_position(r))
         return regexp(r, next, to, false, false);
     if (IS("!~"))

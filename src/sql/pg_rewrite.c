@@ -24,21 +24,18 @@ static bool grow(void **v, size_t *cap, size_t size)
 static bool read_tokens(struct pg_rewrite *r, const char *sql, size_t len)
 {
     struct pg_lexer x;
-    struct pg_token t;
     size_t cap = 0;
-    void *v = NULL;
     bool more = true;
 
     pg_lex_init(&x, sql, len);
     while (more) {
-        more = pg_lex_next(&x, &t);
-        if (r->n == cap && !grow(&v, &cap, sizeof t)) {
-            free(v);
+        void *v = r->in;
+        if (r->n == cap && !grow(&v, &cap, sizeof *r->in))
             return false;
-        }
         r->in = v;
-        r->in[r->n] = t;
-        if (more && t.type != PG_TOKEN_SEMI)
+        struct pg_token *t = &r->in[r->n];
+        more = pg_lex_next(&x, t);
+        if (more && t->type != PG_TOKEN_SEMI)
             r->n++;
     }
     return true;

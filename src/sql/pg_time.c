@@ -118,10 +118,9 @@ int64_t pg_time_days(int year, int month, int day)
 
 int64_t pg_time_micros(const struct pg_time *t)
 {
-    int64_t s = pg_time_days(t->year, t->month, t->day) * 86400 + t->hour * 3600 + t->minute * 60 +
-                t->second;
+    int64_t minutes = pg_time_days(t->year, t->month, t->day) * 1440 + t->hour * 60LL + t->minute;
 
-    return s * 1000000 + t->micro;
+    return (minutes * 60 + t->second) * 1000000 + t->micro;
 }
 
 void pg_time_from_micros(int64_t us, struct pg_time *t)

@@ -280,11 +280,10 @@ static bool read_fetch(struct reader *r, struct fetch *f)
     } else if (take(r, "RELATIVE")) {
         f->direction = RELATIVE_ROW;
         ok = take_number(r, &f->n);
-    } else if (take(r, "FORWARD")) {
-        ok = read_count(r, 1, &f->n);
     } else if (take(r, "BACKWARD")) {
         ok = read_count(r, -1, &f->n);
     } else {
+        (void)take(r, "FORWARD");
         ok = read_count(r, 1, &f->n);
     }
     if (!take(r, "FROM"))

@@ -11,9 +11,10 @@
 #include "base/clock.h"
 #include "wire/pg/conn.h"
 
-#define READ_BYTES  8192u
-#define KEEP_BYTES  ((size_t)64 << 10) /* a buffer that has grown beyond this is given back */
-#define SEND_WAIT_S 60                 /* a client that takes nothing for so long has left */
+#define READ_BYTES       8192u
+#define READ_AHEAD_BYTES (128u << 10)
+#define KEEP_BYTES       ((size_t)64 << 10) /* a buffer that has grown beyond this is given back */
+#define SEND_WAIT_S      60                 /* a client that takes nothing for so long has left */
 
 void pg_io_init(struct pg_conn *c, int fd)
 {
@@ -171,9 +172,8 @@ static enum pg_read fill(struct pg_conn *c, size_t want)
         return PG_READ_CLOSED;
     compact(c);
     /* What a length word promises is not reserved before some of it has come. */
-    size_t room = want < READ_BYTES                    ? READ_BYTES
-                  : want > c->in.len + READ_BYTES * 16 ? c->in.len + READ_BYTES * 16
-                                                       : want;
+    size_t most = c->in.len + READ_AHEAD_BYTES;
+    size_t room = want < READ_BYTES ? READ_BYTES : want > most ? most : want;
     char *to = buf_reserve(&c->in, room);
     if (!to)
         return PG_READ_CLOSED;
