@@ -41,6 +41,7 @@ struct node {
     bool started, stopping;
     bool snapshotting;                /* a snapshot is being taken */
     size_t running;                   /* requests under way */
+    uint64_t losses;                  /* of the connection to NATS */
     struct session *sessions;         /* all open ones */
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 

@@ -95,14 +95,18 @@ static enum err_code open_and_list(struct node *n, struct database *d, struct er
         code =
             err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", database_id(d));
     bool open = n->started;
+    uint64_t losses = n->losses;
     pthread_mutex_unlock(&n->mu);
     if (code == ERR_OK && open)
         code = database_open(d, n, e);
     pthread_mutex_lock(&n->mu);
     if (code == ERR_OK)
         code = append_locked(n, d, e);
-    if (code == ERR_OK && open) /* it may have come or gone while nobody told this database */
-        replica_connection_changed(database_replica(d), atomic_load(&n->connected));
+    /* What nobody has told this database, which was not listed yet. */
+    if (code == ERR_OK && open && n->losses != losses)
+        replica_connection_changed(database_replica(d), false);
+    if (code == ERR_OK && open && atomic_load(&n->connected))
+        replica_connection_changed(database_replica(d), true);
     pthread_mutex_unlock(&n->mu);
     return code;
 }
@@ -149,6 +153,7 @@ static void connection_changed(void *arg, bool connected)
     struct node *n = arg;
     atomic_store(&n->connected, connected);
     pthread_mutex_lock(&n->mu);
+    n->losses += connected ? 0 : 1;
     for (size_t i = 0; i < n->n_dbs; i++)
         if (database_replica(n->dbs[i]))
             replica_connection_changed(database_replica(n->dbs[i]), connected);

@@ -35,7 +35,10 @@ static void commit_file(struct replica *r, const char *id, uint64_t expected, ui
         code = writer_commit(r->writer, &e);
     if (code == ERR_OK) {
         FAULT_POINT("commit.done");
-        replica_advance(r, &p);
+        if (r->import_id[0])
+            replica_stand(r, &p); /* the message is what the file had */
+        else
+            replica_advance(r, &p);
         return;
     }
     writer_rollback(r->writer);

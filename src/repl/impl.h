@@ -65,7 +65,7 @@ struct replica {
     struct position pos;
     uint64_t expect_seq;      /* the log's end that the running group was begun on */
     _Atomic uint64_t seq;     /* = pos.seq */
-    _Atomic uint64_t version; /* commits of any origin */
+    _Atomic uint64_t version; /* changes of the content, of any origin */
     _Atomic uint64_t
         tail_seq; /* newest seq seen in the log: position + parts of an unfinished message */
     _Atomic uint64_t last_seq;
@@ -121,8 +121,11 @@ void lock_release(struct replica *r);
 /* Waits until something stands in the log behind `from`; false at the deadline or on closing. */
 bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns);
 void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason);
-/* The write lock is held: the file is now at `p`. */
+/* The write lock is held: the file is now at `p`, with other content than before. */
 void replica_advance(struct replica *r, const struct position *p);
+/* The same where only the log was settled and the content is what it was: whoever has read it may
+ * still write. */
+void replica_stand(struct replica *r, const struct position *p);
 
 /* ---- commit.c: changes in the spool → message → log → file ---- */
 

@@ -105,7 +105,7 @@ static enum err_code settle(struct replica *r, uint64_t seq, struct err *e)
         return code;
     }
     r->import_id[0] = '\0';
-    replica_advance(r, &p);
+    replica_stand(r, &p);
     LOG_INFO("the content of the file had reached the log", LOG_STR("db", r->opt.id),
              LOG_UINT("seq", seq));
     return ERR_OK;

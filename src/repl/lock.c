@@ -189,8 +189,13 @@ void replica_set_state(struct replica *r, enum replica_state state, const struct
 
 void replica_advance(struct replica *r, const struct position *p)
 {
-    r->pos = *p;
     atomic_fetch_add(&r->version, 1);
+    replica_stand(r, p);
+}
+
+void replica_stand(struct replica *r, const struct position *p)
+{
+    r->pos = *p;
     atomic_store(&r->log_created, p->stream_created);
     freeze_reached(r, p->seq);
     pthread_mutex_lock(&r->mu);

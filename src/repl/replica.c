@@ -168,6 +168,10 @@ void replica_close(struct replica *r)
 void replica_connection_changed(struct replica *r, bool connected)
 {
     pthread_mutex_lock(&r->mu);
+    if (connected && r->connected) { /* it was, already when the replica was opened */
+        pthread_mutex_unlock(&r->mu);
+        return;
+    }
     r->connected = connected;
     r->verify = true;
     if (!connected && r->state == REPLICA_FOLLOWING) {

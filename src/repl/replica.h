@@ -104,7 +104,8 @@ void replica_stop(struct replica *r, int64_t deadline_ns);
 /* Stops if that was not done, checkpoints, joins the applier. NULL is fine. */
 void replica_close(struct replica *r);
 
-/* The connection to NATS came or went (callback of the client). */
+/* The connection to NATS came or went (callback of the client). That it is there is no news to a
+ * replica that knows it; after a loss the log is verified again. */
 void replica_connection_changed(struct replica *r, bool connected);
 
 void replica_status(struct replica *r, struct replica_status *st);

@@ -112,7 +112,7 @@ enum err_code verify_tie(struct replica *r, const struct stream_state *st, uint6
         apply_rollback(r->apply);
         return code;
     }
-    replica_advance(r, &p);
+    replica_stand(r, &p);
     atomic_store(&r->tail_seq, seq);
     return ERR_OK;
 }
@@ -147,6 +147,7 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
         if (code != ERR_OK)
             return code;
         writer_schema_changed(r->writer);
+        atomic_fetch_add(&r->version, 1);
     }
     if (from_start && r->opt.from_latest_snapshot) {
         bool done = false;

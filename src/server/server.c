@@ -274,10 +274,11 @@ static enum err_code start(struct server *s, struct err *e)
         code = start_nats(s, e);
     if (!code)
         code = start_node(s, e);
-    if (!code && http.port > 0)
-        code = http_start(&s->http, s->node, &http, e);
+    /* HTTP last: who sees /readyz answer may use every port. */
     if (!code)
         code = start_pg(s, e);
+    if (!code && http.port > 0)
+        code = http_start(&s->http, s->node, &http, e);
     if (!code && s->host.gave_up && s->host.gave_up())
         code = err_set(e, ERR_SHUTDOWN, "stopped while starting");
     return code;

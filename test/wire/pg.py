@@ -7,7 +7,6 @@ runs the tests against the reference, which shows that they are right; what only
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -80,8 +79,6 @@ def start_node(cluster, *more, password=PASSWORD, **options):
     created = tempfile.mkdtemp(dir=cluster.directory)
     node = cluster.node(args=["--pg-port", str(port), "--pg-user", USER, "--pg-pass", password, "--create-db-dir", created,
                               *more], **options)
-    # /readyz may answer a moment before this port is open.
-    ha.wait_until(lambda: socket.create_connection(("127.0.0.1", port), 5).close() is None, what="the PostgreSQL port")
     return Target(port, default_database(node), password=password, node=node)
 
 
@@ -134,8 +131,6 @@ def fresh_database(server):
     name = f"t{time.monotonic_ns()}"
     if server.node:
         server.node.post("/databases", {"dsn": f"{name}?_fk=1"})
-        # Only then: a transaction that is open when the database begins to follow its log has to be run again.
-        ha.wait_until(lambda: any(d["id"] == name and d["state"] == "following" for d in server.node.status()["databases"]))
     else:
         server.psql(f"CREATE DATABASE {name}")
     return server.but(database=name)

@@ -82,6 +82,21 @@ def test_retry_loop(nodes):
     assert conflicts, "two nodes that increment one counter never met: the test shows nothing"
 
 
+def test_first_transaction_of_a_new_database(cluster):
+    """Nobody else knows the database yet: that its log is being created meanwhile is no conflict."""
+    target = pg_module.start_node(cluster)
+    for i in range(40):
+        target.psql(f"CREATE DATABASE new{i}")
+        with psycopg.connect(**target.but(database=f"new{i}").keywords()) as c:
+            # Begins with a read, and goes on writing for longer than it takes to settle the log.
+            assert c.execute("SELECT count(*) FROM sqlite_schema WHERE name = 't'").fetchone() == (0,)
+            c.execute("CREATE TABLE t (a INTEGER)")
+            for a in range(30):
+                c.execute("INSERT INTO t VALUES (%s)", (a,))
+        with psycopg.connect(**target.but(database=f"new{i}").keywords()) as c:
+            assert c.execute("SELECT count(*) FROM t").fetchone() == (30,)
+
+
 def run_all(work, nodes):
     threads = [threading.Thread(target=work, args=(t,)) for t in nodes]
     for t in threads:
