@@ -18,6 +18,7 @@
 #include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/name.h"
@@ -77,9 +78,11 @@ static enum err_code announce(struct node *n, const char *id, const struct buf *
 {
     char stream[CATALOG_NAME_SIZE], unused[CATALOG_NAME_SIZE];
     char token[NAME_TOKEN_SIZE], subject[CATALOG_SUBJECT_SIZE];
+    char msg_id[ID_SIZE];
     uint64_t seq;
     names(n, stream, unused);
     name_encode(id, token);
+    id_next(msg_id);
     snprintf(subject, sizeof subject, "%s.%s", stream, token);
     enum err_code code = ensure(n, e);
     if (code != ERR_OK)
@@ -88,6 +91,7 @@ static enum err_code announce(struct node *n, const char *id, const struct buf *
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     struct publish p = {.stream = stream,
                         .subject = subject,
+                        .id = msg_id,
                         .data = json->data,
                         .len = json->len,
                         .expect_seq = PUBLISH_ANY_SEQ};

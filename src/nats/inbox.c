@@ -145,7 +145,7 @@ natsStatus inbox_ask(struct inbox *in, natsConnection *nc, natsMsg *msg, int64_t
                      natsMsg **answer)
 {
     *answer = NULL;
-    natsStatus s = natsConnection_PublishMsg(nc, msg);
+    natsStatus s = msg ? natsConnection_PublishMsg(nc, msg) : NATS_OK;
     if (s == NATS_OK)
         s = next_answer(in, timeout_ms, answer);
     return s == NATS_INVALID_SUBSCRIPTION ? NATS_CONNECTION_DISCONNECTED : s;

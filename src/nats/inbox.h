@@ -44,6 +44,7 @@ const char *inbox_subject(const struct inbox *in);
 /*
  * Sends `msg`, which names the inbox as its reply subject, and waits for an answer (the caller's
  * to free). May be repeated: then the answer may be that to an earlier sending of the same message.
+ * NULL: sends nothing, and waits on for an answer to what was sent before.
  * After NATS_CONNECTION_DISCONNECTED the inbox is of no more use, another one is to be taken.
  */
 natsStatus inbox_ask(struct inbox *in, natsConnection *nc, natsMsg *msg, int64_t timeout_ms,

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "nats/client.h"
+#include "nats/stream.h"
 
 /* Borrowed from the client, thread safe. */
 jsCtx *nats_client_js(const struct nats_client *c);
@@ -32,6 +33,11 @@ struct feed_list {
 struct feed_list *nats_client_feeds(struct nats_client *c);
 /* The server's heartbeats for a subscription stay out: its consumer is gone. */
 void feed_list_missed(struct feed_list *l, const natsSubscription *sub);
+
+/* stream_get() with a timeout of its own; 0 = the client's. */
+enum err_code stream_get_within(struct nats_client *c, const char *stream, uint64_t seq,
+                                int64_t timeout_ms, struct stream_message *m, bool *found,
+                                struct err *e);
 
 struct inbox_pool *nats_client_inboxes(struct nats_client *c);
 

@@ -1,3 +1,19 @@
+/*
+ * Publishing: one message, sent as often as it takes until the stream's word on it is known.
+ *
+ * An answer may never come: the server that took the message has gone, or does not lead any more.
+ * So none is waited for long. The same message, with the same id and the same expectation, goes out
+ * again, and what becomes of the new copy tells what has become of the earlier ones:
+ *
+ *   it is stored                    none of them was
+ *   "duplicate", at seq             one of them was, there
+ *   "duplicate", at no seq yet      one of them is under way: not yet committed, and perhaps never
+ *   the stream ends elsewhere       what stands right behind the expected end decides: it is this
+ *                                   message, or one after which none of the copies can be stored
+ *
+ * Only one copy is ever stored. Where an end is expected the others do not meet it (I4); where any
+ * will do they are recognised by the id, in the two minutes of the duplicate window.
+ */
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -11,13 +27,22 @@
 #include "nats/internal.h"
 #include "nats/message.h"
 
-#define PUBLISH_ATTEMPT_MS 5000 /* longest wait for one answer before the same id is sent again */
-#define PUBLISH_PAUSE_MS   20   /* between attempts that were answered "not now" */
-#define ACK_MAX            1024 /* bytes of an answer that are looked at */
+/*
+ * Of what a server that leads the log has to answer in (0.4 ms, 28 ms in a hundred for 512 KB,
+ * three servers on two cores) the first limit is ten times the worst; an election after a server
+ * was told to stop takes 20 to 60 ms. A log that is slow for long is not asked more and more.
+ */
+#define PUBLISH_ANSWER_MIN_MS 250  /* for the first answer, then twice as long each time … */
+#define PUBLISH_ANSWER_MAX_MS 1000 /* … up to this */
+#define PUBLISH_PAUSE_MIN_MS  20   /* between copies that were answered "not now", growing too */
+#define PUBLISH_PAUSE_MAX_MS  160
+#define PUBLISH_LOOK_MS       1000 /* for a look into the stream */
+#define ACK_MAX               1024 /* bytes of an answer that are looked at */
 
 /* Codes that the table of libnats 3.4 does not name yet. */
 #define JS_WRONG_LAST_SEQUENCE_CONSTANT 10164
 #define JS_STORE_FAILED                 10077
+#define JS_DUPLICATE_IN_PROCESS         10158
 
 static natsStatus build(const struct publish *p, const char *reply, natsMsg **msg)
 {
@@ -43,38 +68,55 @@ static natsStatus build(const struct publish *p, const char *reply, natsMsg **ms
     return s;
 }
 
-/* What one answer says. `asked_before`: an earlier attempt went unanswered, so a refusal that does
- * not speak of the stream's end proves nothing about it. */
-static enum publish_result judge(natsStatus s, jsErrCode jerr, bool asked_before, bool *again)
+/* What an answer says of the copy that it answers, or what follows from there being none. */
+enum word {
+    WORD_STORED,  /* it is there; or an earlier one is */
+    WORD_PENDING, /* an earlier one is under way */
+    WORD_MOVED,   /* it will not be stored: the stream ends elsewhere than expected */
+    WORD_OTHER,   /* nor here: it ends where expected, but with another message */
+    WORD_REFUSED, /* it will not be stored, nor will any other */
+    WORD_NOWHERE, /* it has reached nobody */
+    WORD_NONE     /* it may be there, or get there yet, or not */
+};
+
+static enum word judge_refusal(jsErrCode jerr)
 {
-    *again = false;
-    if (s == NATS_OK)
-        return PUBLISH_ACKED;
     switch ((int)jerr) {
     case JSStreamWrongLastSequenceErr:
     case JS_WRONG_LAST_SEQUENCE_CONSTANT:
+        return WORD_MOVED;
     case JSStreamWrongLastMsgIDErr:
-        return PUBLISH_CONFLICT;
+        return WORD_OTHER;
+    case JS_DUPLICATE_IN_PROCESS:
+        return WORD_PENDING;
     case JSClusterNotAvailErr:
     case JSClusterNotLeaderErr:
-        *again = true;
-        return asked_before ? PUBLISH_UNKNOWN : PUBLISH_REFUSED;
+    case JSStreamSequenceNotMatchErr:
     case JS_STORE_FAILED:
     case JSInsufficientResourcesErr:
-        /* The leader alone speaks, of its own disk. Where there are other replicas, they may have
-         * stored what it could not (seen with 2.10.27), and one of them answers next. */
-        *again = true;
-        return PUBLISH_UNKNOWN;
-    case 0:
-        break;
+    case 0: /* no code of JetStream's: the server could not even propose it */
+        /* One server speaks, of itself. Where there are others, they may have stored what it could
+         * not (seen with 2.10.27), and one of them answers next. */
+        return WORD_NONE;
     default:
-        return asked_before ? PUBLISH_UNKNOWN : PUBLISH_REFUSED;
+        return WORD_REFUSED;
     }
-    *again = s != NATS_MAX_PAYLOAD && s != NATS_NO_MEMORY && s != NATS_INVALID_ARG &&
-             s != NATS_CONNECTION_CLOSED && s != NATS_NOT_PERMITTED;
-    if (s == NATS_NO_RESPONDERS || !*again)
-        return asked_before ? PUBLISH_UNKNOWN : PUBLISH_REFUSED;
-    return PUBLISH_UNKNOWN;
+}
+
+static enum word judge_silence(natsStatus s)
+{
+    switch ((int)s) {
+    case NATS_NO_RESPONDERS:
+        return WORD_NOWHERE;
+    case NATS_MAX_PAYLOAD:
+    case NATS_NO_MEMORY:
+    case NATS_INVALID_ARG:
+    case NATS_NOT_PERMITTED:
+    case NATS_CONNECTION_CLOSED:
+        return WORD_REFUSED;
+    default:
+        return WORD_NONE;
+    }
 }
 
 /* The number behind `"name":` in an acknowledgement; 0 where there is none. Within a JSON string a
@@ -97,130 +139,210 @@ static void refusal(char *json, jsErrCode jerr, struct err *e)
             (int)jerr);
 }
 
-/* What an answer says: {"stream", "seq", …} or {"error": {"err_code", "description", …}, …}. */
-static natsStatus read_answer(natsMsg *answer, uint64_t *seq, jsErrCode *jerr, struct err *e)
+/* An answer is {"stream", "seq", …} or {"error": {"err_code", "description", …}, …}. */
+static enum word read_answer(natsMsg *answer, uint64_t *seq, struct err *e)
 {
     char text[ACK_MAX];
     snprintf(text, sizeof text, "%.*s", natsMsg_GetDataLength(answer), natsMsg_GetData(answer));
     if (strstr(text, "\"error\":")) {
-        *jerr = (jsErrCode)ack_number(text, "\"err_code\":");
-        refusal(text, *jerr, e);
-        return NATS_ERR;
+        jsErrCode jerr = (jsErrCode)ack_number(text, "\"err_code\":");
+        refusal(text, jerr, e);
+        return judge_refusal(jerr);
     }
     *seq = ack_number(text, "\"seq\":");
     if (*seq > 0)
-        return NATS_OK;
+        return WORD_STORED;
+    if (strstr(text, "\"duplicate\":")) { /* 2.10; 2.11 and later have an error of its own for it */
+        err_set(e, ERR_LOG_UNAVAILABLE, "publishing: the message is under way");
+        return WORD_PENDING;
+    }
     err_set(e, ERR_LOG_UNAVAILABLE, "publishing: an answer that is none");
-    return NATS_ERR;
+    return WORD_NONE;
 }
 
-/* The stream's end is another one than expected. Where an earlier attempt went unanswered, the
- * message that stands right behind the expected one may be ours: nowhere else can it be. */
-static enum publish_result look(struct nats_client *c, const struct publish *p, uint64_t *seq,
-                                struct err *e)
-{
-    struct stream_message m;
-    bool found = false;
-    if (!p->id || p->expect_seq == PUBLISH_ANY_SEQ)
-        return PUBLISH_CONFLICT;
-    if (stream_get(c, p->stream, p->expect_seq + 1, &m, &found, e) != ERR_OK)
-        return PUBLISH_UNKNOWN;
-    if (!found)
-        return PUBLISH_CONFLICT;
-    enum publish_result result = strcmp(m.id, p->id) == 0 ? PUBLISH_ACKED : PUBLISH_CONFLICT;
-    if (result == PUBLISH_ACKED)
-        *seq = p->expect_seq + 1;
-    stream_message_free(&m);
-    return result;
-}
-
-/* The message of one publish, and where its answer comes; both survive from attempt to attempt
- * unless the connection is lost. */
-struct attempt {
+/* One message on its way. */
+struct sending {
+    struct nats_client *c;   /* borrowed */
+    const struct publish *p; /* borrowed */
+    int64_t deadline_ns;
+    /* The message, and where its answers come: those to any of its copies. Both survive from copy
+     * to copy unless the connection is lost. */
     struct inbox *inbox;
     natsMsg *msg;
+    bool wait_on; /* for the answer to an earlier copy, instead of sending another */
+    bool doubt;   /* a copy may be in the stream, or get there yet */
+    unsigned silences, pauses;
 };
 
-static void drop(struct nats_client *c, struct attempt *a)
+/* `least`, doubled so often, but never above `most`. */
+static int64_t grown(int64_t least, int64_t most, unsigned times)
 {
-    inbox_give(nats_client_inboxes(c), a->inbox);
-    message_discard(a->msg);
-    *a = (struct attempt){NULL, NULL};
+    while (times-- > 0 && least < most)
+        least *= 2;
+    return least < most ? least : most;
 }
 
-static natsStatus make(struct nats_client *c, const struct publish *p, struct attempt *a)
+static int64_t left_ms(const struct sending *w)
 {
-    if (a->msg)
-        return NATS_OK;
-    natsStatus s = inbox_take(nats_client_inboxes(c), nats_client_connection(c), &a->inbox);
-    return s == NATS_OK ? build(p, inbox_subject(a->inbox), &a->msg) : s;
+    return (w->deadline_ns - clock_mono_ns()) / CLOCK_MS;
 }
 
-/* Sends the message and waits for JetStream's word on it. */
-static natsStatus ask(struct nats_client *c, struct attempt *a, int64_t timeout_ms, uint64_t *seq,
-                      jsErrCode *jerr, struct err *e)
+static int64_t within(const struct sending *w, int64_t ms)
 {
-    natsMsg *answer = NULL;
-    *jerr = 0;
-    natsStatus s = inbox_ask(a->inbox, nats_client_connection(c), a->msg, timeout_ms, &answer);
-    if (s == NATS_OK && FAULT_FAILS("publish.ack"))
-        s = NATS_TIMEOUT;
-    if (s == NATS_OK)
-        s = read_answer(answer, seq, jerr, e);
-    else
-        nats_failure(s, 0, "publishing", e);
-    message_discard(answer);
-    if (s == NATS_CONNECTION_DISCONNECTED)
-        drop(c, a);
-    return s;
+    int64_t left = left_ms(w);
+    return ms < left ? ms : left > 1 ? left : 1;
 }
 
-static void pause_ms(long ms)
+static void pause_ms(int64_t ms)
 {
     struct timespec ts = {ms / 1000, (ms % 1000) * 1000000};
     nanosleep(&ts, NULL);
 }
 
+static void drop(struct sending *w)
+{
+    inbox_give(nats_client_inboxes(w->c), w->inbox);
+    message_discard(w->msg);
+    w->inbox = NULL;
+    w->msg = NULL;
+}
+
+static natsStatus make(struct sending *w)
+{
+    if (w->msg)
+        return NATS_OK;
+    w->wait_on = false;
+    natsStatus s = inbox_take(nats_client_inboxes(w->c), nats_client_connection(w->c), &w->inbox);
+    return s == NATS_OK ? build(w->p, inbox_subject(w->inbox), &w->msg) : s;
+}
+
+/* Sends a copy, or waits on for the answer to an earlier one. */
+static enum word ask(struct sending *w, uint64_t *seq, struct err *e)
+{
+    int64_t wait_ms = within(w, grown(PUBLISH_ANSWER_MIN_MS, PUBLISH_ANSWER_MAX_MS, w->silences));
+    natsMsg *answer = NULL;
+    natsStatus s = make(w);
+    if (s != NATS_OK) {
+        nats_failure(s, 0, "publishing", e);
+        return WORD_REFUSED;
+    }
+    s = inbox_ask(w->inbox, nats_client_connection(w->c), w->wait_on ? NULL : w->msg, wait_ms,
+                  &answer);
+    w->wait_on = false;
+    if (s == NATS_OK && FAULT_FAILS("publish.ack"))
+        s = NATS_TIMEOUT;
+    enum word word;
+    if (s == NATS_OK) {
+        word = read_answer(answer, seq, e);
+    } else {
+        nats_failure(s, 0, "publishing", e);
+        word = judge_silence(s);
+    }
+    message_discard(answer);
+    if (s == NATS_TIMEOUT)
+        w->silences++;
+    else if (word != WORD_STORED && word != WORD_PENDING)
+        w->pauses++;
+    if (s == NATS_CONNECTION_DISCONNECTED)
+        drop(w);
+    return word;
+}
+
+enum sight {
+    SIGHT_OURS,   /* the message is in the stream */
+    SIGHT_OTHER,  /* it is not, and will not be */
+    SIGHT_NOTHING /* whoever answered, if anybody, does not know yet */
+};
+
+/* What stands right behind the expected end? Nowhere else can a copy be. */
+static enum sight look(const struct sending *w, uint64_t *seq, struct err *e)
+{
+    const struct publish *p = w->p;
+    struct stream_message m;
+    struct stream_state st;
+    bool found = false;
+    if (!p->id || p->expect_seq == PUBLISH_ANY_SEQ)
+        return w->doubt ? SIGHT_NOTHING : SIGHT_OTHER;
+    if (stream_get_within(w->c, p->stream, p->expect_seq + 1, within(w, PUBLISH_LOOK_MS), &m,
+                          &found, e) != ERR_OK)
+        return SIGHT_NOTHING;
+    if (found) {
+        bool ours = strcmp(m.id, p->id) == 0;
+        *seq = m.seq;
+        stream_message_free(&m);
+        return ours ? SIGHT_OURS : SIGHT_OTHER;
+    }
+    /* A leader that has just been elected may be behind. Or somebody has taken the message out of
+     * the stream: then it was another one, unless a copy of this one is unaccounted for. */
+    if (w->doubt || stream_info(w->c, p->stream, &st, &found, e) != ERR_OK || !found)
+        return SIGHT_NOTHING;
+    return st.last_seq > p->expect_seq ? SIGHT_OTHER : SIGHT_NOTHING;
+}
+
+/* True when it is known what has become of the message. */
+static bool settled(struct sending *w, enum word word, enum publish_result *result, uint64_t *seq,
+                    struct err *e)
+{
+    enum sight sight = SIGHT_NOTHING;
+    switch (word) {
+    case WORD_STORED:
+        *result = PUBLISH_ACKED;
+        return true;
+    case WORD_REFUSED:
+        *result = w->doubt ? PUBLISH_UNKNOWN : PUBLISH_REFUSED;
+        return true;
+    case WORD_PENDING:
+        /* The copy that is under way may have failed already: 2.10 remembers its id all the same.
+         */
+        w->doubt = w->wait_on = true;
+        sight = look(w, seq, e);
+        *result = PUBLISH_UNKNOWN;
+        break;
+    case WORD_MOVED:
+        sight = look(w, seq, e);
+        *result = w->doubt ? PUBLISH_UNKNOWN : PUBLISH_CONFLICT;
+        break;
+    case WORD_OTHER:
+        sight = look(w, seq, e) == SIGHT_OURS ? SIGHT_OURS : SIGHT_OTHER;
+        break;
+    case WORD_NONE:
+        w->doubt = true;
+        *result = PUBLISH_UNKNOWN;
+        break;
+    case WORD_NOWHERE:
+        *result = w->doubt ? PUBLISH_UNKNOWN : PUBLISH_REFUSED;
+        break;
+    }
+    if (sight == SIGHT_NOTHING)
+        return false;
+    *result = sight == SIGHT_OURS ? PUBLISH_ACKED : PUBLISH_CONFLICT;
+    return true;
+}
+
 enum publish_result stream_publish(struct nats_client *c, const struct publish *p,
                                    int64_t deadline_ns, uint64_t *seq, struct err *e)
 {
-    struct attempt a = {NULL, NULL};
-    natsStatus s;
-    bool asked = false;
+    struct sending w = {.c = c, .p = p, .deadline_ns = deadline_ns};
     enum publish_result result = PUBLISH_REFUSED;
-    for (;;) {
-        int64_t left_ms = (deadline_ns - clock_mono_ns()) / CLOCK_MS;
-        if (left_ms <= 0) {
-            if (result == PUBLISH_REFUSED && e->code == ERR_OK)
-                err_set(e, ERR_LOG_UNAVAILABLE, "publishing: NATS is not connected");
-            break;
-        }
+    while (left_ms(&w) > 0) {
         if (!nats_client_connected(c)) { /* the library would keep it and send it who knows when */
-            pause_ms(PUBLISH_PAUSE_MS);
+            pause_ms(PUBLISH_PAUSE_MIN_MS);
             continue;
         }
-        s = make(c, p, &a);
-        if (s != NATS_OK) {
-            nats_failure(s, 0, "publishing", e);
-            result = asked ? PUBLISH_UNKNOWN : PUBLISH_REFUSED;
+        unsigned silences = w.silences;
+        if (settled(&w, ask(&w, seq, e), &result, seq, e))
             break;
-        }
-        jsErrCode jerr = 0;
-        bool again = false;
-        s = ask(c, &a, left_ms < PUBLISH_ATTEMPT_MS ? left_ms : PUBLISH_ATTEMPT_MS, seq, &jerr, e);
-        result = judge(s, jerr, asked, &again);
-        if (result == PUBLISH_ACKED || !again)
-            break;
-        asked = asked || result == PUBLISH_UNKNOWN;
-        if (s != NATS_TIMEOUT)
-            pause_ms(PUBLISH_PAUSE_MS);
+        if (silences == w.silences && !w.wait_on)
+            pause_ms(within(&w, grown(PUBLISH_PAUSE_MIN_MS, PUBLISH_PAUSE_MAX_MS, w.pauses - 1)));
     }
-    if (result == PUBLISH_CONFLICT && asked)
-        result = look(c, p, seq, e);
-    if (result == PUBLISH_UNKNOWN)
+    drop(&w);
+    if (result == PUBLISH_ACKED)
+        err_clear(e);
+    else if (result == PUBLISH_UNKNOWN)
         err_set(e, ERR_UNKNOWN_OUTCOME,
                 "the log did not answer in time; whether the transaction is in it will be seen "
                 "when it answers again");
-    drop(c, &a);
+    else if (e->code == ERR_OK)
+        err_set(e, ERR_LOG_UNAVAILABLE, "publishing: NATS is not connected");
     return result;
 }

@@ -159,13 +159,23 @@ static enum err_code take(natsStatus s, jsErrCode jerr, natsMsg *msg, struct str
     return ERR_OK;
 }
 
-enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq,
-                         struct stream_message *m, bool *found, struct err *e)
+enum err_code stream_get_within(struct nats_client *c, const char *stream, uint64_t seq,
+                                int64_t timeout_ms, struct stream_message *m, bool *found,
+                                struct err *e)
 {
     natsMsg *msg = NULL;
     jsErrCode jerr = 0;
-    natsStatus s = js_GetMsg(&msg, nats_client_js(c), stream, seq, NULL, &jerr);
+    jsOptions o;
+    jsOptions_Init(&o);
+    o.Wait = timeout_ms; /* 0: the client's */
+    natsStatus s = js_GetMsg(&msg, nats_client_js(c), stream, seq, &o, &jerr);
     return take(s, jerr, msg, m, found, e);
+}
+
+enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq,
+                         struct stream_message *m, bool *found, struct err *e)
+{
+    return stream_get_within(c, stream, seq, 0, m, found, e);
 }
 
 enum err_code stream_last(struct nats_client *c, const char *stream, const char *subject,

@@ -2,11 +2,13 @@
  * JetStream streams: create, look at, publish into, follow.
  *
  * A publish ends in one of four ways, and the difference is what the whole design rests on:
- *   PUBLISH_ACKED    it is in the stream at *seq (or was already: a retry with the same id)
- *   PUBLISH_CONFLICT it is not, and will not be: the stream's last message is another one than
- * expected PUBLISH_REFUSED  it is not, for another reason, told in `e` PUBLISH_UNKNOWN  nobody
- * knows: no answer until the deadline Retries within the deadline carry the same id, so that the
- * server recognises them.
+ *
+ *   PUBLISH_ACKED     it is in the stream, at *seq
+ *   PUBLISH_CONFLICT  it is not, and will not be: the stream has gone on without it
+ *   PUBLISH_REFUSED   it is not, and will not be, for another reason, told in `e`
+ *   PUBLISH_UNKNOWN   nobody knows: no answer until the deadline that proves anything
+ *
+ * Until the deadline the same message is sent again and again where no answer comes (publish.c).
  *
  * Every function may be called by any thread; a feed is used by one thread at a time.
  */
@@ -58,7 +60,7 @@ enum publish_result { PUBLISH_ACKED, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_
 struct publish {
     const char *stream; /* must be the one that takes the subject */
     const char *subject;
-    const char *id; /* Nats-Msg-Id; NULL = none */
+    const char *id; /* Nats-Msg-Id; NULL = none: it may come to stand there more than once */
     const void *data;
     size_t len;
     uint64_t expect_seq;   /* last sequence of the stream, 0 = empty; PUBLISH_ANY_SEQ = any (I4) */
@@ -67,6 +69,7 @@ struct publish {
     bool rollup;           /* replaces all earlier messages of its subject */
 };
 
+/* Blocks. *seq means something with PUBLISH_ACKED only; `e` is set for REFUSED and UNKNOWN. */
 enum publish_result stream_publish(struct nats_client *c, const struct publish *p,
                                    int64_t deadline_ns, uint64_t *seq, struct err *e);
 

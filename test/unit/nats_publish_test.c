@@ -15,21 +15,33 @@
     "{\"error\":{\"code\":503,\"err_code\":10023,\"description\":\"insufficient resources\"}}"
 #define WRONG_LAST                                                                                 \
     "{\"error\":{\"code\":400,\"err_code\":10071,\"description\":\"wrong last sequence: 9\"}}"
-#define STORED_AT_5 "{\"stream\":\"S\",\"seq\":5,\"duplicate\":true}"
-#define STORED_AT_6 "{\"stream\":\"S\",\"seq\":6}"
+#define NOT_LEADING                                                                                \
+    "{\"error\":{\"code\":500,\"err_code\":10009,\"description\":\"JetStream cluster not "         \
+    "leader\"}}"
+#define UNDER_WAY                                                                                  \
+    "{\"error\":{\"code\":409,\"err_code\":10158,\"description\":\"duplicate message id is in "    \
+    "process\"}}"
+#define UNDER_WAY_2_10 "{\"stream\":\"S\", \"seq\":0,\"duplicate\": true}"
+#define SILENCE        ""
+#define STORED_AT_5    "{\"stream\":\"S\",\"seq\":5,\"duplicate\":true}"
+#define STORED_AT_6    "{\"stream\":\"S\",\"seq\":6}"
+
+#define LATE_MS 50
 
 /* Answers requests to "fake.a", one after the other, each as often as `times` says; the last answer
- * again and again. */
+ * again and again. Late ones, after a bar, come a moment after the others, unasked. */
 struct responder {
     int fd;
     pthread_t thread;
     const char *const *answers;
     int times;
-    atomic_int asked;
+    atomic_int asked;  /* which answer is next */
+    atomic_int copies; /* of all messages, that came */
 };
 
 static struct nats_fixture server;
 static struct nats_client *client;
+static int copies; /* that the last put() has sent */
 
 static void changed(void *arg, bool connected)
 {
@@ -53,11 +65,33 @@ static int tear_down(void **state)
     return 0;
 }
 
+static void say(const struct responder *r, const char *reply, const char *text, int len)
+{
+    char answer[1024];
+    int n = snprintf(answer, sizeof answer, "PUB %s %d\r\n%.*s\r\n", reply, len, len, text);
+
+    for (int i = 0; i < r->times; i++)
+        (void)!write(r->fd, answer, (size_t)n);
+}
+
+static void answer(const struct responder *r, const char *reply, const char *text)
+{
+    const char *late = strchr(text, '|');
+    int len = (int)(late ? (size_t)(late - text) : strlen(text));
+
+    if (len > 0)
+        say(r, reply, text, len);
+    if (late) {
+        (void)poll(NULL, 0, LATE_MS);
+        say(r, reply, late + 1, (int)strlen(late + 1));
+    }
+}
+
 static void *respond(void *arg)
 {
     struct responder *r = arg;
     FILE *in = fdopen(dup(r->fd), "r");
-    char line[4096], reply[256], answer[1024];
+    char line[4096], reply[256];
     size_t head, size;
 
     while (in && fgets(line, sizeof line, in)) {
@@ -70,9 +104,8 @@ static void *respond(void *arg)
         const char *text = r->answers[atomic_load(&r->asked)];
         if (r->answers[atomic_load(&r->asked) + 1])
             atomic_fetch_add(&r->asked, 1);
-        int n = snprintf(answer, sizeof answer, "PUB %s %zu\r\n%s\r\n", reply, strlen(text), text);
-        for (int i = 0; i < r->times; i++)
-            (void)!write(r->fd, answer, (size_t)n);
+        atomic_fetch_add(&r->copies, 1);
+        answer(r, reply, text);
     }
     if (in)
         (void)fclose(in);
@@ -91,6 +124,7 @@ static void responder_start(struct responder *r, const char *const *answers, int
     r->answers = answers;
     r->times = times;
     atomic_init(&r->asked, 0);
+    atomic_init(&r->copies, 0);
     r->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(r->fd, (struct sockaddr *)&to, sizeof to), 0);
     assert_true(write(r->fd, hello, sizeof hello - 1) == sizeof hello - 1);
@@ -109,61 +143,148 @@ static void responder_stop(struct responder *r)
     close(r->fd);
 }
 
-static enum publish_result put(const char *const *answers, const char *id, int64_t wait_ns,
-                               uint64_t *seq, struct err *e)
+/* The publish goes to the responder, which is named by the subject; looks go to the stream. */
+static enum publish_result put(const char *const *answers, const char *stream, const char *id,
+                               int64_t wait_ns, uint64_t *seq, struct err *e)
 {
     struct responder r;
     struct publish p = {
-        .stream = "real", .subject = "fake.a", .id = id, .data = "x", .len = 1, .expect_seq = 0};
+        .stream = stream, .subject = "fake.a", .id = id, .data = "x", .len = 1, .expect_seq = 0};
 
     *seq = 0;
     err_clear(e);
     responder_start(&r, answers, 1);
     enum publish_result result = stream_publish(client, &p, clock_deadline(wait_ns), seq, e);
     responder_stop(&r);
+    copies = atomic_load(&r.copies);
     return result;
 }
 
-/* The disk of the leader is full; what it could not store, other replicas may have. */
-static void a_leader_that_cannot_store_proves_nothing(void **state)
+static void store(const char *stream, const char *subject, const char *id, uint64_t expect_seq)
+{
+    struct stream_config cfg = {.name = stream, .subject = subject, .replicas = 1};
+    struct stream_state st;
+    struct publish p = {.stream = stream,
+                        .subject = subject,
+                        .id = id,
+                        .data = "x",
+                        .len = 1,
+                        .expect_seq = expect_seq};
+    struct err e = ERR_INIT;
+    uint64_t seq;
+
+    assert_int_equal(stream_ensure(client, &cfg, &st, &e), ERR_OK);
+    assert_int_equal(stream_publish(client, &p, clock_deadline(PATIENCE_NS), &seq, &e),
+                     PUBLISH_ACKED);
+    assert_true(seq == expect_seq + 1);
+}
+
+/* The disk of the leader is full, or it leads no more; what it has not stored, others may have. */
+static void one_server_proves_nothing(void **state)
 {
     const char *const then_stored[] = {STORE_FAILED, STORED_AT_5, NULL};
     const char *const never[] = {STORE_FAILED, NULL};
     const char *const full[] = {NO_RESOURCES, NULL};
+    const char *const deposed[] = {NOT_LEADING, NULL};
     struct err e = ERR_INIT;
     uint64_t seq;
 
     (void)state;
-    assert_int_equal(put(then_stored, "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_int_equal(put(then_stored, "none", "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
     assert_true(seq == 5);
-    assert_int_equal(put(never, "m1", 300 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
+    assert_int_equal(e.code, ERR_OK);
+    assert_int_equal(put(never, "none", "m1", 300 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
     assert_int_equal(e.code, ERR_UNKNOWN_OUTCOME);
-    assert_int_equal(put(full, "m1", 300 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
+    assert_int_equal(put(full, "none", "m1", 300 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
+    assert_int_equal(put(deposed, "none", "m1", 300 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
 }
 
-/* After an attempt without an answer, the message that is in the way may be our own. */
+/* Nobody waits long for an answer that may never come. */
+static void silence_is_asked_again(void **state)
+{
+    const char *const lost[] = {SILENCE, SILENCE, STORED_AT_5, NULL};
+    const char *const never[] = {SILENCE, NULL};
+    struct err e = ERR_INIT;
+    uint64_t seq;
+    int64_t start = clock_mono_ns();
+
+    (void)state;
+    assert_int_equal(put(lost, "none", "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_true(seq == 5);
+    assert_int_equal(copies, 3);
+    assert_true(clock_mono_ns() - start < 4 * CLOCK_S);
+    assert_int_equal(put(never, "none", "m1", 1500 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
+    assert_in_range(copies, 2, 4); /* 0, 250, 750 ms */
+}
+
+/* The leader has an earlier copy but no majority for it yet: its answer is still to come. */
+static void a_copy_under_way_is_waited_for(void **state)
+{
+    const char *const newer[] = {SILENCE, UNDER_WAY "|" STORED_AT_5, NULL};
+    const char *const older[] = {SILENCE, UNDER_WAY_2_10 "|" STORED_AT_5, NULL};
+    const char *const never[] = {SILENCE, UNDER_WAY, NULL};
+    struct err e = ERR_INIT;
+    uint64_t seq;
+
+    (void)state;
+    assert_int_equal(put(newer, "none", "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_true(seq == 5);
+    assert_int_equal(copies, 2);
+    assert_int_equal(put(older, "none", "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_true(seq == 5);
+    assert_int_equal(copies, 2);
+    assert_int_equal(put(never, "none", "m1", 700 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
+    /* 2.10 goes on saying so of a message that has failed; the stream knows better. */
+    store("way", "way.a", "m2", 0);
+    assert_int_equal(put(never, "way", "m1", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
+    assert_int_equal(put(never, "way", "m2", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_true(seq == 1);
+}
+
+/* The message that is in the way may be the one that was sent. */
 static void a_conflict_with_oneself_is_none(void **state)
 {
     const char *const at_once[] = {WRONG_LAST, NULL};
     const char *const later[] = {STORE_FAILED, WRONG_LAST, NULL};
-    struct stream_config cfg = {.name = "real", .subject = "real.a", .replicas = 1};
+    struct err e = ERR_INIT;
+    uint64_t seq;
+
+    (void)state;
+    store("self", "self.a", "m1", 0);
+    assert_int_equal(put(later, "self", "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_true(seq == 1);
+    assert_int_equal(put(later, "self", "m2", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
+    /* Two servers may have got the only copy, and the one that refuses it answers first. */
+    assert_int_equal(put(at_once, "self", "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_true(seq == 1);
+    assert_int_equal(put(at_once, "self", "m2", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
+    assert_int_equal(copies, 1);
+}
+
+/* A leader that was just elected may not know yet what the last one has acknowledged. */
+static void an_end_that_nobody_sees_proves_nothing(void **state)
+{
+    const char *const behind[] = {WRONG_LAST, WRONG_LAST, STORED_AT_5, NULL};
+    const char *const later[] = {SILENCE, WRONG_LAST, NULL};
+    const char *const at_once[] = {WRONG_LAST, NULL};
+    struct stream_config cfg = {.name = "end", .subject = "end.a", .replicas = 1};
     struct stream_state st;
-    struct publish p = {
-        .stream = "real", .subject = "real.a", .id = "m1", .data = "x", .len = 1, .expect_seq = 0};
     struct err e = ERR_INIT;
     uint64_t seq;
 
     (void)state;
     assert_int_equal(stream_ensure(client, &cfg, &st, &e), ERR_OK);
-    /* Nothing stands there yet. */
-    assert_int_equal(put(later, "m1", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
-    assert_int_equal(stream_publish(client, &p, clock_deadline(PATIENCE_NS), &seq, &e),
-                     PUBLISH_ACKED);
-    assert_int_equal(put(later, "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
-    assert_true(seq == 1);
-    assert_int_equal(put(later, "m2", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
-    /* The first attempt was refused: it cannot be ours. */
-    assert_int_equal(put(at_once, "m2", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
+    assert_int_equal(put(behind, "end", "m1", PATIENCE_NS, &seq, &e), PUBLISH_ACKED);
+    assert_true(seq == 5);
+    assert_int_equal(copies, 3);
+    assert_int_equal(put(later, "end", "m1", 700 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
+    assert_int_equal(e.code, ERR_UNKNOWN_OUTCOME);
+    /* Whoever takes the message at that place out of the stream takes the proof with it. */
+    store("end", "end.a", "m2", 0);
+    nats_delete_message(&server, "end", 1);
+    assert_int_equal(put(later, "end", "m1", 700 * CLOCK_MS, &seq, &e), PUBLISH_UNKNOWN);
+    assert_int_equal(put(at_once, "end", "m1", PATIENCE_NS, &seq, &e), PUBLISH_CONFLICT);
+    assert_int_equal(copies, 1);
 }
 
 /* Two servers that both believe to lead answer the same publish. */
@@ -195,8 +316,11 @@ static void a_second_answer_is_nobody_elses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_leader_that_cannot_store_proves_nothing),
+        cmocka_unit_test(one_server_proves_nothing),
+        cmocka_unit_test(silence_is_asked_again),
+        cmocka_unit_test(a_copy_under_way_is_waited_for),
         cmocka_unit_test(a_conflict_with_oneself_is_none),
+        cmocka_unit_test(an_end_that_nobody_sees_proves_nothing),
         cmocka_unit_test(a_second_answer_is_nobody_elses),
     };
 
