@@ -193,7 +193,8 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
             if (code != ERR_OK)
                 r->trouble_seq = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
             p.seq = it->m.seq;
-            snprintf(p.msg_id, sizeof p.msg_id, "%s", it->m.id);
+            snprintf(p.msg_id, sizeof p.msg_id, "%s%s", it->m.id,
+                     FAULT_FAILS("apply.other") ? "x" : "");
             pending = it->m.pending;
             item_done(r, it);
             applied++;
@@ -220,6 +221,7 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     if (apply_took_schema(r->apply))
         writer_schema_changed(r->writer);
     replica_advance(r, &p);
+    r->hearsay = true;
     pthread_mutex_lock(&r->mu);
     r->stats.applied += applied;
     if (atomic_load(&r->last_seq) < p.seq + pending)
@@ -230,11 +232,17 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     return ended.code;
 }
 
-/* Until here the replica was STOPPED, though it tried again now and then. */
-static void trouble_over(struct replica *r)
+/* Until here the replica was STOPPED, though it tried again now and then, or came nearer. */
+static void look_for_the_end_of_trouble(struct replica *r)
 {
-    r->trouble_seq = 0;
-    replica_set_state(r, REPLICA_FOLLOWING, NULL);
+    if (r->trouble_seq > 0 && atomic_load(&r->seq) >= r->trouble_seq)
+        r->trouble_seq = 0;
+    else if (r->behind_seq > 0 && atomic_load(&r->tail_seq) >= r->behind_seq)
+        r->behind_seq = 0;
+    else
+        return;
+    if (r->trouble_seq == 0 && r->behind_seq == 0)
+        replica_set_state(r, REPLICA_FOLLOWING, NULL);
 }
 
 /*
@@ -261,6 +269,7 @@ static enum err_code follow(struct replica *r, struct err *e)
         code = next_item(r, naps > 0 ? 0 : APPLIER_WAIT_MS, &it, &got, &ready, e);
         if (code == ERR_OK && !got && naps > 0)
             naps = naps <= APPLIER_NAPS && lock_nap(r, APPLIER_NAP_NS) ? naps + 1 : 0;
+        look_for_the_end_of_trouble(r);
         if (code != ERR_OK || !ready)
             continue;
         if (!lock_apply(r, it.m.seq, it.m.id)) { /* it is in the file already */
@@ -272,8 +281,7 @@ static enum err_code follow(struct replica *r, struct err *e)
         FAULT_POINT("apply.begin");
         code = apply_batch(r, &it, e);
         lock_release(r);
-        if (r->trouble_seq > 0 && atomic_load(&r->seq) >= r->trouble_seq)
-            trouble_over(r);
+        look_for_the_end_of_trouble(r);
     }
     return code;
 }
@@ -345,7 +353,7 @@ void *applier_main(void *replica)
         enum err_code code = verify_and_open(r, &e);
         if (code == ERR_OK) {
             uint64_t before = atomic_load(&r->seq);
-            if (r->trouble_seq <= before)
+            if (r->trouble_seq <= before && r->behind_seq <= before)
                 replica_set_state(r, REPLICA_FOLLOWING, NULL);
             code = follow(r, &e);
             if (atomic_load(&r->seq) > before)

@@ -2,8 +2,10 @@
  * The commit: what a group has changed goes to the log as one message, and only when the log has it
  * into the file, together with the new position (I1, I2, I4).
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -11,6 +13,8 @@
 #include "base/log.h"
 #include "repl/impl.h"
 #include "repl/message.h"
+
+#define PROVE_PAUSE_NS 20000000L /* between two questions about the log's end */
 
 /* The message stands in the log at first … last. If that is right behind what the file was made on,
  * the file follows now; if not, or if its disk does not let it, the applier brings it there. */
@@ -39,11 +43,51 @@ static void commit_file(struct replica *r, const char *id, uint64_t expected, ui
             replica_stand(r, &p); /* the message is what the file had */
         else
             replica_advance(r, &p);
+        r->hearsay = false;
         return;
     }
     writer_rollback(r->writer);
     LOG_WARN("committed in the log but not yet in the file", LOG_STR("db", r->opt.id),
              LOG_UINT("seq", last), LOG_STR("reason", e.msg));
+}
+
+/*
+ * The file ends with a message of another node that came with a feed, and a feed reads the copy of
+ * the log that one of the servers has. A follower that had no room for a message goes on without it
+ * and takes what the leader refused, until it is started again (seen with nats-server 2.10.27). To
+ * extend that would put two histories into one log; so the leader is asked first (I4, I8).
+ */
+static enum err_code prove_end(struct replica *r, struct err *e)
+{
+    struct stream_message m;
+    bool found = false;
+    if (!r->hearsay || !r->log_copies || !r->pos.msg_id[0])
+        return ERR_OK;
+    int64_t deadline = clock_deadline(r->opt.timeout_ns);
+    enum err_code code;
+    while ((code = stream_get(r->opt.client, r->stream, r->pos.seq, &m, &found, e)) != ERR_OK) {
+        if (clock_mono_ns() >= deadline)
+            return code;
+        err_clear(e);
+        const struct timespec nap = {0, PROVE_PAUSE_NS};
+        nanosleep(&nap, NULL);
+    }
+    bool same = !found || strcmp(m.id, r->pos.msg_id) == 0; /* not found: aged out, or a lost end,
+                                                               which the log will not extend */
+    if (!same) {
+        LOG_ERROR("the file ends with a message that the log's leader does not have",
+                  LOG_STR("db", r->opt.id), LOG_UINT("seq", r->pos.seq),
+                  LOG_STR("file", r->pos.msg_id), LOG_STR("log", m.id));
+        code = err_set(e, ERR_LOG_UNAVAILABLE,
+                       "message %" PRIu64 " came from a server whose copy of the log is another "
+                       "one than its leader's; the file is verified again",
+                       r->pos.seq);
+    }
+    stream_message_free(&m);
+    r->hearsay = !same;
+    if (!same)
+        replica_doubt(r);
+    return code;
 }
 
 static void count(struct replica *r, enum publish_result result, size_t txs, uint64_t bytes,
@@ -66,6 +110,11 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
 {
     char id[ID_SIZE];
     struct message m;
+    bool strict = r->opt.mode == REPLICA_SERIALIZABLE || r->import_id[0];
+    if (strict && prove_end(r, e) != ERR_OK) {
+        writer_rollback(r->writer);
+        return COMMIT_FAILED;
+    }
     if (r->import_id[0])
         memcpy(id, r->import_id, sizeof id);
     else
@@ -79,7 +128,6 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
     /* Parts of an unfinished message behind the position hold no committed state: extending the log
      * behind them extends the position's state, and ends them. */
     uint64_t expected = r->expect_seq;
-    bool strict = r->opt.mode == REPLICA_SERIALIZABLE || r->import_id[0];
     struct message_target to = {
         .client = r->opt.client,
         .stream = r->stream,

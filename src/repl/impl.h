@@ -63,8 +63,10 @@ struct replica {
 
     /* held by whoever holds the write lock; seq and version are read by anyone */
     struct position pos;
-    uint64_t expect_seq;      /* the log's end that the running group was begun on */
-    _Atomic uint64_t seq;     /* = pos.seq */
+    bool hearsay;         /* pos came with a feed, that is, from some server's copy of the log */
+    bool log_copies;      /* the log has replicas, which may differ */
+    uint64_t expect_seq;  /* the log's end that the running group was begun on */
+    _Atomic uint64_t seq; /* = pos.seq */
     _Atomic uint64_t version; /* changes of the content, of any origin */
     _Atomic uint64_t
         tail_seq; /* newest seq seen in the log: position + parts of an unfinished message */
@@ -96,6 +98,7 @@ struct replica {
     uint64_t next_seq;    /* what the feed must deliver next */
     uint64_t missing_seq; /* left out by the last feed, 0 = none */
     uint64_t trouble_seq; /* where the message begins that could not be applied, 0 = none */
+    uint64_t behind_seq;  /* a restored file is not served before it has come this far, 0 = it is */
     struct spool *chain;
     char chain_id[CHANGESET_ID_SIZE];
     uint32_t chain_part, chain_parts;
@@ -121,6 +124,8 @@ void lock_release(struct replica *r);
 /* Waits until something stands in the log behind `from`; false at the deadline or on closing. */
 bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns);
 void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason);
+/* The log is to be verified again, soon. */
+void replica_doubt(struct replica *r);
 /* The write lock is held: the file is now at `p`, with other content than before. */
 void replica_advance(struct replica *r, const struct position *p);
 /* The same where only the log was settled and the content is what it was: whoever has read it may

@@ -182,6 +182,14 @@ void replica_connection_changed(struct replica *r, bool connected)
     pthread_mutex_unlock(&r->mu);
 }
 
+void replica_doubt(struct replica *r)
+{
+    pthread_mutex_lock(&r->mu);
+    r->verify = true;
+    wake_applier_locked(r);
+    pthread_mutex_unlock(&r->mu);
+}
+
 void replica_status(struct replica *r, struct replica_status *st)
 {
     pthread_mutex_lock(&r->mu);

@@ -399,6 +399,9 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     }
     if (code != ERR_OK)
         return err_wrap(e, "restoring");
+    /* What was read here before is not to be missing from what is read next. */
+    if (!is_prefix(r->verdict))
+        r->behind_seq = st->last_seq;
     LOG_INFO("database restored", LOG_STR("db", r->opt.id), LOG_STR("from", c.from),
              LOG_STR("because", why.msg), LOG_UINT("seq", c.pos.seq),
              LOG_INT("ms", (clock_mono_ns() - start) / CLOCK_MS));

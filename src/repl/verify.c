@@ -271,9 +271,14 @@ enum err_code verify_log(struct replica *r, struct err *e)
     if (code != ERR_OK)
         return code;
     r->verdict_held = VERDICT_OURS;
+    r->log_copies = st.replicas > 1;
     r->hole_seq = 0;
     if (r->trouble_seq <= r->pos.seq)
         r->trouble_seq = 0;
+    if (r->behind_seq > st.last_seq)
+        r->behind_seq = st.last_seq;
+    if (r->behind_seq <= r->pos.seq)
+        r->behind_seq = 0;
     r->next_seq = r->pos.seq + 1;
     pthread_mutex_lock(&r->mu);
     r->target_seq = st.last_seq;

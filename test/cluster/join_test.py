@@ -329,6 +329,22 @@ def test_another_message_at_the_position(cluster):
     c.close()
 
 
+def test_a_server_whose_copy_of_the_log_differs(cluster):
+    """A follower that had no room stored afterwards what the log's leader had refused. Nothing is built on that."""
+    servers = cluster.nats_cluster()
+    a = cluster.node(url=servers[0], replicas=3)
+    b = cluster.node(url=servers[1], replicas=3, env={"HA_FAULT": "apply.other=fail@3"})
+    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    for i in range(2):
+        a.query("INSERT INTO t(v) VALUES (?)", [i])
+    wait_until(lambda: counted(b) == 2)
+    b.retrying(lambda: b.query("INSERT INTO t(v) VALUES ('of b')"))
+    assert "a message that the log's leader does not have" in b.log()
+    assert db_status(b)["divergences"] == 1 and len(aside_files(b)) == 1
+    assert_equal(a, b)
+    assert counted(a) == 3 and not aside_files(a)
+
+
 def test_snapshot_of_a_log_that_is_no_more(cluster):
     """It is not used for the log that took its place, and not thrown away either."""
     server = cluster.nats()
