@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/file.h"
 #include "sql/conn.h"
 #include "sql/error.h"
 
@@ -139,28 +140,13 @@ static enum err_code make_temp(const char *prefix, char *path, int *fd, struct e
 
 static enum err_code publish(const char *temp, const char *dest, int fd, struct err *e)
 {
-    char dir[PATH_MAX];
-    char *slash;
-    int dir_fd;
-
     if (fsync(fd) != 0)
         return system_failure("sync", temp, e);
     if (rename(temp, dest) != 0)
         return system_failure("create", dest, e);
-    snprintf(dir, sizeof dir, "%s", dest);
-    slash = strrchr(dir, '/');
-    if (slash)
-        slash[slash == dir] = '\0';
-    dir_fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0 || fsync(dir_fd) != 0) {
-        system_failure("sync", slash ? dir : ".", e);
-        if (dir_fd >= 0)
-            close(dir_fd);
+    if (file_sync_parent(dest, e) != ERR_OK)
         unlink(dest);
-        return e->code;
-    }
-    close(dir_fd);
-    return ERR_OK;
+    return e->code;
 }
 
 /* The copy gets the permissions of the source. */
