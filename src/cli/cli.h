@@ -31,13 +31,15 @@ enum cli_option {
     CLI_NEW = 8,
     CLI_REPLACE = 16,
     CLI_DRY_RUN = 32,
-    CLI_S3 = 64
+    CLI_S3 = 64,
+    CLI_EXPECT = 128
 };
 
 struct cli_args {
     const char *command;
     const char *remote, *database, *token; /* NULL = not given; token: $HA_TOKEN */
     const char *s3_endpoint, *s3_region;   /* NULL = not given */
+    const char *expect;                    /* NULL = not given */
     bool is_new, replace, dry_run;
     char **words; /* what is no option; borrowed from argv */
     int n_words;
@@ -76,5 +78,7 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
 void cli_bar(int64_t now, int64_t total);
 /* "/databases/<id, escaped><rest>" */
 void cli_http_database(struct buf *path, const char *id, const char *rest);
+/* As part of a path or of a query string. */
+void cli_http_escape(struct buf *path, const char *text);
 
 #endif

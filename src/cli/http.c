@@ -126,15 +126,20 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
     return code;
 }
 
-void cli_http_database(struct buf *path, const char *id, const char *rest)
+void cli_http_escape(struct buf *path, const char *text)
 {
-    buf_puts(path, "/databases/");
-    for (const char *p = id; *p; p++) {
+    for (const char *p = text; *p; p++) {
         if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
             strchr("-._~", *p))
             buf_putc(path, *p);
         else
             buf_printf(path, "%%%02X", (unsigned)(unsigned char)*p);
     }
+}
+
+void cli_http_database(struct buf *path, const char *id, const char *rest)
+{
+    buf_puts(path, "/databases/");
+    cli_http_escape(path, id);
     buf_puts(path, rest);
 }

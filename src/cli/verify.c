@@ -9,7 +9,7 @@
 #define VERIFY_ANSWER_MAX ((size_t)64 * 1024 * 1024)
 
 static const char help[] =
-    "Usage: ha verify [-r URL] [--database ID]\n"
+    "Usage: ha verify [-r URL] [--database ID] [--expect-nodes WHO]\n"
     "\n"
     "Compares what all nodes of the cluster hold, table by table, at one and the same\n"
     "place of the log, while writes go on. Asks the node at URL\n"
@@ -18,9 +18,14 @@ static const char help[] =
     "  -r, --remote URL     a node of the cluster\n"
     "      --database ID    this database only\n"
     "      --token TOKEN    the node's --token (default: $HA_TOKEN)\n"
+    "      --expect-nodes WHO\n"
+    "                       who should answer: a number of nodes, or their names with\n"
+    "                       commas between them (default: all that GET /replications\n"
+    "                       lists; one that has left for good is taken off that list by\n"
+    "                       DELETE /databases/ID/replications/NAME)\n"
     "\n"
-    "Exit status: 0 all nodes hold the same, 1 they do not or could not be asked,\n"
-    "2 wrong usage.\n";
+    "Exit status: 0 all nodes that should answer hold the same, 1 they do not, some are\n"
+    "silent or could not be asked, 2 wrong usage.\n";
 
 static bool collect(void *arg, const void *bytes, size_t len)
 {
@@ -65,6 +70,21 @@ static size_t length(yajl_val array)
     return array ? array->u.array.len : 0;
 }
 
+static bool is_true(yajl_val v, const char *name)
+{
+    yajl_val b = member(v, name, yajl_t_any);
+    return b && YAJL_IS_TRUE(b);
+}
+
+static void tell_silent(yajl_val s)
+{
+    if (text(s, "last_seen")[0])
+        (void)printf("  node %s is silent: it was last heard of at %s, at %lld of the log\n",
+                     text(s, "name"), text(s, "last_seen"), whole(s, "seq"));
+    else
+        (void)printf("  node %s is silent: it was never heard of\n", text(s, "name"));
+}
+
 /* True if all is well. */
 static bool tell(const char *id, yajl_val report)
 {
@@ -72,15 +92,24 @@ static bool tell(const char *id, yajl_val report)
     yajl_val tables = member(report, "tables", yajl_t_array);
     yajl_val differences = member(report, "differences", yajl_t_array);
     yajl_val problems = member(report, "problems", yajl_t_array);
-    yajl_val equal = member(report, "equal", yajl_t_any);
-    bool well = equal && YAJL_IS_TRUE(equal);
+    yajl_val silent = member(report, "silent", yajl_t_array);
+    bool equal = is_true(report, "equal"), complete = is_true(report, "complete");
     long long rows = 0;
     for (size_t i = 0; i < length(tables); i++)
         if (text(tables->u.array.values[i], "name")[0] != '(') /* the schema's own */
             rows += whole(tables->u.array.values[i], "rows");
-    (void)printf("%s: %s at %lld: %zu nodes, %zu tables, %lld rows\n", id,
-                 well ? "equal" : "NOT EQUAL", whole(report, "seq"), length(nodes),
-                 length(tables) > 0 ? length(tables) - 1 : 0, rows);
+    (void)printf("%s: %s at %lld: ", id,
+                 !equal      ? "NOT EQUAL"
+                 : !complete ? "NOT COMPLETE"
+                             : "equal",
+                 whole(report, "seq"));
+    if (complete)
+        (void)printf("%zu nodes, ", length(nodes));
+    else
+        (void)printf("%zu of %lld nodes, ", length(nodes), whole(report, "expected"));
+    (void)printf("%zu tables, %lld rows\n", length(tables) > 0 ? length(tables) - 1 : 0, rows);
+    for (size_t i = 0; !complete && i < length(silent); i++)
+        tell_silent(silent->u.array.values[i]);
     for (size_t i = 0; i < length(differences); i++) {
         yajl_val d = differences->u.array.values[i];
         (void)printf(
@@ -91,7 +120,7 @@ static bool tell(const char *id, yajl_val report)
     for (size_t i = 0; i < length(problems); i++)
         if (YAJL_IS_STRING(problems->u.array.values[i]))
             (void)printf("  %s\n", problems->u.array.values[i]->u.string);
-    return well;
+    return equal && complete;
 }
 
 static enum err_code one(const struct cli_args *a, const char *id, bool *well, struct err *e)
@@ -99,6 +128,10 @@ static enum err_code one(const struct cli_args *a, const char *id, bool *well, s
     struct buf path = BUF_INIT;
     yajl_val report = NULL;
     cli_http_database(&path, id, "/verify");
+    if (a->expect) {
+        buf_puts(&path, "?expect=");
+        cli_http_escape(&path, a->expect);
+    }
     enum err_code code = ask(a, buf_cstr(&path), &report, e);
     if (code == ERR_OK)
         *well = tell(id, report) && *well;
@@ -128,7 +161,8 @@ int cli_verify(int argc, char **argv)
     struct err e = ERR_INIT;
     int status;
     bool well = true;
-    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN, 0, 0, help, &status))
+    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_EXPECT, 0, 0, help,
+                   &status))
         return status;
     enum err_code code = a.database ? one(&a, a.database, &well, &e) : all(&a, &well, &e);
     if (code != ERR_OK)
