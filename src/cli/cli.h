@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "cli/bar.h"
 
 enum cli_status { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG = 2 };
 
@@ -67,15 +68,14 @@ struct cli_get {
     const char *token; /* NULL = none */
     bool (*write)(void *arg, const void *bytes, size_t len);
     void *arg;
-    bool progress; /* a bar, on a terminal */
+    struct bar *bar; /* NULL = none; ended by the caller */
+    bool is_short;   /* the answer: the bar shows only how long it takes */
 };
 
 /* Gets `path` of the node at `base`. An answer other than 200 is an error with the node's own
  * words; ERR_CONFIG: the URL is none, or the node knows no such database. */
 enum err_code cli_http_get(const char *base, const char *path, const struct cli_get *get,
                            struct err *e);
-/* Draws the bar anew on standard error: `now` of `total` bytes (0 = unknown). */
-void cli_bar(int64_t now, int64_t total);
 /* "/databases/<id, escaped><rest>" */
 void cli_http_database(struct buf *path, const char *id, const char *rest);
 /* As part of a path or of a query string. */

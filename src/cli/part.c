@@ -78,6 +78,20 @@ enum err_code part_open(struct part *p, const char *command, const char *file, s
     return ERR_OK;
 }
 
+enum err_code part_beside(struct part *p, const struct part *of, const char *suffix, struct err *e)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s%s", of->path, suffix) >= (int)sizeof path - 64)
+        return err_set(e, ERR_CONFIG, "the file's name is too long");
+    image_remove(path);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return file_error(e, "create", path, errno);
+    p->fd = fd;
+    memcpy(p->path, path, sizeof path);
+    return ERR_OK;
+}
+
 enum err_code part_temp(struct part *p, struct err *e)
 {
     const char *dir = getenv("TMPDIR");

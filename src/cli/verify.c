@@ -33,11 +33,13 @@ static bool collect(void *arg, const void *bytes, size_t len)
     return buf_ok(arg);
 }
 
-static enum err_code ask(const struct cli_args *a, const char *path, yajl_val *tree, struct err *e)
+static enum err_code ask(const struct cli_args *a, const char *path, struct bar *bar,
+                         yajl_val *tree, struct err *e)
 {
     struct buf body;
     buf_init(&body, VERIFY_ANSWER_MAX);
-    const struct cli_get get = {.token = a->token, .write = collect, .arg = &body};
+    const struct cli_get get = {
+        .token = a->token, .write = collect, .arg = &body, .bar = bar, .is_short = true};
     enum err_code code =
         cli_http_get(a->remote ? a->remote : "http://localhost:8080", path, &get, e);
     *tree = code == ERR_OK ? yajl_tree_parse(buf_cstr(&body), NULL, 0) : NULL;
@@ -127,12 +129,17 @@ static enum err_code one(const struct cli_args *a, const char *id, bool *well, s
 {
     struct buf path = BUF_INIT;
     yajl_val report = NULL;
+    struct bar bar;
+    char what[64];
+    (void)snprintf(what, sizeof what, "comparing %.20s", id);
+    bar_begin(&bar, what);
     cli_http_database(&path, id, "/verify");
     if (a->expect) {
         buf_puts(&path, "?expect=");
         cli_http_escape(&path, a->expect);
     }
-    enum err_code code = ask(a, buf_cstr(&path), &report, e);
+    enum err_code code = ask(a, buf_cstr(&path), &bar, &report, e);
+    bar_end(&bar);
     if (code == ERR_OK)
         *well = tell(id, report) && *well;
     yajl_tree_free(report);
@@ -143,7 +150,7 @@ static enum err_code one(const struct cli_args *a, const char *id, bool *well, s
 static enum err_code all(const struct cli_args *a, bool *well, struct err *e)
 {
     yajl_val list = NULL;
-    enum err_code code = ask(a, "/databases", &list, e);
+    enum err_code code = ask(a, "/databases", NULL, &list, e);
     yajl_val ids = member(list, "databases", yajl_t_array);
     /* Nothing compared is not "equal". */
     if (code == ERR_OK && length(ids) == 0)

@@ -182,7 +182,8 @@ struct taken {
 static enum err_code check(const struct taken *to, struct err *e)
 {
     struct image img;
-    enum err_code code = image_check(to->path, to->extensions, to->cancel, &img, e);
+    enum err_code code =
+        image_check(to->path, to->extensions, &(struct watch){.cancel = to->cancel}, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position)
