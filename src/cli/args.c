@@ -20,7 +20,7 @@ int cli_say(const char *command, int status, const char *fmt, ...)
     return status;
 }
 
-enum { HELP = 256, DATABASE, TOKEN, NEW, REPLACE, DRY_RUN, S3_ENDPOINT, S3_REGION };
+enum { HELP = 256, DATABASE, TOKEN, NEW, REPLACE, DRY_RUN, S3_ENDPOINT, S3_REGION, EXPECT };
 
 static const struct option all_options[] = {
     {"remote", required_argument, NULL, 'r'},
@@ -32,6 +32,7 @@ static const struct option all_options[] = {
     {"dry-run", no_argument, NULL, DRY_RUN},
     {"s3-endpoint", required_argument, NULL, S3_ENDPOINT},
     {"s3-region", required_argument, NULL, S3_REGION},
+    {"expect-nodes", required_argument, NULL, EXPECT},
     {NULL, 0, NULL, 0},
 };
 
@@ -63,6 +64,9 @@ static unsigned take(struct cli_args *a, int which)
     case S3_REGION:
         a->s3_region = optarg;
         return CLI_S3;
+    case EXPECT:
+        a->expect = optarg;
+        return CLI_EXPECT;
     default:
         return 0;
     }

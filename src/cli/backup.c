@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/packed.h"
 #include "cli/part.h"
 #include "cli/s3.h"
 #include "os/file.h"
@@ -23,6 +24,8 @@ static const char help[] =
     "  -r, --remote URL     a node of the cluster\n"
     "      --database ID    which database (default: the node's main one)\n"
     "      --token TOKEN    the node's --token (default: $HA_TOKEN)\n"
+    "\n"
+    "A FILE whose name ends in .zst is compressed with zstd; ha restore takes it as it is.\n"
     "\n"
     "FILE may be s3://BUCKET/KEY, an object that does not exist yet in S3-compatible\n"
     "storage. The copy is checked in $TMPDIR (or /tmp) before it is sent. Credentials:\n"
@@ -40,32 +43,24 @@ struct target {
 static bool put(void *arg, const void *bytes, size_t len)
 {
     struct target *t = arg;
-    const char *p = bytes;
-    while (len > 0) {
-        ssize_t n = write(t->fd, p, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            t->failed = errno;
-            return false;
-        }
-        p += n;
-        len -= (size_t)n;
-    }
-    return true;
+    t->failed = file_write_all(t->fd, bytes, len);
+    return t->failed == 0;
 }
 
 static enum err_code load(const struct cli_args *a, const struct part *part, struct err *e)
 {
     struct target t = {.fd = part->fd};
     struct buf path = BUF_INIT;
-    const struct cli_get get = {.token = a->token, .write = put, .arg = &t, .progress = true};
+    struct bar bar;
+    const struct cli_get get = {.token = a->token, .write = put, .arg = &t, .bar = &bar};
     if (a->database)
         cli_http_database(&path, a->database, "");
     else
         buf_puts(&path, "/download");
+    bar_begin(&bar, "copying");
     enum err_code code =
         cli_http_get(a->remote ? a->remote : "http://localhost:8080", buf_cstr(&path), &get, e);
+    bar_end(&bar);
     if (t.failed)
         code = file_error(e, "write", part->path, t.failed);
     if (code == ERR_OK && fsync(part->fd) != 0)
@@ -74,26 +69,47 @@ static enum err_code load(const struct cli_args *a, const struct part *part, str
     return code;
 }
 
-static enum err_code to_file(const struct cli_args *a, const char *file, struct image *img,
-                             struct err *e)
+/* The database in `plain`, checked; where it is to be packed, in `packed`, too. */
+static enum err_code make(const struct cli_args *a, const struct part *plain,
+                          const struct part *packed, struct image *img, struct err *e)
 {
-    struct part part = PART_INIT;
+    struct bar bar;
+    enum err_code code = load(a, plain, e);
+    if (code != ERR_OK)
+        return code;
+    bar_begin(&bar, "checking");
+    code = image_check(plain->path, NULL, &(struct watch){.moved = bar_moved, .arg = &bar}, img, e);
+    bar_end(&bar);
+    if (code != ERR_OK || !packed)
+        return code;
+    bar_begin(&bar, "compressing");
+    code = packed_write(plain->fd, packed->fd, packed->path, &bar, e);
+    bar_end(&bar);
+    return code;
+}
+
+static enum err_code to_file(const struct cli_args *a, const char *file, bool pack,
+                             struct image *img, struct err *e)
+{
+    struct part part = PART_INIT, plain = PART_INIT;
     enum err_code code = part_open(&part, "backup", file, e);
+    if (code == ERR_OK && pack)
+        code = part_beside(&plain, &part, ".db", e);
     if (code == ERR_OK)
-        code = load(a, &part, e);
-    if (code == ERR_OK)
-        code = image_check(part.path, NULL, NULL, img, e);
+        code = make(a, pack ? &plain : &part, pack ? &part : NULL, img, e);
     if (code == ERR_OK)
         code = part_keep(part.path, file, e);
+    part_close(&plain);
     part_close(&part);
     return code;
 }
 
-static enum err_code to_s3(const struct cli_args *a, const char *uri, struct image *img,
+static enum err_code to_s3(const struct cli_args *a, const char *uri, bool pack, struct image *img,
                            struct err *e)
 {
-    struct part part = PART_INIT;
+    struct part plain = PART_INIT, packed = PART_INIT;
     struct s3 *s = NULL;
+    struct bar bar;
     bool there = false;
     enum err_code code = s3_open(&s, uri, a->s3_endpoint, a->s3_region, e);
     /* Before anything is copied: the credentials and the bucket may be wrong, too. */
@@ -102,14 +118,18 @@ static enum err_code to_s3(const struct cli_args *a, const char *uri, struct ima
     if (code == ERR_OK && there)
         code = err_set(e, ERR_CONFIG, "%s exists already", uri);
     if (code == ERR_OK)
-        code = part_temp(&part, e);
+        code = part_temp(&plain, e);
+    if (code == ERR_OK && pack)
+        code = part_temp(&packed, e);
     if (code == ERR_OK)
-        code = load(a, &part, e);
-    if (code == ERR_OK)
-        code = image_check(part.path, NULL, NULL, img, e);
-    if (code == ERR_OK)
-        code = s3_put(s, part.fd, e);
-    part_close(&part);
+        code = make(a, &plain, pack ? &packed : NULL, img, e);
+    if (code == ERR_OK) {
+        bar_begin(&bar, "sending");
+        code = s3_put(s, pack ? packed.fd : plain.fd, &bar, e);
+        bar_end(&bar);
+    }
+    part_close(&plain);
+    part_close(&packed);
     s3_free(s);
     return code;
 }
@@ -130,15 +150,13 @@ int cli_backup(int argc, char **argv)
                        "%s: a backup is written to a local file or to s3://bucket/key", file);
     if (!s3 && (a.s3_endpoint || a.s3_region))
         return cli_say("backup", CLI_WRONG, "%s is not s3://bucket/key", file);
-    size_t len = strlen(file);
-    if (len >= 4 && strcmp(file + len - 4, ".zst") == 0)
-        return cli_say("backup", CLI_WRONG, "%s: a backup is not compressed", file);
     if (!s3 && access(file, F_OK) == 0)
         return cli_say("backup", CLI_WRONG, "%s exists already", file);
-    enum err_code code = s3 ? to_s3(&a, file, &img, &e) : to_file(&a, file, &img, &e);
+    bool pack = packed_is_name(file);
+    enum err_code code = s3 ? to_s3(&a, file, pack, &img, &e) : to_file(&a, file, pack, &img, &e);
     if (code != ERR_OK)
         return cli_say("backup", code == ERR_CONFIG ? CLI_WRONG : CLI_FAILED, "%s", e.msg);
-    (void)printf("%s: %" PRIu64 " bytes, at %" PRIu64 " of the log\n", file, img.bytes,
-                 img.pos.seq);
+    (void)printf("%s: %" PRIu64 " bytes%s, at %" PRIu64 " of the log\n", file, img.bytes,
+                 pack ? " before compression" : "", img.pos.seq);
     return CLI_DONE;
 }

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "cli/bar.h"
 
 enum cli_status { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG = 2 };
 
@@ -31,13 +32,15 @@ enum cli_option {
     CLI_NEW = 8,
     CLI_REPLACE = 16,
     CLI_DRY_RUN = 32,
-    CLI_S3 = 64
+    CLI_S3 = 64,
+    CLI_EXPECT = 128
 };
 
 struct cli_args {
     const char *command;
     const char *remote, *database, *token; /* NULL = not given; token: $HA_TOKEN */
     const char *s3_endpoint, *s3_region;   /* NULL = not given */
+    const char *expect;                    /* NULL = not given */
     bool is_new, replace, dry_run;
     char **words; /* what is no option; borrowed from argv */
     int n_words;
@@ -65,16 +68,17 @@ struct cli_get {
     const char *token; /* NULL = none */
     bool (*write)(void *arg, const void *bytes, size_t len);
     void *arg;
-    bool progress; /* a bar, on a terminal */
+    struct bar *bar; /* NULL = none; ended by the caller */
+    bool is_short;   /* the answer: the bar shows only how long it takes */
 };
 
 /* Gets `path` of the node at `base`. An answer other than 200 is an error with the node's own
  * words; ERR_CONFIG: the URL is none, or the node knows no such database. */
 enum err_code cli_http_get(const char *base, const char *path, const struct cli_get *get,
                            struct err *e);
-/* Draws the bar anew on standard error: `now` of `total` bytes (0 = unknown). */
-void cli_bar(int64_t now, int64_t total);
 /* "/databases/<id, escaped><rest>" */
 void cli_http_database(struct buf *path, const char *id, const char *rest);
+/* As part of a path or of a query string. */
+void cli_http_escape(struct buf *path, const char *text);
 
 #endif

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <yajl/yajl_tree.h>
 
 #include "cli/cli.h"
@@ -12,7 +11,6 @@
 #define HTTP_CONNECT_S 10L
 #define HTTP_STALL_S   120L /* without a single byte; verifying takes its time */
 #define HTTP_ERROR_MAX ((size_t)64 * 1024)
-#define HTTP_BAR_WIDTH 40
 #define HTTP_URL_MAX   4096
 #define HTTP_OK        200
 
@@ -21,7 +19,6 @@ struct transfer {
     const struct cli_get *get;
     struct buf problem; /* the body of an answer other than 200 */
     bool refused;       /* the receiver did not want more */
-    bool bar;
 };
 
 static size_t receive(char *bytes, size_t size, size_t n, void *arg)
@@ -37,20 +34,12 @@ static size_t receive(char *bytes, size_t size, size_t n, void *arg)
     return t->refused ? 0 : size * n;
 }
 
-void cli_bar(int64_t now, int64_t total)
-{
-    int full = total > 0 ? (int)(now * HTTP_BAR_WIDTH / total) : 0;
-    (void)fprintf(stderr, "\r%10.1f MB ", (double)now / 1e6);
-    for (int i = 0; total > 0 && i < HTTP_BAR_WIDTH; i++)
-        (void)fputc(i < full ? '#' : '.', stderr);
-}
-
 static int show(void *arg, curl_off_t total, curl_off_t now, curl_off_t up, curl_off_t up_now)
 {
-    (void)arg;
+    const struct cli_get *get = arg;
     (void)up;
     (void)up_now;
-    cli_bar(now, total);
+    bar_show(get->bar, get->is_short ? 0 : (uint64_t)now, get->is_short ? 0 : (uint64_t)total);
     return 0;
 }
 
@@ -83,15 +72,14 @@ static enum err_code perform(struct transfer *t, const char *url, struct err *e)
     curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
     curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive);
     curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, t->bar ? 0L : 1L);
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, t->get->bar ? 0L : 1L);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, show);
+    curl_easy_setopt(c, CURLOPT_XFERINFODATA, t->get);
     if (t->get->token && *t->get->token) {
         curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
         curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, t->get->token);
     }
     CURLcode rc = curl_easy_perform(c);
-    if (t->bar)
-        (void)fputc('\n', stderr);
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     if (t->refused)
         return err_set(e, ERR_IO, "what came could not be written");
@@ -107,7 +95,7 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
 {
     char url[HTTP_URL_MAX];
     size_t len = strlen(base);
-    struct transfer t = {.get = get, .bar = get->progress && isatty(STDERR_FILENO)};
+    struct transfer t = {.get = get};
     if (strncmp(base, "http://", 7) != 0 && strncmp(base, "https://", 8) != 0)
         return err_set(e, ERR_CONFIG, "\"%.200s\" is not the URL of a node (http://host:port)",
                        base);
@@ -126,15 +114,20 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
     return code;
 }
 
-void cli_http_database(struct buf *path, const char *id, const char *rest)
+void cli_http_escape(struct buf *path, const char *text)
 {
-    buf_puts(path, "/databases/");
-    for (const char *p = id; *p; p++) {
+    for (const char *p = text; *p; p++) {
         if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
             strchr("-._~", *p))
             buf_putc(path, *p);
         else
             buf_printf(path, "%%%02X", (unsigned)(unsigned char)*p);
     }
+}
+
+void cli_http_database(struct buf *path, const char *id, const char *rest)
+{
+    buf_puts(path, "/databases/");
+    cli_http_escape(path, id);
     buf_puts(path, rest);
 }

@@ -78,6 +78,20 @@ enum err_code part_open(struct part *p, const char *command, const char *file, s
     return ERR_OK;
 }
 
+enum err_code part_beside(struct part *p, const struct part *of, const char *suffix, struct err *e)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s%s", of->path, suffix) >= (int)sizeof path - 64)
+        return err_set(e, ERR_CONFIG, "the file's name is too long");
+    image_remove(path);
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return file_error(e, "create", path, errno);
+    p->fd = fd;
+    memcpy(p->path, path, sizeof path);
+    return ERR_OK;
+}
+
 enum err_code part_temp(struct part *p, struct err *e)
 {
     const char *dir = getenv("TMPDIR");
@@ -95,28 +109,11 @@ enum err_code part_temp(struct part *p, struct err *e)
     return ERR_OK;
 }
 
-/* Makes the new name itself durable. */
-static enum err_code sync_parent(const char *path, struct err *e)
-{
-    char dir[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    int n = !slash ? 1 : slash == path ? 1 : (int)(slash - path);
-    (void)snprintf(dir, sizeof dir, "%.*s", n, slash ? path : ".");
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return file_error(e, "open", dir, errno);
-    /* EINVAL: a filesystem that cannot. */
-    enum err_code code =
-        fsync(fd) != 0 && errno != EINVAL ? file_error(e, "sync", dir, errno) : ERR_OK;
-    close(fd);
-    return code;
-}
-
 enum err_code part_keep(const char *path, const char *file, struct err *e)
 {
     if (link(path, file) != 0)
         return file_error(e, "create", file, errno);
-    return sync_parent(file, e);
+    return file_sync_parent(file, e);
 }
 
 void part_close(struct part *p)

@@ -24,6 +24,9 @@ struct part {
  * standard error, in the name of `command`. ERR_CONFIG: another process is at it, something else
  * than a file has the name, or the name is impossible. */
 enum err_code part_open(struct part *p, const char *command, const char *file, struct err *e);
+/* One more while `of` is held: `<FILE.part><suffix>`, in place of what may be left of such a one.
+ */
+enum err_code part_beside(struct part *p, const struct part *of, const char *suffix, struct err *e);
 /* Creates one without a FILE in $TMPDIR or /tmp. */
 enum err_code part_temp(struct part *p, struct err *e);
 /* Gives what is at `path` the name `file`, too, durably, and never over a file that has come

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "cli/packed.h"
 #include "cli/part.h"
 #include "cli/s3.h"
 #include "os/file.h"
@@ -25,7 +26,8 @@ static const char restore_help[] =
     "Usage: ha restore [--new] [--replace] BACKUP FILE\n"
     "\n"
     "Puts BACKUP (a file that ha backup or a download has made) in place as the\n"
-    "database file FILE of a stopped node. It is checked first.\n"
+    "database file FILE of a stopped node. It is checked first. A BACKUP that is compressed\n"
+    "with zstd is recognised as such.\n"
     "\n"
     "Without --new the file keeps its place in the log: the node that starts with it\n"
     "follows the log from there, so the cluster's present state comes back, not that of\n"
@@ -84,6 +86,26 @@ static int failed(const char *command, const struct err *e)
 
 /* ---- restore -------------------------------------------------------------------------------- */
 
+static enum err_code copy_file(const char *what, const char *from, const char *to, struct err *e)
+{
+    struct bar bar;
+    bar_begin(&bar, what);
+    enum err_code code =
+        backup_to_file(from, to, &(struct watch){.moved = bar_moved, .arg = &bar}, e);
+    bar_end(&bar);
+    return code;
+}
+
+static enum err_code check_file(const char *path, struct image *img, struct err *e)
+{
+    struct bar bar;
+    bar_begin(&bar, "checking");
+    enum err_code code =
+        image_check(path, NULL, &(struct watch){.moved = bar_moved, .arg = &bar}, img, e);
+    bar_end(&bar);
+    return code;
+}
+
 /* The file and what SQLite keeps beside it get another name. */
 static enum err_code put_aside(const char *file, char *aside, size_t size, struct err *e)
 {
@@ -93,7 +115,8 @@ static enum err_code put_aside(const char *file, char *aside, size_t size, struc
     gmtime_r(&now, &tm);
     strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
     (void)snprintf(aside, size, "%s.before-%s", file, stamp);
-    enum err_code code = backup_to_file(file, aside, NULL, e); /* with what is in its WAL */
+    /* With what is in its WAL. */
+    enum err_code code = copy_file("keeping aside", file, aside, e);
     if (code == ERR_OK)
         image_remove(file);
     return code;
@@ -102,13 +125,26 @@ static enum err_code put_aside(const char *file, char *aside, size_t size, struc
 static enum err_code fetch(const struct cli_args *a, const char *uri, const struct part *part,
                            struct err *e)
 {
+    struct packed_sink sink;
+    struct bar bar;
     struct s3 *s = NULL;
     enum err_code code = s3_open(&s, uri, a->s3_endpoint, a->s3_region, e);
-    if (code == ERR_OK)
-        code = s3_get(s, part->fd, e);
-    if (code == ERR_OK && fsync(part->fd) != 0)
-        code = file_error(e, "sync", part->path, errno);
+    if (code != ERR_OK)
+        return code;
+    bar_begin(&bar, "loading");
+    packed_begin(&sink, part->fd, part->path, uri, e);
+    code = packed_end(&sink, s3_get(s, packed_take, &sink, &bar, e));
+    bar_end(&bar);
     s3_free(s);
+    return code;
+}
+
+static enum err_code unpack(const char *from, int fd, const struct part *part, struct err *e)
+{
+    struct bar bar;
+    bar_begin(&bar, "unpacking");
+    enum err_code code = packed_read(fd, from, part->fd, part->path, &bar, e);
+    bar_end(&bar);
     return code;
 }
 
@@ -116,7 +152,7 @@ static enum err_code fetch(const struct cli_args *a, const char *uri, const stru
 static enum err_code check(const struct cli_args *a, const char *from, const char *path,
                            struct image *img, struct err *e)
 {
-    enum err_code code = image_check(path, NULL, NULL, img, e);
+    enum err_code code = check_file(path, img, e);
     if (code == ERR_OK && img->outbox > 0 && !a->is_new)
         code = err_set(e, ERR_CONFIG,
                        "%s holds %" PRIu64
@@ -126,21 +162,30 @@ static enum err_code check(const struct cli_args *a, const char *from, const cha
 }
 
 /* BACKUP as a file of ours beside FILE, checked; its name in `copy`. FILE.part is both the lock and
- * where an object is loaded to; a local BACKUP is copied by SQLite, into a file that it makes. */
+ * where bytes are loaded or unpacked to; a plain local BACKUP is copied by SQLite, which knows its
+ * WAL, into a file that it makes. */
 static enum err_code bring(const struct cli_args *a, const struct part *part, char copy[PATH_MAX],
                            struct image *img, struct err *e)
 {
     const char *from = a->words[0];
-    enum err_code code;
-    if (s3_is_uri(from)) {
+    enum err_code code = ERR_OK;
+    int fd = s3_is_uri(from) ? -1 : open(from, O_RDONLY | O_CLOEXEC);
+    bool packed = fd >= 0 && packed_is_file(fd);
+    if (packed || s3_is_uri(from)) {
         (void)snprintf(copy, PATH_MAX, "%s", part->path);
-        code = fetch(a, from, part, e);
-        return code == ERR_OK ? check(a, from, copy, img, e) : code;
+        code = packed ? unpack(from, fd, part, e) : fetch(a, from, part, e);
+        if (code == ERR_OK)
+            code = check(a, from, copy, img, e);
+    } else {
+        (void)snprintf(copy, PATH_MAX, "%.*s.copy", PATH_MAX - 8, part->path);
+        image_remove(copy);
+        code = check(a, from, from, img, e);
+        if (code == ERR_OK)
+            code = copy_file("copying", from, copy, e);
     }
-    (void)snprintf(copy, PATH_MAX, "%.*s.copy", PATH_MAX - 8, part->path);
-    image_remove(copy);
-    code = check(a, from, from, img, e);
-    return code == ERR_OK ? backup_to_file(from, copy, NULL, e) : code;
+    if (fd >= 0)
+        close(fd);
+    return code;
 }
 
 static enum err_code put_in_place(const struct cli_args *a, bool there, char *aside, size_t size,
@@ -251,7 +296,7 @@ static enum err_code look(const char *file, struct image *img, struct err *e)
         return err_set(e, ERR_CONFIG, "%s: %s", file, strerror(errno));
     if (is_in_use(file))
         return err_set(e, ERR_CONFIG, "%s is in use: stop its node first", file);
-    enum err_code code = image_check(file, NULL, NULL, img, e);
+    enum err_code code = check_file(file, img, e);
     if (code == ERR_OK && (!img->has_position || !img->pos.stream[0]))
         code = err_set(e, ERR_CONFIG, "%s belongs to no log: its node can start with it as it is",
                        file);

@@ -49,7 +49,7 @@ struct s3 {
     struct buf url; /* endpoint/bucket/key, escaped */
     char *key_id, *secret, *token, *sigv4;
     int64_t part_bytes;
-    bool bar;
+    struct bar *bar; /* borrowed, of the call under way; NULL = none */
 };
 
 /* One request. */
@@ -60,18 +60,21 @@ struct call {
     int from;                   /* the body is of this file, or -1: `len` bytes at `offset` */
     int64_t offset, len;
     int64_t before, total; /* for the bar: bytes of earlier calls, bytes of all */
-    int to;                /* where a body of 200 goes, -1 = into `answer` */
+    /* Where a body of 200 goes; NULL = into `answer`. */
+    bool (*write)(void *arg, const void *bytes, size_t len);
+    void *arg;
     const char *range;
     /* answered */
     long status;
     int64_t size; /* Content-Length, -1 = unknown */
     char tag[S3_TAG_SIZE];
     struct buf answer; /* cut where it is too long */
-    int64_t got;       /* bytes written to `to` */
+    int64_t got;       /* bytes that write() took */
+    bool unwanted;     /* it took no more */
     /* on the way */
     struct s3 *s;
     int64_t at; /* bytes of the body that were sent */
-    int failed; /* errno of reading or writing a file */
+    int failed; /* errno of reading a file */
 };
 
 /* A signal that ends the process came while something was being put. */
@@ -91,33 +94,24 @@ bool s3_is_uri(const char *word)
 
 static void call_init(struct call *c, struct s3 *s, const char *method)
 {
-    *c = (struct call){.method = method, .from = -1, .to = -1, .size = -1, .s = s};
+    *c = (struct call){.method = method, .from = -1, .size = -1, .s = s};
     buf_init(&c->answer, S3_ANSWER_MAX);
 }
 
 static size_t receive(char *bytes, size_t size, size_t n, void *arg)
 {
     struct call *c = arg;
-    size_t len = size * n, done = 0;
+    size_t len = size * n;
     curl_easy_getinfo(c->s->curl, CURLINFO_RESPONSE_CODE, &c->status);
-    if (c->to < 0 || c->status != OK) {
+    if (!c->write || c->status != OK) {
         if (len > S3_ANSWER_MAX - c->answer.len)
             return 0; /* nothing that is kept in memory is as long as that */
         buf_put(&c->answer, bytes, len);
         return len;
     }
-    while (done < len) {
-        ssize_t w = write(c->to, bytes + done, len - done);
-        if (w < 0 && errno == EINTR)
-            continue;
-        if (w < 0) {
-            c->failed = errno;
-            return 0;
-        }
-        done += (size_t)w;
-    }
+    c->unwanted = !c->write(c->arg, bytes, len);
     c->got += (int64_t)len;
-    return len;
+    return c->unwanted ? 0 : len;
 }
 
 static size_t give(char *bytes, size_t size, size_t n, void *arg)
@@ -166,10 +160,10 @@ static int show(void *arg, curl_off_t total, curl_off_t now, curl_off_t up, curl
 {
     const struct call *c = arg;
     (void)up;
-    if (c->s->bar && c->from >= 0)
-        cli_bar(c->before + up_now, c->total);
-    else if (c->s->bar && c->to >= 0)
-        cli_bar(now, total);
+    if (c->from >= 0)
+        bar_show(c->s->bar, (uint64_t)(c->before + up_now), (uint64_t)c->total);
+    else if (c->write)
+        bar_show(c->s->bar, (uint64_t)now, (uint64_t)total);
     return c->from >= 0 && stopping; /* what is no upload goes on: the abort, too */
 }
 
@@ -296,7 +290,9 @@ static enum err_code call(struct call *c, struct err *e)
     curl_slist_free_all(list);
     buf_free(&url);
     if (c->failed)
-        return file_error(e, c->to >= 0 ? "write" : "read", "the local file", c->failed);
+        return file_error(e, "read", "the local file", c->failed);
+    if (c->unwanted)
+        return e->code;
     if (rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL)
         return err_set(e, ERR_CONFIG, "the S3 endpoint is not a URL (http://host:port)");
     if (rc == CURLE_ABORTED_BY_CALLBACK)
@@ -440,7 +436,6 @@ enum err_code s3_open(struct s3 **out, const char *uri, const char *endpoint, co
     s->part_bytes = part ? strtoll(part, NULL, 10) : S3_PART_BYTES;
     if (s->part_bytes <= 0)
         s->part_bytes = S3_PART_BYTES;
-    s->bar = isatty(STDERR_FILENO);
     enum err_code code = ERR_OK;
     if (!is_word(region, strlen(region), "-") || strlen(region) > 64) /* libcurl's limit */
         code = err_set(e, ERR_CONFIG, "\"%.100s\" is not the name of a region", region);
@@ -490,14 +485,16 @@ enum err_code s3_find(struct s3 *s, bool *there, struct err *e)
     return err;
 }
 
-enum err_code s3_get(struct s3 *s, int fd, struct err *e)
+enum err_code s3_get(struct s3 *s, bool (*write)(void *arg, const void *bytes, size_t len),
+                     void *arg, struct bar *bar, struct err *e)
 {
     struct call c;
     call_init(&c, s, "GET");
-    c.to = fd;
+    c.write = write;
+    c.arg = arg;
+    s->bar = bar;
     enum err_code err = call(&c, e);
-    if (s->bar)
-        (void)fputc('\n', stderr);
+    s->bar = NULL;
     if (err == ERR_OK && c.status != OK)
         err = refusal(&c, "get", e);
     else if (err == ERR_OK && c.size >= 0 && c.got != c.size)
@@ -639,7 +636,7 @@ static enum err_code put_parts(struct s3 *s, int fd, int64_t size, char tag[S3_T
     return err;
 }
 
-enum err_code s3_put(struct s3 *s, int fd, struct err *e)
+enum err_code s3_put(struct s3 *s, int fd, struct bar *bar, struct err *e)
 {
     char tag[S3_TAG_SIZE] = "";
     struct stat st;
@@ -656,13 +653,13 @@ enum err_code s3_put(struct s3 *s, int fd, struct err *e)
     sigaddset(&both, SIGINT);
     sigaddset(&both, SIGTERM);
     pthread_sigmask(SIG_UNBLOCK, &both, &blocked);
+    s->bar = bar;
     enum err_code err = st.st_size <= s->part_bytes
                             ? send_piece(s, fd, NULL, 0, st.st_size, st.st_size, tag, e)
                             : put_parts(s, fd, st.st_size, tag, e);
     pthread_sigmask(SIG_SETMASK, &blocked, NULL);
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGTERM, &terminate, NULL);
-    if (s->bar)
-        (void)fputc('\n', stderr);
+    s->bar = NULL;
     return err == ERR_OK ? compare(s, st.st_size, tag, e) : err;
 }

@@ -7,7 +7,8 @@
  * Credentials come from the environment only: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, where
  * there is one, AWS_SESSION_TOKEN. They are in no message.
  *
- * Memory stays the same whatever the object's size. One thread at a time. Errors: ERR_CONFIG where
+ * Memory stays the same whatever the object's size. A bar may be NULL; the caller ends it. One
+ * thread at a time. Errors: ERR_CONFIG where
  * something was asked in a wrong way, ERR_AUTH where the server does not let us, ERR_NOT_FOUND,
  * else ERR_IO.
  */
@@ -15,8 +16,10 @@
 #define HA_CLI_S3_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
+#include "cli/bar.h"
 
 struct s3;
 
@@ -33,8 +36,10 @@ enum err_code s3_find(struct s3 *s, bool *there, struct err *e);
 /* Puts the whole file there, in parts where it is large; either the complete object is there
  * afterwards or (on an error) nothing of it, as far as the server can still be reached. SIGINT and
  * SIGTERM end it that way too, with ERR_INTERRUPTED. */
-enum err_code s3_put(struct s3 *s, int fd, struct err *e);
-/* Writes the object to the end of `fd`; what an error leaves there is worth nothing. */
-enum err_code s3_get(struct s3 *s, int fd, struct err *e);
+enum err_code s3_put(struct s3 *s, int fd, struct bar *bar, struct err *e);
+/* The object's bytes, in order; `write` answers false to end early, with *e set by itself. What
+ * came before an error is worth nothing. */
+enum err_code s3_get(struct s3 *s, bool (*write)(void *arg, const void *bytes, size_t len),
+                     void *arg, struct bar *bar, struct err *e);
 
 #endif

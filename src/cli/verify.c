@@ -9,7 +9,7 @@
 #define VERIFY_ANSWER_MAX ((size_t)64 * 1024 * 1024)
 
 static const char help[] =
-    "Usage: ha verify [-r URL] [--database ID]\n"
+    "Usage: ha verify [-r URL] [--database ID] [--expect-nodes WHO]\n"
     "\n"
     "Compares what all nodes of the cluster hold, table by table, at one and the same\n"
     "place of the log, while writes go on. Asks the node at URL\n"
@@ -18,9 +18,14 @@ static const char help[] =
     "  -r, --remote URL     a node of the cluster\n"
     "      --database ID    this database only\n"
     "      --token TOKEN    the node's --token (default: $HA_TOKEN)\n"
+    "      --expect-nodes WHO\n"
+    "                       who should answer: a number of nodes, or their names with\n"
+    "                       commas between them (default: all that GET /replications\n"
+    "                       lists; one that has left for good is taken off that list by\n"
+    "                       DELETE /databases/ID/replications/NAME)\n"
     "\n"
-    "Exit status: 0 all nodes hold the same, 1 they do not or could not be asked,\n"
-    "2 wrong usage.\n";
+    "Exit status: 0 all nodes that should answer hold the same, 1 they do not, some are\n"
+    "silent or could not be asked, 2 wrong usage.\n";
 
 static bool collect(void *arg, const void *bytes, size_t len)
 {
@@ -28,11 +33,13 @@ static bool collect(void *arg, const void *bytes, size_t len)
     return buf_ok(arg);
 }
 
-static enum err_code ask(const struct cli_args *a, const char *path, yajl_val *tree, struct err *e)
+static enum err_code ask(const struct cli_args *a, const char *path, struct bar *bar,
+                         yajl_val *tree, struct err *e)
 {
     struct buf body;
     buf_init(&body, VERIFY_ANSWER_MAX);
-    const struct cli_get get = {.token = a->token, .write = collect, .arg = &body};
+    const struct cli_get get = {
+        .token = a->token, .write = collect, .arg = &body, .bar = bar, .is_short = true};
     enum err_code code =
         cli_http_get(a->remote ? a->remote : "http://localhost:8080", path, &get, e);
     *tree = code == ERR_OK ? yajl_tree_parse(buf_cstr(&body), NULL, 0) : NULL;
@@ -65,6 +72,21 @@ static size_t length(yajl_val array)
     return array ? array->u.array.len : 0;
 }
 
+static bool is_true(yajl_val v, const char *name)
+{
+    yajl_val b = member(v, name, yajl_t_any);
+    return b && YAJL_IS_TRUE(b);
+}
+
+static void tell_silent(yajl_val s)
+{
+    if (text(s, "last_seen")[0])
+        (void)printf("  node %s is silent: it was last heard of at %s, at %lld of the log\n",
+                     text(s, "name"), text(s, "last_seen"), whole(s, "seq"));
+    else
+        (void)printf("  node %s is silent: it was never heard of\n", text(s, "name"));
+}
+
 /* True if all is well. */
 static bool tell(const char *id, yajl_val report)
 {
@@ -72,15 +94,24 @@ static bool tell(const char *id, yajl_val report)
     yajl_val tables = member(report, "tables", yajl_t_array);
     yajl_val differences = member(report, "differences", yajl_t_array);
     yajl_val problems = member(report, "problems", yajl_t_array);
-    yajl_val equal = member(report, "equal", yajl_t_any);
-    bool well = equal && YAJL_IS_TRUE(equal);
+    yajl_val silent = member(report, "silent", yajl_t_array);
+    bool equal = is_true(report, "equal"), complete = is_true(report, "complete");
     long long rows = 0;
     for (size_t i = 0; i < length(tables); i++)
         if (text(tables->u.array.values[i], "name")[0] != '(') /* the schema's own */
             rows += whole(tables->u.array.values[i], "rows");
-    (void)printf("%s: %s at %lld: %zu nodes, %zu tables, %lld rows\n", id,
-                 well ? "equal" : "NOT EQUAL", whole(report, "seq"), length(nodes),
-                 length(tables) > 0 ? length(tables) - 1 : 0, rows);
+    (void)printf("%s: %s at %lld: ", id,
+                 !equal      ? "NOT EQUAL"
+                 : !complete ? "NOT COMPLETE"
+                             : "equal",
+                 whole(report, "seq"));
+    if (complete)
+        (void)printf("%zu nodes, ", length(nodes));
+    else
+        (void)printf("%zu of %lld nodes, ", length(nodes), whole(report, "expected"));
+    (void)printf("%zu tables, %lld rows\n", length(tables) > 0 ? length(tables) - 1 : 0, rows);
+    for (size_t i = 0; !complete && i < length(silent); i++)
+        tell_silent(silent->u.array.values[i]);
     for (size_t i = 0; i < length(differences); i++) {
         yajl_val d = differences->u.array.values[i];
         (void)printf(
@@ -91,15 +122,24 @@ static bool tell(const char *id, yajl_val report)
     for (size_t i = 0; i < length(problems); i++)
         if (YAJL_IS_STRING(problems->u.array.values[i]))
             (void)printf("  %s\n", problems->u.array.values[i]->u.string);
-    return well;
+    return equal && complete;
 }
 
 static enum err_code one(const struct cli_args *a, const char *id, bool *well, struct err *e)
 {
     struct buf path = BUF_INIT;
     yajl_val report = NULL;
+    struct bar bar;
+    char what[64];
+    (void)snprintf(what, sizeof what, "comparing %.20s", id);
+    bar_begin(&bar, what);
     cli_http_database(&path, id, "/verify");
-    enum err_code code = ask(a, buf_cstr(&path), &report, e);
+    if (a->expect) {
+        buf_puts(&path, "?expect=");
+        cli_http_escape(&path, a->expect);
+    }
+    enum err_code code = ask(a, buf_cstr(&path), &bar, &report, e);
+    bar_end(&bar);
     if (code == ERR_OK)
         *well = tell(id, report) && *well;
     yajl_tree_free(report);
@@ -110,7 +150,7 @@ static enum err_code one(const struct cli_args *a, const char *id, bool *well, s
 static enum err_code all(const struct cli_args *a, bool *well, struct err *e)
 {
     yajl_val list = NULL;
-    enum err_code code = ask(a, "/databases", &list, e);
+    enum err_code code = ask(a, "/databases", NULL, &list, e);
     yajl_val ids = member(list, "databases", yajl_t_array);
     /* Nothing compared is not "equal". */
     if (code == ERR_OK && length(ids) == 0)
@@ -128,7 +168,8 @@ int cli_verify(int argc, char **argv)
     struct err e = ERR_INIT;
     int status;
     bool well = true;
-    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN, 0, 0, help, &status))
+    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_EXPECT, 0, 0, help,
+                   &status))
         return status;
     enum err_code code = a.database ? one(&a, a.database, &well, &e) : all(&a, &well, &e);
     if (code != ERR_OK)

@@ -96,6 +96,15 @@ void snapshots_put_status(struct database *d, struct buf *json);
 
 /* ---- roster.c: what the nodes say of their positions ---- */
 void roster_publish(struct node *n);
+struct roster_line {
+    char name[256], database[256], version[64];
+    uint64_t seq;
+    int64_t time_ns; /* when the node said so; it speaks when it has moved, and when it stops */
+};
+typedef void roster_line_fn(void *arg, const struct roster_line *line);
+/* What every node that ever held database `id`, and was not removed from the roster, said last. */
+enum err_code roster_each(struct node *n, const char *id, roster_line_fn *each, void *arg,
+                          struct err *e);
 /* Has another node than this one ever said that it holds database `id`? Any thread; `node` is a
  * struct node. */
 enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);

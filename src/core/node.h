@@ -114,9 +114,12 @@ enum err_code node_snapshot_download(struct node *n, const char *id,
                                      void *arg, struct err *e);
 
 /* Compares what all nodes hold of a database (NULL: default) at one and the same seq, while writes
- * go on: {"database", "seq", "equal", "nodes", "tables", "differences", "problems"}, see
- * openapi.yaml. ERR_BUSY where the nodes could not be made to stand at the same seq. */
-enum err_code node_verify(struct node *n, const char *id, struct buf *json, struct err *e);
+ * go on: {"database", "seq", "equal", "nodes", "expected", "complete", "silent", "tables",
+ * "differences", "problems"}, see openapi.yaml. `expected` says who should answer: a number of
+ * nodes, names with commas between them, or NULL: all that the roster knows. ERR_BUSY where the
+ * nodes could not be made to stand at the same seq, ERR_PARAM where `expected` says nothing. */
+enum err_code node_verify(struct node *n, const char *id, const char *expected, struct buf *json,
+                          struct err *e);
 
 /* ---- what it tells ---- */
 

@@ -103,52 +103,46 @@ void roster_publish(struct node *n)
 
 /* ---- reading ---- */
 
-static void put_entry(const struct stream_message *m, uint64_t last_seq, struct buf *json)
+static yajl_val member(yajl_val v, const char *name, yajl_type type)
 {
-    char problem[64], when[CLOCK_TEXT_SIZE];
+    const char *path[] = {name, NULL};
+    return v ? yajl_tree_get(v, path, type) : NULL;
+}
+
+/* False where it is no line of ours. */
+static bool parse(const struct stream_message *m, struct roster_line *out)
+{
+    char problem[64];
     char *text = strndup(m->data ? m->data : "", m->len);
     yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
     free(text);
-    const char *name_path[] = {"name", NULL}, *db_path[] = {"database", NULL};
-    const char *seq_path[] = {"seq", NULL}, *version_path[] = {"version", NULL};
-    yajl_val name = tree ? yajl_tree_get(tree, name_path, yajl_t_string) : NULL;
-    yajl_val db = tree ? yajl_tree_get(tree, db_path, yajl_t_string) : NULL;
-    yajl_val seq = tree ? yajl_tree_get(tree, seq_path, yajl_t_number) : NULL;
-    yajl_val version = tree ? yajl_tree_get(tree, version_path, yajl_t_string) : NULL;
-    if (name && db && seq && YAJL_IS_INTEGER(seq)) {
-        uint64_t at = (uint64_t)YAJL_GET_INTEGER(seq);
-        if (json->len > 0)
-            buf_putc(json, ',');
-        buf_puts(json, "{\"name\":");
-        json_put_cstr(json, YAJL_GET_STRING(name));
-        buf_puts(json, ",\"database\":");
-        json_put_cstr(json, YAJL_GET_STRING(db));
-        buf_puts(json, ",\"seq\":");
-        buf_u64(json, at);
-        buf_puts(json, ",\"lag\":");
-        buf_u64(json, last_seq > at ? last_seq - at : 0);
-        buf_puts(json, ",\"version\":");
-        json_put_cstr(json, version ? YAJL_GET_STRING(version) : "");
-        clock_format(m->time_ns, when);
-        buf_puts(json, ",\"last_seen\":");
-        json_put_cstr(json, when);
-        buf_putc(json, '}');
+    yajl_val name = member(tree, "name", yajl_t_string);
+    yajl_val db = member(tree, "database", yajl_t_string);
+    yajl_val seq = member(tree, "seq", yajl_t_number);
+    yajl_val version = member(tree, "version", yajl_t_string);
+    bool ok = name && db && seq && YAJL_IS_INTEGER(seq);
+    if (ok) {
+        snprintf(out->name, sizeof out->name, "%s", YAJL_GET_STRING(name));
+        snprintf(out->database, sizeof out->database, "%s", YAJL_GET_STRING(db));
+        snprintf(out->version, sizeof out->version, "%s", version ? YAJL_GET_STRING(version) : "");
+        out->seq = (uint64_t)YAJL_GET_INTEGER(seq);
+        out->time_ns = m->time_ns;
     }
     yajl_tree_free(tree);
+    return ok;
 }
 
-/* Entries of one database, and of one node where `name` is given, separated by commas. */
-static enum err_code read_lines(struct node *n, struct database *d, const char *name,
-                                struct buf *json, struct err *e)
+/* Lines of one database, and of one node where `name` is given. */
+static enum err_code read_lines(struct node *n, const char *id, const char *name,
+                                roster_line_fn *each, void *arg, struct err *e)
 {
     char stream[ROSTER_NAME_SIZE], subject[ROSTER_SUBJECT_SIZE];
-    struct replica_status rs;
     struct stream_feed *feed = NULL;
     struct stream_message m;
+    struct roster_line line;
     bool found = false;
     stream_name(n, stream);
-    subject_of(n, database_id(d), name, subject);
-    replica_status(database_replica(d), &rs);
+    subject_of(n, id, name, subject);
     enum err_code code = stream_last(n->client, stream, subject, &m, &found, e);
     if (code != ERR_OK || !found)
         return code;
@@ -158,9 +152,12 @@ static enum err_code read_lines(struct node *n, struct database *d, const char *
     for (unsigned i = 0; code == ERR_OK && i < ROSTER_MAX_LINES; i++) {
         bool got = false;
         code = stream_feed_next(feed, ROSTER_FIRST_MS, &m, &got, e);
-        if (code != ERR_OK || !got)
+        if (code == ERR_OK && !got)
+            code = err_set(e, ERR_LOG_UNAVAILABLE, "the roster does not answer");
+        if (code != ERR_OK)
             break;
-        put_entry(&m, rs.last_seq, json);
+        if (parse(&m, &line))
+            each(arg, &line);
         bool more = m.pending > 0 && m.seq < last;
         stream_message_free(&m);
         if (!more)
@@ -170,58 +167,84 @@ static enum err_code read_lines(struct node *n, struct database *d, const char *
     return code;
 }
 
+enum err_code roster_each(struct node *n, const char *id, roster_line_fn *each, void *arg,
+                          struct err *e)
+{
+    if (!ensure(n))
+        return err_set(e, ERR_LOG_UNAVAILABLE, "the roster does not answer");
+    return read_lines(n, id, NULL, each, arg, e);
+}
+
+struct other {
+    const char *self;
+    bool any;
+};
+
+static void note_other(void *arg, const struct roster_line *line)
+{
+    struct other *o = arg;
+    o->any = o->any || strcmp(line->name, o->self) != 0;
+}
+
 enum err_code roster_others(void *node, const char *id, bool *any, struct err *e)
 {
     struct node *n = node;
-    char stream[ROSTER_NAME_SIZE], all[ROSTER_SUBJECT_SIZE], own[ROSTER_SUBJECT_SIZE];
-    struct stream_feed *feed = NULL;
-    struct stream_message m;
-    bool more = false;
-    *any = false;
-    stream_name(n, stream);
-    subject_of(n, id, NULL, all);
-    subject_of(n, id, n->opt.name, own);
-    enum err_code code = stream_last(n->client, stream, all, &m, &more, e);
-    if (code != ERR_OK || !more)
-        return code;
-    stream_message_free(&m);
-    code = stream_feed_open(&feed, n->client, stream, all, 1, e);
-    while (code == ERR_OK && more && !*any) {
-        bool got = false;
-        code = stream_feed_next(feed, ROSTER_FIRST_MS, &m, &got, e);
-        if (code == ERR_OK && !got)
-            code = err_set(e, ERR_LOG_UNAVAILABLE, "the roster does not answer");
-        if (code != ERR_OK)
-            break;
-        *any = strcmp(m.subject, own) != 0;
-        more = m.pending > 0;
-        stream_message_free(&m);
-    }
-    stream_feed_close(feed);
+    struct other o = {.self = n->opt.name};
+    enum err_code code = read_lines(n, id, NULL, note_other, &o, e);
+    *any = o.any;
     return code;
+}
+
+struct listing {
+    struct buf json;
+    uint64_t last_seq;
+};
+
+static void put_line(void *arg, const struct roster_line *line)
+{
+    struct listing *l = arg;
+    struct buf *json = &l->json;
+    char when[CLOCK_TEXT_SIZE];
+    buf_puts(json, json->len > 0 ? ",{\"name\":" : "{\"name\":");
+    json_put_cstr(json, line->name);
+    buf_puts(json, ",\"database\":");
+    json_put_cstr(json, line->database);
+    buf_puts(json, ",\"seq\":");
+    buf_u64(json, line->seq);
+    buf_puts(json, ",\"lag\":");
+    buf_u64(json, l->last_seq > line->seq ? l->last_seq - line->seq : 0);
+    buf_puts(json, ",\"version\":");
+    json_put_cstr(json, line->version);
+    clock_format(line->time_ns, when);
+    buf_puts(json, ",\"last_seen\":");
+    json_put_cstr(json, when);
+    buf_putc(json, '}');
 }
 
 enum err_code node_replications(struct node *n, const char *id, const char *name, struct buf *json,
                                 struct err *e)
 {
     struct database *d = NULL;
-    struct buf lines = BUF_INIT;
+    struct listing lines = {.json = BUF_INIT};
     enum err_code code = node_find(n, id, &d, e);
     if (code != ERR_OK)
         return code;
     if (n->client && ensure(n)) {
+        struct replica_status rs;
         write_line(n, d, replica_position(database_replica(d))); /* our own line is never stale */
-        code = read_lines(n, d, name, &lines, e);
+        replica_status(database_replica(d), &rs);
+        lines.last_seq = rs.last_seq;
+        code = read_lines(n, database_id(d), name, put_line, &lines, e);
     }
-    if (code == ERR_OK && name && lines.len == 0)
+    if (code == ERR_OK && name && lines.json.len == 0)
         code = err_set(e, ERR_NOT_FOUND, "no node \"%s\" replicates database \"%s\"", name,
                        database_id(d));
     if (code == ERR_OK) {
         buf_puts(json, "{\"replications\":[");
-        buf_put(json, lines.data, lines.len);
+        buf_put(json, lines.json.data, lines.json.len);
         buf_puts(json, "]}");
     }
-    buf_free(&lines);
+    buf_free(&lines.json);
     database_unref(d);
     return code;
 }

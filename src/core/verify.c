@@ -8,6 +8,10 @@
  * The seq lies a little ahead of where everyone is when writes go on, so that it is ahead of every
  * node when the question arrives there; how far is measured, and doubled where it was not enough.
  * Only answers of the same seq are compared. What each node does for that is in repl/freeze.h.
+ *
+ * A node that does not answer cannot be told from one that is not there. So somebody has to say who
+ * should: the caller, by number or by names, or else the roster, which knows every node that ever
+ * held the database and was not removed from it.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -27,6 +31,7 @@
 #define VERIFY_AHEAD_MS 300u /* of writing, at the first try */
 #define VERIFY_WAIT_MS  2000 /* for a seq that nobody may ever write */
 #define VERIFY_NODES    32
+#define VERIFY_EXPECTED 256 /* names */
 
 /* ---- answering ------------------------------------------------------------------------------ */
 
@@ -83,8 +88,7 @@ enum err_code verify_answer(struct node *n, struct rpc_call *call, struct err *e
 struct party {
     /* by the survey */
     char id[ID_SIZE];
-    char name[128];
-    uint64_t seq;
+    struct peer_position is;
     /* by its thread */
     struct inquiry *inquiry;
     pthread_t thread;
@@ -97,9 +101,20 @@ struct party {
     uint64_t at, outbox;
 };
 
+/* A node that should answer, and what the roster knows of it. */
+struct expected {
+    char name[PEER_NAME_SIZE];
+    uint64_t seq;
+    int64_t time_ns; /* 0 = it is not on the roster */
+};
+
 struct inquiry {
     struct node *n;
-    const char *id; /* of the database */
+    const char *id;           /* of the database */
+    bool by_number, by_names; /* neither: those on the roster are expected */
+    size_t number;
+    size_t n_expected;
+    struct expected *expected; /* VERIFY_EXPECTED of them */
     char prefix[PEER_PREFIX_SIZE];
     char body[512];
     size_t n_parties;
@@ -117,25 +132,21 @@ static void problem(struct inquiry *q, const char *text)
 static bool take_party(void *arg, const struct rpc_answer *a)
 {
     struct inquiry *q = arg;
-    char text[256], *end = NULL;
     if (a->err.code == ERR_NO_DATABASE) /* not every node has every database */
         return true;
     if (a->err.code != ERR_OK) {
         problem(q, a->err.msg);
         return true;
     }
-    if (a->len >= sizeof text || q->n_parties == VERIFY_NODES)
-        return true;
-    memcpy(text, a->data, a->len);
-    text[a->len] = '\0';
+    if (q->n_parties == VERIFY_NODES) {
+        problem(q, "more nodes answer than can be compared");
+        return false;
+    }
     struct party *p = &q->party[q->n_parties];
     *p = (struct party){.inquiry = q, .err = ERR_INIT};
-    p->seq = strtoull(text, &end, 10);
-    (void)strtoll(end, &end, 10);
-    if (*end != ' ')
+    if (!peer_read_position(a, &p->is))
         return true;
     memcpy(p->id, a->node, sizeof p->id);
-    snprintf(p->name, sizeof p->name, "%s", end + 1);
     q->n_parties++;
     return true;
 }
@@ -212,6 +223,11 @@ static bool ask_all(struct inquiry *q, uint64_t seq)
     snprintf(q->body, sizeof q->body, "%" PRIu64 " %d %s", seq, VERIFY_WAIT_MS, q->id);
     for (size_t i = 0; i < q->n_parties; i++) {
         struct party *p = &q->party[i];
+        if (p->is.stopped[0]) {
+            p->code =
+                err_set(&p->err, ERR_STOPPED, "it does not follow the log: %s", p->is.stopped);
+            continue;
+        }
         p->running = pthread_create(&p->thread, NULL, ask_party, p) == 0;
         if (!p->running)
             p->code = err_set(&p->err, ERR_NO_MEMORY, "cannot start a thread");
@@ -237,6 +253,112 @@ static enum err_code survey(struct inquiry *q, struct err *e)
     q->n_parties = 0;
     buf_reset(&q->problems);
     return rpc_ask(q->n->client, &ask, clock_deadline(VERIFY_ASK_NS), take_party, q, e);
+}
+
+/* ---- who should answer ---------------------------------------------------------------------- */
+
+static struct expected *find_expected(struct inquiry *q, const char *name)
+{
+    for (size_t i = 0; i < q->n_expected; i++)
+        if (strcmp(q->expected[i].name, name) == 0)
+            return &q->expected[i];
+    return NULL;
+}
+
+static struct expected *add_expected(struct inquiry *q, const char *name, size_t len)
+{
+    if (q->n_expected == VERIFY_EXPECTED)
+        return NULL;
+    struct expected *x = &q->expected[q->n_expected++];
+    *x = (struct expected){0};
+    snprintf(x->name, sizeof x->name, "%.*s", (int)len, name);
+    return x;
+}
+
+static void take_line(void *arg, const struct roster_line *line)
+{
+    struct inquiry *q = arg;
+    struct expected *x = find_expected(q, line->name);
+    if (!x && !q->by_names)
+        x = add_expected(q, line->name, strlen(line->name));
+    if (x) {
+        x->seq = line->seq;
+        x->time_ns = line->time_ns;
+    }
+}
+
+/* "3", "node1,node2", or NULL. */
+static enum err_code read_expectation(struct inquiry *q, const char *text, struct err *e)
+{
+    char *end = NULL;
+    if (!text)
+        return ERR_OK;
+    q->by_number = *text && text[strspn(text, "0123456789")] == '\0';
+    q->by_names = !q->by_number;
+    if (q->by_number) {
+        q->number = strtoull(text, &end, 10);
+        return ERR_OK;
+    }
+    for (const char *from = text;; from += strcspn(from, ",") + 1) {
+        size_t len = strcspn(from, ",");
+        if (len == 0 || len >= PEER_NAME_SIZE || !add_expected(q, from, len))
+            return err_set(e, ERR_PARAM,
+                           "\"%.100s\" is neither a number of nodes nor their names with commas "
+                           "between them",
+                           text);
+        if (from[len] == '\0')
+            return ERR_OK;
+    }
+}
+
+static enum err_code expect(struct inquiry *q, const char *text, struct err *e)
+{
+    q->expected = calloc(VERIFY_EXPECTED, sizeof *q->expected);
+    if (!q->expected)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (read_expectation(q, text, e) != ERR_OK || !q->n->client)
+        return e->code;
+    /* Where the caller has said who is expected, the roster only adds when they were seen. */
+    if (roster_each(q->n, q->id, take_line, q, e) != ERR_OK && !text)
+        return err_wrap(e, "which nodes there are is not known");
+    err_clear(e);
+    return ERR_OK;
+}
+
+static bool has_answered(const struct inquiry *q, const struct expected *x)
+{
+    for (size_t i = 0; i < q->n_parties; i++)
+        if (strcmp(q->party[i].is.name, x->name) == 0)
+            return true;
+    return false;
+}
+
+static void put_silent(const struct expected *x, struct buf *out)
+{
+    char when[CLOCK_TEXT_SIZE];
+    buf_puts(out, out->len > 0 ? ",{\"name\":" : "{\"name\":");
+    json_put_cstr(out, x->name);
+    if (x->time_ns != 0) {
+        clock_format(x->time_ns, when);
+        buf_printf(out, ",\"seq\":%" PRIu64 ",\"last_seen\":\"%s\"}", x->seq, when);
+    } else {
+        buf_puts(out, ",\"seq\":null,\"last_seen\":null}");
+    }
+}
+
+/* `compared`: how many nodes have been. */
+static void put_attendance(const struct inquiry *q, size_t compared, struct buf *json)
+{
+    struct buf silent = BUF_INIT;
+    for (size_t i = 0; i < q->n_expected; i++)
+        if (!has_answered(q, &q->expected[i]))
+            put_silent(&q->expected[i], &silent);
+    bool complete = q->by_number ? compared >= q->number : silent.len == 0;
+    buf_printf(json, ",\"expected\":%zu,\"complete\":%s,\"silent\":[",
+               q->by_number ? q->number : q->n_expected, complete ? "true" : "false");
+    buf_put(json, silent.data, silent.len);
+    buf_putc(json, ']');
+    buf_free(&silent);
 }
 
 /* ---- comparing ------------------------------------------------------------------------------ */
@@ -283,12 +405,12 @@ static void put_difference(const struct party *p, const struct party *ref, const
 {
     yajl_val mine = table_of(p, name), theirs = table_of(ref, name);
     buf_puts(out, out->len > 0 ? ",{\"node\":" : "{\"node\":");
-    json_put_cstr(out, p->name);
+    json_put_cstr(out, p->is.name);
     buf_puts(out, ",\"table\":");
     json_put_cstr(out, name);
     buf_printf(out, ",\"rows\":%" PRIu64 ",\"hash\":\"%s\",\"unlike\":",
                mine ? member_number(mine, "rows") : 0, hash_of(mine));
-    json_put_cstr(out, ref->name);
+    json_put_cstr(out, ref->is.name);
     buf_printf(out, ",\"its_rows\":%" PRIu64 ",\"its_hash\":\"%s\"}",
                theirs ? member_number(theirs, "rows") : 0, hash_of(theirs));
 }
@@ -324,18 +446,20 @@ static void put_report(struct inquiry *q, struct buf *json)
 {
     struct buf tables = BUF_INIT, differences = BUF_INIT, nodes = BUF_INIT;
     uint64_t seq = 0;
+    size_t compared = 0;
     for (size_t i = 0; i < q->n_parties; i++) {
         struct party *p = &q->party[i];
         if (p->code != ERR_OK) {
-            char text[ERR_MSG_SIZE + 160];
-            snprintf(text, sizeof text, "node \"%s\": %s", p->name, p->err.msg);
+            char text[ERR_MSG_SIZE + PEER_NAME_SIZE + 16];
+            snprintf(text, sizeof text, "node \"%s\": %s", p->is.name, p->err.msg);
             problem(q, text);
             continue;
         }
         seq = p->at;
+        compared++;
         if (nodes.len > 0)
             buf_putc(&nodes, ',');
-        json_put_cstr(&nodes, p->name);
+        json_put_cstr(&nodes, p->is.name);
         yajl_val list = member(p->tree, "tables", yajl_t_array);
         for (size_t k = 0; k < list->u.array.len; k++) {
             const char *name = member_text(list->u.array.values[k], "name");
@@ -348,7 +472,9 @@ static void put_report(struct inquiry *q, struct buf *json)
     buf_printf(json, ",\"seq\":%" PRIu64 ",\"equal\":%s,\"nodes\":[", seq,
                differences.len == 0 && q->problems.len == 0 ? "true" : "false");
     buf_put(json, nodes.data, nodes.len);
-    buf_puts(json, "],\"tables\":[");
+    buf_putc(json, ']');
+    put_attendance(q, compared, json);
+    buf_puts(json, ",\"tables\":[");
     buf_put(json, tables.data, tables.len);
     buf_puts(json, "],\"differences\":[");
     buf_put(json, differences.data, differences.len);
@@ -374,8 +500,8 @@ static enum err_code verify(struct inquiry *q, struct database *d, struct buf *j
         uint64_t ms = (uint64_t)((clock_mono_ns() - begin_ns) / CLOCK_MS) + 1;
         uint64_t ahead = (now - begin) * (VERIFY_AHEAD_MS << try) / ms;
         for (size_t i = 0; i < q->n_parties; i++)
-            if (q->party[i].seq > now)
-                now = q->party[i].seq;
+            if (q->party[i].is.seq > now)
+                now = q->party[i].is.seq;
         bool same = ask_all(q, now + ahead);
         if (same)
             put_report(q, json);
@@ -396,7 +522,7 @@ static enum err_code verify_alone(struct node *n, struct database *d, struct inq
     struct party *p = &q->party[0];
     *p = (struct party){.err = ERR_INIT};
     q->n_parties = 1;
-    snprintf(p->name, sizeof p->name, "%s", n->opt.name);
+    snprintf(p->is.name, sizeof p->is.name, "%s", n->opt.name);
     enum err_code code = describe(n, d, 0, 0, &n->leave, &p->answer, e);
     if (code == ERR_OK) {
         parse(p);
@@ -406,7 +532,8 @@ static enum err_code verify_alone(struct node *n, struct database *d, struct inq
     return code;
 }
 
-enum err_code node_verify(struct node *n, const char *id, struct buf *json, struct err *e)
+enum err_code node_verify(struct node *n, const char *id, const char *expected, struct buf *json,
+                          struct err *e)
 {
     struct database *d = NULL;
     struct inquiry *q = NULL;
@@ -420,8 +547,11 @@ enum err_code node_verify(struct node *n, const char *id, struct buf *json, stru
         q->n = n;
         q->id = database_id(d);
         peer_prefix(n->opt.stream, q->prefix);
-        code = n->client ? verify(q, d, json, e) : verify_alone(n, d, q, json, e);
+        code = expect(q, expected, e);
+        if (code == ERR_OK)
+            code = n->client ? verify(q, d, json, e) : verify_alone(n, d, q, json, e);
         buf_free(&q->problems);
+        free(q->expected);
     }
     free(q);
     database_unref(d);

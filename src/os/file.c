@@ -1,7 +1,8 @@
 /*
  * Files and directories.
  *
- *   file_error, file_make_dirs, file_write, file_read, file_remove_tree, file_free_bytes
+ *   file_error, file_make_dirs, file_write_all, file_sync_parent, file_write, file_read
+ *   file_remove_tree, file_free_bytes
  *   file_lock, file_unlock
  *   file_temp_dir, file_temp_remove
  */
@@ -86,28 +87,30 @@ int file_write_all(int fd, const void *bytes, size_t len)
     return 0;
 }
 
-/* Makes the rename itself durable. Not every filesystem can: then nothing is lost but certainty. */
-static void sync_parent(const char *path)
+enum err_code file_sync_parent(const char *path, struct err *e)
 {
     char dir[PATH_MAX];
     const char *slash = strrchr(path, '/');
-    size_t n = slash ? (slash == path ? 1 : (size_t)(slash - path)) : 1;
-    int fd;
+    size_t n = slash && slash != path ? (size_t)(slash - path) : 1;
+    int fd, number = 0;
 
     if (n >= sizeof dir)
-        return;
+        return file_error(e, "cannot sync the directory of", path, ENAMETOOLONG);
     memcpy(dir, slash ? path : ".", n);
     dir[n] = '\0';
     fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
-        return;
-    (void)fsync(fd);
+        return file_error(e, "cannot open", dir, errno);
+    if (fsync(fd) != 0 && errno != EINVAL) /* EINVAL: a filesystem that cannot */
+        number = errno;
     (void)close(fd);
+    return number ? file_error(e, "cannot sync", dir, number) : ERR_OK;
 }
 
 enum err_code file_write(const char *path, const void *bytes, size_t len, mode_t mode,
                          struct err *e)
 {
+    struct err ignored = ERR_INIT;
     char temp[PATH_MAX];
     int n = snprintf(temp, sizeof temp, "%s.XXXXXX", path);
     int fd, number;
@@ -128,7 +131,7 @@ enum err_code file_write(const char *path, const void *bytes, size_t len, mode_t
         (void)unlink(temp);
         return file_error(e, "cannot write", path, number);
     }
-    sync_parent(path);
+    (void)file_sync_parent(path, &ignored); /* else a crash may bring back the old content */
     return ERR_OK;
 }
 

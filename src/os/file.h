@@ -25,6 +25,10 @@ enum err_code file_make_dirs(const char *path, mode_t mode, struct err *e);
 enum err_code file_write(const char *path, const void *bytes, size_t len, mode_t mode,
                          struct err *e);
 
+/* Makes what was created, renamed or linked as `path` durable: syncs the directory that it is in.
+ * On an error the new name may be gone after a power loss. */
+enum err_code file_sync_parent(const char *path, struct err *e);
+
 /* All of it, or the errno that came in between; 0 is success. */
 int file_write_all(int fd, const void *bytes, size_t len);
 

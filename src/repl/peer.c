@@ -18,7 +18,6 @@
 #define PEER_MAX     64      /* nodes that are looked at */
 #define PEER_ROUNDS  2
 #define PEER_SAY_NS  (5 * CLOCK_S) /* between two lines about progress */
-#define PEER_NAME    128
 #define PEER_FILE_RW 0644
 
 void peer_prefix(const char *stream, char out[PEER_PREFIX_SIZE])
@@ -41,10 +40,14 @@ enum err_code peer_serve_position(struct rpc_call *call, struct replica *r, cons
                                   struct err *e)
 {
     struct replica_status rs;
-    if (following(r, node, &rs, e) != ERR_OK)
-        return e->code;
-    buf_printf(rpc_call_answer(call), "%" PRIu64 " %" PRId64 " %s", rs.seq, replica_log_created(r),
-               node);
+    (void)e;
+    replica_status(r, &rs);
+    if (rs.state == REPLICA_FOLLOWING)
+        buf_printf(rpc_call_answer(call), "%" PRIu64 " %" PRId64 " %s", rs.seq,
+                   replica_log_created(r), node);
+    else
+        buf_printf(rpc_call_answer(call), "! %s\n%s", node,
+                   rs.reason[0] ? rs.reason : "it does not follow the log yet");
     return ERR_OK;
 }
 
@@ -86,8 +89,7 @@ enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const ch
 
 struct candidate {
     char node[ID_SIZE]; /* as rpc_self() */
-    char name[PEER_NAME];
-    uint64_t seq;
+    struct peer_position is;
 };
 
 struct candidates {
@@ -96,23 +98,40 @@ struct candidates {
     struct candidate at[PEER_MAX];
 };
 
+bool peer_read_position(const struct rpc_answer *a, struct peer_position *out)
+{
+    char text[PEER_NAME_SIZE + ERR_MSG_SIZE + 64], *name = NULL;
+    *out = (struct peer_position){0};
+    if (a->err.code != ERR_OK || a->len >= sizeof text)
+        return false;
+    memcpy(text, a->data, a->len);
+    text[a->len] = '\0';
+    if (text[0] == '!' && text[1] == ' ') {
+        char *why = strchr(text, '\n');
+        if (!why)
+            return false;
+        *why = '\0';
+        snprintf(out->name, sizeof out->name, "%.*s", PEER_NAME_SIZE - 1, text + 2);
+        snprintf(out->stopped, sizeof out->stopped, "%.*s", ERR_MSG_SIZE - 1, why + 1);
+        return out->stopped[0] != '\0';
+    }
+    out->seq = strtoull(text, &name, 10);
+    if (name == text || *name != ' ')
+        return false;
+    (void)strtoll(name + 1, &name, 10);
+    if (*name != ' ')
+        return false;
+    snprintf(out->name, sizeof out->name, "%.*s", PEER_NAME_SIZE - 1, name + 1);
+    return true;
+}
+
 static bool take_candidate(void *arg, const struct rpc_answer *a)
 {
     struct candidates *all = arg;
-    char text[PEER_NAME + 64], *end;
-    if (a->err.code != ERR_OK || a->len >= sizeof text || strcmp(a->node, all->self) == 0)
-        return true;
-    memcpy(text, a->data, a->len);
-    text[a->len] = '\0';
     struct candidate *c = &all->at[all->n];
-    c->seq = strtoull(text, &end, 10);
-    if (end == text || *end != ' ')
-        return true;
-    (void)strtoll(end + 1, &end, 10);
-    if (*end != ' ')
+    if (strcmp(a->node, all->self) == 0 || !peer_read_position(a, &c->is) || c->is.stopped[0])
         return true;
     memcpy(c->node, a->node, sizeof c->node);
-    snprintf(c->name, sizeof c->name, "%s", end + 1);
     all->n++;
     return all->n < PEER_MAX;
 }
@@ -120,7 +139,7 @@ static bool take_candidate(void *arg, const struct rpc_answer *a)
 static int furthest_first(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
-    return x->seq < y->seq ? 1 : x->seq > y->seq ? -1 : 0;
+    return x->is.seq < y->is.seq ? 1 : x->is.seq > y->is.seq ? -1 : 0;
 }
 
 /* ---- taking --------------------------------------------------------------------------------- */
@@ -163,7 +182,8 @@ struct taken {
 static enum err_code check(const struct taken *to, struct err *e)
 {
     struct image img;
-    enum err_code code = image_check(to->path, to->extensions, to->cancel, &img, e);
+    enum err_code code =
+        image_check(to->path, to->extensions, &(struct watch){.cancel = to->cancel}, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position)
@@ -177,7 +197,7 @@ static enum err_code check(const struct taken *to, struct err *e)
 static enum err_code take_from(struct nats_client *c, const char *prefix, const char *id,
                                const struct candidate *from, const struct taken *to, struct err *e)
 {
-    struct taking t = {.id = id, .from = from->name, .say_ns = clock_deadline(PEER_SAY_NS)};
+    struct taking t = {.id = id, .from = from->is.name, .say_ns = clock_deadline(PEER_SAY_NS)};
     const struct rpc_reader reader = {
         .size = take_size, .write = take_write, .arg = &t, .cancel = to->cancel};
     const struct rpc_question q = {
@@ -185,8 +205,8 @@ static enum err_code take_from(struct nats_client *c, const char *prefix, const 
     t.fd = open(to->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
     if (t.fd < 0)
         return file_error(e, "create", to->path, errno);
-    LOG_INFO("copying from another node", LOG_STR("db", id), LOG_STR("from", from->name),
-             LOG_UINT("seq", from->seq));
+    LOG_INFO("copying from another node", LOG_STR("db", id), LOG_STR("from", from->is.name),
+             LOG_UINT("seq", from->is.seq));
     enum err_code code = rpc_fetch(c, &q, &reader, NULL, e);
     if (t.failed)
         code = file_error(e, "write", to->path, t.failed);
@@ -199,7 +219,7 @@ static enum err_code take_from(struct nats_client *c, const char *prefix, const 
         image_remove(to->path);
         return code;
     }
-    LOG_INFO("copied from another node", LOG_STR("db", id), LOG_STR("from", from->name),
+    LOG_INFO("copied from another node", LOG_STR("db", id), LOG_STR("from", from->is.name),
              LOG_UINT("seq", to->pos->seq), LOG_UINT("bytes", t.done));
     return ERR_OK;
 }
@@ -228,7 +248,7 @@ static enum err_code round_of(struct nats_client *c, const char *prefix, const c
         *final = code == ERR_OK || is_ours(e);
         if (!*final)
             LOG_WARN("no copy from another node", LOG_STR("db", id),
-                     LOG_STR("from", all.at[i].name), LOG_STR("reason", e->msg));
+                     LOG_STR("from", all.at[i].is.name), LOG_STR("reason", e->msg));
     }
     return code;
 }

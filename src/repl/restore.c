@@ -49,6 +49,8 @@ void restore_clean(const struct replica *r)
     char temp[PATH_MAX];
     temp_path(r, temp);
     image_remove(temp);
+    snprintf(temp, sizeof temp, "%s.restore.pages", r->opt.conn.path);
+    image_remove(temp);
 }
 
 static struct snapshot_place place_of(const struct replica *r)
@@ -174,6 +176,21 @@ static enum err_code find_copy(struct replica *r, const struct stream_state *st,
 
 /* ---- making it ready ---- */
 
+/* SQLite puts a copy into a live file only if both have pages of the same size. */
+static enum err_code fit_pages(struct replica *r, const struct copy *c, struct err *e)
+{
+    struct image live, copy;
+    enum err_code code = image_describe(r->opt.conn.path, &live, e);
+    if (code == ERR_OK)
+        code = image_describe(c->path, &copy, e);
+    if (code != ERR_OK || live.page_size == copy.page_size)
+        return code;
+    LOG_INFO("the copy is given pages of the file's size", LOG_STR("db", r->opt.id),
+             LOG_INT("from", copy.page_size), LOG_INT("to", live.page_size));
+    return image_repage(c->path, live.page_size, r->opt.conn.extensions,
+                        &(struct watch){.cancel = &r->cancel}, e);
+}
+
 /* Transactions of this node that are committed here and not yet in the log (asynchronous
  * replication) go into the copy and on top of what it holds, as they are in the file. */
 static enum err_code carry_outbox(struct replica *r, struct apply *a, struct err *e)
@@ -279,7 +296,7 @@ static enum err_code keep_aside(struct replica *r, struct err *e)
     do {
         err_clear(e);
         aside_name(r, attempt, name);
-        code = backup_to_file(r->opt.conn.path, name, &r->cancel, e);
+        code = backup_to_file(r->opt.conn.path, name, &(struct watch){.cancel = &r->cancel}, e);
     } while (code == ERR_DATABASE_EXISTS && ++attempt < RESTORE_ASIDE_TRIES);
     if (code != ERR_OK)
         return err_wrap(e, "keeping the file aside");
@@ -319,12 +336,13 @@ enum err_code restore_settle(struct replica *r, struct err *e)
 static enum err_code put_in_place(struct replica *r, const struct copy *c, bool aside,
                                   struct err *e)
 {
+    const struct watch watch = {.cancel = &r->cancel};
     enum err_code code = aside ? keep_aside(r, e) : ERR_OK;
     if (code == ERR_OK)
         code = tie(r, c, e);
     FAULT_POINT("restore.ready");
     if (code == ERR_OK)
-        code = image_over(c->path, r->opt.conn.path, &r->cancel, e);
+        code = image_over(c->path, r->opt.conn.path, &watch, e);
     if (code != ERR_OK)
         return code;
     FAULT_POINT("restore.done");
@@ -344,6 +362,8 @@ static enum err_code replace(struct replica *r, const struct copy *c, bool aside
 {
     /* As in verify_and_open(): asynchronous writers have gone on until here. */
     bool lock = r->opt.mode == REPLICA_ASYNC && r->pos.seq > 0;
+    if (fit_pages(r, c, e) != ERR_OK)
+        return e->code;
     if (lock && !lock_take(r))
         return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
     enum err_code code = put_in_place(r, c, aside, e);

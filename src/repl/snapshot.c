@@ -15,18 +15,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "os/file.h"
+#include "repl/pack.h"
 #include "repl/unpack.h"
 #include "sql/backup.h"
 #include "sql/image.h"
 
-#define SNAPSHOT_LEVEL       3
 #define SNAPSHOT_PIECE_BYTES ((size_t)128 * 1024)
 #define SNAPSHOT_SWEEP_NS    (3600 * CLOCK_S) /* how long an upload may take at most */
 #define SNAPSHOT_NAME_NS     (30 * CLOCK_S)   /* while others keep writing into the bucket */
@@ -235,7 +234,8 @@ static enum err_code check_loaded(const struct snapshot_place *at, const struct 
                                   const char *path, struct err *e)
 {
     struct image img;
-    enum err_code code = image_check(path, at->extensions, at->cancel, &img, e);
+    enum err_code code =
+        image_check(path, at->extensions, &(struct watch){.cancel = at->cancel}, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position || img.pos.seq != s->pos.seq ||
@@ -268,63 +268,50 @@ enum err_code snapshot_load(const struct snapshot_place *at, const struct snapsh
 
 /* ---- writing ---- */
 
-static enum err_code compress_piece(ZSTD_CCtx *z, struct object_put *put, ZSTD_inBuffer *in,
-                                    ZSTD_EndDirective end, char *out, struct err *e)
+static enum err_code put_packed(void *put, const void *bytes, size_t len, struct err *e)
 {
-    size_t left;
-    do {
-        ZSTD_outBuffer o = {out, SNAPSHOT_PIECE_BYTES, 0};
-        left = ZSTD_compressStream2(z, &o, in, end);
-        if (ZSTD_isError(left))
-            return err_set(e, ERR_NO_MEMORY, "compressing: %s", ZSTD_getErrorName(left));
-        if (o.pos > 0 && object_put_write(put, out, o.pos, e) != ERR_OK)
-            return e->code;
-    } while (in->pos < in->size || (end == ZSTD_e_end && left > 0));
-    return ERR_OK;
+    return object_put_write(put, bytes, len, e);
+}
+
+/* Reads the file to its end: hashed, and compressed into the object. */
+static enum err_code pour(struct reading *r, int fd, const char *path, struct pack *pack,
+                          struct sha256 *sha, struct snapshot *s, struct err *e)
+{
+    char *piece = malloc(SNAPSHOT_PIECE_BYTES);
+    enum err_code code = piece ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
+    while (code == ERR_OK) {
+        ssize_t n = read(fd, piece, SNAPSHOT_PIECE_BYTES);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            code = file_error(e, "read", path, errno);
+        else if (canceled(r->at, e))
+            code = e->code;
+        if (code != ERR_OK || n == 0)
+            break;
+        FAULT_POINT("snapshot.piece");
+        sha256_add(sha, piece, (size_t)n);
+        s->file_bytes += (size_t)n;
+        code = pack_add(pack, piece, (size_t)n, e);
+        advance(r, (size_t)n);
+    }
+    free(piece);
+    return code == ERR_OK ? pack_end(pack, e) : code;
 }
 
 static enum err_code compress_file(struct reading *r, int fd, const char *path,
                                    struct object_put *put, struct snapshot *s, struct err *e)
 {
-    char *in = malloc(SNAPSHOT_PIECE_BYTES), *out = malloc(SNAPSHOT_PIECE_BYTES);
-    ZSTD_CCtx *z = ZSTD_createCCtx();
-    struct sha256 *sha = sha256_new();
-    enum err_code code = ERR_OK;
-    ssize_t n = 1;
-    if (!in || !out || !z)
-        code = err_set(e, ERR_NO_MEMORY, "out of memory");
-    if (code == ERR_OK) {
-        ZSTD_CCtx_setParameter(z, ZSTD_c_compressionLevel, SNAPSHOT_LEVEL);
-        ZSTD_CCtx_setParameter(z, ZSTD_c_checksumFlag, 1);
-    }
-    while (code == ERR_OK && n > 0) {
-        n = read(fd, in, SNAPSHOT_PIECE_BYTES);
-        if (n < 0 && errno == EINTR) {
-            n = 1;
-            continue;
-        }
-        if (n < 0) {
-            code = file_error(e, "read", path, errno);
-            break;
-        }
-        if (canceled(r->at, e)) {
-            code = e->code;
-            break;
-        }
-        ZSTD_inBuffer piece = {in, (size_t)n, 0};
-        sha256_add(sha, in, (size_t)n);
-        s->file_bytes += (size_t)n;
-        FAULT_POINT("snapshot.piece");
-        code = compress_piece(z, put, &piece, n > 0 ? ZSTD_e_continue : ZSTD_e_end, out, e);
-        advance(r, (size_t)n);
-    }
     unsigned char digest[SHA256_SIZE];
+    struct pack *pack = NULL;
+    struct sha256 *sha = sha256_new();
+    enum err_code code = pack_new(&pack, put_packed, put, e);
+    if (code == ERR_OK)
+        code = pour(r, fd, path, pack, sha, s, e);
+    pack_free(pack);
     sha256_end(sha, digest);
     sha256_text(digest, s->sha256);
     sha256_free(sha);
-    ZSTD_freeCCtx(z);
-    free(in);
-    free(out);
     return code;
 }
 
@@ -541,9 +528,10 @@ static enum err_code is_there(struct reading *r, const struct position *pos, str
 static enum err_code copy_and_check(const struct snapshot_place *at, const char *path,
                                     const char *temp, struct image *img, struct err *e)
 {
-    enum err_code code = backup_to_file(path, temp, at->cancel, e);
+    const struct watch watch = {.cancel = at->cancel};
+    enum err_code code = backup_to_file(path, temp, &watch, e);
     if (code == ERR_OK)
-        code = image_check(temp, at->extensions, at->cancel, img, e);
+        code = image_check(temp, at->extensions, &watch, img, e);
     if (code != ERR_OK)
         return code;
     if (!img->has_position || img->pos.seq == 0)

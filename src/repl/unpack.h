@@ -14,7 +14,11 @@
 
 struct unpack;
 
-/* `sha256` is hexadecimal, and copied; `write` answers false to end early (ERR_INTERRUPTED). */
+#define UNPACK_ANY UINT64_MAX
+
+/* `size` may be UNPACK_ANY and `sha256` NULL: whatever comes, and zstd's own checksum has to do.
+ * Otherwise `sha256` is hexadecimal, and copied; `write` answers false to end early
+ * (ERR_INTERRUPTED). */
 enum err_code unpack_new(struct unpack **out, uint64_t size, const char *sha256,
                          bool (*write)(void *arg, const void *bytes, size_t len), void *arg,
                          struct err *e);

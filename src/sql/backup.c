@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "os/file.h"
 #include "sql/conn.h"
 #include "sql/error.h"
 
@@ -69,17 +70,33 @@ static enum err_code open_copy(sqlite3 **db, const char *path, struct err *e)
     return rc == SQLITE_OK ? ERR_OK : sqlite_failure(*db, rc, path, e);
 }
 
+static uint64_t page_size(sqlite3 *db)
+{
+    sqlite3_stmt *s = NULL;
+    uint64_t bytes = 0;
+
+    if (sqlite3_prepare_v2(db, "PRAGMA page_size", -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        bytes = (uint64_t)sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    return bytes;
+}
+
 static enum err_code copy_pages(sqlite3 *to, sqlite3 *from, const char *path,
-                                const atomic_bool *cancel, struct err *e)
+                                const struct watch *watch, struct err *e)
 {
     sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
     int rc = b ? SQLITE_OK : sqlite3_extended_errcode(to);
     bool canceled = false;
+    uint64_t page_bytes = page_size(from);
 
     while (rc == SQLITE_OK && !canceled) {
-        canceled = cancel && atomic_load(cancel);
+        canceled = watch_canceled(watch);
         if (!canceled)
             rc = sqlite3_backup_step(b, BACKUP_STEP_PAGES);
+        uint64_t total = (uint64_t)sqlite3_backup_pagecount(b);
+        uint64_t left = (uint64_t)sqlite3_backup_remaining(b);
+        watch_moved(watch, (total - left) * page_bytes, total * page_bytes);
     }
     if (b) {
         int finish = sqlite3_backup_finish(b);
@@ -108,7 +125,7 @@ static enum err_code clear_wal_flag(int fd, const char *path, struct err *e)
 /* Copies `source` into the empty file `path`, open as `fd`. With `unlink_it` its name goes as soon
  * as SQLite has opened it, so that even a crash leaves nothing behind. */
 static enum err_code fill(const char *source, const char *path, int fd, bool unlink_it,
-                          const atomic_bool *cancel, struct err *e)
+                          const struct watch *watch, struct err *e)
 {
     sqlite3 *from = NULL, *to = NULL;
     enum err_code code = open_copy(&to, path, e);
@@ -118,7 +135,7 @@ static enum err_code fill(const char *source, const char *path, int fd, bool unl
     if (code == ERR_OK)
         code = open_source(&from, source, e);
     if (code == ERR_OK)
-        code = copy_pages(to, from, source, cancel, e);
+        code = copy_pages(to, from, source, watch, e);
     sqlite3_close(from);
     sqlite3_close(to);
     return code == ERR_OK ? clear_wal_flag(fd, path, e) : code;
@@ -139,28 +156,13 @@ static enum err_code make_temp(const char *prefix, char *path, int *fd, struct e
 
 static enum err_code publish(const char *temp, const char *dest, int fd, struct err *e)
 {
-    char dir[PATH_MAX];
-    char *slash;
-    int dir_fd;
-
     if (fsync(fd) != 0)
         return system_failure("sync", temp, e);
     if (rename(temp, dest) != 0)
         return system_failure("create", dest, e);
-    snprintf(dir, sizeof dir, "%s", dest);
-    slash = strrchr(dir, '/');
-    if (slash)
-        slash[slash == dir] = '\0';
-    dir_fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir_fd < 0 || fsync(dir_fd) != 0) {
-        system_failure("sync", slash ? dir : ".", e);
-        if (dir_fd >= 0)
-            close(dir_fd);
+    if (file_sync_parent(dest, e) != ERR_OK)
         unlink(dest);
-        return e->code;
-    }
-    close(dir_fd);
-    return ERR_OK;
+    return e->code;
 }
 
 /* The copy gets the permissions of the source. */
@@ -172,7 +174,7 @@ static void copy_mode(const char *source, int fd)
         (void)!fchmod(fd, st.st_mode & 0777);
 }
 
-enum err_code backup_to_file(const char *source, const char *dest, const atomic_bool *cancel,
+enum err_code backup_to_file(const char *source, const char *dest, const struct watch *watch,
                              struct err *e)
 {
     char temp[PATH_MAX];
@@ -186,7 +188,7 @@ enum err_code backup_to_file(const char *source, const char *dest, const atomic_
     code = make_temp(dest, temp, &fd, e);
     if (code != ERR_OK)
         return code;
-    code = fill(source, temp, fd, false, cancel, e);
+    code = fill(source, temp, fd, false, watch, e);
     if (code == ERR_OK) {
         copy_mode(source, fd);
         code = publish(temp, dest, fd, e);
@@ -244,7 +246,7 @@ enum err_code backup_stream(const char *source, const char *tmp_dir, const struc
     code = make_temp(prefix, temp, &fd, e);
     if (code != ERR_OK)
         return code;
-    code = fill(source, temp, fd, true, cancel, e);
+    code = fill(source, temp, fd, true, &(struct watch){.cancel = cancel}, e);
     if (code == ERR_OK)
         code = deliver(fd, source, sink, cancel, e);
     close(fd);

@@ -17,15 +17,17 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "sql/watch.h"
 
 /* `dest` must not exist (ERR_DATABASE_EXISTS); it appears complete and synced, or not at all.
- * *cancel (may be NULL) ends the copy with ERR_INTERRUPTED. */
-enum err_code backup_to_file(const char *source, const char *dest, const atomic_bool *cancel,
+ * `watch` may be NULL. */
+enum err_code backup_to_file(const char *source, const char *dest, const struct watch *watch,
                              struct err *e);
 
 /* The copy is first written to a nameless file in `tmp_dir`, so that a slow receiver holds nothing
  * of the database. `size` is called once before the first byte (may be NULL); `write` gets pieces
- * of up to 64 KiB and answers false to end early (ERR_INTERRUPTED). */
+ * of up to 64 KiB and answers false to end early (ERR_INTERRUPTED), as does *cancel (may be NULL).
+ */
 struct backup_sink {
     void (*size)(void *arg, uint64_t bytes);
     bool (*write)(void *arg, const void *bytes, size_t len);

@@ -12,9 +12,9 @@
 #include "sql/conn.h"
 #include "sql/error.h"
 
-#define IMAGE_STEP_PAGES   1024
-#define IMAGE_CANCEL_STEPS 10000 /* instructions of SQLite between two looks at `cancel` */
-#define IMAGE_BUSY_MS      5000
+#define IMAGE_STEP_PAGES  1024
+#define IMAGE_WATCH_STEPS 10000 /* instructions of SQLite between two looks at the watch */
+#define IMAGE_BUSY_MS     5000
 
 static enum err_code failure(sqlite3 *db, int rc, const char *path, struct err *e)
 {
@@ -124,9 +124,10 @@ enum err_code image_describe(const char *path, struct image *out, struct err *e)
     return code;
 }
 
-static int is_canceled(void *cancel)
+static int look_around(void *watch)
 {
-    return cancel && atomic_load((const atomic_bool *)cancel);
+    watch_moved(watch, 0, 0);
+    return watch_canceled(watch);
 }
 
 static enum err_code check(sqlite3 *db, const char *path, struct err *e)
@@ -144,7 +145,7 @@ static enum err_code check(sqlite3 *db, const char *path, struct err *e)
 }
 
 enum err_code image_check(const char *path, const char *const *extensions,
-                          const atomic_bool *cancel, struct image *out, struct err *e)
+                          const struct watch *watch, struct image *out, struct err *e)
 {
     sqlite3 *db;
     enum err_code code = open_file(&db, path, SQLITE_OPEN_READONLY, e);
@@ -153,7 +154,7 @@ enum err_code image_check(const char *path, const char *const *extensions,
     if (code == ERR_OK)
         code = conn_load_extensions(db, extensions, e);
     if (code == ERR_OK) {
-        sqlite3_progress_handler(db, IMAGE_CANCEL_STEPS, is_canceled, (void *)cancel);
+        sqlite3_progress_handler(db, IMAGE_WATCH_STEPS, look_around, (void *)watch);
         code = check(db, path, e);
     }
     if (code == ERR_OK)
@@ -177,7 +178,48 @@ enum err_code image_create(const char *path, int page_size, struct err *e)
     return code;
 }
 
-static enum err_code copy(sqlite3 *to, sqlite3 *from, const char *dest, const atomic_bool *cancel,
+static enum err_code rewrite(const char *path, const char *to, int page_size,
+                             const char *const *extensions, const struct watch *watch,
+                             struct err *e)
+{
+    sqlite3 *db;
+    char *sql = NULL;
+    enum err_code code = open_file(&db, path, SQLITE_OPEN_READWRITE, e);
+    int rc;
+
+    if (code == ERR_OK)
+        code = conn_load_extensions(db, extensions, e);
+    if (code == ERR_OK) {
+        sqlite3_progress_handler(db, IMAGE_WATCH_STEPS, look_around, (void *)watch);
+        /* INTO, because a VACUUM in place gives rows without a key of their own other rowids. */
+        sql = sqlite3_mprintf("PRAGMA page_size = %d; VACUUM INTO %Q", page_size, to);
+        rc = sql ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_NOMEM;
+        code = rc == SQLITE_OK ? ERR_OK : failure(db, rc, path, e);
+    }
+    sqlite3_free(sql);
+    sqlite3_close(db);
+    return code;
+}
+
+enum err_code image_repage(const char *path, int page_size, const char *const *extensions,
+                           const struct watch *watch, struct err *e)
+{
+    char other[PATH_MAX];
+    int n = snprintf(other, sizeof other, "%s.pages", path);
+    enum err_code code;
+
+    if (n < 0 || n >= PATH_MAX - 16)
+        return err_set(e, ERR_CONFIG, "the path %.100s… is too long", path);
+    image_remove(other);
+    code = rewrite(path, other, page_size, extensions, watch, e);
+    if (code == ERR_OK && rename(other, path) != 0)
+        code = err_set(e, ERR_IO, "cannot replace %s: %s", path, strerror(errno));
+    if (code != ERR_OK)
+        image_remove(other);
+    return code;
+}
+
+static enum err_code copy(sqlite3 *to, sqlite3 *from, const char *dest, const struct watch *watch,
                           struct err *e)
 {
     sqlite3_backup *b = sqlite3_backup_init(to, "main", from, "main");
@@ -185,7 +227,7 @@ static enum err_code copy(sqlite3 *to, sqlite3 *from, const char *dest, const at
     bool canceled = false;
 
     while (rc == SQLITE_OK && !canceled) {
-        canceled = is_canceled((void *)cancel);
+        canceled = watch_canceled(watch);
         if (!canceled)
             rc = sqlite3_backup_step(b, IMAGE_STEP_PAGES);
     }
@@ -199,7 +241,7 @@ static enum err_code copy(sqlite3 *to, sqlite3 *from, const char *dest, const at
     return rc == SQLITE_OK ? ERR_OK : failure(to, rc, dest, e);
 }
 
-enum err_code image_over(const char *source, const char *dest, const atomic_bool *cancel,
+enum err_code image_over(const char *source, const char *dest, const struct watch *watch,
                          struct err *e)
 {
     sqlite3 *from = NULL, *to = NULL;
@@ -209,16 +251,14 @@ enum err_code image_over(const char *source, const char *dest, const atomic_bool
     if (code == ERR_OK)
         code = image_describe(dest, &b, e);
     if (code == ERR_OK && a.page_size != b.page_size)
-        return err_set(e, ERR_UNSUPPORTED,
-                       "the copy has pages of %d bytes, the file on this node of %d: stop the "
-                       "node and replace %s by an empty database with that page size",
-                       a.page_size, b.page_size, dest);
+        return err_set(e, ERR_UNSUPPORTED, "%s has pages of %d bytes, %s of %d", source,
+                       a.page_size, dest, b.page_size);
     if (code == ERR_OK)
         code = open_file(&from, source, SQLITE_OPEN_READWRITE, e);
     if (code == ERR_OK)
         code = open_file(&to, dest, SQLITE_OPEN_READWRITE, e);
     if (code == ERR_OK)
-        code = copy(to, from, dest, cancel, e);
+        code = copy(to, from, dest, watch, e);
     sqlite3_close(from);
     sqlite3_close(to);
     return code;

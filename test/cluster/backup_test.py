@@ -1,11 +1,13 @@
 """`ha backup`, `ha restore`, `ha force-recover`: files of nodes, made, put in place, and brought back as a new log."""
 
 import os
+import pty
+import re
 import shutil
 import sqlite3
 import subprocess
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 from ha import BINARY, assert_equal, dump_file
 from verify_test import verify
@@ -186,10 +188,116 @@ def test_wrong_usage(cluster, tmp_path):
     assert ha("backup", "-r", secret.url, "--token", "s3cret", missing)[0] == 0
 
 
-def test_a_backup_is_a_plain_file(tmp_path):
+def test_a_backup_has_a_place(tmp_path):
     refused("local file or to s3", "backup", "ftp://host/key")
-    refused("not compressed", "backup", tmp_path / "copy.db.zst")
     assert os.listdir(tmp_path) == []
+
+
+def test_compressed(cluster, tmp_path):
+    """By its name; whatever wrote it, and whatever it is called then, it is taken as it is."""
+    a = cluster.node()
+    fill(a)
+    a.query("INSERT INTO t (v) SELECT hex(zeroblob(5000)) FROM t")
+    copy, plain = tmp_path / "copy.db.zst", tmp_path / "plain.db"
+    (tmp_path / "copy.db.zst.part.db").write_bytes(b"left over by a killed one")
+    status, out, err = ha("backup", "-r", a.url, copy)
+    assert status == 0 and "bytes before compression, at 22 of the log" in out and err == "", (status, out, err)
+    refused("exists already", "backup", "-r", a.url, copy)
+    assert ha("backup", "-r", a.url, plain)[0] == 0
+    assert os.path.getsize(copy) < os.path.getsize(plain) / 5
+    assert sorted(os.listdir(tmp_path)) == ["copy.db.zst", "plain.db"]
+    subprocess.run(["zstd", "-q", "-d", copy, "-o", tmp_path / "by-zstd.db"], check=True)
+    assert dump_file(str(tmp_path / "by-zstd.db")) == dump_file(str(plain))
+    # Of another program, with another name, a longer window and in two frames.
+    other = tmp_path / "other"
+    halves = [tmp_path / "1", tmp_path / "2"]
+    data = plain.read_bytes()
+    for half, part in zip(halves, (data[:9999], data[9999:])):
+        half.write_bytes(part)
+    subprocess.run(["zstd", "-q", "--long=27", *halves], check=True)
+    other.write_bytes(b"".join((tmp_path / f"{h.name}.zst").read_bytes() for h in halves))
+    for n, backup in enumerate((copy, other)):
+        file = tmp_path / f"new{n}.db"
+        status, out, err = ha("restore", backup, file)
+        assert status == 0 and "is in place at 22" in out and err == "", (status, out, err)
+        assert dump_file(str(file)) == dump_file(str(plain))
+    assert not [f for f in os.listdir(tmp_path) if ".part" in f]
+
+
+def test_damaged_compressed_backups(cluster, tmp_path):
+    a = cluster.node()
+    fill(a, 5)
+    copy, bad = tmp_path / "copy.db.zst", tmp_path / "bad"
+    assert ha("backup", "-r", a.url, copy)[0] == 0
+    data = copy.read_bytes()
+    for damage in (data[:-3], data[:4], data[:len(data) // 2] + b"\xff" + data[len(data) // 2 + 1:], data + b"rubbish"):
+        bad.write_bytes(damage)
+        status, out, err = ha("restore", bad, tmp_path / "x.db")
+        assert status == 1 and str(bad) in err and err.count("\n") == 1 and out == "", (status, out, err)
+        assert sorted(os.listdir(tmp_path)) == ["bad", "copy.db.zst"]
+
+
+def on_terminal(*args):
+    """(exit status, what a terminal shows of it)"""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.execv(BINARY, [BINARY, *map(str, args)])
+    shown = b""
+    while True:
+        try:
+            piece = os.read(fd, 4096)
+        except OSError:  # the other side is gone
+            break
+        if not piece:
+            break
+        shown += piece
+    os.close(fd)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown.decode()
+
+
+class Slow(BaseHTTPRequestHandler):
+    """A node that takes two seconds for a backup, and for a comparison."""
+
+    def do_GET(self):
+        self.send_response(200)
+        body = self.server.answers[self.path]
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        half = len(body) // 2
+        self.wfile.write(body[:half])
+        self.wfile.flush()
+        self.server.pause.wait(2)
+        self.wfile.write(body[half:])
+
+    def log_message(self, *args):
+        pass
+
+
+def test_progress_on_a_terminal(tmp_path):
+    """One line, drawn anew, for whatever takes longer than half a second; blotted out at the end."""
+    db = sqlite3.connect(tmp_path / "s.db")
+    db.execute("CREATE TABLE t (v)")
+    db.execute("INSERT INTO t VALUES (zeroblob(3000000))")
+    db.commit()
+    db.close()
+    report = (b'{"database":"a.db","seq":7,"equal":true,"nodes":["n"],"expected":1,"complete":true,"silent":[],'
+              b'"tables":[],"differences":[],"problems":[]}')
+    with ThreadingHTTPServer(("127.0.0.1", 0), Slow) as server:
+        server.pause = threading.Event()
+        server.answers = {"/download": (tmp_path / "s.db").read_bytes(), "/databases/a.db/verify": report}
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            status, shown = on_terminal("backup", "-r", url, tmp_path / "copy.db")
+            assert status == 0 and re.search(r"\rcopying #+\.+ +\d+ %  \d\.\d of 3\.0 MB +\r", shown), shown
+            last = shown.rstrip().rsplit("\r", 1)[1]
+            assert last.startswith(str(tmp_path / "copy.db")) and "\n" not in shown.rstrip(), shown
+            status, shown = on_terminal("verify", "-r", url, "--database", "a.db")
+            assert status == 0 and re.search(r"\rcomparing a\.db, \d s +\r", shown) and "equal at 7" in shown, shown
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_verify_of_nothing_is_no_success():

@@ -173,6 +173,39 @@ def test_from_latest_snapshot(cluster, memory):
     assert b.log().count("database begins with a snapshot") == (2 if memory else 1)
 
 
+@pytest.mark.parametrize("source", ["snapshot", "peer"])
+@pytest.mark.parametrize("there,here", [(4096, 16384), (8192, 512)])
+def test_pages_of_another_size(cluster, source, there, here):
+    """The file of a node keeps the size of its pages, whatever the copy's was; rowids are what they were."""
+    a = cluster.node(start=False)
+    b = cluster.node(start=False, url=a)
+    for node, size in ((a, there), (b, here)):
+        c = sqlite3.connect(os.path.join(node.directory, "ha.db"))
+        c.executescript(f"PRAGMA page_size = {size}; VACUUM")
+        c.close()
+    a.start()
+    fill(a, 300)
+    a.query("CREATE TABLE keyless (v)")  # an ordinary VACUUM would renumber these rows
+    a.query("CREATE INDEX by_length ON t (length(v))")
+    a.query("CREATE VIRTUAL TABLE words USING fts5(body)")
+    a.query("INSERT INTO keyless (rowid, v) VALUES (7, 'a'), (70, 'b'), (700, 'c')")
+    a.query("INSERT INTO words VALUES ('some words')")
+    a.query("PRAGMA user_version = 42")
+    if source == "snapshot":
+        take(a)
+    with NatsClient(a.nats_port) as nats:
+        purge(nats)
+    b.start()
+    assert_equal(a, b)
+    assert "given pages of the file's size" in b.log() and db_status(b)["restores"] == 1
+    assert b.query("PRAGMA page_size").value == here
+    assert b.query("SELECT rowid FROM keyless ORDER BY rowid").rows == [[7], [70], [700]]
+    b.query("INSERT INTO t(v) VALUES ('on')")
+    b.restart()
+    assert_equal(a, b)
+    assert not [f for f in os.listdir(b.directory) if ".restore" in f]
+
+
 def test_new_log_from_the_latest_snapshot(cluster):
     """The log was deleted, and all files: the store's snapshot becomes the beginning of a new log."""
     server = cluster.nats()

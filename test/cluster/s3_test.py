@@ -238,6 +238,21 @@ def test_there_and_back(storage, node, tmp_path):
     assert status == 0 and "begins a new log" in out and "is kept as" in out, (status, out, err)
 
 
+def test_compressed(storage, node, tmp_path):
+    node.query("INSERT INTO t (v) SELECT hex(zeroblob(3000)) FROM t")
+    status, out, err = storage.ha("backup", "-r", node.url, "s3://bucket/a.db.zst")
+    assert status == 0 and "before compression" in out and err == "", (status, out, err)
+    data, _ = storage.bucket["a.db.zst"]
+    assert data.startswith(b"\x28\xb5\x2f\xfd") and len(data) < 20000
+    file = tmp_path / "ha.db"
+    status, out, err = storage.ha("restore", "s3://bucket/a.db.zst", file)
+    assert status == 0 and "is in place at 22" in out and err == "", (status, out, err)
+    assert dump_file(str(file)) == dump_file(os.path.join(node.directory, "ha.db"))
+    storage.bucket["a.db.zst"] = (data[:-5], "tag")
+    storage.fails(1, "s3://bucket/a.db.zst", "restore", "s3://bucket/a.db.zst", tmp_path / "b.db")
+    assert not [f for f in os.listdir(tmp_path) if f.startswith("b.db")]
+
+
 def test_options_win_over_the_environment(storage, node, tmp_path):
     nobody = f"http://127.0.0.1:{free_port()}"
     args = ["--s3-endpoint", storage.url + "/", "--s3-region", REGION]

@@ -75,6 +75,11 @@ static void test_write_and_read(void **state)
     assert_int_equal(file_read(in_dir("none"), 2, &b, &e), ERR_CONFIG);
     assert_non_null(strstr(e.msg, "none"));
     assert_int_equal(file_write(in_dir("no/f"), "x", 1, 0600, &e), ERR_CONFIG);
+    err_clear(&e);
+    assert_int_equal(file_sync_parent(in_dir("f"), &e), ERR_OK);
+    assert_int_equal(file_sync_parent("f", &e), ERR_OK);
+    assert_int_equal(file_sync_parent("/f", &e), ERR_OK);
+    assert_int_equal(file_sync_parent(in_dir("no/f"), &e), ERR_CONFIG);
     assert_true(file_free_bytes(dir) > 0);
     buf_free(&b);
 }

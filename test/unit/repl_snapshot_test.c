@@ -127,7 +127,8 @@ static void a_file_at_rest_is_checked(void **state)
     assert_true(img.has_position && img.pos.seq == seq && img.outbox == 0);
     assert_string_equal(img.pos.stream, replica_stream(p.replica));
     assert_int_equal(img.page_size, 4096);
-    assert_int_equal(image_check(copy, NULL, &cancel, &img, &e), ERR_INTERRUPTED);
+    assert_int_equal(image_check(copy, NULL, &(struct watch){.cancel = &cancel}, &img, &e),
+                     ERR_INTERRUPTED);
     flip(copy, 3 * 4096 + 2);
     assert_int_equal(image_check(copy, NULL, NULL, &img, &e), ERR_CORRUPT);
     image_remove(copy);
@@ -157,7 +158,8 @@ static void one_file_takes_anothers_place(void **state)
     /* A reader that has begun keeps its file; canceling leaves everything as it was. */
     assert_int_equal(conn_open(&reader, &live, CONN_APPLIER, &e), ERR_OK);
     assert_int_equal(conn_exec(reader, "BEGIN; SELECT * FROM old", &e), ERR_OK);
-    assert_int_equal(image_over(other, p.path, &cancel, &e), ERR_INTERRUPTED);
+    assert_int_equal(image_over(other, p.path, &(struct watch){.cancel = &cancel}, &e),
+                     ERR_INTERRUPTED);
     assert_int_equal(image_over(other, p.path, NULL, &e), ERR_OK);
     assert_int_equal(conn_exec(reader, "SELECT * FROM old", &e), ERR_OK);
     assert_int_equal(conn_exec(reader, "COMMIT", &e), ERR_OK);
@@ -167,6 +169,9 @@ static void one_file_takes_anothers_place(void **state)
     image_remove(other);
     assert_int_equal(image_create(other, 8192, &e), ERR_OK);
     assert_int_equal(image_over(other, p.path, NULL, &e), ERR_UNSUPPORTED);
+    err_clear(&e);
+    assert_int_equal(image_repage(other, 4096, NULL, NULL, &e), ERR_OK);
+    assert_int_equal(image_over(other, p.path, NULL, &e), ERR_OK);
     peer_remove(&p);
 }
 

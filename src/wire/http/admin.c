@@ -52,9 +52,11 @@ enum MHD_Result http_snapshot_take(struct exchange *x)
 
 enum MHD_Result http_verify(struct exchange *x)
 {
+    const char *expected = NULL;
     struct err e = ERR_INIT;
 
-    if (node_verify(x->server->node, x->id, &x->out, &e) != ERR_OK)
+    if (http_arg_text(x, "expect", &expected, &e) != ERR_OK ||
+        node_verify(x->server->node, x->id, expected, &x->out, &e) != ERR_OK)
         return http_reply_error(x, &e);
     return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
 }

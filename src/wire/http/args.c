@@ -76,6 +76,16 @@ enum err_code http_arg_bool(struct exchange *x, const char *name, bool *out, str
     return err_set(e, ERR_PARAM, "?%s is true or false", name);
 }
 
+enum err_code http_arg_text(struct exchange *x, const char *name, const char **out, struct err *e)
+{
+    bool given;
+
+    *out = arg(x, name, &given);
+    if (given && !*out)
+        return err_set(e, ERR_PARAM, "?%s has no value", name);
+    return ERR_OK;
+}
+
 const char *http_header(struct exchange *x, const char *name)
 {
     return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);

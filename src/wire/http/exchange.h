@@ -173,6 +173,8 @@ void http_completed(void *server, struct MHD_Connection *c, void **slot,
 const char *http_decode(struct exchange *x, const char *s, size_t len);
 /* ?name, ?name=true or ?name=1; false where absent, ERR_PARAM for other values. */
 enum err_code http_arg_bool(struct exchange *x, const char *name, bool *out, struct err *e);
+/* ?name=text; NULL where absent, ERR_PARAM for ?name alone. */
+enum err_code http_arg_text(struct exchange *x, const char *name, const char **out, struct err *e);
 const char *http_header(struct exchange *x, const char *name); /* NULL where absent */
 /* "1.5s", "250ms", "1m30s"; a bare number counts seconds. False if it is none of that. */
 bool http_duration_parse(const char *s, int64_t *ns);
