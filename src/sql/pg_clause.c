@@ -1,4 +1,4 @@
-/* Clauses: FROM's functions and column lists, LIMIT and FETCH, FOR UPDATE, DEFAULT in VALUES. */
+/* Clauses: FROM's functions and column lists, LIMIT and FETCH, FOR UPDATE, DELETE … USING. */
 #include <string.h>
 #include <strings.h>
 
@@ -303,135 +303,6 @@ static size_t limits(struct pg_rewrite *r, size_t i, size_t to)
     return i;
 }
 
-/* ---- INSERT … VALUES (DEFAULT, …) ---- */
-
-static bool is_default(const struct pg_rewrite *r, size_t i)
-{
-    return pg_word(r, i, "DEFAULT") && (pg_punct(r, i + 1, ",") || pg_punct(r, i + 1, ")"));
-}
-
-/* Is value n of the list that opens at `open` DEFAULT? Answers -1 where it has no such value. */
-static int nth_is_default(const struct pg_rewrite *r, size_t open, unsigned n)
-{
-    size_t close = r->match[open], i = open + 1;
-
-    for (; n > 0; n--) {
-        i = pg_find_punct(r, i, close, ",") + 1;
-        if (i > close)
-            return -1;
-    }
-    return is_default(r, i);
-}
-
-/* In every row, in none, or in some? */
-static int column_default(struct pg_rewrite *r, size_t values, size_t to, unsigned n)
-{
-    int first = -1;
-
-    for (size_t i = values + 1; i < to && pg_punct(r, i, "("); i = r->match[i] + 2) {
-        int d = nth_is_default(r, i, n);
-        if (first >= 0 && d != first)
-            pg_fail(r, i, ERR_UNSUPPORTED,
-                    "DEFAULT in some rows and a value in others is not supported");
-        first = d;
-        if (!pg_punct(r, r->match[i] + 1, ","))
-            break;
-    }
-    return first;
-}
-
-/* A list in parentheses without the members of which `drop` tells. */
-static void put_list(struct pg_rewrite *r, size_t open, const bool *drop, unsigned n_drop)
-{
-    size_t close = r->match[open], i = open + 1;
-    bool any = false;
-
-    pg_copy(r, open);
-    for (unsigned n = 0; i < close; n++) {
-        size_t comma = pg_find_punct(r, i, close, ",");
-        if (n >= n_drop || !drop[n]) {
-            if (any)
-                pg_put(r, ",");
-            pg_range(r, i, comma);
-            any = true;
-        }
-        i = comma + 1;
-    }
-    pg_copy(r, close);
-}
-
-enum { INSERT_COLUMNS_MAX = 2000 }; /* SQLite's own limit of columns */
-
-/* At INSERT INTO name [AS a] (columns) VALUES … with a DEFAULT somewhere. */
-static size_t insert_defaults(struct pg_rewrite *r, size_t columns, size_t values, size_t to)
-{
-    bool drop[INSERT_COLUMNS_MAX] = {false};
-    unsigned n = 0, dropped = 0;
-    size_t i = columns + 1, close = r->match[columns];
-
-    for (; i < close && n < INSERT_COLUMNS_MAX; n++) {
-        drop[n] = column_default(r, values, to, n) == 1;
-        dropped += drop[n];
-        i = pg_find_punct(r, i, close, ",") + 1;
-    }
-    if (dropped == n) { /* only defaults: SQLite takes one such row */
-        if (pg_punct(r, r->match[values + 1] + 1, ","))
-            pg_fail(r, values, ERR_UNSUPPORTED, "several rows of nothing but DEFAULT");
-        pg_put(r, "DEFAULT VALUES");
-        return r->match[values + 1] + 1;
-    }
-    put_list(r, columns, drop, n);
-    pg_copy(r, values);
-    for (i = values + 1; pg_punct(r, i, "("); i++) {
-        put_list(r, i, drop, n);
-        i = r->match[i] + 1;
-        if (!pg_punct(r, i, ","))
-            break;
-        pg_copy(r, i);
-    }
-    return i;
-}
-
-static size_t insert(struct pg_rewrite *r, size_t i, size_t to)
-{
-    size_t name = pg_skip_name(r, i + 2), at = name, values, columns = PG_NONE;
-    bool defaults = false;
-
-    if (!pg_words(r, i, "INSERT", "INTO") || name == i + 2)
-        return i;
-    if (pg_word(r, at, "AS"))
-        at += 2;
-    if (pg_punct(r, at, "(") && !pg_word(r, at + 1, "SELECT")) {
-        columns = at;
-        at = pg_skip(r, at);
-    }
-    values = at;
-    if (pg_word(r, values, "OVERRIDING"))
-        values += 3;
-    if (!pg_word(r, values, "VALUES"))
-        return i;
-    for (size_t k = values; k < to && !defaults; k++)
-        defaults = is_default(r, k);
-    if (!defaults && values == at)
-        return i;
-    pg_copy(r, i);
-    pg_copy(r, i + 1);
-    pg_range(r, i + 2, columns == PG_NONE ? at : columns);
-    if (!defaults) {
-        if (columns != PG_NONE)
-            pg_range(r, columns, at);
-        return values;
-    }
-    if (columns != PG_NONE)
-        return insert_defaults(r, columns, values, to);
-    /* Without a list only the table knows its columns: NULL stands for a serial key. */
-    for (size_t k = values; k < to; k++)
-        if (is_default(r, k) &&
-            !(pg_punct(r, k - 1, "(") && (pg_word(r, k - 2, "VALUES") || pg_punct(r, k - 2, ","))))
-            pg_fail(r, k, ERR_UNSUPPORTED, "DEFAULT needs the INSERT's list of columns here");
-    return values;
-}
-
 /* ---- DELETE FROM t USING u WHERE … ---- */
 
 static size_t delete_using(struct pg_rewrite *r, size_t i, size_t to)
@@ -504,14 +375,8 @@ size_t pg_clause(struct pg_rewrite *r, size_t i, size_t to)
         pg_put(r, "NULL");
         return i + 1;
     }
-    if (is_default(r, i) && !r->schema) {
-        if (i > 0 && pg_punct(r, i - 1, "="))
-            pg_fail(r, i, ERR_UNSUPPORTED, "SET … = DEFAULT is not supported");
-        pg_put(r, "NULL");
-        return i + 1;
-    }
-    if (pg_word(r, i, "INSERT"))
-        return insert(r, i, to);
+    if ((next = pg_stored_value(r, i, to)) != i)
+        return next;
     if (pg_word(r, i, "DELETE"))
         return delete_using(r, i, to);
     return i;

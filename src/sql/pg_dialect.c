@@ -166,7 +166,7 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
     case PG_TOKEN_ILLEGAL:
         return true;
     case PG_TOKEN_STRING: /* date '…' */
-        return is_type_word(before);
+        return is_type_word(before) || pg_is_hex(t);
     case PG_TOKEN_BITS:
         return (t->text[0] | 0x20) == 'b';
     case PG_TOKEN_OP:

@@ -69,6 +69,22 @@ static bool catalog_boolean(struct pg_rewrite *r, size_t i)
     return true;
 }
 
+/* b = '\x00ff', b <> '\x00ff': the bytes, or a text that is written so. An index serves both. */
+static bool compared_bytes(struct pg_rewrite *r, size_t i)
+{
+    const struct pg_token *t = pg_at(r, i);
+    struct pg_piece *op = r->n_out ? &r->out[r->n_out - 1] : NULL;
+    bool equal = i > 1 && pg_punct(r, i - 1, "=");
+
+    if (r->schema || !op || !pg_is_hex(t) || pg_at(r, i + 1)->type == PG_TOKEN_CAST ||
+        (!equal && !pg_punct(r, i - 1, "<>") && !pg_punct(r, i - 1, "!=")))
+        return false;
+    op->text = equal ? "IN" : "NOT IN";
+    op->len = strlen(op->text);
+    pg_putf(r, "(%.*s, X'%.*s')", (int)t->len, t->text, (int)t->len - 4, t->text + 3);
+    return true;
+}
+
 static void copy_string(struct pg_rewrite *r, size_t i)
 {
     const struct pg_token *t = pg_at(r, i);
@@ -77,7 +93,7 @@ static void copy_string(struct pg_rewrite *r, size_t i)
     bool space = t->space;
 
     if (t->type == PG_TOKEN_STRING) {
-        if (!catalog_boolean(r, i))
+        if (!catalog_boolean(r, i) && !compared_bytes(r, i))
             pg_copy(r, i);
         return;
     }
@@ -147,6 +163,8 @@ static size_t token(struct pg_rewrite *r, size_t i, size_t to)
     case PG_TOKEN_DOLLAR:
     case PG_TOKEN_BITS:
     case PG_TOKEN_STRING:
+        if (pg_is_hex(t) && (next = pg_stored_value(r, i, to)) != i)
+            return next;
         copy_string(r, i);
         return i + 1;
     case PG_TOKEN_CAST:

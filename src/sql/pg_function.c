@@ -33,6 +33,8 @@ int pg_functions_open(sqlite3 *db, int flags)
     if (rc == SQLITE_OK)
         rc = pg_function_system_open(db, flags);
     if (rc == SQLITE_OK)
+        rc = pg_function_column_open(db, flags);
+    if (rc == SQLITE_OK)
         rc = pg_series_open(db, flags);
     return rc;
 }

@@ -39,6 +39,7 @@ int pg_function_time_open(sqlite3 *db, int flags);
 int pg_function_regexp_open(sqlite3 *db, int flags);
 int pg_function_array_open(sqlite3 *db, int flags);
 int pg_function_system_open(sqlite3 *db, int flags);
+int pg_function_column_open(sqlite3 *db, int flags);
 int pg_series_open(sqlite3 *db, int flags);
 
 /* ---- for the parts ---- */
@@ -50,6 +51,9 @@ void pg_result_buf(sqlite3_context *ctx, struct buf *b);
 /* Fails with SQLITE_MISMATCH (ERR_MISMATCH) and the message. */
 void pg_result_error(sqlite3_context *ctx, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* The bytes that hexadecimal digits stand for, appended; false: they are none. */
+bool pg_read_hex(const char *s, size_t n, struct buf *out);
 
 /* ---- arrays: '{1,"a b",NULL}', or '1 2 3' as int2vector ---- */
 

@@ -165,6 +165,17 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+bool pg_read_hex(const char *s, size_t n, struct buf *out)
+{
+    for (size_t i = 0; i < n; i += 2) {
+        int hi = hex_digit(s[i]), lo = i + 1 < n ? hex_digit(s[i + 1]) : -1;
+        if (hi < 0 || lo < 0)
+            return false;
+        buf_putc(out, (char)(hi * 16 + lo));
+    }
+    return true;
+}
+
 static void bytea(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     size_t len;
@@ -183,16 +194,9 @@ static void bytea(sqlite3_context *ctx, int n, sqlite3_value **v)
         sqlite3_result_blob64(ctx, s ? s : "", len, SQLITE_TRANSIENT);
         return;
     }
-    for (size_t i = 2; i < len; i += 2) {
-        int hi = hex_digit(s[i]), lo = i + 1 < len ? hex_digit(s[i + 1]) : -1;
-        if (hi < 0 || lo < 0) {
-            buf_free(&b);
-            pg_result_error(ctx, "invalid hexadecimal data");
-            return;
-        }
-        buf_putc(&b, (char)(hi * 16 + lo));
-    }
-    if (!buf_ok(&b))
+    if (!pg_read_hex(s + 2, len - 2, &b))
+        pg_result_error(ctx, "invalid hexadecimal data");
+    else if (!buf_ok(&b))
         sqlite3_result_error_nomem(ctx);
     else
         sqlite3_result_blob64(ctx, b.data ? b.data : "", b.len, SQLITE_TRANSIENT);

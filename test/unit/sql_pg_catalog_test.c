@@ -256,6 +256,33 @@ static void test_functions(void **state)
     pg_session_enter(NULL);
 }
 
+static void exec(const char *sql)
+{
+    run(db, sql, strlen(sql), NULL);
+}
+
+/* What DEFAULT and a bytea's literal come to depends on the column. */
+static void test_stored_values(void **state)
+{
+    (void)state;
+    exec("CREATE TABLE stored (id serial PRIMARY KEY, n integer DEFAULT 7, w text DEFAULT 'it''s', "
+         "b bytea DEFAULT X'00', t timestamp DEFAULT now(), x text, "
+         "g integer GENERATED ALWAYS AS (n * 2) STORED)");
+    exec("INSERT INTO stored (n, w, b, g) VALUES (DEFAULT, 'a', '\\x01ff', DEFAULT), "
+         "(1, DEFAULT, DEFAULT, DEFAULT)");
+    exec("INSERT INTO stored VALUES (DEFAULT, DEFAULT, DEFAULT, DEFAULT, NULL, '\\x01'), "
+         "(10, 11, '\\x', '\\x', DEFAULT, DEFAULT)");
+    exec("INSERT INTO stored (n) VALUES (DEFAULT), (DEFAULT)");
+    expect(db, "SELECT id, n, w, quote(b), t IS NULL, x, g FROM stored ORDER BY id",
+           "1|7|a|X'01FF'|0||14\n2|1|it's|X'00'|0||2\n3|7|it's|X'00'|1|\\x01|14\n"
+           "10|11|\\x|X''|0||22\n11|7|it's|X'00'|0||14\n12|7|it's|X'00'|0||14\n");
+    exec("UPDATE stored SET n = DEFAULT, b = '\\xAb' WHERE b = '\\x01ff' OR b = '\\x'");
+    exec("INSERT INTO stored (id, n) VALUES (10, 1) ON CONFLICT (id) DO UPDATE SET w = DEFAULT");
+    expect(db, "SELECT id, n, w, quote(b) FROM stored WHERE b <> '\\x00' ORDER BY id",
+           "1|7|a|X'AB'\n10|7|it's|X'AB'\n");
+    exec("DROP TABLE stored");
+}
+
 static void test_schema_is_plain_sqlite(void **state)
 {
     static const char ddl[] = "CREATE TABLE plain (id serial PRIMARY KEY, u uuid DEFAULT "
@@ -292,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_describes_the_schema),
         cmocka_unit_test(test_follows_the_schema),
         cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_stored_values),
         cmocka_unit_test(test_schema_is_plain_sqlite),
         cmocka_unit_test(test_functions_stay_out_of_the_schema),
         cmocka_unit_test(test_psql),

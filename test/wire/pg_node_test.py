@@ -8,13 +8,11 @@ import pytest
 import pg as pg_module
 
 
-# To be taken out with the weakness: VALUES lists that have DEFAULT in some rows and a value in others of one column, which
-# Knex sends for rows with different keys, are refused.
-MIXED_DEFAULTS = pytest.mark.xfail(not pg_module.REFERENCE, strict=True, reason="DEFAULT in some rows only is refused")
+# To be taken out with the weakness: Knex adds foreign keys by ALTER TABLE.
+ADDED_KEYS = pytest.mark.xfail(not pg_module.REFERENCE, strict=True, reason="ADD FOREIGN KEY is ignored")
 
 
-@pytest.mark.parametrize("script,checks", [("node_pg.js", 7), ("postgres_js.js", 8),
-                                           pytest.param("knex.js", 1, marks=MIXED_DEFAULTS)])
+@pytest.mark.parametrize("script,checks", [("node_pg.js", 7), ("postgres_js.js", 8), pytest.param("knex.js", 1, marks=ADDED_KEYS)])
 def test_node_client(pg, script, checks):
     assert os.path.isdir(pg_module.NODE_MODULES), f"{pg_module.NODE_MODULES} is missing: `make node-clients`"
     p = pg.run("node", os.path.join(pg_module.CLIENTS, script), env={"TZ": "UTC"})
