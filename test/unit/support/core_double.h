@@ -140,11 +140,13 @@ enum err_code node_snapshot_download(struct node *n, const char *id,
     return node_download(n, id, write, arg, e);
 }
 
-enum err_code node_verify(struct node *n, const char *id, struct buf *json, struct err *e)
+enum err_code node_verify(struct node *n, const char *id, const char *expected, struct buf *json,
+                          struct err *e)
 {
     (void)n;
     (void)e;
-    buf_printf(json, "{\"database\":\"%s\",\"equal\":true}\n", id ? id : "a.db");
+    buf_printf(json, "{\"database\":\"%s\",\"expected\":\"%s\",\"equal\":true}\n", id ? id : "a.db",
+               expected ? expected : "");
     return ERR_OK;
 }
 
