@@ -528,7 +528,7 @@ static enum err_code is_there(struct reading *r, const struct position *pos, str
 static enum err_code copy_and_check(const struct snapshot_place *at, const char *path,
                                     const char *temp, struct image *img, struct err *e)
 {
-    const struct watch watch = {.cancel = at->cancel};
+    const struct watch watch = {.cancel = at->cancel, .begun = at->begun, .arg = at->arg};
     enum err_code code = backup_to_file(path, temp, &watch, e);
     if (code == ERR_OK)
         code = image_check(temp, at->extensions, &watch, img, e);
