@@ -413,7 +413,8 @@ enum err_code node_download(struct node *n, const char *id,
     code = node_find(n, id, &d, e);
     if (code == ERR_OK)
         code = backup_stream(database_path(d), n->opt.data_dir,
-                             &(struct backup_sink){.write = write, .arg = arg}, &n->interrupt, e);
+                             &(struct backup_sink){.write = write, .arg = arg},
+                             &(struct watch){.cancel = &n->interrupt}, e);
     database_unref(d);
     node_leave(n);
     return code;

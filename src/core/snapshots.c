@@ -15,6 +15,7 @@
 #include "repl/snapshot.h"
 
 #define SNAPSHOT_LOOK_NS  CLOCK_S
+#define SNAPSHOT_QUIET_NS (2 * CLOCK_S)  /* that asynchronous writes may wait for one to begin */
 #define SNAPSHOT_RETRY_NS (10 * CLOCK_S) /* after a failure; a shorter interval wins */
 
 static struct snapshot_place place_of(struct node *n, struct database *d)
@@ -75,11 +76,25 @@ static void note_failure(struct snapshot_record *rec, const struct err *e)
         atomic_fetch_add(&rec->failed, 1);
 }
 
+struct pause {
+    struct replica *replica;
+    bool on; /* its local writes pause (asynchronous replication) */
+};
+
+static void end_pause(void *arg)
+{
+    struct pause *p = arg;
+    if (p->on)
+        replica_resume(p->replica);
+    p->on = false;
+}
+
 static enum err_code take(struct node *n, struct database *d, struct snapshot *s, bool *fresh,
                           struct err *e)
 {
     struct snapshot_record *rec = database_snapshots(d);
     struct snapshot_place at = place_of(n, d);
+    struct pause pause = {.replica = database_replica(d)};
     char *temp = NULL;
     enum err_code code = take_turn(n, e);
     if (code != ERR_OK)
@@ -91,7 +106,13 @@ static enum err_code take(struct node *n, struct database *d, struct snapshot *s
     atomic_store(&rec->progress.done_bytes, 0);
     atomic_store(&rec->progress.total_bytes, 0);
     atomic_store(&rec->running, true);
-    code = snapshot_take(&at, database_path(d), temp, &rec->progress, s, fresh, e);
+    at.begun = end_pause;
+    at.arg = &pause;
+    code = replica_quiesce(pause.replica, clock_deadline(SNAPSHOT_QUIET_NS), e);
+    pause.on = code == ERR_OK;
+    if (code == ERR_OK)
+        code = snapshot_take(&at, database_path(d), temp, &rec->progress, s, fresh, e);
+    end_pause(&pause);
     atomic_store(&rec->running, false);
     free(temp);
     end_turn(n);

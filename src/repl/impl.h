@@ -44,6 +44,7 @@ struct replica {
     bool verify;              /* the log has to be verified again before anything else */
     bool write_held;          /* the write lock: leader or applier */
     bool applier_wants;       /* the applier waits for it */
+    unsigned quiet;           /* who wants no local writes just now: replica_quiesce() */
     char publishing[ID_SIZE]; /* the message of the group that runs, or ran last */
     bool applier_wanted;      /* somebody waits for the applier: it is not to nap */
     pthread_cond_t nap;       /* signalled when that is set, or the applier has to look around */

@@ -16,7 +16,7 @@ static bool may_write_locked(const struct replica *r, int64_t *until)
     *until = CLOCK_EVER;
     if (r->state != REPLICA_FOLLOWING && r->opt.mode != REPLICA_ASYNC)
         return false;
-    if (r->write_held || r->applier_wants)
+    if (r->write_held || r->applier_wants || r->quiet > 0)
         return false;
     if (r->chain_open && r->opt.mode != REPLICA_ASYNC) {
         /* Extending the log now would cut off a big transaction of somebody else: give it the time

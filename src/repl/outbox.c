@@ -15,9 +15,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "repl/impl.h"
+#include "sql/image.h"
 #include "sql/outbox.h"
 
-#define OUTBOX_NAP_NS (200 * CLOCK_MS) /* after a publish that failed */
+#define OUTBOX_NAP_NS  (200 * CLOCK_MS) /* after a publish that failed */
+#define OUTBOX_LOOK_NS (5 * CLOCK_MS)   /* between two looks whether it is empty */
 
 struct outbox {
     /* write lock */
@@ -207,4 +209,56 @@ void *outbox_main(void *replica)
         }
     }
     return NULL;
+}
+
+/* ---- nothing in it ---- */
+
+static bool is_async(const struct replica *r)
+{
+    return r->opt.mode == REPLICA_ASYNC && r->opt.client;
+}
+
+enum err_code replica_quiesce(struct replica *r, int64_t deadline_ns, struct err *e)
+{
+    struct image img = {0};
+    if (!is_async(r))
+        return ERR_OK;
+    pthread_mutex_lock(&r->mu);
+    r->quiet++;
+    /* Whoever writes now may still commit; after that it can only be the applier. */
+    bool in_time = true;
+    while (r->write_held && !r->closing && in_time)
+        in_time = clock_cond_wait(&r->changed, &r->mu, deadline_ns);
+    enum err_code code = ERR_OK;
+    bool empty = false;
+    while (code == ERR_OK && !empty && in_time && !r->closing) {
+        pthread_mutex_unlock(&r->mu);
+        code = image_describe(r->opt.conn.path, &img, e);
+        pthread_mutex_lock(&r->mu);
+        empty = code == ERR_OK && img.outbox == 0;
+        in_time = clock_mono_ns() < deadline_ns;
+        if (!empty)
+            clock_cond_wait(&r->changed, &r->mu, clock_deadline(OUTBOX_LOOK_NS));
+    }
+    if (code == ERR_OK && r->closing)
+        code = err_set(e, ERR_SHUTDOWN, "the node is shutting down");
+    else if (code == ERR_OK && !empty)
+        code = err_set(e, ERR_BUSY,
+                       "database \"%s\" holds transactions that are not in the log yet; again when "
+                       "its outbox is empty",
+                       r->opt.id);
+    pthread_mutex_unlock(&r->mu);
+    if (code != ERR_OK)
+        replica_resume(r);
+    return code;
+}
+
+void replica_resume(struct replica *r)
+{
+    if (!is_async(r))
+        return;
+    pthread_mutex_lock(&r->mu);
+    r->quiet--;
+    pthread_cond_broadcast(&r->changed);
+    pthread_mutex_unlock(&r->mu);
 }

@@ -14,11 +14,12 @@
 #include "sql/backup.h"
 #include "sql/image.h"
 
-#define PEER_ASK_NS  CLOCK_S /* answers of other nodes are waited for */
-#define PEER_MAX     64      /* nodes that are looked at */
-#define PEER_ROUNDS  2
-#define PEER_SAY_NS  (5 * CLOCK_S) /* between two lines about progress */
-#define PEER_FILE_RW 0644
+#define PEER_ASK_NS   CLOCK_S /* answers of other nodes are waited for */
+#define PEER_MAX      64      /* nodes that are looked at */
+#define PEER_ROUNDS   2
+#define PEER_SAY_NS   (5 * CLOCK_S) /* between two lines about progress */
+#define PEER_FILE_RW  0644
+#define PEER_QUIET_NS (2 * CLOCK_S) /* that local writes may wait for a copy to begin */
 
 void peer_prefix(const char *stream, char out[PEER_PREFIX_SIZE])
 {
@@ -53,6 +54,8 @@ enum err_code peer_serve_position(struct rpc_call *call, struct replica *r, cons
 
 struct serving {
     struct rpc_call *call;
+    struct replica *replica;
+    bool quiet; /* local writes pause */
 };
 
 static void serve_size(void *arg, uint64_t bytes)
@@ -65,17 +68,32 @@ static bool serve_write(void *arg, const void *bytes, size_t len)
     return rpc_call_write(((struct serving *)arg)->call, bytes, len);
 }
 
+static void serve_begun(void *arg)
+{
+    struct serving *s = arg;
+    if (s->quiet)
+        replica_resume(s->replica);
+    s->quiet = false;
+}
+
 enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const char *node,
                               const char *file, const char *tmp_dir, struct err *e)
 {
     struct replica_status rs;
-    struct serving s = {call};
+    struct serving s = {.call = call, .replica = r};
     const struct backup_sink sink = {.size = serve_size, .write = serve_write, .arg = &s};
+    const struct watch watch = {.cancel = rpc_call_cancel(call), .begun = serve_begun, .arg = &s};
     int64_t begin = clock_mono_ns();
     if (following(r, node, &rs, e) != ERR_OK)
         return e->code;
     LOG_INFO("another node takes a copy", LOG_STR("db", file), LOG_UINT("seq", rs.seq));
-    enum err_code code = backup_stream(file, tmp_dir, &sink, rpc_call_cancel(call), e);
+    enum err_code code = replica_quiesce(r, clock_deadline(PEER_QUIET_NS), e);
+    s.quiet = code == ERR_OK;
+    if (code == ERR_OK)
+        code = backup_stream(file, tmp_dir, &sink, &watch, e);
+    else
+        err_wrap(e, "node \"%s\"", node);
+    serve_begun(&s);
     if (code == ERR_OK)
         LOG_INFO("another node has taken a copy", LOG_STR("db", file),
                  LOG_INT("ms", (clock_mono_ns() - begin) / CLOCK_MS));
@@ -172,99 +190,102 @@ static bool take_write(void *arg, const void *bytes, size_t len)
     return true;
 }
 
-struct taken {
-    const char *path;
-    const char *const *extensions;
-    struct position *pos;
-    const atomic_bool *cancel;
-};
-
-static enum err_code check(const struct taken *to, struct err *e)
+/* Is what came worth keeping? */
+static enum err_code check(const struct peer_wanted *w, struct position *pos, struct err *e)
 {
     struct image img;
     enum err_code code =
-        image_check(to->path, to->extensions, &(struct watch){.cancel = to->cancel}, &img, e);
+        image_check(w->path, w->extensions, &(struct watch){.cancel = w->cancel}, &img, e);
     if (code != ERR_OK)
         return code;
     if (!img.has_position)
         return err_set(e, ERR_CORRUPT, "the copy has no position");
     if (img.outbox > 0) /* they would be published twice */
-        return err_set(e, ERR_BUSY, "the other node has not published all of its writes yet");
-    *to->pos = img.pos;
-    return ERR_OK;
+        return err_set(e, ERR_BUSY, "the copy holds transactions that are not in the log yet");
+    *pos = img.pos;
+    if (pos->seq < w->least)
+        return err_set(e, ERR_NOT_FOUND, "another node's copy is not as far as the log's rest");
+    return w->fits ? w->fits(w->arg, pos, e) : ERR_OK;
 }
 
-static enum err_code take_from(struct nats_client *c, const char *prefix, const char *id,
-                               const struct candidate *from, const struct taken *to, struct err *e)
+/* *ours: it would fail in the same way with any other node. */
+static enum err_code take_from(struct nats_client *c, const char *prefix,
+                               const struct candidate *from, const struct peer_wanted *w,
+                               struct position *pos, bool *ours, struct err *e)
 {
-    struct taking t = {.id = id, .from = from->is.name, .say_ns = clock_deadline(PEER_SAY_NS)};
+    struct taking t = {.id = w->id, .from = from->is.name, .say_ns = clock_deadline(PEER_SAY_NS)};
     const struct rpc_reader reader = {
-        .size = take_size, .write = take_write, .arg = &t, .cancel = to->cancel};
-    const struct rpc_question q = {
-        .prefix = prefix, .method = PEER_COPY, .target = from->node, .body = id, .len = strlen(id)};
-    t.fd = open(to->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
+        .size = take_size, .write = take_write, .arg = &t, .cancel = w->cancel};
+    const struct rpc_question q = {.prefix = prefix,
+                                   .method = PEER_COPY,
+                                   .target = from->node,
+                                   .body = w->id,
+                                   .len = strlen(w->id)};
+    *ours = true;
+    t.fd = open(w->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, PEER_FILE_RW);
     if (t.fd < 0)
-        return file_error(e, "create", to->path, errno);
-    LOG_INFO("copying from another node", LOG_STR("db", id), LOG_STR("from", from->is.name),
+        return file_error(e, "create", w->path, errno);
+    LOG_INFO("copying from another node", LOG_STR("db", w->id), LOG_STR("from", from->is.name),
              LOG_UINT("seq", from->is.seq));
     enum err_code code = rpc_fetch(c, &q, &reader, NULL, e);
     if (t.failed)
-        code = file_error(e, "write", to->path, t.failed);
+        code = file_error(e, "write", w->path, t.failed);
     else if (code == ERR_OK && fsync(t.fd) != 0)
-        code = file_error(e, "sync", to->path, errno);
+        code = file_error(e, "sync", w->path, errno);
+    else if (code != ERR_OK)
+        *ours = w->cancel && atomic_load(w->cancel);
     close(t.fd);
-    if (code == ERR_OK)
-        code = check(to, e);
+    if (code == ERR_OK) {
+        code = check(w, pos, e);
+        *ours = code != ERR_CORRUPT && code != ERR_BUSY && code != ERR_NOT_FOUND;
+    }
     if (code != ERR_OK) {
-        image_remove(to->path);
+        image_remove(w->path);
         return code;
     }
-    LOG_INFO("copied from another node", LOG_STR("db", id), LOG_STR("from", from->is.name),
-             LOG_UINT("seq", to->pos->seq), LOG_UINT("bytes", t.done));
+    LOG_INFO("copied from another node", LOG_STR("db", w->id), LOG_STR("from", from->is.name),
+             LOG_UINT("seq", pos->seq), LOG_UINT("bytes", t.done));
     return ERR_OK;
 }
 
-/* Would it fail in the same way with another node's copy? */
-static bool is_ours(const struct err *e)
-{
-    return e->code == ERR_DISK_FULL || e->code == ERR_IO || e->code == ERR_CONFIG ||
-           e->code == ERR_INTERRUPTED || e->code == ERR_NO_MEMORY;
-}
-
-static enum err_code round_of(struct nats_client *c, const char *prefix, const char *id,
-                              const struct taken *to, bool *final, struct err *e)
+static enum err_code round_of(struct nats_client *c, const char *prefix,
+                              const struct peer_wanted *w, struct position *pos, bool *final,
+                              struct err *e)
 {
     struct candidates all = {.self = rpc_self(c)};
     const struct rpc_question q = {
-        .prefix = prefix, .method = PEER_POSITION, .body = id, .len = strlen(id)};
+        .prefix = prefix, .method = PEER_POSITION, .body = w->id, .len = strlen(w->id)};
     enum err_code code = rpc_ask(c, &q, clock_deadline(PEER_ASK_NS), take_candidate, &all, e);
-    *final = code == ERR_OK && all.n == 0;
-    if (*final)
-        return err_set(e, ERR_NOT_FOUND, "no other node has database \"%s\"", id);
+    if (code != ERR_OK)
+        return code;
     qsort(all.at, all.n, sizeof *all.at, furthest_first);
+    while (all.n > 0 && all.at[all.n - 1].is.seq < w->least)
+        all.n--;
+    *final = all.n == 0;
+    if (*final)
+        return err_set(e, ERR_NOT_FOUND, "no other node has database \"%s\"", w->id);
     for (size_t i = 0; i < all.n && !*final; i++) {
+        bool ours = false;
         err_clear(e);
-        code = take_from(c, prefix, id, &all.at[i], to, e);
-        *final = code == ERR_OK || is_ours(e);
+        code = take_from(c, prefix, &all.at[i], w, pos, &ours, e);
+        *final = code == ERR_OK || ours;
         if (!*final)
-            LOG_WARN("no copy from another node", LOG_STR("db", id),
+            LOG_WARN("no copy from another node", LOG_STR("db", w->id),
                      LOG_STR("from", all.at[i].is.name), LOG_STR("reason", e->msg));
     }
     return code;
 }
 
-enum err_code peer_copy(struct nats_client *c, const char *stream, const char *id, const char *path,
-                        const char *const *extensions, struct position *pos,
-                        const atomic_bool *cancel, struct err *e)
+enum err_code peer_copy(struct nats_client *c, const struct peer_wanted *w, struct position *pos,
+                        struct err *e)
 {
-    const struct taken to = {path, extensions, pos, cancel};
     char prefix[PEER_PREFIX_SIZE];
     enum err_code code = ERR_OK;
     bool final = false;
-    peer_prefix(stream, prefix);
+    peer_prefix(w->stream, prefix);
     for (int i = 0; i < PEER_ROUNDS && !final; i++) {
         err_clear(e);
-        code = round_of(c, prefix, id, &to, &final, e);
+        code = round_of(c, prefix, w, pos, &final, e);
     }
     return code;
 }

@@ -31,16 +31,28 @@
 
 void peer_prefix(const char *stream, char out[PEER_PREFIX_SIZE]);
 
+/* What is to be copied, and where to; everything is borrowed. */
+struct peer_wanted {
+    const char *stream;            /* --replication-stream */
+    const char *id;                /* of the database */
+    const char *path;              /* must not exist */
+    const char *const *extensions; /* that the check of the file needs; NULL = none */
+    const atomic_bool *cancel;     /* ends it with ERR_INTERRUPTED; NULL = never */
+    uint64_t least;                /* nodes that are not as far are not asked */
+    /* Is a copy at this position of any use? ERR_NOT_FOUND: no, and the next node is asked. NULL:
+     * every copy is. */
+    enum err_code (*fits)(void *arg, const struct position *pos, struct err *e);
+    void *arg;
+};
+
 /*
- * Takes a copy of database `id` from the node that is furthest, this one excepted, into the file
- * `path`, which must not exist. It is complete, checked (digest, PRAGMA integrity_check) and
- * synced, its position, *pos, is inside. Where one node fails the next one is asked. `stream` is
- * --replication-stream, `extensions` are what the check of the file needs (NULL = none), *cancel
- * (may be NULL) ends it with ERR_INTERRUPTED. ERR_NOT_FOUND: no other node has the database.
+ * Takes a copy from the node that is furthest, this one excepted; where it fails, or what it has
+ * does not fit, from the next one. It is complete, checked (digest, PRAGMA integrity_check) and
+ * synced, its position, *pos, is inside. ERR_NOT_FOUND: no other node has the database, or none
+ * that fits; other errors are those of the last node that was asked, and worth another try.
  */
-enum err_code peer_copy(struct nats_client *c, const char *stream, const char *id, const char *path,
-                        const char *const *extensions, struct position *pos,
-                        const atomic_bool *cancel, struct err *e);
+enum err_code peer_copy(struct nats_client *c, const struct peer_wanted *w, struct position *pos,
+                        struct err *e);
 
 struct peer_position {
     char name[PEER_NAME_SIZE];
@@ -50,7 +62,9 @@ struct peer_position {
 /* False: an answer that says nothing about a position, or cannot be understood. */
 bool peer_read_position(const struct rpc_answer *a, struct peer_position *out);
 
-/* The other side. `file` is the database's, `tmp_dir` where its copy is made. */
+/* The other side. `file` is the database's, `tmp_dir` where its copy is made. With asynchronous
+ * replication local writes pause until what is in the outbox has reached the log and the copy has
+ * begun; ERR_BUSY where that takes too long. */
 enum err_code peer_serve_position(struct rpc_call *call, struct replica *r, const char *node,
                                   struct err *e);
 enum err_code peer_serve_copy(struct rpc_call *call, struct replica *r, const char *node,

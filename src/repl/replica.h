@@ -125,6 +125,12 @@ enum err_code replica_wait(struct replica *r, uint64_t seq, int64_t deadline_ns,
 /* Asks the server for the log's end, and waits for it. */
 enum err_code replica_sync(struct replica *r, int64_t deadline_ns, struct err *e);
 
+/* Asynchronous replication: local writes wait until replica_resume(), and what was in the outbox is
+ * in the log: the file is a prefix of it. ERR_BUSY at the deadline; then nothing waits. Else at
+ * once: a file is always a prefix. Several at a time are fine. */
+enum err_code replica_quiesce(struct replica *r, int64_t deadline_ns, struct err *e);
+void replica_resume(struct replica *r);
+
 /* Housekeeping, about once a second: ends an explicit transaction that idles too long. */
 void replica_tick(struct replica *r, int64_t now_ns);
 

@@ -118,34 +118,37 @@ static enum err_code from_snapshot(struct replica *r, const struct stream_state 
     return err_set(e, ERR_NOT_FOUND, "there is no snapshot that the log continues");
 }
 
+/* Does the log continue what another node has? */
+static enum err_code peer_fits(void *replica, const struct position *pos, struct err *e)
+{
+    struct replica *r = replica;
+    struct snapshot_place at = place_of(r);
+    const struct snapshot copied = {.pos = *pos};
+    struct stream_state log;
+    bool found = false, fits = false;
+    enum err_code code = stream_info(r->opt.client, r->stream, &log, &found, e);
+    if (code == ERR_OK && found)
+        code = snapshot_fits(&at, &log, &copied, &fits, e);
+    if (code != ERR_OK || fits)
+        return code;
+    return err_set(e, ERR_NOT_FOUND, "another node's copy is not continued by the log");
+}
+
 /* What another node that follows the log has. ERR_NOT_FOUND: nobody, or nothing that the log
  * continues at `least` or later. */
 static enum err_code from_peer(struct replica *r, uint64_t least, struct copy *c, struct err *e)
 {
-    struct snapshot_place at = place_of(r);
-    struct snapshot copied = {0};
-    struct stream_state log;
-    struct image img;
-    bool found = false, fits = false;
+    const struct peer_wanted wanted = {.stream = r->opt.stream,
+                                       .id = r->opt.id,
+                                       .path = c->path,
+                                       .extensions = r->opt.conn.extensions,
+                                       .cancel = &r->cancel,
+                                       .least = least,
+                                       .fits = peer_fits,
+                                       .arg = r};
     LOG_INFO("other nodes are asked for a copy", LOG_STR("db", r->opt.id));
-    enum err_code code = peer_copy(r->opt.client, r->opt.stream, r->opt.id, c->path,
-                                   r->opt.conn.extensions, &copied.pos, &r->cancel, e);
-    if (code == ERR_OK)
-        code = image_describe(c->path, &img, e);
-    if (code == ERR_OK)
-        code = stream_info(r->opt.client, r->stream, &log, &found, e);
-    if (code == ERR_OK && found)
-        code = snapshot_fits(&at, &log, &copied, &fits, e);
-    if (code != ERR_OK)
-        return code;
-    if (!fits || copied.pos.seq < least)
-        return err_set(e, ERR_NOT_FOUND, "another node's copy is not continued by the log");
-    if (img.outbox > 0) /* asynchronous: they are that node's to publish */
-        return err_set(e, ERR_NOT_FOUND,
-                       "another node's copy holds transactions that are not in the log yet");
-    c->pos = copied.pos;
     snprintf(c->from, sizeof c->from, "another node");
-    return ERR_OK;
+    return peer_copy(r->opt.client, &wanted, &c->pos, e);
 }
 
 /* Does the file hold transactions that are not in the log yet? They cannot be put on top of an

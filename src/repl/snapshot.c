@@ -458,18 +458,50 @@ static enum err_code give_names(const struct snapshot_place *at, const char *buc
                                 struct snapshot *s, bool *fresh, struct err *e)
 {
     int64_t deadline = clock_deadline(SNAPSHOT_NAME_NS);
-    enum publish_result result;
-    do {
-        if (canceled(at, e))
-            return e->code;
+    enum publish_result result = PUBLISH_CONFLICT;
+    struct err ignored = ERR_INIT;
+    while (result == PUBLISH_CONFLICT && clock_mono_ns() < deadline && !canceled(at, e)) {
         err_clear(e);
         result = try_names(at, bucket, s, fresh, e);
-    } while (result == PUBLISH_CONFLICT && clock_mono_ns() < deadline);
+    }
     if (result == PUBLISH_ACKED)
         return ERR_OK;
-    if (e->code == ERR_OK || result == PUBLISH_CONFLICT)
+    if (result != PUBLISH_UNKNOWN) /* then the chunks may have a name */
+        (void)object_drop(at->client, bucket, s->object.nuid, &ignored);
+    if (e->code == ERR_OK || (result == PUBLISH_CONFLICT && e->code != ERR_INTERRUPTED))
         err_set(e, ERR_LOG_UNAVAILABLE, "others keep writing into the bucket \"%s\"", bucket);
     return e->code;
+}
+
+/* Whoever drops a database deletes its log first and then its snapshots. So a name that was given
+ * while the log was still there is found by him, and one that was given later is taken back here.
+ */
+static enum err_code take_back_if_dropped(const struct snapshot_place *at, const char *bucket,
+                                          const struct snapshot *s, struct err *e)
+{
+    struct stream_state log;
+    bool found = false;
+    char name[NAME_SIZE];
+    FAULT_POINT("snapshot.listed");
+    enum err_code code = stream_info(at->client, at->log, &log, &found, e);
+    bool same = found && log.created_ns == s->pos.stream_created;
+    /* Servers do not always agree on when a stream was created: the message decides. */
+    if (code == ERR_OK && found && !same)
+        code = snapshot_fits(at, &log, s, &same, e);
+    if (code != ERR_OK || same)
+        return code;
+    for (int g = 0; g < SNAPSHOT_GENERATIONS && code == ERR_OK; g++) {
+        struct snapshot there;
+        code = snapshot_find(at, (enum snapshot_generation)g, &there, &found, e);
+        if (code != ERR_OK || !found || there.pos.stream_created != s->pos.stream_created)
+            continue;
+        name_of(at, (enum snapshot_generation)g, name);
+        code = object_delete(at->client, bucket, name, e);
+    }
+    return code == ERR_OK
+               ? err_set(e, ERR_NO_DATABASE,
+                         "database \"%s\" was dropped while its snapshot was taken", at->id)
+               : code;
 }
 
 enum err_code snapshot_remove(const struct snapshot_place *at, struct err *e)
@@ -528,7 +560,7 @@ static enum err_code is_there(struct reading *r, const struct position *pos, str
 static enum err_code copy_and_check(const struct snapshot_place *at, const char *path,
                                     const char *temp, struct image *img, struct err *e)
 {
-    const struct watch watch = {.cancel = at->cancel};
+    const struct watch watch = {.cancel = at->cancel, .begun = at->begun, .arg = at->arg};
     enum err_code code = backup_to_file(path, temp, &watch, e);
     if (code == ERR_OK)
         code = image_check(temp, at->extensions, &watch, img, e);
@@ -582,7 +614,9 @@ static enum err_code take(const struct snapshot_place *at, const char *path, con
     atomic_store(&progress->done_bytes, 0);
     atomic_store(&progress->total_bytes, 2 * img.bytes); /* written, and read back */
     code = upload(&r, bucket, temp, s, e);
-    return code == ERR_OK ? give_names(at, bucket, s, fresh, e) : code;
+    if (code == ERR_OK)
+        code = give_names(at, bucket, s, fresh, e);
+    return code == ERR_OK && *fresh ? take_back_if_dropped(at, bucket, s, e) : code;
 }
 
 enum err_code snapshot_take(const struct snapshot_place *at, const char *path, const char *temp,

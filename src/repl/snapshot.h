@@ -37,6 +37,8 @@ struct snapshot_place {
     int replicas;                  /* of a bucket that has to be created */
     const char *const *extensions; /* NULL-terminated; NULL = none */
     const atomic_bool *cancel;     /* ends it with ERR_INTERRUPTED; NULL = never */
+    void (*begun)(void *arg);      /* taking: the moment that it shows has passed; may be NULL */
+    void *arg;
 };
 
 /* How far a run has got: written by the one that does it, read by anyone. */

@@ -135,6 +135,8 @@ static enum err_code fill(const char *source, const char *path, int fd, bool unl
     if (code == ERR_OK)
         code = open_source(&from, source, e);
     if (code == ERR_OK)
+        watch_begun(watch);
+    if (code == ERR_OK)
         code = copy_pages(to, from, source, watch, e);
     sqlite3_close(from);
     sqlite3_close(to);
@@ -202,7 +204,7 @@ enum err_code backup_to_file(const char *source, const char *dest, const struct 
 /* ---- as a stream ---- */
 
 static enum err_code deliver(int fd, const char *source, const struct backup_sink *sink,
-                             const atomic_bool *cancel, struct err *e)
+                             const struct watch *watch, struct err *e)
 {
     char *piece = malloc(BACKUP_PIECE_BYTES);
     struct stat st;
@@ -223,7 +225,7 @@ static enum err_code deliver(int fd, const char *source, const struct backup_sin
             code = system_failure("read the copy of", source, e);
         else if (n == 0)
             code = err_set(e, ERR_IO, "the copy of %s ends early", source);
-        else if ((cancel && atomic_load(cancel)) || !sink->write(sink->arg, piece, (size_t)n))
+        else if (watch_canceled(watch) || !sink->write(sink->arg, piece, (size_t)n))
             code = err_set(e, ERR_INTERRUPTED, "the copy of %s was canceled", source);
         at += n;
     }
@@ -232,7 +234,7 @@ static enum err_code deliver(int fd, const char *source, const struct backup_sin
 }
 
 enum err_code backup_stream(const char *source, const char *tmp_dir, const struct backup_sink *sink,
-                            const atomic_bool *cancel, struct err *e)
+                            const struct watch *watch, struct err *e)
 {
     char prefix[PATH_MAX], temp[PATH_MAX];
     int fd = -1, n;
@@ -246,9 +248,9 @@ enum err_code backup_stream(const char *source, const char *tmp_dir, const struc
     code = make_temp(prefix, temp, &fd, e);
     if (code != ERR_OK)
         return code;
-    code = fill(source, temp, fd, true, &(struct watch){.cancel = cancel}, e);
+    code = fill(source, temp, fd, true, watch, e);
     if (code == ERR_OK)
-        code = deliver(fd, source, sink, cancel, e);
+        code = deliver(fd, source, sink, watch, e);
     close(fd);
     return code;
 }

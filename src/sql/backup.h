@@ -26,7 +26,7 @@ enum err_code backup_to_file(const char *source, const char *dest, const struct 
 
 /* The copy is first written to a nameless file in `tmp_dir`, so that a slow receiver holds nothing
  * of the database. `size` is called once before the first byte (may be NULL); `write` gets pieces
- * of up to 64 KiB and answers false to end early (ERR_INTERRUPTED), as does *cancel (may be NULL).
+ * of up to 64 KiB and answers false to end early (ERR_INTERRUPTED). `watch` may be NULL.
  */
 struct backup_sink {
     void (*size)(void *arg, uint64_t bytes);
@@ -34,6 +34,6 @@ struct backup_sink {
     void *arg;
 };
 enum err_code backup_stream(const char *source, const char *tmp_dir, const struct backup_sink *sink,
-                            const atomic_bool *cancel, struct err *e);
+                            const struct watch *watch, struct err *e);
 
 #endif

@@ -12,6 +12,8 @@ struct watch {
     /* Now and then: bytes that are done, of how many; both 0 where nobody can tell. NULL = nobody
      * wants to know. */
     void (*moved)(void *arg, uint64_t done, uint64_t total);
+    void (*begun)(
+        void *arg); /* of a copy: what is committed from now on is not in it; may be NULL */
     void *arg;
 };
 
@@ -24,6 +26,12 @@ static inline void watch_moved(const struct watch *w, uint64_t done, uint64_t to
 {
     if (w && w->moved)
         w->moved(w->arg, done, total);
+}
+
+static inline void watch_begun(const struct watch *w)
+{
+    if (w && w->begun)
+        w->begun(w->arg);
 }
 
 #endif

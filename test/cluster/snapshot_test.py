@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import subprocess
+import threading
 import urllib.request
 
 import pytest
@@ -150,6 +151,51 @@ def test_dropped_database_takes_its_snapshots_along(cluster):
     a.http.ok("DELETE", "/databases/x.db")
     with NatsClient(a.nats_port) as nats:
         assert metas(nats) == {} and chunk_subjects(nats) == set()
+
+
+@pytest.mark.parametrize("point", ["copied", "written", "named", "listed"])
+@pytest.mark.parametrize("second", [False, True])
+@pytest.mark.parametrize("by_other", [False, True])
+def test_dropped_while_a_snapshot_is_taken(cluster, point, second, by_other):
+    """Wherever the drop finds it, nothing stays in the store; and a new database of that name has its own."""
+    a = cluster.node(memory=True)
+    b = cluster.node(url=a, memory=True)
+    fill(a, 1)
+    other = take(a)["seq"]  # of another database: it stays
+    a.post("/databases", {"dsn": "x.db"})
+    fill(a, 10, db="x.db")
+    if second:
+        take(a, "x.db")
+        fill(a, 10, db="x.db")
+    wait_until(lambda: ha.synced(b))
+    c = cluster.node(url=a, memory=True, env={"HA_FAULT": f"snapshot.{point}=pause:1500"})
+    wait_until(lambda: ha.synced(c) and c.query("SELECT count(*) FROM t", db="x.db").value)
+    ended = []
+
+    def snapshot():
+        try:
+            ended.append(take(c, "x.db"))
+        except HttpError as e:
+            ended.append(e)
+
+    thread = threading.Thread(target=snapshot)
+    thread.start()
+
+    def running():
+        found = [d["snapshot"]["running"] for d in c.status()["databases"] if d["id"] == "x.db"]
+        return ended or not found or found[0]
+
+    wait_until(running)
+    (b if by_other else c).http.ok("DELETE", "/databases/x.db")
+    thread.join()
+    with NatsClient(a.nats_port) as nats:
+        found = metas(nats)
+        assert list(found) == ["ha.db"], ended
+        assert chunk_subjects(nats) == {f"$O.ha_replication_SNAPSHOTS.C.{found['ha.db']['nuid']}"}, ended
+        a.post("/databases", {"dsn": "x.db"})
+        fill(a, 10, db="x.db")
+        new = take(a, "x.db")
+        assert {k: int(m["metadata"]["ha-seq"]) for k, m in metas(nats).items()} == {"ha.db": other, "x.db": new["seq"]}
 
 
 def test_interval(cluster):

@@ -317,6 +317,7 @@ static void a_copy_comes_from_the_furthest(void **state)
     struct image img;
     struct err e = ERR_INIT;
     char prefix[PEER_PREFIX_SIZE], path[128];
+    const struct peer_wanted w = {.stream = "furthest", .id = "t.db", .path = path};
 
     (void)state;
     peer_prefix("furthest", prefix);
@@ -326,12 +327,11 @@ static void a_copy_comes_from_the_furthest(void **state)
     WAIT_FOR(peer_follows(&p));
     c = nats_connect(&server, NULL, NULL);
     (void)snprintf(path, sizeof path, "%s/copy.db", p.dir);
-    assert_int_equal(peer_copy(c, "furthest", "t.db", path, NULL, &pos, NULL, &e), ERR_NOT_FOUND);
+    assert_int_equal(peer_copy(c, &w, &pos, &e), ERR_NOT_FOUND);
     assert_int_equal(rpc_service_open(&s, p.client, prefix, copying, 2, &p, &e), ERR_OK);
 
     /* Its own answer does not count. */
-    assert_int_equal(peer_copy(p.client, "furthest", "t.db", path, NULL, &pos, NULL, &e),
-                     ERR_NOT_FOUND);
+    assert_int_equal(peer_copy(p.client, &w, &pos, &e), ERR_NOT_FOUND);
 
     peer_write(&p, "CREATE TABLE t (a INTEGER PRIMARY KEY, b)");
     peer_write(&p, "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
@@ -339,7 +339,7 @@ static void a_copy_comes_from_the_furthest(void **state)
     peer_open(&q, &server, "furthest");
     WAIT_FOR(peer_status(&q).seq == 2);
     assert_int_equal(rpc_service_open(&t, q.client, prefix, copying, 2, &q, &e), ERR_OK);
-    if (peer_copy(c, "furthest", "t.db", path, NULL, &pos, NULL, &e) != ERR_OK)
+    if (peer_copy(c, &w, &pos, &e) != ERR_OK)
         fail_msg("%s", e.msg);
     assert_true(pos.seq == 2);
     assert_int_equal(image_check(path, NULL, NULL, &img, &e), ERR_OK);
@@ -347,11 +347,110 @@ static void a_copy_comes_from_the_furthest(void **state)
     assert_string_equal(img.pos.stream, pos.stream);
 
     /* Never over a file that is there. */
-    assert_int_not_equal(peer_copy(c, "furthest", "t.db", path, NULL, &pos, NULL, &e), ERR_OK);
+    assert_int_not_equal(peer_copy(c, &w, &pos, &e), ERR_OK);
     rpc_service_close(s);
     rpc_service_close(t);
     nats_client_close(c);
     peer_remove(&q);
+    peer_remove(&p);
+}
+
+/* A node that is further than all others, and whose copies are worth nothing. */
+static enum err_code boast(void *arg, struct rpc_call *call, struct err *e)
+{
+    (void)arg;
+    (void)e;
+    buf_puts(rpc_call_answer(call), "1000 1 boaster");
+    return ERR_OK;
+}
+
+static enum err_code disappoint(void *arg, struct rpc_call *call, struct err *e)
+{
+    const enum err_code *how = arg;
+
+    if (*how == ERR_OK) /* bytes that are no database */
+        return rpc_call_write(call, "nonsense", 8) ? ERR_OK : err_set(e, ERR_IO, "nobody reads");
+    return err_set(e, *how, "a failure of the other node");
+}
+
+static enum err_code refuse_once(void *arg, const struct position *pos, struct err *e)
+{
+    bool *refused = arg;
+
+    assert_true(pos->seq > 0);
+    if (*refused)
+        return ERR_OK;
+    *refused = true;
+    return err_set(e, ERR_NOT_FOUND, "not this one");
+}
+
+static enum err_code break_off(void *arg, const struct position *pos, struct err *e)
+{
+    (void)pos;
+    ++*(unsigned *)arg;
+    return err_set(e, ERR_LOG_UNAVAILABLE, "the log does not answer");
+}
+
+static void after_a_failure_the_next_one_is_asked(void **state)
+{
+    static const enum err_code ways[] = {ERR_OK,          ERR_DISK_FULL, ERR_IO,  ERR_CONFIG,
+                                         ERR_INTERRUPTED, ERR_NO_MEMORY, ERR_BUSY};
+    static const struct rpc_method boasting[] = {
+        {PEER_POSITION, true, boast},
+        {PEER_COPY, false, disappoint},
+    };
+    struct peer p = {.mode = REPLICA_SERIALIZABLE};
+    struct rpc_service *s, *t;
+    struct nats_client *c, *d;
+    struct position pos;
+    struct err e = ERR_INIT;
+    char prefix[PEER_PREFIX_SIZE], path[128];
+    enum err_code how = ERR_OK;
+    bool refused = false;
+    unsigned asked = 0;
+    struct peer_wanted w = {.stream = "next", .id = "t.db", .path = path};
+
+    (void)state;
+    peer_prefix("next", prefix);
+    peer_make(&p, "p");
+    peer_open(&p, &server, "next");
+    WAIT_FOR(peer_follows(&p));
+    peer_write(&p, "CREATE TABLE t (a)");
+    c = nats_connect(&server, NULL, NULL);
+    d = nats_connect(&server, NULL, NULL);
+    (void)snprintf(path, sizeof path, "%s/copy.db", p.dir);
+    assert_int_equal(rpc_service_open(&s, p.client, prefix, copying, 2, &p, &e), ERR_OK);
+    assert_int_equal(rpc_service_open(&t, d, prefix, boasting, 2, &how, &e), ERR_OK);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        how = ways[i];
+        if (peer_copy(c, &w, &pos, &e) != ERR_OK)
+            fail_msg("%s", e.msg);
+        assert_true(pos.seq == 1);
+        image_remove(path);
+    }
+    /* One that does not fit; in the next round it does. */
+    w.fits = refuse_once;
+    w.arg = &refused;
+    assert_int_equal(peer_copy(c, &w, &pos, &e), ERR_OK);
+    assert_true(refused);
+    image_remove(path);
+    /* What would fail with every copy is not tried with every node. */
+    w.fits = break_off;
+    w.arg = &asked;
+    assert_int_equal(peer_copy(c, &w, &pos, &e), ERR_LOG_UNAVAILABLE);
+    assert_int_equal(asked, 1);
+    assert_int_equal(access(path, F_OK), -1);
+    /* Who is not far enough is not asked. */
+    err_clear(&e);
+    w.fits = NULL;
+    w.least = 1001;
+    assert_int_equal(peer_copy(c, &w, &pos, &e), ERR_NOT_FOUND);
+    w.least = 2;
+    assert_int_equal(peer_copy(c, &w, &pos, &e), ERR_BUSY);
+    rpc_service_close(s);
+    rpc_service_close(t);
+    nats_client_close(c);
+    nats_client_close(d);
     peer_remove(&p);
 }
 
@@ -363,6 +462,7 @@ int main(void)
         cmocka_unit_test(a_reader_that_leaves_ends_the_stream),
         cmocka_unit_test(too_many_calls_are_refused),
         cmocka_unit_test(a_copy_comes_from_the_furthest),
+        cmocka_unit_test(after_a_failure_the_next_one_is_asked),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -184,7 +184,8 @@ static void test_cancel(void **state)
     (void)state;
     assert_int_equal(backup_to_file(t.path, dest, &(struct watch){.cancel = &cancel}, &e),
                      ERR_INTERRUPTED);
-    assert_int_equal(backup_stream(t.path, t.dir, &sink, &cancel, &e), ERR_INTERRUPTED);
+    assert_int_equal(backup_stream(t.path, t.dir, &sink, &(struct watch){.cancel = &cancel}, &e),
+                     ERR_INTERRUPTED);
     assert_int_equal(r.sizes, 0);
     assert_int_equal(files_in(t.dir), files);
 }
