@@ -13,7 +13,7 @@ from ha import ConnectionLost, HttpError
 from history import OK, History
 from ledger import EXPECTED_CODES, FAILED, PAUSE_S, judge
 
-SERIALIZABLE, LWW = "serializable", "lww"
+SERIALIZABLE, LWW, ASYNC = "serializable", "lww", "async"  # async: --async-replication, which is lww
 
 # What a client may be told while disks, networks and processes fail; any other code is a finding.
 CODES = EXPECTED_CODES | {"STOPPED", "DISK_FULL", "IO", "READ_ONLY", "CHECK", "TIMEOUT", "TOO_MANY"}
@@ -210,7 +210,7 @@ class Set(Workload):
     """Numbers that are inserted once, alone or a few together, through every node."""
 
     name = "set"
-    modes = (SERIALIZABLE, LWW)
+    modes = (SERIALIZABLE, LWW, ASYNC)
     read_share = 0.08
 
     @property
@@ -304,11 +304,40 @@ class Counter(Workload):
         return checkers.check_counter(self.history.ops, finals)
 
 
+class Own(Workload):
+    """asynchronous: every node adds to a row that nobody else writes, and finds there what it has added."""
+
+    name = "own"
+    modes = (ASYNC,)
+    tables = ("CREATE TABLE own (node TEXT PRIMARY KEY, n INTEGER NOT NULL)",)
+
+    def next(self, rnd, client):
+        return ("read", None) if rnd.random() < self.read_share else ("add", rnd.randint(1, 5))
+
+    def perform(self, node, op, rnd):
+        if op.f == "read":
+            (rows,), _, position = run(node, [("SELECT n FROM own WHERE node = ?", (op.node,))])
+            return rows[0][0] if rows else 0, None, position
+        _, seq, _ = run(node, [("INSERT INTO own VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET n = n + excluded.n",
+                                (op.node, op.value))])
+        return True, seq, None
+
+    def final(self, node):
+        return dict(node.query("SELECT node, n FROM own").rows)
+
+    def judge(self, finals):
+        found = []
+        for label in sorted({o.node for o in self.history.ops}):
+            found += checkers.check_counter([o for o in self.history.ops if o.node == label],
+                                            {n: rows.get(label, 0) for n, rows in finals.items()})
+        return found
+
+
 class Latest(Workload):
-    """lww: several nodes write the same rows, and the last of them stays."""
+    """lww: several nodes write the same rows, and the last of them stays; of one node's, if it is asynchronous."""
 
     name = "latest"
-    modes = (LWW,)
+    modes = (LWW, ASYNC)
     KEYS = 20
     tables = ("CREATE TABLE latest (k INTEGER PRIMARY KEY, v INTEGER)",)
 
@@ -323,10 +352,10 @@ class Latest(Workload):
         return dict(node.query("SELECT k, v FROM latest").rows)
 
     def judge(self, finals):
-        return checkers.check_last_writer(self.history.ops, finals)
+        return checkers.check_last_writer(self.history.ops, finals, same_node=self.mode == ASYNC)
 
 
-ALL = {w.name: w for w in (Append, Bank, Set, Register, Counter, Latest)}
+ALL = {w.name: w for w in (Append, Bank, Set, Register, Counter, Latest, Own)}
 
 
 class Client(threading.Thread):
