@@ -182,7 +182,7 @@ static void *listen_to_orders(void *arg)
     char line[32];
     struct fuse *fuse = arg;
     while (fgets(line, sizeof line, stdin)) {
-        atomic_store(&delay_ms, atoi(line));
+        atomic_store(&delay_ms, (int)strtol(line, NULL, 10));
         puts("ok");
     }
     fuse_exit(fuse);
