@@ -85,8 +85,10 @@ static enum err_code prove_end(struct replica *r, struct err *e)
     }
     stream_message_free(&m);
     r->hearsay = !same;
-    if (!same)
+    if (!same) { /* nobody writes before it is known which side is right */
+        replica_set_state(r, REPLICA_OFFLINE, e);
         replica_doubt(r);
+    }
     return code;
 }
 
