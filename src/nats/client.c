@@ -20,6 +20,8 @@
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
 #define CLIENT_RETIRE_MS           1000
 #define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
+#define CLIENT_WAITS               3 /* attempts of a request, each longer than the one before: … */
+#define CLIENT_WAIT_SHARES         6 /* … 1 + 2 + 3 of so many parts of the timeout */
 
 /*
  * The first connection is made by nats_client_open() or, where that fails, by a thread of our own
@@ -86,6 +88,12 @@ const char *nats_client_self(const struct nats_client *c)
 struct feed_list *nats_client_feeds(struct nats_client *c)
 {
     return &c->feeds;
+}
+
+bool nats_client_wait(const struct nats_client *c, unsigned attempt, int64_t *wait_ms)
+{
+    *wait_ms = (attempt + 1) * c->timeout_ms / CLIENT_WAIT_SHARES;
+    return attempt < CLIENT_WAITS;
 }
 
 struct inbox_pool *nats_client_inboxes(struct nats_client *c)

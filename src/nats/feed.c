@@ -159,7 +159,9 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
                                struct err *e)
 {
     jsErrCode jerr = 0;
+    jsOptions o;
     jsSubOptions so;
+    jsOptions_Init(&o);
     jsSubOptions_Init(&so);
     f->client = c;
     f->nc = nats_client_connection(c);
@@ -179,7 +181,12 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
         so.Config.DeliverPolicy = js_DeliverByStartTime;
         so.Config.OptStartTime = start_time;
     }
-    natsStatus s = js_SubscribeSync(&f->sub, nats_client_js(c), subject, NULL, &so, &jerr);
+    /* An attempt that is given up may leave a consumer behind; nobody reads it, so it goes away.
+     * And one may be given a place on a server that has just gone: the next one may have better
+     * luck. */
+    natsStatus s = NATS_TIMEOUT;
+    for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
+        s = js_SubscribeSync(&f->sub, nats_client_js(c), subject, &o, &so, &jerr);
     if (s != NATS_OK && jerr == JSClusterNotAvailErr && start_seq > 0)
         s = open_plain(f, stream, subject, start_seq, &jerr);
     if (s == NATS_OK)

@@ -122,7 +122,8 @@ bool lock_take(struct replica *r);
 /* For the applier: sleeps for a moment; false if somebody waits for it. */
 bool lock_nap(struct replica *r, int64_t ns);
 void lock_release(struct replica *r);
-/* Waits until something stands in the log behind `from`; false at the deadline or on closing. */
+/* Something stands in the log behind `from`: waits until it has come. False at the deadline; true,
+ * too, when it is not to be waited for any more. */
 bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns);
 void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason);
 /* The log is to be verified again, soon. */
