@@ -189,7 +189,7 @@ $(BUILD)/sqlite-is-recent:
 # Only the inner make compiles these objects, so that no two compilers ever write the same one.
 
 .PHONY: programs test-objects unit FORCE
-programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) node-clients
+programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) node-clients python-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -241,6 +241,16 @@ $(BUILD)/npm/installed: test/wire/npm/package.json test/wire/npm/package-lock.js
 	$(call say,NPM,$(@D))
 	$(Q)cp $^ $(@D)
 	$(Q)cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
+	$(Q)touch $@
+
+# Those of Python that Debian does not have.
+.PHONY: python-clients
+python-clients: $(BUILD)/pip/installed
+$(BUILD)/pip/installed: test/wire/pip/requirements.txt
+	$(call say,PIP,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)/usr/bin/python3 -m pip install --quiet --no-warn-script-location --root-user-action=ignore \
+	    --disable-pip-version-check --only-binary :all: --target $(@D) -r $<
 	$(Q)touch $@
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------

@@ -70,9 +70,19 @@ const char *pgtype_name(uint32_t oid); /* as error messages say it: "timestamp w
 uint32_t pgtype_of_value(const struct value *v);
 
 /* Why a conversion failed. */
-enum pgtype_fault { PGTYPE_FINE, PGTYPE_SYNTAX, PGTYPE_RANGE, PGTYPE_NO_BINARY };
-/* SQLSTATE of a fault for this type: 22P02, 22003, 22007, 0A000 */
+enum pgtype_fault {
+    PGTYPE_FINE,
+    PGTYPE_SYNTAX,
+    PGTYPE_RANGE,
+    PGTYPE_NO_BINARY,
+    PGTYPE_ENCODING /* not UTF-8, or it has a NUL: pgtype_bad_bytes() */
+};
+/* SQLSTATE of a fault for this type: 22P02, 22003, 22007, 0A000, 22021 */
 const char *pgtype_sqlstate(uint32_t oid, enum pgtype_fault fault);
+
+/* The bytes that are no character, as PostgreSQL's messages show them: "0xe2 0x28 0xa1". */
+#define PGTYPE_BAD_BYTES 24
+void pgtype_bad_bytes(const char *data, size_t len, char out[PGTYPE_BAD_BYTES]);
 
 /* Appends length word and value, NULL too, as type `oid`. On a fault nothing is appended. */
 enum pgtype_fault pgtype_put(struct buf *b, uint32_t oid, bool binary, const struct value *v);
