@@ -8,7 +8,8 @@ import pytest
 import pg as pg_module
 
 
-@pytest.mark.parametrize("script,checks", [("node_pg.js", 7), ("postgres_js.js", 8), ("knex.js", 1)])
+@pytest.mark.parametrize("script,checks", [("node_pg.js", 7), ("postgres_js.js", 8), ("knex.js", 1),
+                                           ("sequelize.js", 4)])
 def test_node_client(pg, script, checks):
     assert os.path.isdir(pg_module.NODE_MODULES), f"{pg_module.NODE_MODULES} is missing: `make node-clients`"
     p = pg.run("node", os.path.join(pg_module.CLIENTS, script), env={"TZ": "UTC"})
