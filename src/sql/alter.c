@@ -133,8 +133,7 @@ static enum err_code materialize(struct alter_run *r, size_t column, struct err 
     if (!marker)
         return alter_no_memory(e);
     (void)alter_exec(r, e, "DROP TABLE IF EXISTS temp.ha_alter_rows");
-    code = alter_put(r, "table", r->table, r->table,
-                     with_default(r, column, marker), e);
+    code = alter_put(r, "table", r->table, r->table, with_default(r, column, marker), e);
     if (!code)
         code = alter_exec(r, e,
                           "CREATE TABLE temp.ha_alter_rows AS SELECT %s AS r FROM main.\"%w\" "
@@ -574,6 +573,10 @@ static enum err_code run_kind(struct alter_run *r, struct err *e)
 
     if (x->kind == ALTER_RENAME_INDEX)
         return rename_index(r, x->name, x->to, e);
+    if (x->kind == ALTER_ENUM_ADD)
+        return alter_enum_add(r, e);
+    if (x->kind == ALTER_ENUM_RENAME)
+        return alter_enum_rename(r, e);
     code = read_table(r, x->table, e);
     if (code)
         return code;
@@ -602,6 +605,8 @@ static enum err_code run_kind(struct alter_run *r, struct err *e)
     case ALTER_IDENTITY:
         return identity(r, e);
     case ALTER_RENAME_INDEX:
+    case ALTER_ENUM_ADD:
+    case ALTER_ENUM_RENAME:
     case ALTER_NONE:
         break;
     }

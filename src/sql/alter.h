@@ -10,6 +10,7 @@
  *   ALTER TABLE t DROP [COLUMN] [IF EXISTS] c CASCADE           with its indexes and constraints
  *   ALTER TABLE t ALTER [COLUMN] c ADD | DROP GENERATED …       of the rowid: nothing is to be done
  *   ALTER INDEX [IF EXISTS] i RENAME TO n
+ *   ALTER TYPE e ADD VALUE [IF NOT EXISTS] 'label' [BEFORE | AFTER 'label'] | RENAME TO n
  *
  * The table's text in sqlite_schema is edited, as SQLite itself does for its own ALTER TABLE: rows
  * keep their rowids and mostly their bytes, and indexes, triggers and views stay as they are. A key
@@ -43,20 +44,24 @@ enum alter_kind {
     ALTER_ADD_COLUMN,
     ALTER_DROP_COLUMN,
     ALTER_IDENTITY,
-    ALTER_RENAME_INDEX
+    ALTER_RENAME_INDEX,
+    ALTER_ENUM_ADD,
+    ALTER_ENUM_RENAME
 };
 
 /* Strings are unquoted and in the arena; `text` is borrowed from the statement. */
 struct alter {
     enum alter_kind kind;
     const char *schema; /* "" = none was written */
-    const char *table;  /* "" for an index */
-    const char *name;   /* of the column, constraint or index; "" = an unnamed constraint */
-    const char *to;     /* RENAME: the new one */
+    const char *table;  /* "" for an index or a type */
+    const char *name;   /* of the column, constraint, index, type; "" = an unnamed constraint */
+    const char *to;     /* RENAME: the new one; ENUM_ADD: the label */
     bool if_exists;     /* IF NOT EXISTS, too */
     bool not_valid;
-    bool primary;     /* ADD_KEY: PRIMARY KEY */
-    const char *text; /* the type, the expression, the constraint or the column's definition */
+    bool primary;         /* ADD_KEY: PRIMARY KEY */
+    bool before;          /* ENUM_ADD: of `neighbor`, else behind it */
+    const char *neighbor; /* NULL: it is the last one */
+    const char *text;     /* the type, the expression, the constraint or the column's definition */
     size_t len;
 };
 

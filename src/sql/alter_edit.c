@@ -132,9 +132,10 @@ static enum err_code put_row(struct alter_run *r, const char *type, const char *
                              const char *new_name, const char *sql, struct err *e)
 {
     return alter_exec(r, e,
-                      "UPDATE main.sqlite_schema SET name = %Q, sql = %Q "
+                      "UPDATE main.sqlite_schema SET name = %Q, sql = %Q, "
+                      "tbl_name = iif(type = 'view', %Q, tbl_name) "
                       "WHERE type = %Q AND name = %Q COLLATE NOCASE",
-                      new_name, sql, type, name);
+                      new_name, sql, new_name, type, name);
 }
 
 static void unlock(struct alter_run *r)

@@ -46,6 +46,11 @@ enum err_code alter_exec(struct alter_run *r, struct err *e, const char *fmt, ..
 /* Its first row's first column as text in the arena, NULL where there is no row or it is NULL. */
 enum err_code alter_value(struct alter_run *r, const char **out, struct err *e, const char *fmt,
                           ...);
+/* ---- alter_enum.c ---- */
+
+enum err_code alter_enum_add(struct alter_run *r, struct err *e);
+enum err_code alter_enum_rename(struct alter_run *r, struct err *e);
+
 enum err_code alter_no_memory(struct err *e);
 
 #endif

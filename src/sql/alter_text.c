@@ -180,6 +180,40 @@ static void read_index(struct reader *r)
     }
 }
 
+static const char *read_label(struct reader *r)
+{
+    char *label = r->t.type == LEX_TOKEN_STRING ? arena_alloc(r->arena, r->t.len + 1) : NULL;
+
+    if (!label)
+        return "";
+    (void)lex_unquote(&r->t, label);
+    step(r);
+    return label;
+}
+
+static void read_type(struct reader *r)
+{
+    struct alter *x = r->out;
+
+    x->name = read_name(r);
+    if (r->t.type == LEX_TOKEN_PUNCT && *r->t.text == '.') {
+        step(r);
+        x->schema = x->name;
+        x->name = read_name(r);
+    }
+    if (skip(r, "RENAME") && skip(r, "TO")) {
+        x->kind = ALTER_ENUM_RENAME;
+        x->to = read_name(r);
+    } else if (skip(r, "ADD") && skip(r, "VALUE")) {
+        x->kind = ALTER_ENUM_ADD;
+        read_if(r);
+        x->to = read_label(r);
+        x->before = skip(r, "BEFORE");
+        if (x->before || skip(r, "AFTER"))
+            x->neighbor = read_label(r);
+    }
+}
+
 static void read_table(struct reader *r)
 {
     struct alter *x = r->out;
@@ -216,6 +250,8 @@ bool alter_read(struct alter *x, struct arena *a, const char *sql, size_t len)
         read_table(&r);
     else if (skip(&r, "INDEX"))
         read_index(&r);
+    else if (skip(&r, "TYPE"))
+        read_type(&r);
     return !r.failed;
 }
 
@@ -240,7 +276,8 @@ static enum err_code check(const struct alter *x, bool trusted, struct err *e)
     bool text = x->kind == ALTER_TYPE || x->kind == ALTER_SET_DEFAULT ||
                 x->kind == ALTER_ADD_FOREIGN_KEY || x->kind == ALTER_ADD_KEY ||
                 x->kind == ALTER_ADD_COLUMN;
-    bool renames = x->kind == ALTER_RENAME_CONSTRAINT || x->kind == ALTER_RENAME_INDEX;
+    bool renames = x->kind == ALTER_RENAME_CONSTRAINT || x->kind == ALTER_RENAME_INDEX ||
+                   x->kind == ALTER_ENUM_RENAME || x->kind == ALTER_ENUM_ADD;
     bool named = x->kind != ALTER_ADD_FOREIGN_KEY && x->kind != ALTER_ADD_KEY;
 
     if ((text && x->len == 0) || (renames && x->to[0] == '\0') || (named && x->name[0] == '\0'))

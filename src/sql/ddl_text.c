@@ -6,6 +6,7 @@
  *   DROP TABLE | VIEW | INDEX | TRIGGER [IF EXISTS] [schema.]name
  *   ALTER TABLE [schema.]name [RENAME TO name | …]
  *   ALTER INDEX [IF EXISTS] [schema.]name RENAME TO name
+ *   ALTER TYPE [schema.]name ADD VALUE … | RENAME TO name
  *   ANALYZE | REINDEX [[schema.]name]
  *   PRAGMA [schema.]name …
  */
@@ -132,8 +133,8 @@ static void read_alter(struct reader *r, struct stmt_ddl *d)
     d->kind = DDL_ALTER;
     if (skip(r, "INDEX"))
         skip_if_exists(r, d);
-    else
-        skip(r, "TABLE");
+    else if (!skip(r, "TABLE"))
+        skip(r, "TYPE");
     d->name = read_full_name(r, &d->schema);
     if (skip(r, "RENAME") && skip(r, "TO"))
         d->rename = read_name(r);

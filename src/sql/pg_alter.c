@@ -331,3 +331,17 @@ bool pg_ddl_alter_table(struct pg_rewrite *r)
     }
     return true;
 }
+
+bool pg_ddl_alter_index(struct pg_rewrite *r)
+{
+    size_t i = pg_word(r, 2, "IF") ? 4 : 2, end = pg_skip_name(r, i);
+
+    if (!pg_words(r, 0, "ALTER", "INDEX"))
+        return false;
+    if (!pg_words(r, end, "RENAME", "TO"))
+        return true; /* where and how it is stored */
+    r->schema = true;
+    pg_put(r, i > 2 ? "ALTER INDEX IF EXISTS" : "ALTER INDEX");
+    pg_range(r, i, r->n);
+    return true;
+}

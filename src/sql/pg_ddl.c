@@ -128,6 +128,24 @@ static bool has_words(const struct pg_rewrite *r, size_t i, size_t to, const cha
     return false;
 }
 
+/* The name of an enumerated type, as it seems, and none of SQLite's own. */
+static bool is_users_type(const struct pg_rewrite *r, size_t from, size_t to)
+{
+    static const char *const parts[] = {"INT",  "CHAR", "CLOB", "TEXT", "BLOB", "REAL", "FLOA",
+                                        "DOUB", "NUM",  "DEC",  "DATE", "TIME", "LONG", "YEAR"};
+    const struct pg_token *t = pg_at(r, from);
+
+    if (to != from + 1 && !(to == from + 3 && pg_punct(r, from + 1, ".")))
+        return false;
+    if (to != from + 1 || t->type == PG_TOKEN_QUOTED)
+        return true;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        for (size_t k = 0; k + strlen(parts[i]) <= t->len; k++)
+            if (strncasecmp(t->text + k, parts[i], strlen(parts[i])) == 0)
+                return false;
+    return !pg_word(r, from, "ANY");
+}
+
 static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct pg_type_ref *ref)
 {
     const struct pg_type *t = ref->type;
@@ -137,6 +155,9 @@ static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct 
         pg_put(r, "TEXT");
     } else if (ref->serial) {
         pg_put(r, "INTEGER");
+    } else if (!t && is_users_type(r, from, to)) {
+        pg_copy(r, to - 1);
+        pg_put(r, "TEXT");
     } else if (!t || t->category == 'N' || t->oid == PG_OID_BOOL) {
         /* SQLite's own names mean themselves */
         if (t && t->oid == PG_OID_MONEY)

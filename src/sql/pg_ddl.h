@@ -32,6 +32,12 @@ void pg_ddl_default(struct pg_rewrite *r, size_t from, size_t to);
 
 /* pg_alter.c */
 bool pg_ddl_alter_table(struct pg_rewrite *r);
+bool pg_ddl_alter_index(struct pg_rewrite *r);
+
+/* pg_enum.c */
+bool pg_ddl_create_type(struct pg_rewrite *r);
+bool pg_ddl_alter_type(struct pg_rewrite *r);
+bool pg_do(struct pg_rewrite *r);
 
 /* pg_index.c */
 bool pg_ddl_create_index(struct pg_rewrite *r);
