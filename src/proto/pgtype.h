@@ -113,6 +113,9 @@ bool pgtype_is_numeric_text(const char *s, size_t len);
  * "1" and "1e+20" as PostgreSQL's float8 has them. */
 void pgtype_format_double(struct buf *b, double r, bool sqlite);
 void pgtype_format_decimal(struct buf *b, double r); /* without an exponent */
+/* A number as numeric(p, s) shows it, with s digits behind the point, rounded or with zeros; false:
+ * the value is none, or the modifier says no s. `modifier` is that of a pgtype_ref. */
+bool pgtype_scale(struct buf *out, int32_t modifier, const struct value *v);
 /* Decimal text to numeric's binary form, and back. False if it is no number. */
 bool pgtype_numeric_put(struct buf *b, const char *s, size_t len);
 bool pgtype_numeric_get(struct buf *b, const char *data, size_t len);

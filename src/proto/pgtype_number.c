@@ -133,6 +133,36 @@ void pgtype_format_decimal(struct buf *b, double r)
         put_plain(b, &d);
 }
 
+bool pgtype_scale(struct buf *out, int32_t modifier, const struct value *v)
+{
+    size_t scale = (size_t)(((uint32_t)modifier - 4) & 0xFFFF), start = out->len, digits = 0;
+    const char *point;
+
+    if (modifier < 4 || scale > NUMERIC_DIGITS_MAX)
+        return false;
+    if (v->type == VALUE_INTEGER)
+        buf_i64(out, v->u.i);
+    else if (v->type == VALUE_REAL && isfinite(v->u.r))
+        pgtype_format_decimal(out, v->u.r);
+    else
+        return false;
+    if (!buf_ok(out))
+        return false;
+    point = memchr(out->data + start, '.', out->len - start);
+    if (point)
+        digits = (size_t)(out->data + out->len - point) - 1;
+    if (digits > scale) {
+        buf_cut(out, start);
+        buf_printf(out, "%.*f", (int)scale, v->u.r);
+        return buf_ok(out);
+    }
+    if (!point && scale > 0)
+        buf_putc(out, '.');
+    for (; digits < scale; digits++)
+        buf_putc(out, '0');
+    return buf_ok(out);
+}
+
 bool pgtype_numeric_put(struct buf *b, const char *s, size_t len)
 {
     struct decimal d;

@@ -1,6 +1,7 @@
 -- The system catalogs, as tables and views over what pg_catalog_fill.c has read of the schema:
 --   rel    tables, views and indexes      col   their columns      idx, idxcol   indexes
 --   con    constraints                    trg   triggers           type, proc    what is always there
+--   enum   labels of enumerated types
 -- Loaded into a database in memory, one for each connection that has asked for a catalog. Columns that
 -- clients ask for are there; what this server does not have is empty, NULL or PostgreSQL's default.
 
@@ -11,6 +12,7 @@ CREATE TABLE idxcol(idxid INTEGER, num INTEGER, attnum INTEGER, def TEXT, PRIMAR
 CREATE TABLE con(oid INTEGER PRIMARY KEY, name TEXT, relid INTEGER, type TEXT, idxid INTEGER, frelid INTEGER, upd TEXT, del TEXT, keys TEXT, fkeys TEXT, def TEXT);
 CREATE TABLE trg(oid INTEGER PRIMARY KEY, relid INTEGER, name TEXT, def TEXT);
 CREATE TABLE type(oid INTEGER PRIMARY KEY, name TEXT, len INTEGER, category TEXT, elem INTEGER, array INTEGER, input INTEGER);
+CREATE TABLE enum(oid INTEGER PRIMARY KEY, typid INTEGER, place REAL, label TEXT);
 CREATE TABLE proc(oid INTEGER PRIMARY KEY, name TEXT, nargs INTEGER, rettype INTEGER, kind TEXT);
 CREATE INDEX rel_name ON rel(name);
 CREATE INDEX idx_relid ON idx(relid);
@@ -50,7 +52,9 @@ CREATE VIEW pg_constraint AS SELECT oid, name AS conname, 2200 AS connamespace, 
   del AS confdeltype, CASE type WHEN 'f' THEN 's' ELSE ' ' END AS confmatchtype, 1 AS conislocal, 0 AS coninhcount, 1 AS connoinherit,
   keys AS conkey, fkeys AS confkey, NULL AS conpfeqop, NULL AS conppeqop, NULL AS conffeqop, NULL AS conexclop,
   CASE type WHEN 'c' THEN def END AS conbin, CASE type WHEN 'c' THEN def END AS consrc FROM con;
-CREATE VIEW pg_type AS SELECT oid, name AS typname, 11 AS typnamespace, 10 AS typowner, len AS typlen, 0 AS typbyval, 'b' AS typtype,
+CREATE VIEW pg_enum AS SELECT oid, typid AS enumtypid, place AS enumsortorder, label AS enumlabel FROM enum;
+CREATE VIEW pg_type AS SELECT oid, name AS typname, iif(category = 'E', 2200, 11) AS typnamespace, 10 AS typowner, len AS typlen,
+  0 AS typbyval, iif(category = 'E', 'e', 'b') AS typtype,
   category AS typcategory, 0 AS typispreferred, 1 AS typisdefined, ',' AS typdelim, 0 AS typrelid, 0 AS typsubscript, elem AS typelem,
   array AS typarray, input AS typinput, 0 AS typoutput, 0 AS typreceive, 0 AS typsend, 0 AS typmodin, 0 AS typmodout, 0 AS typanalyze,
   'i' AS typalign, 'p' AS typstorage, 0 AS typnotnull, 0 AS typbasetype, -1 AS typtypmod, 0 AS typndims,
@@ -105,7 +109,6 @@ CREATE VIEW pg_stat_user_tables AS SELECT oid AS relid, 'public' AS schemaname, 
 -- Always empty: PostgreSQL has them, this server has not what they list.
 CREATE TABLE pg_description(objoid INTEGER, classoid INTEGER, objsubid INTEGER, description TEXT);
 CREATE TABLE pg_shdescription(objoid INTEGER, classoid INTEGER, description TEXT);
-CREATE TABLE pg_enum(oid INTEGER, enumtypid INTEGER, enumsortorder REAL, enumlabel TEXT);
 CREATE TABLE pg_range(rngtypid INTEGER, rngsubtype INTEGER, rngmultitypid INTEGER, rngcollation INTEGER, rngsubopc INTEGER, rngcanonical INTEGER, rngsubdiff INTEGER);
 CREATE TABLE pg_sequence(seqrelid INTEGER, seqtypid INTEGER, seqstart INTEGER, seqincrement INTEGER, seqmax INTEGER, seqmin INTEGER, seqcache INTEGER, seqcycle INTEGER);
 CREATE TABLE pg_sequences(schemaname TEXT, sequencename TEXT, sequenceowner TEXT, data_type TEXT, start_value INTEGER, min_value INTEGER, max_value INTEGER, increment_by INTEGER, cycle INTEGER, cache_size INTEGER, last_value INTEGER);
@@ -169,7 +172,7 @@ CREATE VIEW information_schema_views AS SELECT current_database() AS table_catal
   'NO' AS is_trigger_deletable, 'NO' AS is_trigger_insertable_into FROM rel WHERE kind = 'v';
 CREATE VIEW information_schema_columns AS SELECT current_database() AS table_catalog, 'public' AS table_schema, r.name AS table_name,
   c.name AS column_name, c.num AS ordinal_position, CASE WHEN c.generated = '' THEN c.dflt END AS column_default,
-  CASE WHEN c.nonnull THEN 'NO' ELSE 'YES' END AS is_nullable, format_type(c.typid, NULL) AS data_type,
+  CASE WHEN c.nonnull THEN 'NO' ELSE 'YES' END AS is_nullable, iif(t.category = 'E', 'USER-DEFINED', format_type(c.typid, NULL)) AS data_type,
   CASE WHEN c.typid IN (1042, 1043) AND c.typmod > 4 THEN c.typmod - 4 END AS character_maximum_length,
   CASE WHEN t.category = 'S' THEN 1073741824 END AS character_octet_length,
   CASE c.typid WHEN 20 THEN 64 WHEN 23 THEN 32 WHEN 21 THEN 16 WHEN 700 THEN 24 WHEN 701 THEN 53
@@ -179,7 +182,7 @@ CREATE VIEW information_schema_columns AS SELECT current_database() AS table_cat
   CASE WHEN c.typid IN (1083, 1114, 1184, 1266) THEN 6 WHEN c.typid = 1082 THEN 0 END AS datetime_precision, NULL AS interval_type,
   NULL AS interval_precision, NULL AS character_set_catalog, NULL AS character_set_schema, NULL AS character_set_name,
   NULL AS collation_catalog, NULL AS collation_schema, NULL AS collation_name, NULL AS domain_catalog, NULL AS domain_schema,
-  NULL AS domain_name, current_database() AS udt_catalog, 'pg_catalog' AS udt_schema, t.name AS udt_name, NULL AS scope_catalog,
+  NULL AS domain_name, current_database() AS udt_catalog, iif(t.category = 'E', 'public', 'pg_catalog') AS udt_schema, t.name AS udt_name, NULL AS scope_catalog,
   NULL AS scope_schema, NULL AS scope_name, NULL AS maximum_cardinality, CAST(c.num AS TEXT) AS dtd_identifier,
   'NO' AS is_self_referencing, 'NO' AS is_identity, NULL AS identity_generation, NULL AS identity_start, NULL AS identity_increment,
   NULL AS identity_maximum, NULL AS identity_minimum, 'NO' AS identity_cycle,

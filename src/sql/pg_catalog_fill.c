@@ -129,6 +129,27 @@ static void put_ident(struct buf *b, const char *name)
 
 /* ---- columns ---- */
 
+/* "mood TEXT": the OID of the enumerated type, see pg_enum.c; 0 = it is none. */
+static int64_t users_type(struct fill *f, const char *declared)
+{
+    size_t n = strlen(declared);
+    struct pg_lexer x;
+    struct pg_token t;
+    char *name;
+    int64_t oid;
+
+    if (n < 6 || strcasecmp(declared + n - 5, " TEXT") != 0)
+        return 0;
+    pg_lex_init(&x, declared, n - 5);
+    name = pg_lex_next(&x, &t) ? malloc(t.len + 1) : NULL;
+    if (!name)
+        return 0;
+    name[pg_lex_value(&t, name)] = '\0';
+    oid = lookup(f, "SELECT oid FROM type WHERE name = ?1 COLLATE NOCASE AND category = 'E'", name);
+    free(name);
+    return oid;
+}
+
 static void columns(struct fill *f, const char *table, int64_t relid, bool rowid_table)
 {
     sqlite3_stmt *s = query(f, f->c->main, "SELECT * FROM pragma_table_xinfo(?1)", table);
@@ -142,6 +163,7 @@ static void columns(struct fill *f, const char *table, int64_t relid, bool rowid
     while (next(s)) {
         int32_t modifier;
         const struct pg_type *t = pg_type_declared(text(s, 2), &modifier);
+        int64_t users = t->oid == PG_OID_TEXT ? users_type(f, text(s, 2)) : 0;
         int hidden = sqlite3_column_int(s, 6), pk = sqlite3_column_int(s, 5);
         bool alias = rowid_table && pk == 1 && keys == 1 && strcasecmp(text(s, 2), "integer") == 0;
         struct buf dflt = BUF_INIT;
@@ -153,9 +175,10 @@ static void columns(struct fill *f, const char *table, int64_t relid, bool rowid
         else
             buf_puts(&dflt, text(s, 4));
         put(f, "INSERT INTO col VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "iitiiitti", relid,
-            (int64_t)sqlite3_column_int(s, 0) + 1, text(s, 1), (int64_t)t->oid, (int64_t)modifier,
-            (int64_t)(sqlite3_column_int(s, 3) || pk), dflt.len ? buf_cstr(&dflt) : NULL,
-            hidden == 2 || hidden == 3 ? "s" : "", (int64_t)(alias ? -pk : pk));
+            (int64_t)sqlite3_column_int(s, 0) + 1, text(s, 1), users ? users : (int64_t)t->oid,
+            (int64_t)modifier, (int64_t)(sqlite3_column_int(s, 3) || pk),
+            dflt.len ? buf_cstr(&dflt) : NULL, hidden == 2 || hidden == 3 ? "s" : "",
+            (int64_t)(alias ? -pk : pk));
         buf_free(&dflt);
     }
     sqlite3_finalize(s);
@@ -539,6 +562,30 @@ static const char *view_query(const char *sql)
     return sql;
 }
 
+#define IS_ENUM "s.sql LIKE 'CREATE VIEW %(enumlabel, enumsortorder) AS VALUES %'"
+
+static void enums(struct fill *f)
+{
+    sqlite3_stmt *s =
+        query(f, f->c->main,
+              "SELECT name FROM main.sqlite_schema s WHERE type = ?1 AND " IS_ENUM " ORDER BY name",
+              "view");
+
+    while (next(s)) {
+        int64_t oid = new_oid(f, "type", text(s, 0)), n = 0;
+        char *sql = sqlite3_mprintf("SELECT * FROM main.\"%w\" WHERE ?1 ORDER BY enumsortorder",
+                                    text(s, 0));
+        sqlite3_stmt *labels = query(f, f->c->main, sql ? sql : "", "1");
+        put(f, "INSERT INTO type VALUES (?1, ?2, 4, 'E', 0, 0, 0)", "it", oid, text(s, 0));
+        for (; next(labels); n++)
+            put(f, "INSERT INTO enum SELECT ?1 + ?2, ?1, ?2, ?3", "iit", oid, n + 1,
+                text(labels, 0));
+        sqlite3_finalize(labels);
+        sqlite3_free(sql);
+    }
+    sqlite3_finalize(s);
+}
+
 static void relations(struct fill *f)
 {
     static const char sql[] =
@@ -546,6 +593,7 @@ static void relations(struct fill *f)
         "JOIN main.sqlite_schema s ON s.name = l.name AND s.type IN ('table', 'view') "
         "WHERE l.schema = ?1 AND l.type IN ('table', 'view', 'virtual') "
         "AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND l.name NOT LIKE 'ha\\_%' ESCAPE '\\' "
+        "AND NOT (l.type = 'view' AND " IS_ENUM ") "
         "ORDER BY l.name";
     sqlite3_stmt *s = query(f, f->c->main, sql, "main");
 
@@ -605,8 +653,10 @@ int pg_catalog_fill(struct pg_catalog *c)
 
     f.rc = sqlite3_exec(c->mem,
                         "BEGIN; DELETE FROM rel; DELETE FROM col; DELETE FROM idx; "
-                        "DELETE FROM idxcol; DELETE FROM con; DELETE FROM trg",
+                        "DELETE FROM idxcol; DELETE FROM con; DELETE FROM trg; DELETE FROM enum; "
+                        "DELETE FROM type WHERE category = 'E'",
                         NULL, NULL, NULL);
+    enums(&f);
     relations(&f);
     tables(&f, indexes);
     tables(&f, foreign_keys);

@@ -10,6 +10,8 @@
 #include "sql/pg_lex.h"
 #include "sql/pg_type.h"
 
+#define OID_USERS 16384 /* what users make has greater ones */
+
 /* The first column of a query on the catalogs with the arguments bound; NULL where there is no
  * row. */
 static void answer(sqlite3_context *ctx, const char *sql, int n, sqlite3_value **v)
@@ -54,6 +56,17 @@ static void triggerdef(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     (void)n;
     answer(ctx, "SELECT def FROM trg WHERE oid = ?1", 1, v);
+}
+
+static void format_type(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    if (sqlite3_value_int64(v[0]) < OID_USERS)
+        pg_format_type(ctx, n, v);
+    else
+        answer(ctx,
+               "SELECT coalesce((SELECT quote_ident(name) FROM type WHERE oid = ?1), "
+               "'\?\?\?')",
+               1, v);
 }
 
 /* ---- names and OIDs ---- */
@@ -252,6 +265,7 @@ int pg_catalog_functions(struct pg_catalog *c)
         {"pg_get_triggerdef", 1, triggerdef, NULL, 0},
         {"pg_get_triggerdef", 2, triggerdef, NULL, 0},
         {"pg_get_serial_sequence", 2, serial_sequence, NULL, 0},
+        {"format_type", 2, format_type, NULL, 0},
         {"to_regclass", 1, to_regclass, NULL, 0},
         {"to_regtype", 1, to_regtype, NULL, 0},
         {"pg_regclass_oid", 1, regclass_oid, NULL, 0},

@@ -181,6 +181,8 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
     case PG_TOKEN_WORD:
         if (pg_lex_is(t, "ON") && pg_lex_is(before, "DISTINCT"))
             return true;
+        if (pg_lex_is(before, "AS") && pg_needs_quotes(t))
+            return true;
         if (pg_lex_is(t, "ALL"))
             return pg_lex_is(before, "LIMIT") || before->type == PG_TOKEN_OP ||
                    pg_lex_is(before, "EXCEPT") || pg_lex_is(before, "INTERSECT");

@@ -151,6 +151,22 @@ static size_t composite(struct pg_rewrite *r, size_t i)
     return close + 3;
 }
 
+/* ---- aliases ---- */
+
+/* AS primary */
+static bool alias(struct pg_rewrite *r, size_t i)
+{
+    const struct pg_token *next = pg_at(r, i + 1);
+
+    if (i == 0 || !pg_word(r, i - 1, "AS") || !pg_needs_quotes(pg_at(r, i)) ||
+        (next->type != PG_TOKEN_END && !pg_lex_is_op(next, ",") && !pg_lex_is_op(next, ")") &&
+         !pg_lex_is(next, "FROM")))
+        return false;
+    r->at = i;
+    pg_putf(r, "\"%s\"", pg_name(r, i));
+    return true;
+}
+
 /* ---- the loop ---- */
 
 static size_t token(struct pg_rewrite *r, size_t i, size_t to)
@@ -187,6 +203,8 @@ static size_t token(struct pg_rewrite *r, size_t i, size_t to)
     case PG_TOKEN_WORD:
         if (i > 0 && pg_punct(r, i - 1, "."))
             break;
+        if (alias(r, i))
+            return i + 1;
         if ((next = prefixed_name(r, i)) != i || (next = pg_select(r, i, to)) != i ||
             (next = pg_clause(r, i, to)) != i || (next = pg_operator(r, i, to)) != i ||
             (next = pg_call(r, i, to)) != i)

@@ -110,7 +110,7 @@ static void char_encoding(sqlite3_context *ctx, int n, sqlite3_value **v)
                        s && (strcasecmp(s, "utf8") == 0 || strcasecmp(s, "unicode") == 0) ? 6 : -1);
 }
 
-static void format_type(sqlite3_context *ctx, int n, sqlite3_value **v)
+void pg_format_type(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     int64_t oid = sqlite3_value_int64(v[0]);
     int modifier = n > 1 && sqlite3_value_type(v[1]) != SQLITE_NULL ? sqlite3_value_int(v[1]) : -1;
@@ -219,7 +219,7 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"set_config", 3, set_config, NULL, 0},
         {"pg_encoding_to_char", 1, encoding, NULL, 0},
         {"pg_char_to_encoding", 1, char_encoding, NULL, 0},
-        {"format_type", 2, format_type, NULL, 0},
+        {"format_type", 2, pg_format_type, NULL, 0},
         {"pg_get_userbyid", 1, user, NULL, 0},
         {"pg_get_expr", 2, first, NULL, 0},
         {"pg_get_expr", 3, first, NULL, 0},

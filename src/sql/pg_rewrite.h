@@ -76,6 +76,8 @@ bool pg_punct(const struct pg_rewrite *r, size_t i, const char *op);
 bool pg_is_name(const struct pg_rewrite *r, size_t i);
 /* A word that cannot be a name, so that no alias and no function is called so. */
 bool pg_reserved(const struct pg_token *t);
+/* A word that PostgreSQL takes as a column's alias behind AS, and SQLite only in quotes. */
+bool pg_needs_quotes(const struct pg_token *t);
 /* Unquoted, terminated, in the arena; bare words in lower case. */
 const char *pg_name(struct pg_rewrite *r, size_t i);
 /* What a string token stands for; *n its bytes. */

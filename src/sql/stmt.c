@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sql/alter.h"
 #include "sql/ddl_text.h"
 #include "sql/lex.h"
 #include "sql/policy.h"
@@ -30,6 +31,7 @@ struct stmt {
     sqlite3_stmt *raw; /* owned */
     enum stmt_class class;
     bool explain;
+    bool alter;   /* of alter.h: raw is NULL */
     bool trusted; /* prepared as our own */
     bool in_use;
     struct ddl_text ddl; /* zeroed unless DDL or TEMP */
@@ -259,6 +261,15 @@ static enum err_code compile(struct stmt *s, size_t *used, struct policy_seen *s
     return ERR_OK;
 }
 
+static enum err_code prepare_alter(struct stmt *s, struct err *e)
+{
+    s->alter = true;
+    s->class = STMT_DDL;
+    if (!ddl_text_read(&s->ddl, s->text, s->len))
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    return alter_check(s->text, s->len, s->trusted, e);
+}
+
 static enum err_code prepare_new(struct conn *c, const char *text, size_t len, size_t start,
                                  enum lex_kind kind, size_t *used, struct stmt **out, struct err *e)
 {
@@ -276,6 +287,14 @@ static enum err_code prepare_new(struct conn *c, const char *text, size_t len, s
     if (!s)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     s->start = start;
+    if (kind == LEX_DDL && alter_is(text, len)) {
+        code = prepare_alter(s, e);
+        if (code != ERR_OK)
+            destroy(s);
+        else
+            *out = s;
+        return code;
+    }
     code = compile(s, used, &seen, e);
     if (code == ERR_OK && s->raw) {
         if (*used < s->len) {
@@ -407,6 +426,11 @@ enum stmt_class stmt_class(const struct stmt *s)
     return s->class;
 }
 
+bool stmt_is_alter(const struct stmt *s)
+{
+    return s->alter;
+}
+
 bool stmt_is_explain(const struct stmt *s)
 {
     return s->explain;
@@ -489,6 +513,11 @@ enum err_code stmt_bind(struct stmt *s, unsigned i, const struct value *v, struc
 enum err_code stmt_step(struct stmt *s, bool *row, struct err *e)
 {
     struct policy *p = conn_policy(s->conn);
+
+    if (s->alter) {
+        *row = false;
+        return alter_run(s->conn, s->text, s->len, e);
+    }
     /* VACUUM attaches a database of its own. */
     int before = policy_enter(p, s->trusted || s->class == STMT_VACUUM);
     int rc = sqlite3_step(s->raw);
