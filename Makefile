@@ -74,6 +74,9 @@ PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
 # The commands of the program (src/cli) are HTTP clients; the libraries are not.
 CURL_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
+# The load client of test/bench speaks to PostgreSQL.
+PQ_CFLAGS := $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
+PQ_LIBS   := $(shell pkg-config --libs libpq 2>/dev/null || echo -lpq)
 CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
 # ---- SQLite --------------------------------------------------------------------------------------------------
@@ -189,7 +192,8 @@ $(BUILD)/sqlite-is-recent:
 # Only the inner make compiles these objects, so that no two compilers ever write the same one.
 
 .PHONY: programs test-objects unit FORCE
-programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) node-clients python-clients
+programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) $(BUILD)/bench/load $(BUILD)/bench/lag \
+    node-clients python-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -303,6 +307,19 @@ $(BUILD)/bench/%: test/bench/%.c $(BUILD)/libha-bench.a $(SQLITE_LINK)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC_RELEASE) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(BUILD)/libha-bench.a $(SQLITE_LINK) $(LIBS) -o $@
+
+# The clients of servers: one piece for every protocol.
+CLIENT_SRC := $(sort $(wildcard test/bench/client/*.c))
+CLIENT_OBJ := $(CLIENT_SRC:%.c=$(BUILD)/obj/%.o)
+CLIENT_BIN := $(BUILD)/bench/load $(BUILD)/bench/lag
+
+$(CLIENT_BIN): $(BUILD)/bench/%: test/bench/%.c $(CLIENT_OBJ) $(SQLITE_LINK)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC_RELEASE) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(CLIENT_OBJ) $(SQLITE_LINK) $(PQ_LIBS) $(LIBS) -o $@
+
+$(BUILD)/obj/test/bench/client/pg.o: CPPFLAGS_ALL += $(PQ_CFLAGS)
+-include $(CLIENT_OBJ:.o=.d)
 
 # Bare loops may use the node's own modules, which libha.a keeps to itself.
 $(BUILD)/libha-bench.a: $(LIB_OBJ)

@@ -1,204 +1,183 @@
 /*
- * The load client: threads with blocking sockets and keep-alive, one request under way on each.
+ * The load client: threads with blocking connections, one transaction under way on each.
  *
  *   load port=8080 connections=64 requests=100000 seconds=10 warmup=20 path=/query body='{"sql":…}'
+ *   load protocol=pg port=5432 database=d user=u password=p sql='INSERT … VALUES ($1)' body='%i'
  *
- * Ends after `requests` in all or after `seconds`, whichever is first. Without a body it sends GET.
- * In the body %i becomes a number that no other request of this run has, beginning with first=, and
- * %r a random one in [0, keys). `warmup` requests of each connection come before the clock starts.
- * Everything but status 200 with a Content-Length counts as an error; the first one is shown on
- * standard error.
+ * Ends after `requests` in all or after `seconds`, whichever is first. Templates are those of
+ * client/client.h; numbers begin with first=, random ones are below keys=, %s has bytes=
+ * characters. Over HTTP without a body it sends GET. `warmup` requests of each connection come
+ * before the clock starts. batch= statements make a transaction. share=N: N of 100 requests are
+ * those of path2=, body2= and sql2=. With several ports (8080,8081) connections take turns. rate=N:
+ * N requests a second in all, each timed from when it should have begun. timeline=1 tells when they
+ * ended.
  *
- * Prints {"requests", "errors", "seconds", "rate", "answer_bytes", "p50_us", "p99_us", "max_us"}.
+ * An answer that is no success, or holds the text refuse=, counts as an error; the first one is
+ * shown on standard error. A lost connection ends the run, unless reconnect=1: then it is an error,
+ * too, and the thread connects to the next port, again and again.
+ *
+ * Prints {"requests", "errors", "seconds", "rate", "answer_bytes", "by_port": [successes],
+ * "p50_us", "p99_us", "p999_us", "max_us"}, for successes; with timeline "ends_ms": successes in
+ * each 10 ms.
  */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
 
+#include "client/client.h"
 #include "support/measure.h"
 
-#define MAX_CONNECTIONS 1024
+#define MAX_CONNECTIONS 4096
 #define MAX_REQUESTS    20000000L
-#define REQUEST_BYTES   4096
-#define ANSWER_BYTES    65536
-#define SOCKET_LIMIT_S  30 /* for one answer */
+#define MAX_PORTS       16
+#define MAX_FILL        (64L << 20)
+#define STACK_BYTES     (256 << 10)
+#define RECONNECT_MS    5
+#define TIMELINE_MS     10
 
 struct options {
-    uint16_t port;
-    long connections, requests, seconds, warmup, keys;
-    const char *path, *body;
+    const struct protocol *protocol;
+    struct target targets[MAX_PORTS];
+    long ports, connections, requests, seconds, warmup, keys, share, rate;
+    bool reconnect, timeline;
+    struct work work, second;
+    char *fill;
 };
 
 struct client {
     /* immutable after start */
     const struct options *opt;
     long quota; /* requests at most */
-    int fd;
+    long place;
     /* its own thread's */
-    uint64_t seed;
+    struct connection *connection;
+    long port;
+    struct numbers numbers;
     long done, errors;
+    long by_port[MAX_PORTS];
     size_t answer_bytes; /* of the last one */
     uint32_t *ns;        /* quota of them */
-    char request[REQUEST_BYTES], answer[ANSWER_BYTES];
+    uint32_t *ends_ms;   /* quota of them, or NULL */
 };
 
 static pthread_barrier_t barrier;
-static int64_t deadline_ns; /* set between the two barriers */
+static int64_t start_ns, deadline_ns; /* set between the two barriers */
 static atomic_long next_number;
 static atomic_bool shown;
-
-static int dial(uint16_t port)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct timeval limit = {.tv_sec = SOCKET_LIMIT_S};
-    static const int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof addr) != 0)
-        measure_fail("connecting to port %u: %s", port, strerror(errno));
-    return fd;
-}
-
-static uint64_t random_next(uint64_t *seed)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed;
-}
-
-/* The template with its numbers filled in; `size` is enough by the check in main(). */
-static size_t fill_body(struct client *c, char *out, size_t size)
-{
-    size_t n = 0;
-    for (const char *p = c->opt->body; *p && n + 24 < size; p++) {
-        if (p[0] == '%' && p[1] == 'i') {
-            n += (size_t)snprintf(out + n, size - n, "%ld", atomic_fetch_add(&next_number, 1));
-            p++;
-        } else if (p[0] == '%' && p[1] == 'r') {
-            uint64_t key = random_next(&c->seed) % (uint64_t)c->opt->keys;
-            n += (size_t)snprintf(out + n, size - n, "%llu", (unsigned long long)key);
-            p++;
-        } else {
-            out[n++] = *p;
-        }
-    }
-    return n;
-}
-
-static size_t fill_request(struct client *c)
-{
-    static const char fixed[] = "Host: 127.0.0.1\r\n";
-    char body[REQUEST_BYTES / 2];
-    if (!c->opt->body)
-        return (size_t)snprintf(c->request, sizeof c->request, "GET %s HTTP/1.1\r\n%s\r\n",
-                                c->opt->path, fixed);
-    size_t n = fill_body(c, body, sizeof body);
-    return (size_t)snprintf(c->request, sizeof c->request,
-                            "POST %s HTTP/1.1\r\n%sContent-Type: application/json\r\n"
-                            "Content-Length: %zu\r\n\r\n%.*s",
-                            c->opt->path, fixed, n, (int)n, body);
-}
-
-static void send_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
-        if (n <= 0)
-            measure_fail("sending a request: %s", strerror(errno));
-        bytes += n;
-        len -= (size_t)n;
-    }
-}
-
-/* Bytes of body that the header announces; `head` is terminated. -1: none announced. */
-static long content_length(const char *head)
-{
-    for (const char *line = strstr(head, "\r\n"); line; line = strstr(line + 2, "\r\n"))
-        if (strncasecmp(line + 2, "Content-Length:", 15) == 0)
-            return strtol(line + 17, NULL, 10);
-    return -1;
-}
 
 static void show(const char *answer)
 {
     if (!atomic_exchange(&shown, true))
-        fprintf(stderr, "an answer that was no success:\n%s\n", answer);
+        fprintf(stderr, "an answer that was no success:\n%.2000s\n", answer);
 }
 
-/* One whole answer. True for status 200. */
-static bool receive(struct client *c)
+/* Connects, to the next port each time that it fails. False: the time is over. */
+static bool dial(struct client *c, bool again)
 {
-    size_t have = 0, want = 0;
-    for (;;) {
-        if (have + 1 >= sizeof c->answer || want >= sizeof c->answer)
-            measure_fail("an answer is larger than %zu bytes", sizeof c->answer);
-        ssize_t n = recv(c->fd, c->answer + have, sizeof c->answer - 1 - have, 0);
-        if (n <= 0)
-            measure_fail("waiting for an answer: %s", n == 0 ? "closed" : strerror(errno));
-        have += (size_t)n;
-        c->answer[have] = '\0';
-        char *end = want == 0 ? strstr(c->answer, "\r\n\r\n") : NULL;
-        if (end) {
-            end[2] = '\0'; /* so that the body is not searched */
-            long length = content_length(c->answer);
-            end[2] = '\r';
-            if (length < 0)
-                measure_fail("an answer without Content-Length:\n%s", c->answer);
-            want = (size_t)(end - c->answer) + 4 + (size_t)length;
-        }
-        if (want > 0 && have >= want)
+    const struct options *o = c->opt;
+    struct text why = {0};
+    while (!c->connection) {
+        c->connection = o->protocol->open(&o->targets[c->port], &why);
+        if (c->connection)
             break;
+        if (!again)
+            measure_fail("connecting to port %u: %s", o->targets[c->port].port, why.bytes);
+        if (measure_now_ns() >= deadline_ns)
+            break;
+        why.len = 0;
+        c->port = (c->port + 1) % o->ports;
+        poll(NULL, 0, RECONNECT_MS);
     }
-    c->answer_bytes = want;
-    if (strncmp(c->answer, "HTTP/1.1 200", 12) == 0)
-        return true;
-    show(c->answer);
-    return false;
+    text_free(&why);
+    return c->connection != NULL;
+}
+
+/* One request. True when it succeeded. */
+static bool request(struct client *c)
+{
+    const struct options *o = c->opt;
+    const struct work *w = &o->work;
+    struct answer a;
+    if (o->share > 0 && (c->done + c->errors + c->place) % 100 < o->share)
+        w = &o->second;
+    bool ok = o->protocol->run(c->connection, w, &c->numbers, &a);
+    c->answer_bytes = a.bytes;
+    if (!ok)
+        show(a.lost && !a.text[0] ? "the connection was lost" : a.text);
+    if (!ok && a.lost && !o->reconnect)
+        measure_fail("a connection was lost");
+    if (a.lost) {
+        o->protocol->close(c->connection);
+        c->connection = NULL;
+    }
+    if (!ok && o->reconnect)
+        poll(NULL, 0, RECONNECT_MS);
+    return ok;
+}
+
+/* With a rate: when request number `i` of this client should begin; waits for it. */
+static int64_t wait_turn(const struct client *c, long i)
+{
+    const struct options *o = c->opt;
+    if (o->rate == 0)
+        return measure_now_ns();
+    int64_t gap = 1000000000 / o->rate;
+    int64_t at = start_ns + gap * (i * o->connections + c->place);
+    struct timespec until = {.tv_sec = at / 1000000000, .tv_nsec = at % 1000000000};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+        ;
+    return at;
 }
 
 static void *client_main(void *arg)
 {
     struct client *c = arg;
-    for (long i = 0; i < c->opt->warmup; i++) {
-        send_all(c->fd, c->request, fill_request(c));
-        receive(c);
-    }
+    dial(c, false);
+    for (long i = 0; i < c->opt->warmup && dial(c, false); i++)
+        request(c);
     pthread_barrier_wait(&barrier);
     pthread_barrier_wait(&barrier);
-    while (c->done < c->quota) {
-        size_t n = fill_request(c);
-        int64_t start = measure_now_ns();
-        if (start >= deadline_ns)
+    while (c->done + c->errors < c->quota) {
+        int64_t start = wait_turn(c, c->done + c->errors);
+        if (start >= deadline_ns || !dial(c, true))
             break;
-        send_all(c->fd, c->request, n);
-        if (!receive(c))
+        long port = c->port;
+        if (!request(c)) {
             c->errors++;
+            continue;
+        }
+        if (c->ends_ms)
+            c->ends_ms[c->done] = (uint32_t)((measure_now_ns() - start_ns) / 1000000);
         c->ns[c->done++] = measure_since(start);
+        c->by_port[port]++;
     }
     return NULL;
 }
 
-static void report(const struct client *clients, long n, int64_t elapsed_ns)
+static void print_timeline(const struct client *clients, long n, int64_t elapsed_ns)
 {
-    size_t total = 0;
-    long errors = 0;
+    size_t count = (size_t)(elapsed_ns / 1000000 / TIMELINE_MS) + 1;
+    long *ended = measure_alloc(count, sizeof *ended);
+    for (long i = 0; i < n; i++)
+        for (long k = 0; k < clients[i].done; k++) {
+            size_t at = clients[i].ends_ms[k] / TIMELINE_MS;
+            ended[at < count ? at : count - 1]++;
+        }
+    printf("\"ends_ms\":%d,\"ends\":[", TIMELINE_MS);
+    for (size_t i = 0; i < count; i++)
+        printf("%s%ld", i > 0 ? "," : "", ended[i]);
+    printf("],");
+    free(ended);
+}
+
+static void report(const struct options *o, const struct client *clients, int64_t elapsed_ns)
+{
+    size_t total = 0, at = 0;
+    long errors = 0, n = o->connections;
     for (long i = 0; i < n; i++) {
         total += (size_t)clients[i].done;
         errors += clients[i].errors;
     }
     uint32_t *all = measure_alloc(total, sizeof *all);
-    size_t at = 0;
     for (long i = 0; i < n; i++) {
         memcpy(all + at, clients[i].ns, (size_t)clients[i].done * sizeof *all);
         at += (size_t)clients[i].done;
@@ -206,30 +185,106 @@ static void report(const struct client *clients, long n, int64_t elapsed_ns)
     double seconds = (double)elapsed_ns / 1e9;
     printf("{\"requests\":%zu,\"errors\":%ld,\"seconds\":%.4f,\"rate\":%.1f,\"answer_bytes\":%zu,",
            total, errors, seconds, (double)total / seconds, clients[0].answer_bytes);
+    printf("\"by_port\":[");
+    for (long p = 0; p < o->ports; p++) {
+        long sum = 0;
+        for (long i = 0; i < n; i++)
+            sum += clients[i].by_port[p];
+        printf("%s%ld", p > 0 ? "," : "", sum);
+    }
+    printf("],");
+    if (o->timeline)
+        print_timeline(clients, n, elapsed_ns);
     measure_print(all, total);
     puts("}");
     free(all);
 }
 
+static void read_ports(struct options *o, const char *text, struct target model)
+{
+    for (const char *p = text; *p; p += *p == ',') {
+        char *end = NULL;
+        long port = strtol(p, &end, 10);
+        if (end == p || port < 0 || port > 65535 || (*end && *end != ',') || o->ports == MAX_PORTS)
+            measure_fail("port=%s: port numbers with commas between are wanted", text);
+        model.port = (uint16_t)port;
+        o->targets[o->ports++] = model;
+        p = end;
+    }
+    if (o->ports == 0)
+        measure_fail("port= is empty");
+}
+
+static struct work read_work(int argc, char **argv, const char *path, const char *body,
+                             const char *sql)
+{
+    return (struct work){
+        .method = measure_text(argc, argv, "method", NULL),
+        .path = measure_text(argc, argv, path, "/query"),
+        .body = measure_text(argc, argv, body, NULL),
+        .sql = measure_text(argc, argv, sql, ""),
+        .refusal = measure_text(argc, argv, "refuse", NULL),
+        .batch = measure_number(argc, argv, "batch", 1, 1, 100000),
+    };
+}
+
 static struct options read_options(int argc, char **argv)
 {
-    static const char *const names[] = {"port", "connections", "requests", "seconds", "warmup",
-                                        "keys", "first",       "path",     "body",    NULL};
+    static const char *const names[] = {
+        "protocol", "port",   "database", "user",      "password", "connections", "requests",
+        "seconds",  "warmup", "keys",     "first",     "bytes",    "method",      "path",
+        "body",     "sql",    "path2",    "body2",     "sql2",     "share",       "batch",
+        "refuse",   "rate",   "timeline", "reconnect", NULL};
     measure_check(argc, argv, names);
     struct options o = {
-        .port = (uint16_t)measure_number(argc, argv, "port", 8080, 1, 65535),
+        .protocol = protocol_find(measure_text(argc, argv, "protocol", "http")),
         .connections = measure_number(argc, argv, "connections", 1, 1, MAX_CONNECTIONS),
         .requests = measure_number(argc, argv, "requests", 1000, 1, MAX_REQUESTS),
         .seconds = measure_number(argc, argv, "seconds", 30, 1, 3600),
         .warmup = measure_number(argc, argv, "warmup", 0, 0, 100000),
         .keys = measure_number(argc, argv, "keys", 1, 1, LONG_MAX),
-        .path = measure_text(argc, argv, "path", "/query"),
-        .body = measure_text(argc, argv, "body", NULL),
+        .share = measure_number(argc, argv, "share", 0, 0, 100),
+        .rate = measure_number(argc, argv, "rate", 0, 0, 1000000),
+        .reconnect = measure_number(argc, argv, "reconnect", 0, 0, 1) == 1,
+        .timeline = measure_number(argc, argv, "timeline", 0, 0, 1) == 1,
+        .work = read_work(argc, argv, "path", "body", "sql"),
+        .second = read_work(argc, argv, "path2", "body2", "sql2"),
     };
+    size_t bytes = (size_t)measure_number(argc, argv, "bytes", 10, 0, MAX_FILL);
+    if (!o.protocol)
+        measure_fail("protocol=: http, pg or sqlite is wanted");
+    o.fill = measure_alloc(bytes + 1, 1);
+    memset(o.fill, 'x', bytes);
+    read_ports(&o, measure_text(argc, argv, "port", "8080"),
+               (struct target){.database = measure_text(argc, argv, "database", ""),
+                               .user = measure_text(argc, argv, "user", ""),
+                               .password = measure_text(argc, argv, "password", "")});
     atomic_store(&next_number, measure_number(argc, argv, "first", 1, 0, LONG_MAX / 2));
-    if (strlen(o.path) > 512 || (o.body && strlen(o.body) > REQUEST_BYTES / 4))
-        measure_fail("path or body is too long");
     return o;
+}
+
+static void start(const struct options *o, struct client *clients, pthread_t *threads)
+{
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, STACK_BYTES);
+    long quota = (o->requests + o->connections - 1) / o->connections;
+    for (long i = 0; i < o->connections; i++) {
+        struct client *c = &clients[i];
+        c->opt = o;
+        c->quota = quota;
+        c->place = i;
+        c->port = i % o->ports;
+        c->numbers = (struct numbers){.next = &next_number,
+                                      .seed = 0x9E3779B97F4A7C15u * (uint64_t)(i + 1),
+                                      .keys = o->keys,
+                                      .fill = o->fill};
+        c->ns = measure_alloc((size_t)quota, sizeof *c->ns);
+        c->ends_ms = o->timeline ? measure_alloc((size_t)quota, sizeof *c->ends_ms) : NULL;
+        if (pthread_create(&threads[i], &small, client_main, c) != 0)
+            measure_fail("no more threads");
+    }
+    pthread_attr_destroy(&small);
 }
 
 int main(int argc, char **argv)
@@ -237,29 +292,22 @@ int main(int argc, char **argv)
     struct options o = read_options(argc, argv);
     struct client *clients = measure_alloc((size_t)o.connections, sizeof *clients);
     pthread_t *threads = measure_alloc((size_t)o.connections, sizeof *threads);
-    long quota = (o.requests + o.connections - 1) / o.connections;
+    deadline_ns = INT64_MAX;
     pthread_barrier_init(&barrier, NULL, (unsigned)o.connections + 1);
-    for (long i = 0; i < o.connections; i++) {
-        struct client *c = &clients[i];
-        c->opt = &o;
-        c->quota = quota;
-        c->fd = dial(o.port);
-        c->seed = 0x9E3779B97F4A7C15u * (uint64_t)(i + 1);
-        c->ns = measure_alloc((size_t)quota, sizeof *c->ns);
-        if (pthread_create(&threads[i], NULL, client_main, c) != 0)
-            measure_fail("no more threads");
-    }
+    start(&o, clients, threads);
     pthread_barrier_wait(&barrier);
-    int64_t start = measure_now_ns();
-    deadline_ns = start + (int64_t)o.seconds * 1000000000;
+    start_ns = measure_now_ns();
+    deadline_ns = start_ns + (int64_t)o.seconds * 1000000000;
     pthread_barrier_wait(&barrier);
     for (long i = 0; i < o.connections; i++)
         pthread_join(threads[i], NULL);
-    report(clients, o.connections, measure_now_ns() - start);
+    report(&o, clients, measure_now_ns() - start_ns);
     for (long i = 0; i < o.connections; i++) {
-        close(clients[i].fd);
+        o.protocol->close(clients[i].connection);
         free(clients[i].ns);
+        free(clients[i].ends_ms);
     }
+    free(o.fill);
     free(threads);
     free(clients);
     pthread_barrier_destroy(&barrier);

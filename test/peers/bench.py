@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+"""Measures ha and its peers with the same work, in one run, in turns: `make bench-peers`, docs/performance.md.
+
+    test/peers/bench.py [--preset smoke|short|full] [--peers a,b] [--workloads a,b] [--rounds N] [--seconds N]
+
+Results go to build/peers/results.jsonl, a line for each round of each system; test/peers/report.py makes the tables and plots of them.
+A peer that is not installed is left out, and the results say why. The exit status is 1 if a system of ours failed at something.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.abspath(os.path.join(ROOT, os.environ.get("BUILD") or "build"))
+os.environ["BUILD"] = BUILD
+os.environ.setdefault("HA_BINARY", os.path.join(BUILD, "ha"))
+# A newer nats-server than the distribution's may be among the peers: it can sync every message.
+NEWER = os.path.join(ROOT, "build", "peers", "bin", "nats-server")
+if os.access(NEWER, os.X_OK):
+    os.environ.setdefault("HA_NATS_SERVER", NEWER)
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+sys.path[1:1] = [os.path.join(ROOT, "test", "wire"), os.path.join(ROOT, "test", "cluster")]
+
+import ha  # noqa: E402
+import machine  # noqa: E402
+import systems as systems_  # noqa: E402
+import workloads  # noqa: E402
+
+
+class Sizes:
+    """How much of everything: seconds of a run, rows, rounds."""
+
+    PRESETS = {
+        "smoke": {"rounds": 2, "seconds": 1, "warmup": 1, "rows": 500, "publishes": 50, "probes": 20, "lag_s": 1, "lag_rate": 50,
+                  "failover_s": 8, "failover_rounds": 1, "long_rounds": 1, "missed": 500, "missed_s": 2, "join_mb": 1, "idle_s": 1,
+                  "databases": [1, 3], "connections": [1, 4], "growth_rounds": 1, "row_bytes": [1, 1000], "database_mb": [1]},
+        "short": {"rounds": 5, "seconds": 1, "warmup": 20, "rows": 100_000, "publishes": 1500, "probes": 200, "lag_s": 3,
+                  "lag_rate": 2000, "failover_s": 15, "failover_rounds": 2, "long_rounds": 1, "missed": 200_000, "missed_s": 15,
+                  "join_mb": 100, "idle_s": 5, "databases": [1, 100, 1000], "connections": [1, 16, 256, 1000], "growth_rounds": 1,
+                  "row_bytes": [1, 1000, 100_000, 1_000_000], "database_mb": [1, 100]},
+        "full": {"rounds": 7, "seconds": 5, "warmup": 50, "rows": 100_000, "publishes": 10_000, "probes": 1000, "lag_s": 15,
+                 "lag_rate": 2000, "failover_s": 30, "failover_rounds": 5, "long_rounds": 3, "missed": 1_000_000, "missed_s": 300,
+                 "join_mb": 1000, "idle_s": 30, "databases": [1, 100, 1000], "connections": [1, 16, 64, 256, 1000, 2000],
+                 "growth_rounds": 3, "row_bytes": [1, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000],
+                 "database_mb": [1, 100, 1000, 10_000]},
+    }
+
+    def __init__(self, preset, rounds=None, seconds=None):
+        self.__dict__.update(self.PRESETS[preset])
+        self.rounds, self.seconds = rounds or self.rounds, seconds or self.seconds
+
+
+class Results:
+    """Lines of JSON, written as they come; tells on standard output what it writes."""
+
+    def __init__(self, path, run):
+        self.file, self.run, self.failures = open(path, "a", encoding="utf-8"), run, 0
+
+    def write(self, record):
+        self.file.write(json.dumps({"run": self.run, **record}) + "\n")
+        self.file.flush()
+
+    def __call__(self, workload, system, number, figures):
+        self.write({"workload": workload, "system": system.name, "round": number, "figures": figures})
+        if "failed" in figures and system.name.startswith("ha"):
+            self.failures += 1
+        shown = {k: round(v, 3) for k, v in figures.items() if isinstance(v, (int, float)) and k not in ("requests", "seconds")}
+        print(f"  {workload:<14} {system.name:<12} {figures.get('failed') or figures.get('refused') or shown}", flush=True)
+
+
+def shared(bench, classes, count, wanted):
+    """The workloads of a kind on one cluster of every system, all of them running."""
+    chosen = [f for name, f in (workloads.SINGLE if count == 1 else workloads.TRIO).items() if name in wanted]
+    if not chosen:
+        return
+    with ha.Cluster() as cluster:
+        os.chmod(cluster.directory, 0o755)
+        running = []
+        try:
+            for c in classes:
+                if count not in c.nodes_possible:
+                    continue
+                system = c()
+                running.append(system)
+                try:
+                    system.start(cluster, count)
+                    system.setup()
+                    if count == 1:
+                        workloads.fill(bench, system, bench.sizes.rows)
+                except (workloads.load.LoadFailed, ha.Timeout, AssertionError) as e:
+                    bench.report("start", system, 0, {"failed": str(e)[-600:]})
+                    running.remove(system)
+                    system.stop()
+            for workload in chosen:
+                workload(bench, running)
+        finally:
+            for system in running:
+                system.stop()
+
+
+def arguments():
+    p = argparse.ArgumentParser(description="Measures ha and its peers with the same work.")
+    p.add_argument("--preset", choices=list(Sizes.PRESETS), default="full")
+    p.add_argument("--peers", default="", help="names with commas between; all that are installed when there is none")
+    p.add_argument("--workloads", default="", help=f"of {', '.join(workloads.ALL)}")
+    p.add_argument("--rounds", type=int)
+    p.add_argument("--seconds", type=int, help="of one run of the load client")
+    p.add_argument("--results", default=os.path.join(ROOT, "build", "peers", "results.jsonl"))
+    a = p.parse_args()
+    a.peers = [n for n in a.peers.split(",") if n] or list(systems_.SYSTEMS)
+    a.workloads = [n for n in a.workloads.split(",") if n] or workloads.ALL
+    for n in a.peers:
+        if n not in systems_.SYSTEMS:
+            p.error(f"no peer {n}: there are {', '.join(systems_.SYSTEMS)}")
+    for n in a.workloads:
+        if n not in workloads.ALL:
+            p.error(f"no workload {n}: there are {', '.join(workloads.ALL)}")
+    return a
+
+
+def main():
+    a = arguments()
+    os.makedirs(os.path.dirname(os.path.abspath(a.results)), exist_ok=True)
+    run = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    results, sizes = Results(a.results, run), Sizes(a.preset, a.rounds, a.seconds)
+    classes = []
+    known = {}
+    for name in a.peers:
+        system = systems_.SYSTEMS[name]()
+        missing = system.missing()
+        known[name] = {"title": system.title, "missing": missing, "version": "" if missing else system.version(),
+                       "durability": system.durability}
+        print(f"{system.title}: {missing or known[name]['version'] or 'there'}")
+        if not missing:
+            classes.append(type(system))
+    results.write({"about": {"machine": machine.description(), "load_average": os.getloadavg(), "preset": a.preset,
+                             "command": " ".join(sys.argv[1:]), "sizes": vars(sizes), "systems": known}})
+    bench = workloads.Bench(sizes, results)
+    shared(bench, classes, 1, a.workloads)
+    shared(bench, classes, 3, a.workloads)
+    for name, workload in workloads.OWN.items():
+        if name in a.workloads:
+            workload(bench, classes)
+    results.write({"end": {"load_average": os.getloadavg()}})
+    return 1 if results.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
