@@ -210,7 +210,7 @@ $(BUILD)/test/obj/%.o: %.c | $(SQLITE_READY)
 # $(call archive,objects,target that builds them): every object that compiles, written anew only if one changed.
 define archive
 	@mkdir -p $(@D)
-	@$(MAKE) -k --no-print-directory $(2) || echo "$@: goes on without what does not compile"
+	@+$(MAKE) -k --no-print-directory $(2) || echo "$@: goes on without what does not compile"
 	@set -- $$(for o in $(1); do if [ -f $$o ]; then echo $$o; fi; done); \
 	if [ ! -f $@ ] || [ -n "$$(find "$$@" -newer $@ 2>/dev/null)" ] || [ "$$(ar t $@ | wc -l)" != $$# ]; then \
 	    rm -f $@; ar rcsP $@ "$$@"; fi
