@@ -546,6 +546,8 @@ void stmt_reset(struct stmt *s)
 
 unsigned stmt_column_count(const struct stmt *s)
 {
+    if (s->ddl.ddl.kind == DDL_ALTER) /* SET NOT NULL is prepared as a query of SQLite's own (3.53) */
+        return 0;
     return (unsigned)sqlite3_column_count(s->raw);
 }
 
