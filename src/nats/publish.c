@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "nats/inbox.h"
 #include "nats/internal.h"
 #include "nats/message.h"
@@ -332,6 +333,8 @@ enum publish_result stream_publish(struct nats_client *c, const struct publish *
         unsigned silences = w.silences;
         if (settled(&w, ask(&w, seq, e), &result, seq, e))
             break;
+        LOG_DEBUG("publishing goes on", LOG_STR("stream", p->stream),
+                  LOG_STR("id", p->id ? p->id : ""), LOG_STR("reason", e->msg));
         if (silences == w.silences && !w.wait_on)
             pause_ms(within(&w, grown(PUBLISH_PAUSE_MIN_MS, PUBLISH_PAUSE_MAX_MS, w.pauses - 1)));
     }
