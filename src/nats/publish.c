@@ -225,7 +225,9 @@ static enum word ask(struct sending *w, uint64_t *seq, struct err *e)
     natsStatus s = make(w);
     if (s != NATS_OK) {
         nats_failure(s, 0, "publishing", e);
-        return WORD_REFUSED;
+        drop(w);
+        w->pauses++;
+        return judge_silence(s) == WORD_REFUSED ? WORD_REFUSED : WORD_NOWHERE;
     }
     s = inbox_ask(w->inbox, nats_client_connection(w->c), w->wait_on ? NULL : w->msg, wait_ms,
                   &answer);
