@@ -20,6 +20,7 @@
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
 #define CLIENT_RETIRE_MS           1000
 #define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
+#define CLIENT_FAREWELL_MS         100 /* for the end of a feed's consumer, which ends anyway */
 #define CLIENT_WAITS               3 /* attempts of a request, each longer than the one before: … */
 #define CLIENT_WAIT_SHARES         6 /* … 1 + 2 + 3 of so many parts of the timeout */
 
@@ -51,6 +52,7 @@ struct nats_client {
     /* atomic; set once */
     _Atomic(natsConnection *) nc;
     _Atomic(jsCtx *) js;
+    jsCtx *js_feeds; /* set before js */
     /* atomic */
     atomic_bool closing;
     _Atomic int64_t max_payload;
@@ -73,6 +75,11 @@ enum err_code nats_failure(natsStatus s, jsErrCode jerr, const char *doing, stru
 jsCtx *nats_client_js(const struct nats_client *c)
 {
     return atomic_load(&c->js);
+}
+
+jsCtx *nats_client_js_feeds(const struct nats_client *c)
+{
+    return c->js_feeds;
 }
 
 natsConnection *nats_client_connection(const struct nats_client *c)
@@ -250,8 +257,10 @@ static natsStatus connect_once(struct nats_client *c)
     s = natsConnection_JetStream(&js, nc, &jo);
     if (s != NATS_OK)
         return s;
+    jo.Wait = CLIENT_FAREWELL_MS;
+    s = natsConnection_JetStream(&c->js_feeds, nc, &jo);
     atomic_store(&c->js, js);
-    return NATS_OK;
+    return s;
 }
 
 static bool connector_rests(struct nats_client *c)
@@ -389,6 +398,7 @@ void nats_client_close(struct nats_client *c)
     atomic_store(&c->closing, true);
     stop_connector(c);
     jsCtx_Destroy(atomic_load(&c->js));
+    jsCtx_Destroy(c->js_feeds);
     natsConnection *nc = atomic_load(&c->nc);
     if (nc) {
         natsConnection_Close(nc);

@@ -186,7 +186,7 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
      * luck. */
     natsStatus s = NATS_TIMEOUT;
     for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
-        s = js_SubscribeSync(&f->sub, nats_client_js(c), subject, &o, &so, &jerr);
+        s = js_SubscribeSync(&f->sub, nats_client_js_feeds(c), subject, &o, &so, &jerr);
     if (s != NATS_OK && jerr == JSClusterNotAvailErr && start_seq > 0)
         s = open_plain(f, stream, subject, start_seq, &jerr);
     if (s == NATS_OK)
@@ -280,7 +280,11 @@ static enum err_code feed_has_more(struct stream_feed *f, bool *more, struct err
 {
     jsErrCode jerr = 0;
     jsConsumerInfo *info = NULL;
-    natsStatus s = natsSubscription_GetConsumerInfo(&info, f->sub, NULL, &jerr);
+    natsStatus s = NATS_TIMEOUT;
+    jsOptions o;
+    jsOptions_Init(&o);
+    for (unsigned i = 0; nats_client_wait(f->client, i, &o.Wait) && s == NATS_TIMEOUT; i++)
+        s = natsSubscription_GetConsumerInfo(&info, f->sub, &o, &jerr);
     if (s != NATS_OK)
         return nats_failure(s, jerr, "looking for a time in the stream", e);
     *more = info->NumPending > 0 || info->Delivered.Consumer > 0;

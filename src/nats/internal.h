@@ -10,6 +10,9 @@
 
 /* Borrowed from the client, thread safe. */
 jsCtx *nats_client_js(const struct nats_client *c);
+/* For subscriptions. With the last use of one the library deletes its consumer, and waits for the
+ * answer as long as the context says: with a server that has just gone there is none. */
+jsCtx *nats_client_js_feeds(const struct nats_client *c);
 
 natsConnection *nats_client_connection(const struct nats_client *c); /* borrowed */
 const char *nats_client_self(const struct nats_client *c);           /* see rpc_self() */

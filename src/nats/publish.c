@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "nats/inbox.h"
 #include "nats/internal.h"
 #include "nats/message.h"
@@ -224,7 +225,9 @@ static enum word ask(struct sending *w, uint64_t *seq, struct err *e)
     natsStatus s = make(w);
     if (s != NATS_OK) {
         nats_failure(s, 0, "publishing", e);
-        return WORD_REFUSED;
+        drop(w);
+        w->pauses++;
+        return judge_silence(s) == WORD_REFUSED ? WORD_REFUSED : WORD_NOWHERE;
     }
     s = inbox_ask(w->inbox, nats_client_connection(w->c), w->wait_on ? NULL : w->msg, wait_ms,
                   &answer);
@@ -332,6 +335,8 @@ enum publish_result stream_publish(struct nats_client *c, const struct publish *
         unsigned silences = w.silences;
         if (settled(&w, ask(&w, seq, e), &result, seq, e))
             break;
+        LOG_DEBUG("publishing goes on", LOG_STR("stream", p->stream),
+                  LOG_STR("id", p->id ? p->id : ""), LOG_STR("reason", e->msg));
         if (silences == w.silences && !w.wait_on)
             pause_ms(within(&w, grown(PUBLISH_PAUSE_MIN_MS, PUBLISH_PAUSE_MAX_MS, w.pauses - 1)));
     }

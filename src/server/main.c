@@ -16,6 +16,7 @@
 #include "os/signal.h"
 #include "server/config.h"
 #include "server/server.h"
+#include "server/service.h"
 
 #define STOP_GRACE_S 10 /* beyond SERVER_STOP_S, before a stop counts as hanging */
 
@@ -66,7 +67,7 @@ static int run(const struct config *c)
                   LOG_STR("code", err_name(e.code)));
         return e.code == ERR_CONFIG ? EXIT_WRONG : EXIT_FAILED;
     }
-    number = signal_wait();
+    number = service_wait(s);
     LOG_INFO("stopping", LOG_STR("signal", sigabbrev_np(number)));
     signal_end_after(SERVER_STOP_S + STOP_GRACE_S);
     server_stop(s);
