@@ -161,7 +161,7 @@ class Cluster:
         elif self.topology == EMBEDDED:
             config = os.path.join(self.directory, f"nats{i}.conf")
             with open(config, "w", encoding="utf-8") as f:
-                f.write(self.servers[i].config())
+                f.write(self.servers[i].config() + f'log_file: "{self.servers[i].log_path}"\n')
             options = {"url": None, "nats_port": NATS_PORT}
             args += ["--nats-config", config]
         consistency = self.mode
@@ -328,7 +328,7 @@ class Cluster:
 
     def keep(self, folder):
         """Logs and files of everything, for whoever looks for the cause."""
-        for p in self.processes:
+        for p in set(self.processes + self.servers):
             if os.path.exists(p.log_path):
                 shutil.copy(p.log_path, folder)
         for n in self.nodes:
