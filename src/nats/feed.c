@@ -142,8 +142,9 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
         so.Config.DeliverPolicy = js_DeliverByStartTime;
         so.Config.OptStartTime = start_time;
     }
-    /* An attempt that is given up may leave a consumer behind; nobody reads it, so it goes away. And
-     * one may be given a place on a server that has just gone: the next one may have better luck. */
+    /* An attempt that is given up may leave a consumer behind; nobody reads it, so it goes away.
+     * And one may be given a place on a server that has just gone: the next one may have better
+     * luck. */
     natsStatus s = NATS_TIMEOUT;
     for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
         s = js_SubscribeSync(&f->sub, nats_client_js(c), subject, &o, &so, &jerr);
