@@ -137,7 +137,7 @@ class Episode:
     def recover(self, cluster, step):
         """Every node acknowledges a write again: how long that took, or None if the log has lost what it acknowledged."""
         begun = time.monotonic()
-        took = {}
+        took, waited = {}, cluster.waited_s()
 
         def probe(node):
             while time.monotonic() < begun + GIVE_UP_S * ha.SLOW and not cluster.said_rolled_back():
@@ -161,8 +161,9 @@ class Episode:
         late = {n.name: took.get(n.name) for n in cluster.nodes
                 if took.get(n.name, GIVE_UP_S) > self.options.liveness_s * ha.SLOW}
         for name, seconds in late.items():
+            starved = max((s - waited[t] for t, s in cluster.waited_s().items() if t in waited), default=0)
             self.find(f"liveness: {name} acknowledged {f'a write after {seconds:.1f} s' if seconds else 'nothing'} "
-                      f"since the end of {step['faults']}")
+                      f"since the end of {step['faults']}; meanwhile some thread waited {starved:.1f} s for a processor")
         self.report.recovery_s.append(max(took.values(), default=GIVE_UP_S))
         return len(took) == len(cluster.nodes)
 

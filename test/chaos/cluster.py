@@ -250,6 +250,18 @@ class Cluster:
             out.append((node, node.pid))
         return out
 
+    def waited_s(self):
+        """{(pid, thread): seconds that it has waited for a processor} of all nodes and nats-servers."""
+        waited = {}
+        for _, pid in [p for i in range(self.size) for p in self.processes_of(BOTH, i)]:
+            for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+                try:
+                    with open(path, encoding="ascii") as f:
+                        waited[pid, path] = int(f.read().split()[1]) / 1e9
+                except (OSError, IndexError):
+                    continue
+        return waited
+
     def kill(self, what, i):
         with self.lock:
             for process, pid in self.processes_of(what, i):
