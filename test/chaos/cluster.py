@@ -323,6 +323,7 @@ class Cluster:
                 if hard:
                     n.kill9()
                 else:
+                    n.signal(signal.SIGCONT)  # another fault may have stopped it
                     n.terminate()
             for f in glob.glob(os.path.join(n.folder, "ha.db*")):
                 os.unlink(f)
