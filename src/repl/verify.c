@@ -56,8 +56,10 @@ static enum err_code check_tied(struct replica *r, const struct stream_state *st
     enum err_code code = stream_get(r->opt.client, r->stream, r->pos.seq, &m, &found, e);
     if (code != ERR_OK)
         return code;
-    if (!found) /* aged out just now */
+    if (!found) { /* aged out just now, or unknown to who answered: asked again before a write */
+        r->hearsay = true;
         return other ? anew(r, e) : ERR_OK;
+    }
     if (strcmp(m.id, r->pos.msg_id) != 0) {
         r->verdict = VERDICT_REWRITTEN;
         code = other ? anew(r, e)
