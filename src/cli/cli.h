@@ -33,7 +33,8 @@ enum cli_option {
     CLI_REPLACE = 16,
     CLI_DRY_RUN = 32,
     CLI_S3 = 64,
-    CLI_EXPECT = 128
+    CLI_EXPECT = 128,
+    CLI_REPLACE_LOG = 256
 };
 
 struct cli_args {
@@ -41,7 +42,7 @@ struct cli_args {
     const char *remote, *database, *token; /* NULL = not given; token: $HA_TOKEN */
     const char *s3_endpoint, *s3_region;   /* NULL = not given */
     const char *expect;                    /* NULL = not given */
-    bool is_new, replace, dry_run;
+    bool is_new, replace, dry_run, replace_log;
     char **words; /* what is no option; borrowed from argv */
     int n_words;
 };

@@ -4,14 +4,11 @@
  * of the library, and closing it meanwhile reads what that thread has just freed (3.4.1). Whoever
  * reads a feed looks at the sequences anyway, and opens another one when they do not fit.
  */
-#include <inttypes.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "nats/api.h"
 #include "nats/internal.h"
 #include "nats/message.h"
 
@@ -24,7 +21,6 @@
 #define FEED_HEARTBEAT_NS     (25 * CLOCK_MS) /* for each feed that is open */
 #define FEED_HEARTBEAT_MAX_NS (5 * CLOCK_S)
 #define FEED_PROBE_MS         5000
-#define FEED_REQUEST_SIZE     512
 
 /* Flow control alone does not bound what waits here: with every heartbeat that says "stalled" the
  * library (3.4.1) asks for more. What exceeds the limit is dropped, which the reader sees as a gap.
@@ -41,10 +37,6 @@ struct stream_feed {
     natsConnection *nc;         /* borrowed */
     natsSubscription *sub;
     struct feed_list *list; /* NULL = not in it */
-    bool plain;             /* a subscription that the library knows no consumer of */
-    int64_t heartbeat_ns;
-    /* the reader's */
-    int64_t heard_ns; /* when the last word of a plain one came */
     /* guarded by list->mu */
     struct stream_feed *next;
     /* atomic */
@@ -124,36 +116,6 @@ static int64_t heartbeat_ns(struct feed_list *l)
     return ns < FEED_HEARTBEAT_MAX_NS ? ns : FEED_HEARTBEAT_MAX_NS;
 }
 
-/* A server that knows no leader has refused to make a consumer, before the one that leads could:
- * then it is asked for in our own words, and what the library does for a consumer that it has made
- * is done in next_plain(). */
-static natsStatus open_plain(struct stream_feed *f, const char *stream, const char *subject,
-                             uint64_t start_seq, jsErrCode *jerr)
-{
-    char request[FEED_REQUEST_SIZE], body[2 * FEED_REQUEST_SIZE];
-    natsInbox *inbox = NULL;
-    natsMsg *answer = NULL;
-    natsStatus s = natsInbox_Create(&inbox);
-    if (s == NATS_OK)
-        s = natsConnection_SubscribeSync(&f->sub, f->nc, inbox);
-    if (s == NATS_OK) {
-        snprintf(request, sizeof request, "CONSUMER.CREATE.%s", stream);
-        snprintf(body, sizeof body,
-                 "{\"stream_name\":\"%s\",\"config\":{\"deliver_subject\":\"%s\","
-                 "\"filter_subject\":\"%s\",\"deliver_policy\":\"by_start_sequence\","
-                 "\"opt_start_seq\":%" PRIu64 ",\"ack_policy\":\"none\",\"max_deliver\":1,"
-                 "\"replay_policy\":\"instant\",\"flow_control\":true,\"idle_heartbeat\":%" PRId64
-                 ",\"inactive_threshold\":%" PRId64 ",\"mem_storage\":true,\"num_replicas\":1}}",
-                 stream, inbox, subject, start_seq, f->heartbeat_ns, FEED_INACTIVE_NS);
-        s = api_ask(f->client, request, body, &answer, jerr);
-    }
-    message_discard(answer);
-    natsInbox_Destroy(inbox);
-    f->plain = true;
-    f->heard_ns = clock_mono_ns();
-    return s;
-}
-
 static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, const char *stream,
                                const char *subject, uint64_t start_seq, int64_t start_time,
                                struct err *e)
@@ -169,8 +131,7 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
     so.Config.AckPolicy = js_AckNone;
     so.Config.MaxDeliver = 1;
     so.Config.FlowControl = true;
-    f->heartbeat_ns = heartbeat_ns(nats_client_feeds(c));
-    so.Config.Heartbeat = f->heartbeat_ns;
+    so.Config.Heartbeat = heartbeat_ns(nats_client_feeds(c));
     so.Config.InactiveThreshold = FEED_INACTIVE_NS;
     so.Config.MemoryStorage = true;
     so.Config.Replicas = 1;
@@ -187,8 +148,6 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
     natsStatus s = NATS_TIMEOUT;
     for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
         s = js_SubscribeSync(&f->sub, nats_client_js_feeds(c), subject, &o, &so, &jerr);
-    if (s != NATS_OK && jerr == JSClusterNotAvailErr && start_seq > 0)
-        s = open_plain(f, stream, subject, start_seq, &jerr);
     if (s == NATS_OK)
         s = natsSubscription_SetPendingLimits(f->sub, -1, FEED_MAX_PENDING_BYTES);
     return s == NATS_OK ? ERR_OK : nats_failure(s, jerr, "following the stream", e);
@@ -217,35 +176,12 @@ void stream_feed_wake(struct stream_feed *f)
     natsConnection_PublishString(f->nc, natsSubscription_GetSubject(f->sub), "");
 }
 
-/* Something that is no message of the stream: the server asks whether we keep up (flow control), or
- * says that it lives and, where it waits for our answer, that too. */
-static void answer_server(struct stream_feed *f, natsMsg *msg)
-{
-    const char *value = NULL, *reply = natsMsg_GetReply(msg);
-    if (!f->plain || natsMsgHeader_Get(msg, "Status", &value) != NATS_OK)
-        return;
-    f->heard_ns = clock_mono_ns();
-    if (!reply && natsMsgHeader_Get(msg, "Nats-Consumer-Stalled", &value) == NATS_OK)
-        reply = value;
-    if (reply)
-        natsConnection_PublishString(f->nc, reply, "");
-}
-
-/* The library does it for the consumers that it has made. */
-static void listen_for_heartbeats(struct stream_feed *f)
-{
-    if (f->plain && clock_mono_ns() - f->heard_ns > 2 * f->heartbeat_ns)
-        atomic_store(&f->lost, true);
-}
-
 enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct stream_message *m,
                                bool *got, struct err *e)
 {
     natsMsg *msg = NULL;
     *got = false;
     natsStatus s = natsSubscription_NextMsg(&msg, f->sub, timeout_ms);
-    if (s == NATS_TIMEOUT)
-        listen_for_heartbeats(f);
     if (s != NATS_OK && atomic_load(&f->lost))
         return err_set(e, ERR_LOG_UNAVAILABLE, "following the stream: the server has gone quiet");
     if (s == NATS_TIMEOUT)
@@ -253,13 +189,10 @@ enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct
     if (s != NATS_OK)
         return nats_failure(s, 0, "following the stream", e);
     *m = (struct stream_message){0};
-    if (!parse_reply(natsMsg_GetReply(msg), m)) { /* or stream_feed_wake() */
-        answer_server(f, msg);
+    if (!parse_reply(natsMsg_GetReply(msg), m)) { /* stream_feed_wake() */
         natsMsg_Destroy(msg);
         return stream_feed_next(f, 0, m, got, e);
     }
-    if (f->plain)
-        f->heard_ns = clock_mono_ns();
     message_view(msg, m);
     *got = true;
     return ERR_OK;

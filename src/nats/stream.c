@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nats/api.h"
 #include "nats/internal.h"
 #include "nats/message.h"
 
@@ -45,17 +44,13 @@ enum err_code stream_info(struct nats_client *c, const char *name, struct stream
     jsErrCode jerr = 0;
     *found = false;
     natsStatus s = get_info(c, name, &si, &jerr);
-    if (s == NATS_OK) {
-        describe(si, state);
-        jsStreamInfo_Destroy(si);
-    } else if (jerr == JSClusterNotAvailErr) {
-        s = api_stream_info(c, name, state, &jerr);
-    }
     if (s == NATS_NOT_FOUND || jerr == JSStreamNotFoundErr)
         return ERR_OK;
     if (s != NATS_OK)
         return nats_failure(s, jerr, "stream information", e);
     *found = true;
+    describe(si, state);
+    jsStreamInfo_Destroy(si);
     return ERR_OK;
 }
 
@@ -159,27 +154,18 @@ enum err_code stream_purge(struct nats_client *c, const char *name, const char *
 }
 
 /* The shared end of both look-ups: absent is an answer, not a failure. */
-static enum err_code take(struct nats_client *c, const char *stream, uint64_t seq,
-                          const char *subject, natsStatus s, jsErrCode jerr, natsMsg *msg,
-                          struct stream_message *m, bool *found, struct err *e)
+static enum err_code take(natsStatus s, jsErrCode jerr, natsMsg *msg, struct stream_message *m,
+                          bool *found, struct err *e)
 {
-    uint64_t at = 0;
-    int64_t time_ns = 0;
     *found = false;
     *m = (struct stream_message){0};
-    if (s == NATS_OK) {
-        at = natsMsg_GetSequence(msg);
-        time_ns = natsMsg_GetTime(msg);
-    } else if (jerr == JSClusterNotAvailErr) {
-        s = api_get(c, stream, seq, subject, &msg, &at, &time_ns, &jerr);
-    }
     if (s == NATS_NOT_FOUND || jerr == JSNoMessageFoundErr || jerr == JSStreamNotFoundErr)
         return ERR_OK;
     if (s != NATS_OK)
         return nats_failure(s, jerr, "reading a message", e);
     message_view(msg, m);
-    m->seq = at;
-    m->time_ns = time_ns;
+    m->seq = natsMsg_GetSequence(msg);
+    m->time_ns = natsMsg_GetTime(msg);
     *found = true;
     return ERR_OK;
 }
@@ -194,7 +180,7 @@ enum err_code stream_get_within(struct nats_client *c, const char *stream, uint6
     jsOptions_Init(&o);
     o.Wait = timeout_ms;
     natsStatus s = js_GetMsg(&msg, nats_client_js(c), stream, seq, &o, &jerr);
-    return take(c, stream, seq, NULL, s, jerr, msg, m, found, e);
+    return take(s, jerr, msg, m, found, e);
 }
 
 enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq,
@@ -207,7 +193,7 @@ enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq
     jsOptions_Init(&o);
     for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
         s = js_GetMsg(&msg, nats_client_js(c), stream, seq, &o, &jerr);
-    return take(c, stream, seq, NULL, s, jerr, msg, m, found, e);
+    return take(s, jerr, msg, m, found, e);
 }
 
 enum err_code stream_last(struct nats_client *c, const char *stream, const char *subject,
@@ -216,5 +202,5 @@ enum err_code stream_last(struct nats_client *c, const char *stream, const char 
     natsMsg *msg = NULL;
     jsErrCode jerr = 0;
     natsStatus s = js_GetLastMsg(&msg, nats_client_js(c), stream, subject, NULL, &jerr);
-    return take(c, stream, 0, subject, s, jerr, msg, m, found, e);
+    return take(s, jerr, msg, m, found, e);
 }

@@ -161,7 +161,7 @@ class Cluster:
         elif self.topology == EMBEDDED:
             config = os.path.join(self.directory, f"nats{i}.conf")
             with open(config, "w", encoding="utf-8") as f:
-                f.write(self.servers[i].config())
+                f.write(self.servers[i].config() + f'log_file: "{self.servers[i].log_path}"\n')
             options = {"url": None, "nats_port": NATS_PORT}
             args += ["--nats-config", config]
         consistency = self.mode
@@ -250,6 +250,18 @@ class Cluster:
             out.append((node, node.pid))
         return out
 
+    def waited_s(self):
+        """{(pid, thread): seconds that it has waited for a processor} of all nodes and nats-servers."""
+        waited = {}
+        for _, pid in [p for i in range(self.size) for p in self.processes_of(BOTH, i)]:
+            for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+                try:
+                    with open(path, encoding="ascii") as f:
+                        waited[pid, path] = int(f.read().split()[1]) / 1e9
+                except (OSError, IndexError):
+                    continue
+        return waited
+
     def kill(self, what, i):
         with self.lock:
             for process, pid in self.processes_of(what, i):
@@ -311,6 +323,7 @@ class Cluster:
                 if hard:
                     n.kill9()
                 else:
+                    n.signal(signal.SIGCONT)  # another fault may have stopped it
                     n.terminate()
             for f in glob.glob(os.path.join(n.folder, "ha.db*")):
                 os.unlink(f)
@@ -328,7 +341,7 @@ class Cluster:
 
     def keep(self, folder):
         """Logs and files of everything, for whoever looks for the cause."""
-        for p in self.processes:
+        for p in set(self.processes + self.servers):
             if os.path.exists(p.log_path):
                 shutil.copy(p.log_path, folder)
         for n in self.nodes:

@@ -18,6 +18,8 @@ SERIALIZABLE, LWW, ASYNC = "serializable", "lww", "async"  # async: --async-repl
 # What a client may be told while disks, networks and processes fail; any other code is a finding.
 CODES = EXPECTED_CODES | {"STOPPED", "DISK_FULL", "IO", "READ_ONLY", "CHECK", "TIMEOUT", "TOO_MANY"}
 
+OLDER = "a node in a new life reads what was there before the tables"
+
 INTERACTIVE = 0.2  # of the transactions span several requests
 
 
@@ -71,11 +73,13 @@ class Workload:
         self.mode = mode
         self.history = History()
         self.numbers = itertools.count(1)
+        self.since = 0  # the log's end when the tables were there: what is older knows nothing of them
         self.lock = threading.Lock()
 
     def setup(self, node):
         for s in self.tables:
             node.retrying(lambda s=s: node.query(s))
+        self.since = node.status()["databases"][0]["seq"]
 
     def number(self):
         with self.lock:
@@ -192,6 +196,8 @@ class Bank(Workload):
             return True, seq, None
         with Interactive(node) as t:
             have = dict(t.query("SELECT id, balance FROM account WHERE id IN (?, ?)", (a, b)))
+            if not have and node.lives > 1:
+                raise Abort(OLDER)
             if have[a] < amount:
                 raise Abort("not enough")
             t.query("UPDATE account SET balance = ? WHERE id = ?", (have[a] - amount, a))
@@ -256,7 +262,7 @@ class Register(Workload):
     def perform(self, node, op, rnd):
         if op.f == "read":
             (rows,), _, position = run(node, [("SELECT v FROM register WHERE k = ?", (op.value,))])
-            return rows[0][0], None, position
+            return rows[0][0] if rows else None, None, position
         k, old, new = op.value
         if rnd.random() >= INTERACTIVE:
             r = node.post("/query", {"sql": "UPDATE register SET v = ? WHERE k = ? AND v = ?", "params": [new, k, old]})
@@ -293,7 +299,7 @@ class Counter(Workload):
     def perform(self, node, op, rnd):
         if op.f == "read":
             (rows,), _, position = run(node, [("SELECT n FROM counter", ())])
-            return rows[0][0], None, position
+            return rows[0][0] if rows else None, None, position
         r = node.post("/query", {"sql": "UPDATE counter SET n = n + ? WHERE id = 1", "params": [op.value]})
         return True, int(r.headers.get("HA-Seq") or 0) or None, None
 
@@ -386,7 +392,11 @@ class Client(threading.Thread):
         op = w.history.invoke(self.name, self.node.label, f, value)
         answered = True
         try:
-            w.history.done(op, OK, *w.perform(self.node, op, self.rnd))
+            result, seq, position = w.perform(self.node, op, self.rnd)
+            # One that came back empty is on its way from the log's beginning.
+            if self.node.lives > 1 and position is not None and position < w.since:
+                raise Abort(OLDER)
+            w.history.done(op, OK, result, seq, position)
         except Abort as e:
             w.history.done(op, FAILED, note=str(e))
         except (ConnectionLost, HttpError) as e:

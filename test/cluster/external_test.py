@@ -6,7 +6,6 @@ import subprocess
 import pytest
 
 import ha
-from natsclient import Forestaller, NatsClient
 
 CONFIG = """
 listen: 127.0.0.1:{port}
@@ -47,52 +46,6 @@ def test_tls_and_credentials_in_the_url(tmp_path, cluster):
     finally:
         server.kill()
         server.wait()
-
-
-UNAVAILABLE = (b'{"type":"io.nats.jetstream.api.v1.error",'
-               b'"error":{"code":503,"err_code":10008,"description":"JetStream system temporarily unavailable"}}')
-QUESTIONS = ("$JS.API.STREAM.INFO.*", "$JS.API.STREAM.MSG.GET.*", "$JS.API.CONSUMER.CREATE.*")
-
-
-def test_a_server_that_knows_no_leader_answers_first(cluster):
-    """After a partition a node's own server may say for minutes that JetStream is unavailable, while the others are fine."""
-    server = cluster.nats()
-    a = cluster.node(url=server)
-    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
-    for i in range(20):
-        a.query("INSERT INTO t (v) VALUES (?)", [i])
-    with Forestaller(server.port, QUESTIONS, UNAVAILABLE) as between:
-        b = cluster.node(url=f"nats://127.0.0.1:{between.port}")
-        ha.assert_equal(a, b)
-        b.restart()
-        for i in range(50):  # each follows the other's
-            (a, b)[i % 2].query("INSERT INTO t (v) VALUES (?)", [i])
-        ha.assert_equal(a, b)
-        assert a.query("SELECT count(*) FROM t").value == 70
-        assert between.count > 0
-        a.query("INSERT INTO t (v) VALUES (zeroblob(3000000))")  # in parts
-        ha.assert_equal(a, b)
-        server.kill9()
-        ha.wait_until(lambda: b.status()["nats"] == "disconnected", what="the node sees that NATS is gone")
-        server.start()
-        a.query("INSERT INTO t (v) VALUES ('after')")
-        ha.assert_equal(a, b)
-
-
-def test_a_feed_that_goes_quiet_behind_such_a_server(cluster):
-    """The consumer is gone, and with it the heartbeats: another one is made."""
-    server = cluster.nats()
-    a = cluster.node(url=server)
-    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
-    with Forestaller(server.port, QUESTIONS, UNAVAILABLE) as between:
-        b = cluster.node(url=f"nats://127.0.0.1:{between.port}")
-        ha.assert_equal(a, b)
-        with NatsClient(server.port) as nats:
-            for name in nats.api("CONSUMER.NAMES.ha_replication-ha=2Edb")["consumers"]:
-                nats.api(f"CONSUMER.DELETE.ha_replication-ha=2Edb.{name}")
-        a.query("INSERT INTO t (v) VALUES ('after')")
-        ha.wait_until(lambda: b.query("SELECT count(*) FROM t").value == 1, what="the node follows again")
-        ha.assert_equal(a, b)
 
 
 SOURCE = """
