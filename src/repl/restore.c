@@ -312,9 +312,11 @@ static enum err_code keep_aside(struct replica *r, struct err *e)
     snprintf(r->stats.aside, sizeof r->stats.aside, "%s", shown);
     r->stats.divergences++;
     pthread_mutex_unlock(&r->mu);
-    LOG_WARN("the file is not a prefix of the log and is kept aside", LOG_STR("db", r->opt.id),
-             LOG_STR("file", shown), LOG_UINT("seq", r->pos.seq),
-             LOG_STR("verdict", verdict_name(r->verdict)));
+    LOG_WARN(
+        "the file is not a prefix of the log and is kept aside; ha diff FILE LIVE says what only "
+        "it has",
+        LOG_STR("db", r->opt.id), LOG_STR("file", shown), LOG_STR("live", r->opt.conn.path),
+        LOG_UINT("seq", r->pos.seq), LOG_STR("verdict", verdict_name(r->verdict)));
     return ERR_OK;
 }
 
