@@ -99,7 +99,8 @@ void roster_publish(struct node *n);
 struct roster_line {
     char name[256], database[256], version[64];
     uint64_t seq;
-    int64_t time_ns; /* when the node said so; it speaks when it has moved, and when it stops */
+    int64_t log_created; /* the stream that it means; 0 = it does not say */
+    int64_t time_ns;     /* when the node said so; it speaks when it has moved, and when it stops */
 };
 typedef void roster_line_fn(void *arg, const struct roster_line *line);
 /* What every node that ever held database `id`, and was not removed from the roster, said last. */

@@ -30,6 +30,7 @@ struct replica {
     char token[NAME_TOKEN_SIZE]; /* the id as a NATS token */
     char stream[256];            /* as long as struct position remembers */
     char subject[256];
+    uint64_t opened_seq; /* of the file, when it was opened */
     bool has_applier, has_outbox;
     pthread_t applier_thread;
     pthread_t outbox_thread;

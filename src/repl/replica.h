@@ -110,6 +110,8 @@ void replica_connection_changed(struct replica *r, bool connected);
 
 void replica_status(struct replica *r, struct replica_status *st);
 uint64_t replica_position(const struct replica *r);
+/* The position that the file had when it was opened. */
+uint64_t replica_opened(const struct replica *r);
 /* Counts commits of any origin: equal before and after means that the file did not change. */
 uint64_t replica_version(const struct replica *r);
 /* When the stream that the file belongs to was created; 0 = it belongs to none yet. */
