@@ -29,6 +29,8 @@ struct node {
 
     /* the ticker's thread; after it has ended node_stop()'s */
     struct rpc_service *peers;
+    struct database *checking; /* by the thread `checker`; NULL = there is none */
+    pthread_t checker;
 
     /* held while a database is opened and listed; taken before mu */
     pthread_mutex_t opening;
@@ -47,6 +49,7 @@ struct node {
 
     /* atomic */
     atomic_bool connected;
+    atomic_bool checked;   /* the checker is done */
     atomic_bool leave;     /* stopping: what can be done again another time ends */
     atomic_bool interrupt; /* stopping, and the deadline has passed */
     struct {
@@ -113,6 +116,12 @@ enum err_code roster_others(void *node, const char *id, bool *any, struct err *e
 /* ---- peers.c: what other nodes ask this one ---- */
 /* Begins to answer, if NATS is connected; node_start(), then the ticker's thread. */
 void peers_serve(struct node *n);
+
+/* ---- check.c: comparing with other nodes after a restore ---- */
+void check_look(struct node *n); /* the ticker's thread */
+void check_end(struct node *n);  /* waits for what it has begun; node_stop() */
+/* ,"verified":{…} of a database in /status. */
+void check_put_status(struct database *d, struct buf *json);
 
 /* ---- verify.c: do all nodes hold the same? ---- */
 #define VERIFY_CONTENT "content"
