@@ -171,7 +171,7 @@ static bool log_is_quiet_locked(struct node *n)
         if (!database_replica(n->dbs[i]))
             return false;
         replica_status(database_replica(n->dbs[i]), &rs);
-        if (rs.state != REPLICA_OFFLINE)
+        if (rs.state != REPLICA_OFFLINE || rs.disputed)
             return false;
     }
     return true;

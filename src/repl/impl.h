@@ -85,6 +85,7 @@ struct replica {
     /* atomic */
     atomic_bool cancel;     /* closing: a restore ends */
     atomic_bool unreadable; /* see replica_readable() */
+    atomic_bool disputed;   /* see struct replica_status */
     struct snapshot_progress restoring;
 
     /* applier thread only */

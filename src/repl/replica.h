@@ -94,6 +94,7 @@ struct replica_status {
     uint64_t restore_done_bytes, restore_total_bytes; /* total 0 = no snapshot is being loaded */
     char aside[4096]; /* where the last file that was no prefix of the log is kept; "" = none */
     bool readable;    /* what the file holds may be shown */
+    bool disputed;    /* JetStream answers, and what it says is not what the file says */
     bool caught_up;   /* holds all that the log had when it was last verified */
 };
 

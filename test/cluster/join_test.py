@@ -454,8 +454,13 @@ def test_wiped_store_of_a_single_node(cluster):
     wait_until(lambda: stopped(a, "--adopt"))
     assert counted(a) == 10
     assert not aside_files(a)
-    lines = [line for line in a.log().splitlines() if "database stopped" in line and "--adopt" in line]
-    assert len(lines) == 1, lines
+
+    def lines():
+        return [line for line in a.log().splitlines() if "database stopped" in line and "--adopt" in line]
+
+    wait_until(lines)
+    assert len(lines()) == 1, lines()
+    assert "started anew" not in a.log(), "the server answers: it only has no such log"
 
 
 def test_log_created_anew_by_somebody_else(cluster):
