@@ -126,10 +126,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"verify", cli_verify},
-    {"backup", cli_backup},
-    {"restore", cli_restore},
-    {"force-recover", cli_force_recover},
+    {"verify", cli_verify},   {"backup", cli_backup},
+    {"restore", cli_restore}, {"force-recover", cli_force_recover},
+    {"diff", cli_diff},
 };
 
 bool cli_is_command(const char *word)

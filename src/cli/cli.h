@@ -1,7 +1,7 @@
 /*
  * Commands of the program beside running a node: `ha verify`, `ha backup`, `ha restore`,
- * `ha force-recover`. Each speaks to people: results on standard output, one line on standard error
- * where it cannot go on.
+ * `ha force-recover`, `ha diff`. Each speaks to people: results on standard output, one line on
+ * standard error where it cannot go on.
  *
  * Exit status: 0 done, 1 it failed (verify: the nodes differ), 2 it was asked in a wrong way.
  */
@@ -62,6 +62,7 @@ int cli_verify(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_restore(int argc, char **argv);
 int cli_force_recover(int argc, char **argv);
+int cli_diff(int argc, char **argv);
 
 /* ---- http.c ---- */
 

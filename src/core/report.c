@@ -173,6 +173,7 @@ static void put_database(struct database *d, struct buf *json)
     buf_puts(json, ",\"aside\":");
     json_put_cstr(json, rs.aside[0] ? rs.aside : NULL);
     buf_puts(json, rs.readable ? ",\"readable\":true" : ",\"readable\":false");
+    check_put_status(d, json);
     snapshots_put_status(d, json);
     buf_putc(json, '}');
 }

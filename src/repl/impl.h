@@ -30,6 +30,7 @@ struct replica {
     char token[NAME_TOKEN_SIZE]; /* the id as a NATS token */
     char stream[256];            /* as long as struct position remembers */
     char subject[256];
+    uint64_t opened_seq; /* of the file, when it was opened */
     bool has_applier, has_outbox;
     pthread_t applier_thread;
     pthread_t outbox_thread;
@@ -84,6 +85,7 @@ struct replica {
     /* atomic */
     atomic_bool cancel;     /* closing: a restore ends */
     atomic_bool unreadable; /* see replica_readable() */
+    atomic_bool disputed;   /* see struct replica_status */
     struct snapshot_progress restoring;
 
     /* applier thread only */

@@ -185,7 +185,7 @@ void replica_set_state(struct replica *r, enum replica_state state, const struct
         LOG_INFO("following the log", LOG_STR("db", r->opt.id), LOG_STR("stream", r->stream),
                  LOG_UINT("seq", atomic_load(&r->seq)));
     else if (reason)
-        LOG_WARN("database has lost its log", LOG_STR("db", r->opt.id),
+        LOG_WARN("the log cannot be reached", LOG_STR("db", r->opt.id),
                  LOG_STR("reason", r->reason.msg));
 }
 

@@ -285,6 +285,7 @@ enum err_code verify_log(struct replica *r, struct err *e)
     enum err_code code = restore_settle(r, e);
     if (code == ERR_OK)
         code = judge(r, &st, e);
+    atomic_store(&r->disputed, code == ERR_DIVERGED);
     if (code == ERR_DIVERGED && r->verdict != VERDICT_OURS && r->opt.mend) {
         bool new_log = false;
         code = restore_mend(r, &st, &new_log, e);

@@ -219,7 +219,7 @@ def test_wrong_usage(cluster, tmp_path):
     a = cluster.node()
     refused("no.db", "backup", "-r", a.url, "--database", "no.db", missing)
     assert not os.path.exists(missing) and not os.path.exists(f"{missing}.part")
-    for command in ("verify", "backup", "restore", "force-recover"):
+    for command in ("verify", "backup", "restore", "force-recover", "diff"):
         status, out, err = ha(command, "--help")
         assert status == 0 and out.startswith(f"Usage: ha {command}") and err == ""
     secret = cluster.node("secret", token="s3cret")

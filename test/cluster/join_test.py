@@ -1,5 +1,6 @@
 """Nodes that the log alone cannot bring up to date, and logs that are not the ones that files belong to."""
 
+import contextlib
 import glob
 import os
 import re
@@ -73,6 +74,30 @@ def test_new_node_after_the_log_was_cut(cluster, memory):
         b.restart()
         assert_equal(a, b)
         assert counted(b) == 561
+
+
+def test_compared_with_the_others_after_a_restore(cluster):
+    a, b = cluster.nodes(2)
+    fill(a, 20)
+    take(a)
+    wait_until(lambda: ha.synced(b))
+    with NatsClient(a.nats_port) as nats:
+        purge(nats)
+    c = cluster.node(url=a)
+    found = wait_until(lambda: db_status(c)["verified"], what="compared")
+    assert found["equal"] is True and found["seq"] >= 2, found
+    (line,) = [s for s in c.log().splitlines() if "was compared with the other nodes: equal" in s]
+    assert "nodes=3 not_compared=0" in line, line
+    assert db_status(a)["verified"] is None
+
+    # Somebody has changed the others' files, so the one that is restored is not what they hold.
+    for node in (a, b):
+        with contextlib.closing(sqlite3.connect(os.path.join(node.directory, "ha.db"), timeout=30)) as db:
+            db.execute("UPDATE t SET v = 'spoiled' WHERE id = 1")
+            db.commit()
+    d = cluster.node(url=a)
+    assert wait_until(lambda: db_status(d)["verified"], what="compared")["equal"] is False
+    assert "is not what other nodes hold: ha verify says where" in d.log()
 
 
 def test_node_that_was_away_for_too_long(cluster):
@@ -429,8 +454,13 @@ def test_wiped_store_of_a_single_node(cluster):
     wait_until(lambda: stopped(a, "--adopt"))
     assert counted(a) == 10
     assert not aside_files(a)
-    lines = [line for line in a.log().splitlines() if "database stopped" in line and "--adopt" in line]
-    assert len(lines) == 1, lines
+
+    def lines():
+        return [line for line in a.log().splitlines() if "database stopped" in line and "--adopt" in line]
+
+    wait_until(lines)
+    assert len(lines()) == 1, lines()
+    assert "started anew" not in a.log(), "the server answers: it only has no such log"
 
 
 def test_log_created_anew_by_somebody_else(cluster):
