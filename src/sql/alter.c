@@ -181,6 +181,26 @@ static enum err_code set_default(struct alter_run *r, const char *expression, st
     return code;
 }
 
+/* A constraint's text with the comma that divides it from what stands before it. */
+static struct text_span to_cut(const struct alter_run *r, size_t constraint)
+{
+    struct text_span s = r->text.constraints[constraint].at;
+
+    while (s.from > 0 && strchr(" \t\r\n", r->sql[s.from - 1]))
+        s.from--;
+    if (r->text.constraints[constraint].column == TABLE_TEXT_NONE && s.from > 0 &&
+        r->sql[s.from - 1] == ',')
+        s.from--;
+    return s;
+}
+
+static enum err_code cut_constraint(struct alter_run *r, size_t constraint, struct err *e)
+{
+    struct text_span s = to_cut(r, constraint);
+
+    return edit_one(r, s.from, s.to, "", NULL, e);
+}
+
 /* ---- types ---- */
 
 static enum err_code affinities(struct alter_run *r, const char *type, size_t column, bool *differ,
@@ -235,6 +255,21 @@ static enum err_code check_affinity(struct alter_run *r, size_t column, struct e
     return code;
 }
 
+/* The rowid's column is an INTEGER, whatever kind of integer it is called elsewhere. */
+static enum err_code set_rowid_type(struct alter_run *r, size_t column, bool int4, struct err *e)
+{
+    size_t end = r->text.columns[column].type.to;
+
+    if (table_text_is_int4(&r->text, column) == int4)
+        return ERR_OK;
+    if (int4)
+        return edit_one(r, end, end, " CONSTRAINT int4 NOT NULL", NULL, e);
+    for (size_t i = 0; i < r->text.n_constraints; i++)
+        if (r->text.constraints[i].name && strcmp(r->text.constraints[i].name, "int4") == 0)
+            return cut_constraint(r, i, e);
+    return ERR_OK;
+}
+
 static enum err_code set_type(struct alter_run *r, struct err *e)
 {
     const char *type = arena_strndup(r->arena, r->x.text, r->x.len);
@@ -246,10 +281,9 @@ static enum err_code set_type(struct alter_run *r, struct err *e)
     if (code)
         return code;
     c = &r->text.columns[column];
-    /* The rowid's column is an INTEGER, whatever kind of integer it is called elsewhere. */
     if (in_primary_key(r, c->name) && c->type.to - c->type.from == 7 &&
         strncasecmp(r->sql + c->type.from, "INTEGER", 7) == 0 && strcasestr(type, "INT"))
-        return ERR_OK;
+        return set_rowid_type(r, column, strcasecmp(type, "INT4") == 0, e);
     code = affinities(r, type, column, &differ, e);
     if (!code && differ)
         code = check_affinity(r, column, e);
@@ -379,26 +413,6 @@ static enum err_code add_key(struct alter_run *r, struct err *e)
     if (r->x.primary)
         code = prepare_primary(r, key, e);
     return code ? code : append(r, list, e);
-}
-
-/* A constraint's text with the comma that divides it from what stands before it. */
-static struct text_span to_cut(const struct alter_run *r, size_t constraint)
-{
-    struct text_span s = r->text.constraints[constraint].at;
-
-    while (s.from > 0 && strchr(" \t\r\n", r->sql[s.from - 1]))
-        s.from--;
-    if (r->text.constraints[constraint].column == TABLE_TEXT_NONE && s.from > 0 &&
-        r->sql[s.from - 1] == ',')
-        s.from--;
-    return s;
-}
-
-static enum err_code cut_constraint(struct alter_run *r, size_t constraint, struct err *e)
-{
-    struct text_span s = to_cut(r, constraint);
-
-    return edit_one(r, s.from, s.to, "", NULL, e);
 }
 
 /* A unique index that was made for a constraint of this name; NULL: there is none. */

@@ -105,6 +105,14 @@ CREATE VIEW pg_stat_activity AS SELECT 16384 AS datid, current_database() AS dat
 CREATE VIEW pg_stat_user_tables AS SELECT oid AS relid, 'public' AS schemaname, name AS relname, 0 AS seq_scan, 0 AS seq_tup_read,
   0 AS idx_scan, 0 AS idx_tup_fetch, 0 AS n_tup_ins, 0 AS n_tup_upd, 0 AS n_tup_del, 0 AS n_tup_hot_upd, 0 AS n_live_tup,
   0 AS n_dead_tup, NULL AS last_vacuum, NULL AS last_autovacuum, NULL AS last_analyze, NULL AS last_autoanalyze FROM rel WHERE kind = 'r';
+CREATE VIEW pg_stat_all_tables AS SELECT * FROM pg_stat_user_tables;
+CREATE VIEW pg_statio_user_tables AS SELECT oid AS relid, 'public' AS schemaname, name AS relname, 0 AS heap_blks_read, 0 AS heap_blks_hit,
+  0 AS idx_blks_read, 0 AS idx_blks_hit, 0 AS toast_blks_read, 0 AS toast_blks_hit, 0 AS tidx_blks_read, 0 AS tidx_blks_hit
+  FROM rel WHERE kind = 'r';
+CREATE VIEW pg_statio_all_tables AS SELECT * FROM pg_statio_user_tables;
+CREATE VIEW pg_stat_user_indexes AS SELECT i.relid, i.oid AS indexrelid, 'public' AS schemaname, t.name AS relname, r.name AS indexrelname,
+  0 AS idx_scan, 0 AS idx_tup_read, 0 AS idx_tup_fetch FROM idx i JOIN rel r ON r.oid = i.oid JOIN rel t ON t.oid = i.relid;
+CREATE VIEW pg_stat_all_indexes AS SELECT * FROM pg_stat_user_indexes;
 
 -- Always empty: PostgreSQL has them, this server has not what they list.
 CREATE TABLE pg_description(objoid INTEGER, classoid INTEGER, objsubid INTEGER, description TEXT);

@@ -47,6 +47,7 @@ struct pg_rewrite {
     size_t n_out, cap_out;
     struct pg_rename *renames;
     bool schema;   /* what is written lands in the schema */
+    bool strict;   /* a STRICT table, which knows SQLite's own types only */
     bool deleting; /* in DELETE FROM … USING */
     unsigned srf;  /* set-returning functions moved to FROM so far */
     unsigned depth;

@@ -91,7 +91,8 @@ void stmt_reset(struct stmt *s);
 
 unsigned stmt_column_count(const struct stmt *s);
 const char *stmt_column_name(const struct stmt *s, unsigned i);
-const char *stmt_column_decltype(const struct stmt *s, unsigned i); /* NULL for expressions */
+/* As declared, but "INT4" for a rowid that table_text_is_int4(); NULL for expressions. */
+const char *stmt_column_decltype(struct stmt *s, unsigned i);
 struct value stmt_column(const struct stmt *s, unsigned i);
 
 /* ---- the cache, for conn.c ---- */

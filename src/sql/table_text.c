@@ -417,6 +417,17 @@ size_t table_text_column(const struct table_text *t, const char *name)
     return TABLE_TEXT_NONE;
 }
 
+bool table_text_is_int4(const struct table_text *t, size_t column)
+{
+    for (size_t i = 0; i < t->n_constraints; i++) {
+        const struct text_constraint *c = &t->constraints[i];
+        if (c->column == column && c->kind == TEXT_NOT_NULL && c->name &&
+            strcmp(c->name, "int4") == 0)
+            return true;
+    }
+    return false;
+}
+
 static const char *joined(struct arena *a, const char *x, const char *y)
 {
     size_t n = x && y ? strlen(x) + strlen(y) + 2 : 0;

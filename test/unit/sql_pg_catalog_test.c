@@ -173,13 +173,13 @@ static void test_describes_the_schema(void **state)
     expect(db,
            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE "
            "attrelid = 'album'::regclass AND attnum > 0 ORDER BY attnum",
-           "id|bigint|1\ntitle|character varying(160)|1\nartist_id|bigint|1\n"
+           "id|integer|1\ntitle|character varying(160)|1\nartist_id|integer|1\n"
            "price|numeric(10,2)|0\nreleased|timestamp without time zone|0\n");
     expect(db,
            "SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = "
            "'album'::regclass ORDER BY 1",
            "album_artist_id_fkey|f|FOREIGN KEY (artist_id) REFERENCES artist(id) ON DELETE "
-           "CASCADE\nalbum_check|c|CHECK (price >= 0)\nalbum_pkey|p|PRIMARY KEY (id)\n");
+           "CASCADE\nalbum_pkey|p|PRIMARY KEY (id)\nalbum_price_check|c|CHECK (price >= 0)\n");
     expect(db,
            "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) "
            "'^(album)$' COLLATE pg_catalog.default AND pg_catalog.pg_table_is_visible(c.oid)",
