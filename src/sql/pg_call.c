@@ -39,16 +39,31 @@ static const struct {
 
 /* Calls without arguments, as a whole; NULL in the second place: the same in the schema. */
 static const struct {
-    const char *name, *text, *in_schema;
+    const char *name, *text, *in_schema, *shown;
 } constants[] = {
-    {"now", NOW, NULL},
-    {"transaction_timestamp", NOW, NULL},
-    {"statement_timestamp", NOW, NULL},
-    {"clock_timestamp", NOW, NULL},
-    {"gen_random_uuid", "gen_random_uuid()", UUID},
-    {"uuid_generate_v4", "gen_random_uuid()", UUID},
-    {"lastval", "last_insert_rowid()", ""},
+    {"now", NOW, NULL, "now()"},
+    {"transaction_timestamp", NOW, NULL, "now()"},
+    {"statement_timestamp", NOW, NULL, "now()"},
+    {"clock_timestamp", NOW, NULL, "now()"},
+    {"gen_random_uuid", "gen_random_uuid()", UUID, "gen_random_uuid()"},
+    {"uuid_generate_v4", "gen_random_uuid()", UUID, "gen_random_uuid()"},
+    {"lastval", "last_insert_rowid()", "", NULL},
 };
+
+const char *pg_shown_default(const char *sql)
+{
+    for (size_t i = 0; i < sizeof constants / sizeof constants[0]; i++) {
+        const char *kept = constants[i].in_schema ? constants[i].in_schema : constants[i].text;
+        size_t n = strlen(kept), len = strlen(sql);
+        while (n > 0 && len > 2 && *sql == '(' && strncmp(sql, kept, n) != 0) {
+            sql += strspn(sql + 1, " ") + 1; /* parentheses around it all */
+            len = strlen(sql);
+        }
+        if (n > 0 && strncmp(sql, kept, n) == 0 && strspn(sql + n, " )") == strlen(sql + n))
+            return constants[i].shown;
+    }
+    return sql;
+}
 
 /* Keywords that are functions; in the schema they would mean the node that happens to look. */
 static const struct {

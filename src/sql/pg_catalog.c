@@ -38,7 +38,6 @@ struct window_cursor {
     sqlite3_vtab_cursor base;
     sqlite3_stmt *stmt; /* on mem */
     char *columns;      /* the idxStr that it was prepared for */
-    int64_t row;
     bool end;
 };
 
@@ -323,7 +322,6 @@ static int step(struct window_cursor *c)
 {
     int rc = sqlite3_step(c->stmt);
 
-    c->row++;
     c->end = rc != SQLITE_ROW;
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         return SQLITE_OK;
@@ -345,7 +343,6 @@ static int on_filter(sqlite3_vtab_cursor *base, int idx, const char *columns, in
         rc = prepare(c, w, columns);
     for (int i = 0; rc == SQLITE_OK && i < n; i++)
         rc = sqlite3_bind_value(c->stmt, i + 1, v[i]);
-    c->row = 0;
     c->end = true;
     if (rc == SQLITE_OK)
         rc = step(c);
@@ -374,9 +371,20 @@ static int on_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
     return SQLITE_OK;
 }
 
+/* SQLite asks for it where several scans of one table find rows (OR), to know which it has had: it
+ * must be the row's own, whatever the scan. */
 static int on_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 {
-    *out = ((struct window_cursor *)base)->row;
+    sqlite3_stmt *s = ((struct window_cursor *)base)->stmt;
+    uint64_t h = 14695981039346656037U;
+
+    for (int i = 0; i < sqlite3_column_count(s); i++) {
+        const unsigned char *p = sqlite3_column_blob(s, i);
+        for (int k = sqlite3_column_bytes(s, i); k-- > 0; p++)
+            h = (h ^ *p) * 1099511628211U;
+        h = (h ^ 0xFF) * 1099511628211U;
+    }
+    *out = (sqlite3_int64)h;
     return SQLITE_OK;
 }
 

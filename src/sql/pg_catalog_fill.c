@@ -166,18 +166,17 @@ static char *constraint_name(struct fill *f, const char *table, enum text_constr
 
 /* ---- columns ---- */
 
-/* "mood TEXT": the OID of the enumerated type, see pg_enum.c; 0 = it is none. */
+/* "TEXT mood": the OID of the enumerated type, see pg_enum.c; 0 = it is none. */
 static int64_t users_type(struct fill *f, const char *declared)
 {
-    size_t n = strlen(declared);
     struct pg_lexer x;
     struct pg_token t;
     char *name;
     int64_t oid;
 
-    if (n < 6 || strcasecmp(declared + n - 5, " TEXT") != 0)
+    if (strncasecmp(declared, "TEXT ", 5) != 0)
         return 0;
-    pg_lex_init(&x, declared, n - 5);
+    pg_lex_init(&x, declared + 5, strlen(declared + 5));
     name = pg_lex_next(&x, &t) ? malloc(t.len + 1) : NULL;
     if (!name)
         return 0;
@@ -213,7 +212,7 @@ static void columns(struct fill *f, const char *table, int64_t relid, bool rowid
         if (alias)
             buf_printf(&dflt, "nextval('%s_%s_seq'::regclass)", table, text(s, 1));
         else
-            buf_puts(&dflt, text(s, 4));
+            buf_puts(&dflt, pg_shown_default(text(s, 4)));
         put(f, "INSERT INTO col VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "iitiiitti", relid,
             (int64_t)sqlite3_column_int(s, 0) + 1, text(s, 1), users ? users : (int64_t)t->oid,
             (int64_t)modifier, (int64_t)(sqlite3_column_int(s, 3) || pk),

@@ -191,13 +191,29 @@ static void to_regtype(sqlite3_context *ctx, int n, sqlite3_value **v)
     to_oid(ctx, v[0], "SELECT oid FROM type WHERE name = ?1", NULL);
 }
 
+/* '"pg_catalog"."int4"'::regtype as it is shown: integer */
+static void regtype_text(sqlite3_context *ctx, sqlite3_value *v)
+{
+    struct buf b = BUF_INIT;
+    size_t n;
+    const char *s = pg_arg(v, &n);
+    const struct pg_type *t;
+
+    last_name(s ? s : "", n, &b);
+    t = b.len ? pg_type_by_name(b.data, b.len) : NULL;
+    if (t)
+        sqlite3_result_text(ctx, t->sql_name, -1, SQLITE_STATIC);
+    else
+        sqlite3_result_value(ctx, v);
+    buf_free(&b);
+}
+
 static void regtype_name(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
-    (void)n;
-    if (sqlite3_value_type(v[0]) == SQLITE_TEXT)
-        sqlite3_result_value(ctx, v[0]);
-    else
-        answer(ctx, "SELECT format_type(?1, NULL)", 1, v);
+    if (sqlite3_value_numeric_type(v[0]) == SQLITE_TEXT)
+        regtype_text(ctx, v[0]);
+    else if (sqlite3_value_type(v[0]) != SQLITE_NULL)
+        format_type(ctx, n, v);
 }
 
 static void regproc_oid(sqlite3_context *ctx, int n, sqlite3_value **v)

@@ -188,6 +188,43 @@ static size_t from_nothing(struct pg_rewrite *r, size_t i)
     return a.end;
 }
 
+/* FROM current_schema(): a row with what the function answers. */
+static size_t from_scalar(struct pg_rewrite *r, size_t i)
+{
+    static const char *const names[] = {"current_schema",
+                                        "current_database",
+                                        "current_setting",
+                                        "current_schemas",
+                                        "pg_backend_pid",
+                                        "version",
+                                        "set_config",
+                                        "pg_is_in_recovery",
+                                        "current_catalog",
+                                        "current_user",
+                                        "now",
+                                        "pg_database_size"};
+    const char *name, *alias;
+    struct alias a;
+
+    if (!pg_is_name(r, i) || !pg_punct(r, i + 1, "(") || !in_from(r, i))
+        return i;
+    name = pg_name(r, i);
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (strcmp(name, names[k]) != 0)
+            continue;
+        a = read_alias(r, r->match[i + 1] + 1);
+        alias = a.name != PG_NONE ? pg_name(r, a.name) : name;
+        pg_put(r, "(SELECT");
+        if (pg_call(r, i, r->n) == i) {
+            pg_copy(r, i);
+            pg_range(r, i + 1, r->match[i + 1] + 1);
+        }
+        pg_putf(r, "AS \"%s\") AS \"%s\"", listed(r, &a, 0) ? listed(r, &a, 0) : alias, alias);
+        return a.end;
+    }
+    return i;
+}
+
 size_t pg_from_item(struct pg_rewrite *r, size_t i, size_t to)
 {
     size_t next;
@@ -197,7 +234,7 @@ size_t pg_from_item(struct pg_rewrite *r, size_t i, size_t to)
         return from_subquery(r, i);
     if (!r->schema && pg_is_srf(r, i) && in_from(r, i))
         return from_function(r, i);
-    if (!r->schema && (next = from_nothing(r, i)) != i)
+    if (!r->schema && ((next = from_nothing(r, i)) != i || (next = from_scalar(r, i)) != i))
         return next;
     return i;
 }

@@ -190,9 +190,10 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
             return pg_lex_is(before, "AT");
         if (pg_lex_is(t, "USING"))
             return false;
+        *function = pg_lex_is(before, "FROM"); /* FROM current_schema() */
         if (!may_be_listed(t) || pg_lex_is_op(before, "."))
             return false;
-        *function = LISTED(t, functions);
+        *function = *function || LISTED(t, functions);
         return LISTED(t, anywhere);
     default:
         return false;

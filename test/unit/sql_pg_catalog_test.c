@@ -184,6 +184,10 @@ static void test_describes_the_schema(void **state)
            "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) "
            "'^(album)$' COLLATE pg_catalog.default AND pg_catalog.pg_table_is_visible(c.oid)",
            "album\n");
+    expect(db,
+           "SELECT table_name FROM information_schema.tables WHERE (table_schema = 'public' AND "
+           "table_name = 'album') OR (table_schema = 'public' AND table_name = 'artist')",
+           "album\nartist\n");
     expect(db, "SELECT pg_get_indexdef('album_title'::regclass)",
            "CREATE UNIQUE INDEX album_title ON public.album USING btree (title, artist_id DESC) "
            "WHERE ( price > 0)\n");

@@ -90,7 +90,7 @@ static const struct {
     {"CREATE TABLE t (id SERIAL PRIMARY KEY, n VARCHAR(5))",
      "CREATE TABLE t (id INTEGER CONSTRAINT int4 NOT NULL PRIMARY KEY, n VARCHAR(5))"},
     {"CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n integer, m mood)",
-     "CREATE TABLE t (id INTEGER PRIMARY KEY, n INT4, m mood TEXT)"},
+     "CREATE TABLE t (id INTEGER PRIMARY KEY, n INT4, m TEXT mood)"},
     {"CREATE TABLE t (n INTEGER, m \"public\".\"Mood\"[]) STRICT",
      "CREATE TABLE t (n INTEGER, m TEXT) STRICT"},
     {"CREATE TYPE public.mood AS ENUM ('sad', 'it''s')",
