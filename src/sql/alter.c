@@ -538,6 +538,40 @@ static enum err_code drop_column(struct alter_run *r, struct err *e)
     return code;
 }
 
+/* ---- foreign keys of others ---- */
+
+/* The first foreign key of the table in `r` that refers to `parent`. */
+static size_t reference_to(const struct alter_run *r, const char *parent)
+{
+    for (size_t i = 0; i < r->text.n_constraints; i++)
+        if (r->text.constraints[i].parent && strcasecmp(r->text.constraints[i].parent, parent) == 0)
+            return i;
+    return TABLE_TEXT_NONE;
+}
+
+static enum err_code drop_references(struct alter_run *r, struct err *e)
+{
+    const char *child, *before = "";
+    enum err_code code;
+
+    do {
+        code =
+            alter_value(r, &child, e,
+                        "SELECT m.name FROM main.sqlite_schema m WHERE m.type = 'table' AND "
+                        "m.name > %Q AND m.name <> %Q COLLATE NOCASE AND EXISTS (SELECT 1 FROM "
+                        "pragma_foreign_key_list(m.name, 'main') f WHERE f.\"table\" = %Q COLLATE "
+                        "NOCASE) ORDER BY m.name LIMIT 1",
+                        before, r->x.table, r->x.table);
+        if (code || !child)
+            break;
+        before = child;
+        code = read_table(r, child, e);
+        while (!code && reference_to(r, r->x.table) != TABLE_TEXT_NONE)
+            code = cut_constraint(r, reference_to(r, r->x.table), e);
+    } while (!code);
+    return code;
+}
+
 /* ---- indexes ---- */
 
 /* CREATE [UNIQUE] INDEX [IF NOT EXISTS] [schema.]name ON … with another name. */
@@ -592,6 +626,8 @@ static enum err_code run_kind(struct alter_run *r, struct err *e)
     if (x->kind == ALTER_ENUM_RENAME)
         return alter_enum_rename(r, e);
     code = read_table(r, x->table, e);
+    if (x->kind == ALTER_DROP_REFERENCES && (!code || x->if_exists))
+        return drop_references(r, e);
     if (code)
         return code;
     switch (x->kind) {
@@ -618,6 +654,7 @@ static enum err_code run_kind(struct alter_run *r, struct err *e)
         return drop_column(r, e);
     case ALTER_IDENTITY:
         return identity(r, e);
+    case ALTER_DROP_REFERENCES:
     case ALTER_RENAME_INDEX:
     case ALTER_ENUM_ADD:
     case ALTER_ENUM_RENAME:

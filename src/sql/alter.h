@@ -8,6 +8,7 @@
  *   ALTER TABLE t RENAME CONSTRAINT n TO n
  *   ALTER TABLE t ADD [COLUMN] IF NOT EXISTS …
  *   ALTER TABLE t DROP [COLUMN] [IF EXISTS] c CASCADE           with its indexes and constraints
+ *   ALTER TABLE [IF EXISTS] t DROP REFERENCES                   other tables' foreign keys to it
  *   ALTER TABLE t ALTER [COLUMN] c ADD | DROP GENERATED …       of the rowid: nothing is to be done
  *   ALTER INDEX [IF EXISTS] i RENAME TO n
  *   ALTER TYPE e ADD VALUE [IF NOT EXISTS] 'label' [BEFORE | AFTER 'label'] | RENAME TO n
@@ -43,6 +44,7 @@ enum alter_kind {
     ALTER_RENAME_CONSTRAINT,
     ALTER_ADD_COLUMN,
     ALTER_DROP_COLUMN,
+    ALTER_DROP_REFERENCES,
     ALTER_IDENTITY,
     ALTER_RENAME_INDEX,
     ALTER_ENUM_ADD,

@@ -4,6 +4,11 @@
 #include "sql/pg_rewrite.h"
 
 #define NOW "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+/* The same twice in other words, so that a default is shown as it was written. */
+#define UUID_V4                                                                                    \
+    "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), " \
+    "2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' "  \
+    "|| hex(randomblob(6)))"
 #define UUID                                                                                       \
     "(lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4' || "                   \
     "substr(lower(hex(randomblob(2))), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || "     \
@@ -46,7 +51,7 @@ static const struct {
     {"statement_timestamp", NOW, NULL, "now()"},
     {"clock_timestamp", NOW, NULL, "now()"},
     {"gen_random_uuid", "gen_random_uuid()", UUID, "gen_random_uuid()"},
-    {"uuid_generate_v4", "gen_random_uuid()", UUID, "gen_random_uuid()"},
+    {"uuid_generate_v4", "gen_random_uuid()", UUID_V4, "uuid_generate_v4()"},
     {"lastval", "last_insert_rowid()", "", NULL},
 };
 

@@ -24,9 +24,10 @@ struct policy;
  * closed. `policy` is borrowed until then. SQLite's result code. */
 int pg_catalog_open(sqlite3 *db, struct policy *policy);
 
-/* Is `name`, in lower case, a boolean column of a system catalog? Only of names that no user's
- * table is likely to have: indisprimary is, active is not. From any thread. */
+/* Does a catalog have a boolean column of this name, in lower case? From any thread. */
 bool pg_catalog_is_boolean(const char *name);
+/* Is it one of the catalogs' own names, pg_class? From any thread. */
+bool pg_catalog_has(const char *name);
 
 /* ---- for pg_catalog_*.c ---- */
 

@@ -18,6 +18,50 @@ CREATE INDEX rel_name ON rel(name);
 CREATE INDEX idx_relid ON idx(relid);
 CREATE INDEX con_relid ON con(relid);
 
+-- The types of columns that are expressions, for which SQLite has none.
+CREATE TABLE column_types(name TEXT PRIMARY KEY, type TEXT);
+INSERT INTO column_types VALUES
+  ('attbyval', 'BOOLEAN'), ('attnotnull', 'BOOLEAN'), ('atthasdef', 'BOOLEAN'), ('atthasmissing', 'BOOLEAN'), ('attisdropped', 'BOOLEAN'),
+  ('attislocal', 'BOOLEAN'), ('conislocal', 'BOOLEAN'), ('connoinherit', 'BOOLEAN'), ('condeferrable', 'BOOLEAN'),
+  ('condeferred', 'BOOLEAN'), ('convalidated', 'BOOLEAN'), ('datistemplate', 'BOOLEAN'), ('datallowconn', 'BOOLEAN'),
+  ('indisunique', 'BOOLEAN'), ('indnullsnotdistinct', 'BOOLEAN'), ('indisprimary', 'BOOLEAN'), ('indisexclusion', 'BOOLEAN'),
+  ('indimmediate', 'BOOLEAN'), ('indisclustered', 'BOOLEAN'), ('indisvalid', 'BOOLEAN'), ('indcheckxmin', 'BOOLEAN'),
+  ('indisready', 'BOOLEAN'), ('indislive', 'BOOLEAN'), ('indisreplident', 'BOOLEAN'), ('relhasindex', 'BOOLEAN'),
+  ('relisshared', 'BOOLEAN'), ('relhasrules', 'BOOLEAN'), ('relhastriggers', 'BOOLEAN'), ('relhassubclass', 'BOOLEAN'),
+  ('relrowsecurity', 'BOOLEAN'), ('relforcerowsecurity', 'BOOLEAN'), ('relispopulated', 'BOOLEAN'), ('relispartition', 'BOOLEAN'),
+  ('relhasoids', 'BOOLEAN'), ('typbyval', 'BOOLEAN'), ('typispreferred', 'BOOLEAN'), ('typisdefined', 'BOOLEAN'),
+  ('typnotnull', 'BOOLEAN'), ('prosecdef', 'BOOLEAN'), ('proleakproof', 'BOOLEAN'), ('proisstrict', 'BOOLEAN'), ('proretset', 'BOOLEAN'),
+  ('proisagg', 'BOOLEAN'), ('rolsuper', 'BOOLEAN'), ('rolinherit', 'BOOLEAN'), ('rolcreaterole', 'BOOLEAN'), ('rolcreatedb', 'BOOLEAN'),
+  ('rolcanlogin', 'BOOLEAN'), ('rolreplication', 'BOOLEAN'), ('rolbypassrls', 'BOOLEAN'), ('usecreatedb', 'BOOLEAN'),
+  ('usesuper', 'BOOLEAN'), ('userepl', 'BOOLEAN'), ('usebypassrls', 'BOOLEAN'), ('pending_restart', 'BOOLEAN'), ('hasindexes', 'BOOLEAN'),
+  ('hasrules', 'BOOLEAN'), ('hastriggers', 'BOOLEAN'), ('rowsecurity', 'BOOLEAN'), ('collisdeterministic', 'BOOLEAN'),
+  ('lanispl', 'BOOLEAN'), ('lanpltrusted', 'BOOLEAN'), ('tgisinternal', 'BOOLEAN'), ('tgdeferrable', 'BOOLEAN'),
+  ('tginitdeferred', 'BOOLEAN'), ('seqcycle', 'BOOLEAN'), ('polpermissive', 'BOOLEAN'), ('puballtables', 'BOOLEAN'),
+  ('pubinsert', 'BOOLEAN'), ('pubupdate', 'BOOLEAN'), ('pubdelete', 'BOOLEAN'), ('pubtruncate', 'BOOLEAN'), ('pubviaroot', 'BOOLEAN'),
+  ('extrelocatable', 'BOOLEAN'), ('opcdefault', 'BOOLEAN'), ('condefault', 'BOOLEAN'), ('admin_option', 'BOOLEAN'), ('granted', 'BOOLEAN'),
+  ('fastpath', 'BOOLEAN'), ('ispopulated', 'BOOLEAN'), ('is_holdable', 'BOOLEAN'), ('is_binary', 'BOOLEAN'), ('is_scrollable', 'BOOLEAN'),
+  ('from_sql', 'BOOLEAN'), ('is_dst', 'BOOLEAN'), ('is_instead', 'BOOLEAN'), ('subenabled', 'BOOLEAN'), ('inhdetachpending', 'BOOLEAN'),
+  ('active', 'BOOLEAN'), ('inherited', 'BOOLEAN'), ('barelabel', 'BOOLEAN'), ('attcacheoff', 'INT4'), ('attcollation', 'INT4'),
+  ('attinhcount', 'INT4'), ('attlen', 'INT4'), ('attndims', 'INT4'), ('attstattarget', 'INT4'), ('character_maximum_length', 'INT4'),
+  ('character_octet_length', 'INT4'), ('coninhcount', 'INT4'), ('connamespace', 'INT4'), ('conparentid', 'INT4'), ('contypid', 'INT4'),
+  ('datconnlimit', 'INT4'), ('datdba', 'INT4'), ('datetime_precision', 'INT4'), ('datfrozenxid', 'INT4'), ('datid', 'INT4'),
+  ('datlastsysoid', 'INT4'), ('datminmxid', 'INT4'), ('dattablespace', 'INT4'), ('encoding', 'INT4'), ('heap_blks_hit', 'INT4'),
+  ('heap_blks_read', 'INT4'), ('idx_blks_hit', 'INT4'), ('idx_blks_read', 'INT4'), ('idx_scan', 'INT4'), ('idx_tup_fetch', 'INT4'),
+  ('idx_tup_read', 'INT4'), ('indnatts', 'INT4'), ('indnkeyatts', 'INT4'), ('interval_precision', 'INT4'), ('maximum_cardinality', 'INT4'),
+  ('n_dead_tup', 'INT4'), ('n_live_tup', 'INT4'), ('n_tup_del', 'INT4'), ('n_tup_hot_upd', 'INT4'), ('n_tup_ins', 'INT4'),
+  ('n_tup_upd', 'INT4'), ('numeric_precision', 'INT4'), ('numeric_precision_radix', 'INT4'), ('numeric_scale', 'INT4'), ('oid', 'INT4'),
+  ('ordinal_position', 'INT4'), ('pid', 'INT4'), ('position_in_unique_constraint', 'INT4'), ('prolang', 'INT4'), ('pronamespace', 'INT4'),
+  ('pronargdefaults', 'INT4'), ('proowner', 'INT4'), ('prosupport', 'INT4'), ('provariadic', 'INT4'), ('relallvisible', 'INT4'),
+  ('relam', 'INT4'), ('relchecks', 'INT4'), ('relfrozenxid', 'INT4'), ('relminmxid', 'INT4'), ('relnamespace', 'INT4'),
+  ('reloftype', 'INT4'), ('relowner', 'INT4'), ('relpages', 'INT4'), ('relrewrite', 'INT4'), ('reltablespace', 'INT4'),
+  ('reltoastrelid', 'INT4'), ('reltype', 'INT4'), ('rolconnlimit', 'INT4'), ('seq_scan', 'INT4'), ('seq_tup_read', 'INT4'),
+  ('tableoid', 'INT4'), ('tgconstraint', 'INT4'), ('tgconstrindid', 'INT4'), ('tgconstrrelid', 'INT4'), ('tgfoid', 'INT4'),
+  ('tgnargs', 'INT4'), ('tgparentid', 'INT4'), ('tgtype', 'INT4'), ('tidx_blks_hit', 'INT4'), ('tidx_blks_read', 'INT4'),
+  ('toast_blks_hit', 'INT4'), ('toast_blks_read', 'INT4'), ('typanalyze', 'INT4'), ('typbasetype', 'INT4'), ('typcollation', 'INT4'),
+  ('typmodin', 'INT4'), ('typmodout', 'INT4'), ('typnamespace', 'INT4'), ('typndims', 'INT4'), ('typoutput', 'INT4'), ('typowner', 'INT4'),
+  ('typreceive', 'INT4'), ('typrelid', 'INT4'), ('typsend', 'INT4'), ('typsubscript', 'INT4'), ('typtypmod', 'INT4'), ('usesysid', 'INT4'),
+  ('xmin', 'INT4'), ('conkey', '_INT2'), ('confkey', '_INT2');
+
 CREATE TABLE pg_namespace(oid INTEGER, nspname TEXT, nspowner INTEGER, nspacl TEXT);
 INSERT INTO pg_namespace VALUES (11, 'pg_catalog', 10, NULL), (2200, 'public', 10, NULL), (13000, 'information_schema', 10, NULL);
 

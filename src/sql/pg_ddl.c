@@ -164,7 +164,8 @@ static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct 
     } else if (t && t->oid == PG_OID_INT4 && !r->strict) {
         pg_put(r, "INT4");
     } else if (!t && is_users_type(r, from, to)) {
-        pg_put(r, "TEXT"); /* first: of a type that begins with a quote SQLite keeps the name only */
+        pg_put(r,
+               "TEXT"); /* first: of a type that begins with a quote SQLite keeps the name only */
         pg_copy(r, to - 1);
     } else if (!t || t->category == 'N' || t->oid == PG_OID_BOOL) {
         /* SQLite's own names mean themselves */

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sql/lex.h"
 #include "sql/pg_rewrite.h"
@@ -182,6 +183,8 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
         if (pg_lex_is(t, "ON") && pg_lex_is(before, "DISTINCT"))
             return true;
         if (pg_lex_is(before, "AS") && pg_needs_quotes(t))
+            return true;
+        if (t->len > 3 && strncasecmp(t->text, "pg_", 3) == 0)
             return true;
         if (pg_lex_is(t, "ALL"))
             return pg_lex_is(before, "LIMIT") || before->type == PG_TOKEN_OP ||

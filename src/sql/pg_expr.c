@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "sql/pg_catalog.h"
 #include "sql/pg_rewrite.h"
 
 /* ---- names with prefixes ---- */
@@ -56,19 +55,6 @@ static size_t prefixed_name(struct pg_rewrite *r, size_t i)
 
 /* ---- strings ---- */
 
-/* indisprimary = 'f': the catalogs' booleans are numbers here, and no number equals a text. */
-static bool catalog_boolean(struct pg_rewrite *r, size_t i)
-{
-    const struct pg_token *t = pg_at(r, i);
-
-    if (i < 2 || t->len != 3 || (t->text[1] != 't' && t->text[1] != 'f') ||
-        pg_at(r, i - 1)->len != 1 || *pg_at(r, i - 1)->text != '=' || !pg_is_name(r, i - 2) ||
-        !pg_catalog_is_boolean(pg_name(r, i - 2)))
-        return false;
-    pg_put(r, t->text[1] == 't' ? "1" : "0");
-    return true;
-}
-
 /* b = '\x00ff', b <> '\x00ff': the bytes, or a text that is written so. An index serves both. */
 static bool compared_bytes(struct pg_rewrite *r, size_t i)
 {
@@ -93,7 +79,7 @@ static void copy_string(struct pg_rewrite *r, size_t i)
     bool space = t->space;
 
     if (t->type == PG_TOKEN_STRING) {
-        if (!catalog_boolean(r, i) && !compared_bytes(r, i))
+        if (!pg_boolean(r, i) && !compared_bytes(r, i))
             pg_copy(r, i);
         return;
     }

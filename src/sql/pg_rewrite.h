@@ -123,6 +123,10 @@ size_t pg_read_type(struct pg_rewrite *r, size_t i, struct pg_type_ref *ref);
 void pg_cast_range(struct pg_rewrite *r, size_t from, size_t to, const struct pg_type_ref *type);
 /* pg_call.c: functions with a syntax of their own, keywords that are functions. */
 size_t pg_call(struct pg_rewrite *r, size_t i, size_t to);
+/* pg_boolean.c: a string that is compared with a boolean; false: it is none. */
+bool pg_boolean(struct pg_rewrite *r, size_t i);
+/* 't', 'false' …; false: it is no boolean's text. */
+bool pg_is_boolean_text(const struct pg_token *t, bool *value);
 /* pg_interval.c */
 size_t pg_interval(struct pg_rewrite *r, size_t i, size_t to);
 /* pg_select.c */

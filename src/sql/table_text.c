@@ -184,10 +184,10 @@ static void on_conflict(struct reader *r)
 }
 
 /* REFERENCES t [(…)] with what may follow. */
-static void references(struct reader *r)
+static void references(struct reader *r, struct text_constraint *c)
 {
     step(r);
-    (void)read_name(r);
+    c->parent = read_name(r);
     if (is_punct(r, '('))
         (void)read_parens(r);
     for (;;) {
@@ -307,13 +307,13 @@ static void constraint(struct reader *r, size_t column)
         skip(r, "KEY");
         c->kind = TEXT_FOREIGN_KEY;
         read_columns(r, c);
-        references(r);
+        references(r, c);
     } else if (is(r, "REFERENCES")) {
         c->kind = TEXT_FOREIGN_KEY;
         c->columns = arena_alloc(r->arena, sizeof *c->columns);
         if (c->columns && column != TABLE_TEXT_NONE)
             c->columns[c->n_columns++] = r->out->columns[column].name;
-        references(r);
+        references(r, c);
     } else if (skip(r, "NOT")) {
         c->kind = TEXT_NOT_NULL;
         step(r);

@@ -338,6 +338,39 @@ static void test_columns(void **state)
     refuse("ALTER TABLE t ALTER a ADD GENERATED ALWAYS AS IDENTITY", ERR_UNSUPPORTED);
 }
 
+static void test_references(void **state)
+{
+    (void)state;
+    run("CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1);"
+        "CREATE TABLE a (x INT UNIQUE REFERENCES p ON DELETE CASCADE, y INT REFERENCES a(x) UNIQUE);"
+        "CREATE TABLE b (x INT, p INT, FOREIGN KEY (x) REFERENCES \"P\"(id), FOREIGN KEY (p) "
+        "REFERENCES p DEFERRABLE INITIALLY DEFERRED, CHECK (x > 0))");
+    run("INSERT INTO a VALUES (1, NULL); INSERT INTO b VALUES (1, 1)");
+    run("ALTER TABLE p DROP REFERENCES; DROP TABLE p");
+    expect(
+        "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name IN ('a', 'b') ORDER BY name",
+        "CREATE TABLE a (x INT UNIQUE, y INT REFERENCES a(x) UNIQUE)\n"
+        "CREATE TABLE b (x INT, p INT, CHECK (x > 0))\n");
+    expect("SELECT (SELECT count(*) FROM a), (SELECT count(*) FROM b)", "1|1\n");
+    run("ALTER TABLE IF EXISTS nope DROP REFERENCES");
+    refuse("ALTER TABLE nope DROP REFERENCES", ERR_NO_TABLE);
+}
+
+static void test_enums(void **state)
+{
+    (void)state;
+    run("CREATE VIEW mood(enumlabel, enumsortorder) AS VALUES ('sad', 1), ('it''s', 2)");
+    run("ALTER TYPE mood ADD VALUE 'ok'; ALTER TYPE mood ADD VALUE 'b' BEFORE 'it''s'");
+    run("ALTER TYPE mood ADD VALUE IF NOT EXISTS 'ok'; ALTER TYPE mood ADD VALUE 'c' AFTER 'ok'");
+    refuse("ALTER TYPE mood ADD VALUE 'ok'", ERR_TABLE_EXISTS);
+    refuse("ALTER TYPE mood ADD VALUE 'x' AFTER 'nope'", ERR_NO_OBJECT);
+    run("ALTER TYPE mood RENAME TO \"m m\"");
+    refuse("ALTER TYPE mood ADD VALUE 'x'", ERR_NO_OBJECT);
+    expect("SELECT * FROM \"m m\"", "sad|1\nb|2\nit's|3\nok|4\nc|5\n");
+    run("DROP VIEW \"m m\"; CREATE VIEW v AS SELECT 1");
+    refuse("ALTER TYPE v RENAME TO w", ERR_NO_OBJECT);
+}
+
 /* Other statements of the transaction see it, and a rollback takes all of it back. */
 static void test_rollback(void **state)
 {
@@ -409,6 +442,8 @@ int main(void)
         TEST(test_foreign_keys),
         TEST(test_keys),
         TEST(test_columns),
+        TEST(test_references),
+        TEST(test_enums),
         TEST(test_rollback),
         TEST(test_not_permitted),
         TEST(test_last_writer_wins),
