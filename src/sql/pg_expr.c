@@ -115,7 +115,7 @@ static size_t renamed(struct pg_rewrite *r, size_t i)
         next = i + 3;
     }
     for (const struct pg_rename *x = r->renames; x; x = x->next) {
-        if (strcmp(x->name, name) == 0) {
+        if (strcmp(x->name, name) == 0 && i >= x->from && i < x->to) {
             r->at = i;
             pg_put(r, x->text);
             return next;
@@ -172,6 +172,8 @@ static size_t token(struct pg_rewrite *r, size_t i, size_t to)
     case PG_TOKEN_CAST:
         return pg_cast(r, i, to);
     case PG_TOKEN_OP:
+        if ((next = pg_star(r, i)) != i)
+            return next;
         if ((next = pg_interval(r, i, to)) != i || (next = pg_operator(r, i, to)) != i)
             return next;
         break;

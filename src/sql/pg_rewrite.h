@@ -32,6 +32,7 @@ struct pg_piece {
 struct pg_rename {
     const char *name; /* unquoted */
     const char *text;
+    size_t from, to; /* the tokens among which it does: those of the SELECT with that FROM */
     struct pg_rename *next;
 };
 
@@ -138,6 +139,7 @@ size_t pg_stored_value(struct pg_rewrite *r, size_t i, size_t to);
 bool pg_is_hex(const struct pg_token *t);       /* '\x00ff' */
 bool pg_is_srf(struct pg_rewrite *r, size_t i); /* a call of a set-returning function */
 void pg_find_renames(struct pg_rewrite *r);
+size_t pg_star(struct pg_rewrite *r, size_t i); /* SELECT * with such names in FROM */
 /* The name that an unnamed result column gets, from its tokens. */
 const char *pg_column_name_of(struct pg_rewrite *r, size_t from, size_t to);
 /* pg_ddl.c, pg_utility.c: whole statements; false: not one of theirs. */

@@ -236,6 +236,10 @@ static void test_functions(void **state)
          "a<c>a<c>|1|0\n"},
         {"SELECT array_agg(x) FROM (VALUES (1), (2)) AS t(x)", "{1,2}\n"},
         {"SELECT unnest('{a,\"b c\",NULL}') AS x", "a\nb c\n\n"},
+        {"SELECT x.* FROM (SELECT * FROM (VALUES ('{a,b}', '{1,2,3}')) AS t(p, q), unnest(t.p, "
+         "t.q) "
+         "WITH ORDINALITY u(k, o, n)) x WHERE o > 1",
+         "{a,b}|{1,2,3}|b|2|2\n{a,b}|{1,2,3}||3|3\n"},
         {"SELECT (ARRAY[10, 20])[2], 3 = ANY('{1,3}'), 2 = ANY(ARRAY[1])", "20|1|0\n"},
         {"SELECT i, i * 2 FROM generate_series(1, 5, 2) i", "1|2\n3|6\n5|10\n"},
         {"SELECT greatest(1, NULL, 3), least('b', 'a')", "3|a\n"},
