@@ -481,44 +481,62 @@ static enum err_code add_column(struct alter_run *r, struct err *e)
                       r->x.text);
 }
 
-/* Does the constraint stand in the way of dropping the column? */
-static bool uses(const struct alter_run *r, const struct text_constraint *c, size_t column)
+/* Is the column named in this text? */
+static bool mentions(const struct alter_run *r, const char *text, size_t len, const char *column)
 {
-    const char *name = r->text.columns[column].name, *at = r->sql + c->list.from;
+    const char *at = text;
     struct lex_token t;
 
-    if (c->kind == TEXT_UNIQUE || c->kind == TEXT_FOREIGN_KEY) {
-        for (size_t i = 0; i < c->n_columns; i++)
-            if (strcasecmp(c->columns[i], name) == 0)
-                return true;
-        return false;
-    }
-    while (c->kind == TEXT_CHECK && lex_next(&at, r->sql + c->list.to, &t)) {
+    while (lex_next(&at, text + len, &t)) {
         char *word = arena_alloc(r->arena, t.len + 1);
         if (!word || (t.type != LEX_TOKEN_WORD && t.type != LEX_TOKEN_QUOTED))
             continue;
         (void)lex_unquote(&t, word);
-        if (strcasecmp(word, name) == 0)
+        if (strcasecmp(word, column) == 0)
             return true;
     }
     return false;
 }
 
+/* Does the constraint stand in the way of dropping the column? */
+static bool uses(const struct alter_run *r, const struct text_constraint *c, size_t column)
+{
+    const char *name = r->text.columns[column].name;
+
+    if (c->kind == TEXT_CHECK)
+        return mentions(r, r->sql + c->list.from, c->list.to - c->list.from, name);
+    for (size_t i = 0; (c->kind == TEXT_UNIQUE || c->kind == TEXT_FOREIGN_KEY) && i < c->n_columns;
+         i++)
+        if (strcasecmp(c->columns[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Indexes on the column, on expressions with it, and on rows chosen by it. */
 static enum err_code drop_indexes_of(struct alter_run *r, const char *column, struct err *e)
 {
-    const char *index = NULL;
+    const char *index, *sql, *before = "";
     enum err_code code;
 
-    do {
-        code = alter_value(r, &index, e,
-                           "SELECT name FROM pragma_index_list(%Q, 'main') l WHERE origin = 'c' "
-                           "AND EXISTS (SELECT 1 FROM pragma_index_info(l.name, 'main') i WHERE "
-                           "i.name = %Q COLLATE NOCASE) LIMIT 1",
-                           r->table, column);
-        if (!code && index)
+    for (;;) {
+        code =
+            alter_value(r, &index, e,
+                        "SELECT name FROM main.sqlite_schema WHERE type = 'index' AND tbl_name = "
+                        "%Q COLLATE NOCASE AND sql IS NOT NULL AND name > %Q ORDER BY name LIMIT 1",
+                        r->table, before);
+        if (code || !index)
+            return code;
+        before = index;
+        code = alter_value(r, &sql, e,
+                           "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = %Q",
+                           index);
+        /* The name of the index and its table stand before the first parenthesis. */
+        if (!code && sql && strchr(sql, '(') &&
+            mentions(r, strchr(sql, '('), strlen(strchr(sql, '(')), column))
             code = alter_exec(r, e, "DROP INDEX main.\"%w\"", index);
-    } while (!code && index);
-    return code;
+        if (code)
+            return code;
+    }
 }
 
 static enum err_code drop_column(struct alter_run *r, struct err *e)

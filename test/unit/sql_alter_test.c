@@ -320,7 +320,9 @@ static void test_columns(void **state)
     run("CREATE TABLE p (id INTEGER PRIMARY KEY);"
         "CREATE TABLE t (a, b UNIQUE REFERENCES p, c CHECK (c > 0), UNIQUE (a, b), "
         "CONSTRAINT bc CHECK (b < c), FOREIGN KEY (b) REFERENCES p(id));"
-        "CREATE INDEX t_b ON t(b); INSERT INTO t VALUES (1, NULL, 3), (2, NULL, 4)");
+        "CREATE INDEX t_b ON t(b); CREATE INDEX t_e ON t(abs(\"B\")); CREATE INDEX t_w ON t(a) "
+        "WHERE b > 1; "
+        "INSERT INTO t VALUES (1, NULL, 3), (2, NULL, 4)");
     run("ALTER TABLE t ADD COLUMN IF NOT EXISTS d INT DEFAULT 1; ALTER TABLE t ADD COLUMN IF NOT "
         "EXISTS a TEXT");
     run("ALTER TABLE t DROP COLUMN b CASCADE");
@@ -342,7 +344,8 @@ static void test_references(void **state)
 {
     (void)state;
     run("CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1);"
-        "CREATE TABLE a (x INT UNIQUE REFERENCES p ON DELETE CASCADE, y INT REFERENCES a(x) UNIQUE);"
+        "CREATE TABLE a (x INT UNIQUE REFERENCES p ON DELETE CASCADE, y INT REFERENCES a(x) "
+        "UNIQUE);"
         "CREATE TABLE b (x INT, p INT, FOREIGN KEY (x) REFERENCES \"P\"(id), FOREIGN KEY (p) "
         "REFERENCES p DEFERRABLE INITIALLY DEFERRED, CHECK (x > 0))");
     run("INSERT INTO a VALUES (1, NULL); INSERT INTO b VALUES (1, 1)");
