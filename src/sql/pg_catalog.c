@@ -429,6 +429,8 @@ int pg_catalog_open(sqlite3 *db, struct policy *policy)
     if (rc == SQLITE_OK)
         rc = pg_catalog_functions(c);
     if (rc == SQLITE_OK)
+        rc = pg_catalog_sizes(c);
+    if (rc == SQLITE_OK)
         rc = register_windows(c);
     unref(c);
     return rc;

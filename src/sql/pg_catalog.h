@@ -45,6 +45,8 @@ int pg_catalog_refresh(struct pg_catalog *c);
 int pg_catalog_fill(struct pg_catalog *c);
 /* pg_catalog_function.c */
 int pg_catalog_functions(struct pg_catalog *c);
+/* pg_catalog_size.c */
+int pg_catalog_sizes(struct pg_catalog *c);
 
 uint32_t pg_catalog_oid(const char *kind, const char *name);
 

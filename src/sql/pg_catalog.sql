@@ -7,7 +7,7 @@
 
 CREATE TABLE rel(oid INTEGER PRIMARY KEY, name TEXT, kind TEXT, sql TEXT, natts INTEGER, has_index INTEGER, has_key INTEGER);
 CREATE TABLE col(relid INTEGER, num INTEGER, name TEXT, typid INTEGER, typmod INTEGER, nonnull INTEGER, dflt TEXT, generated TEXT, pk INTEGER, PRIMARY KEY (relid, num)) WITHOUT ROWID;
-CREATE TABLE idx(oid INTEGER PRIMARY KEY, relid INTEGER, uniq INTEGER, pk INTEGER, def TEXT, pred TEXT, keys TEXT, opts TEXT);
+CREATE TABLE idx(oid INTEGER PRIMARY KEY, relid INTEGER, uniq INTEGER, pk INTEGER, def TEXT, pred TEXT, keys TEXT, opts TEXT, btree TEXT);
 CREATE TABLE idxcol(idxid INTEGER, num INTEGER, attnum INTEGER, def TEXT, PRIMARY KEY (idxid, num)) WITHOUT ROWID;
 CREATE TABLE con(oid INTEGER PRIMARY KEY, name TEXT, relid INTEGER, type TEXT, idxid INTEGER, frelid INTEGER, upd TEXT, del TEXT, keys TEXT, fkeys TEXT, def TEXT);
 CREATE TABLE trg(oid INTEGER PRIMARY KEY, relid INTEGER, name TEXT, def TEXT);
@@ -113,7 +113,7 @@ CREATE VIEW pg_proc AS SELECT oid, name AS proname, 11 AS pronamespace, 10 AS pr
   's' AS proparallel, nargs AS pronargs, 0 AS pronargdefaults, rettype AS prorettype, '' AS proargtypes, NULL AS proallargtypes,
   NULL AS proargmodes, NULL AS proargnames, NULL AS proargdefaults, NULL AS protrftypes, name AS prosrc, NULL AS probin,
   NULL AS prosqlbody, NULL AS proconfig, NULL AS proacl, kind = 'a' AS proisagg FROM proc;
-CREATE VIEW pg_roles AS SELECT current_user() AS rolname, 1 AS rolsuper, 1 AS rolinherit, 0 AS rolcreaterole, 1 AS rolcreatedb,
+CREATE VIEW pg_roles AS SELECT current_user() AS rolname, pg_may_write() AS rolsuper, 1 AS rolinherit, 0 AS rolcreaterole, pg_may_write() AS rolcreatedb,
   1 AS rolcanlogin, 0 AS rolreplication, -1 AS rolconnlimit, '********' AS rolpassword, NULL AS rolvaliduntil, 0 AS rolbypassrls,
   NULL AS rolconfig, 10 AS oid;
 CREATE VIEW pg_authid AS SELECT * FROM pg_roles;
@@ -270,8 +270,9 @@ CREATE VIEW information_schema_triggers AS SELECT current_database() AS trigger_
   current_database() AS event_object_catalog, 'public' AS event_object_schema, r.name AS event_object_table, g.def AS action_statement
   FROM trg g JOIN rel r ON r.oid = g.relid;
 CREATE VIEW information_schema_table_privileges AS SELECT current_user() AS grantor, current_user() AS grantee,
-  current_database() AS table_catalog, 'public' AS table_schema, name AS table_name, 'SELECT' AS privilege_type, 'YES' AS is_grantable,
-  'YES' AS with_hierarchy FROM rel WHERE kind IN ('r', 'v');
+  current_database() AS table_catalog, 'public' AS table_schema, name AS table_name, p.column1 AS privilege_type, 'NO' AS is_grantable,
+  iif(p.column1 = 'SELECT', 'YES', 'NO') AS with_hierarchy FROM rel JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'),
+  ('REFERENCES'), ('TRIGGER')) p WHERE kind IN ('r', 'v') AND (p.column1 = 'SELECT' OR pg_may_write());
 CREATE VIEW information_schema_information_schema_catalog_name AS SELECT current_database() AS catalog_name;
 CREATE TABLE information_schema_routines(specific_catalog TEXT, specific_schema TEXT, specific_name TEXT, routine_catalog TEXT, routine_schema TEXT, routine_name TEXT, routine_type TEXT, data_type TEXT, routine_definition TEXT);
 CREATE TABLE information_schema_parameters(specific_catalog TEXT, specific_schema TEXT, specific_name TEXT, ordinal_position INTEGER, parameter_mode TEXT, parameter_name TEXT, data_type TEXT);

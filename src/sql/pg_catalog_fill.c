@@ -337,8 +337,9 @@ static void write_index(struct fill *f, const struct index *x, int64_t oid, cons
         "INSERT INTO rel VALUES (?1, ?2, 'i', ?3, (SELECT count(*) FROM idxcol WHERE idxid = ?1), "
         "0, 0)",
         "itt", oid, name, x->sql);
-    put(f, "INSERT INTO idx VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "iiiitttt", oid, x->relid,
-        (int64_t)x->unique, (int64_t)pk, buf_cstr(&def), pred, buf_cstr(keys), buf_cstr(opts));
+    put(f, "INSERT INTO idx VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "iiiittttt", oid,
+        x->relid, (int64_t)x->unique, (int64_t)pk, buf_cstr(&def), pred, buf_cstr(keys),
+        buf_cstr(opts), x->name);
     if (strcmp(x->origin, "c") != 0) {
         buf_printf(&con, "%s (%s)", pk ? "PRIMARY KEY" : "UNIQUE", buf_cstr(list));
         put(f, "INSERT INTO con VALUES (?1, ?2, ?3, ?4, ?5, 0, ' ', ' ', ?6, NULL, ?7)",

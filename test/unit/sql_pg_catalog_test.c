@@ -291,6 +291,74 @@ static void test_stored_values(void **state)
     exec("DROP TABLE stored");
 }
 
+static void test_privileges(void **state)
+{
+    static const char ask[] =
+        "SELECT has_table_privilege('album', 'SELECT'), has_table_privilege('me', 'album', "
+        "'INSERT'), "
+        "has_table_privilege('album', 'update, select'), has_schema_privilege('public', 'CREATE'), "
+        "has_database_privilege(current_database(), 'CONNECT'), has_table_privilege('album', "
+        "NULL), "
+        "(SELECT rolsuper FROM pg_roles), (SELECT count(*) FROM "
+        "information_schema.table_privileges "
+        "WHERE table_name = 'album')";
+    static const struct pg_session reader = {.user = "me", .database = "d", .read_only = true};
+
+    (void)state;
+    expect(db, ask, "1|1|1|1|1||1|7\n");
+    pg_session_enter(&reader);
+    expect(db, ask, "1|0|1|0|1||0|1\n");
+    pg_session_enter(NULL);
+    assert_int_equal(
+        sqlite3_exec(db, "SELECT has_table_privilege('album', 'FLY')", NULL, NULL, NULL),
+        SQLITE_MISMATCH);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    exec("CREATE TABLE sized (id serial PRIMARY KEY, a text UNIQUE)");
+    exec("INSERT INTO sized (a) SELECT printf('%.1000c', 'x') || g FROM generate_series(1, 1000) "
+         "AS g");
+    expect(db,
+           "SELECT pg_table_size('sized') > 1000000, pg_indexes_size('sized') > 1000000, "
+           "pg_total_relation_size('sized') = pg_table_size('sized') + pg_indexes_size('sized'), "
+           "pg_relation_size('public.sized') = pg_relation_size('sized'::regclass), "
+           "pg_relation_size('sized_a_key') = pg_indexes_size('sized'), "
+           "pg_database_size('d') >= pg_total_relation_size('sized'), pg_relation_size('nope'), "
+           "pg_size_pretty(pg_relation_size('sized_pkey'))",
+           "1|1|1|1|1|1||0 bytes\n");
+    exec("DROP TABLE sized");
+}
+
+static void test_enums(void **state)
+{
+    (void)state;
+    exec("CREATE TYPE public.mood AS ENUM ('sad', 'ok')");
+    exec("CREATE TABLE moods (id serial PRIMARY KEY, m mood DEFAULT 'ok', \"N\" "
+         "\"public\".\"mood\" NOT NULL)");
+    exec("INSERT INTO moods (\"N\") VALUES ('1'::mood)");
+    expect(db, "SELECT m, \"N\", typeof(\"N\") FROM moods", "ok|1|text\n");
+    expect(
+        db,
+        "SELECT t.typname, t.typtype, n.nspname, string_agg(e.enumlabel, ',' ORDER BY "
+        "e.enumsortorder) FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid JOIN pg_namespace "
+        "n ON n.oid = t.typnamespace GROUP BY 1, 2, 3",
+        "mood|e|public|sad,ok\n");
+    expect(db,
+           "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = "
+           "'moods'::regclass AND attnum > 0 ORDER BY attnum",
+           "id|integer\nm|mood\nN|mood\n");
+    expect(
+        db,
+        "SELECT data_type, udt_schema, udt_name FROM information_schema.columns WHERE table_name "
+        "= 'moods' AND column_name = 'm'",
+        "USER-DEFINED|public|mood\n");
+    expect(db, "SELECT count(*) FROM pg_class WHERE relname = 'mood'", "0\n");
+    exec("DROP TABLE moods");
+    exec("DROP TYPE mood");
+}
+
 static void test_schema_is_plain_sqlite(void **state)
 {
     static const char ddl[] = "CREATE TABLE plain (id serial PRIMARY KEY, u uuid DEFAULT "
@@ -328,6 +396,9 @@ int main(void)
         cmocka_unit_test(test_follows_the_schema),
         cmocka_unit_test(test_functions),
         cmocka_unit_test(test_stored_values),
+        cmocka_unit_test(test_privileges),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_enums),
         cmocka_unit_test(test_schema_is_plain_sqlite),
         cmocka_unit_test(test_functions_stay_out_of_the_schema),
         cmocka_unit_test(test_psql),
