@@ -376,8 +376,26 @@ static uint32_t first_argument(const struct infer *x, size_t open, size_t to, un
     return expression(x, i, end, depth);
 }
 
-static uint32_t array_of(uint32_t element)
+/* Catalogs' columns of type name: some drivers leave arrays of them as they are sent, and what asks
+ * the catalogs counts on it. */
+static bool is_catalog_name(const struct infer *x, size_t i)
 {
+    static const char *const names[] = {"attname", "relname", "conname",  "nspname",
+                                        "typname", "rolname", "enumlabel"};
+
+    const char *name = infer_is_name(x, i) ? infer_name(x, i) : NULL;
+
+    for (size_t k = 0; name && k < sizeof names / sizeof *names; k++)
+        if (strcasecmp(names[k], name) == 0)
+            return true;
+    return false;
+}
+
+/* Of the elements whose expression ends with token `last`. */
+static uint32_t array_of(const struct infer *x, size_t last, uint32_t element)
+{
+    if (is_catalog_name(x, last))
+        return PGTYPE_NAME_ARRAY;
     switch (element) {
     case PGTYPE_INT2:
     case PGTYPE_INT4:
@@ -397,7 +415,7 @@ static uint32_t array(const struct infer *x, size_t i, size_t to, unsigned depth
     while (end < to && !op(x, end, ",") && !op(x, end, "]") && !op(x, end, ")") &&
            !is(x, end, "FROM"))
         end = op(x, end, "(") ? infer_behind(x, end, to) : end + 1;
-    return array_of(expression(x, from, end, depth + 1));
+    return array_of(x, end - 1, expression(x, from, end, depth + 1));
 }
 
 static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
@@ -429,7 +447,8 @@ static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
                                                           : type;
     }
     if (strcasecmp(name, "array_agg") == 0)
-        return array_of(first_argument(x, i + 1, to, depth));
+        return array_of(x, infer_op(x, i + 3, ".") ? i + 4 : i + 2,
+                        first_argument(x, i + 1, to, depth));
     if (strcasecmp(name, "avg") == 0) {
         type = first_argument(x, i + 1, to, depth);
         return type == PGTYPE_INT2 || type == PGTYPE_INT4 || type == PGTYPE_INT8 ? PGTYPE_NUMERIC
