@@ -54,6 +54,8 @@ struct stmt_cache {
     struct stmt *buckets[STMT_CACHE_BUCKETS];
     struct stmt *newest, *oldest;
     size_t count, bytes;
+    sqlite3_stmt *look; /* stmt_refresh()'s own */
+    int compiled;       /* how often SQLite had compiled that */
 };
 
 /* ---- cache ---- */
@@ -148,6 +150,7 @@ void stmt_cache_free(struct stmt_cache *k)
 {
     if (!k)
         return;
+    sqlite3_finalize(k->look);
     while (k->oldest) {
         struct stmt *s = k->oldest;
         cache_remove(k, s);
@@ -409,6 +412,33 @@ enum err_code stmt_prepare(struct conn *c, const char *sql, size_t len, const ch
     return ERR_OK;
 }
 
+enum err_code stmt_refresh(struct conn *c, struct err *e)
+{
+    struct stmt_cache *k = conn_statements(c);
+    int rc = SQLITE_OK, compiled;
+
+    conn_trust(c, true);
+    if (!k->look)
+        rc = sqlite3_prepare_v3(conn_handle(c), "SELECT 1 FROM main.sqlite_schema LIMIT 0", -1,
+                                SQLITE_PREPARE_PERSISTENT, &k->look, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(k->look)) == SQLITE_DONE)
+        rc = SQLITE_OK;
+    sqlite3_reset(k->look);
+    conn_trust(c, false);
+    if (rc != SQLITE_OK)
+        return conn_error(c, rc, e);
+    compiled = sqlite3_stmt_status(k->look, SQLITE_STMTSTATUS_REPREPARE, 0);
+    for (struct stmt *s = k->oldest, *next; s && compiled != k->compiled; s = next) {
+        next = s->newer;
+        if (!s->in_use) {
+            cache_remove(k, s);
+            destroy(s);
+        }
+    }
+    k->compiled = compiled;
+    return ERR_OK;
+}
+
 void stmt_release(struct stmt *s)
 {
     if (!s)
@@ -550,7 +580,8 @@ void stmt_reset(struct stmt *s)
 
 unsigned stmt_column_count(const struct stmt *s)
 {
-    if (s->ddl.ddl.kind == DDL_ALTER) /* SET NOT NULL is prepared as a query of SQLite's own (3.53) */
+    if (s->ddl.ddl.kind ==
+        DDL_ALTER) /* SET NOT NULL is prepared as a query of SQLite's own (3.53) */
         return 0;
     return (unsigned)sqlite3_column_count(s->raw);
 }
