@@ -9,20 +9,24 @@
 #include "sql/pg_catalog.h"
 #include "sql/pg_rewrite.h"
 
-bool pg_is_boolean_text(const struct pg_token *t, bool *value)
+bool pg_boolean_of(const char *s, size_t n, bool *value)
 {
     static const char *const words[] = {"t",  "f",  "true", "false", "yes",
                                         "no", "on", "off",  "y",     "n"};
 
-    if (t->type != PG_TOKEN_STRING)
-        return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
-        if (t->len == strlen(words[i]) + 2 && strncasecmp(t->text + 1, words[i], t->len - 2) == 0) {
+        if (n == strlen(words[i]) && strncasecmp(s, words[i], n) == 0) {
             *value = i % 2 == 0;
             return true;
         }
     }
     return false;
+}
+
+bool pg_is_boolean_text(const struct pg_token *t, bool *value)
+{
+    return t->type == PG_TOKEN_STRING && t->len > 2 &&
+           pg_boolean_of(t->text + 1, t->len - 2, value);
 }
 
 static bool reads_catalog(struct pg_rewrite *r)

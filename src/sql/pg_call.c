@@ -1,5 +1,6 @@
 /* Functions with a syntax or a name of their own, and keywords that are functions. */
 #include <string.h>
+#include <strings.h>
 
 #include "sql/pg_rewrite.h"
 
@@ -379,9 +380,16 @@ static size_t call(struct pg_rewrite *r, size_t i)
 {
     const char *name = pg_name(r, i);
     bool space = pg_at(r, i)->space;
-    size_t first = r->n_out, next;
+    size_t first = r->n_out, next, n;
 
     r->at = i;
+    if (strcmp(name, "timezone") == 0 && pg_is_string(r, i + 2) && pg_punct(r, i + 3, ",") &&
+        strcasecmp(pg_string(r, i + 2, &n), "utc") == 0) { /* times are always UTC */
+        pg_put(r, "(");
+        pg_range(r, i + 4, r->match[i + 1]);
+        pg_put(r, ")");
+        return r->match[i + 1] + 1;
+    }
     next = special(r, i, name);
     if (next != i) {
         if (first < r->n_out)

@@ -94,6 +94,7 @@ static const char *const functions[] = {
     "JSON_ARRAY_ELEMENTS",
     "JSONB_ARRAY_ELEMENTS_TEXT",
     "JSON_ARRAY_ELEMENTS_TEXT",
+    "TIMEZONE",
     "TRANSACTION_TIMESTAMP",
     "STATEMENT_TIMESTAMP",
     "CLOCK_TIMESTAMP",
@@ -135,7 +136,7 @@ static bool may_be_listed(const struct pg_token *t)
         ['p' - 'a'] = L(6) | L(8) | L(10),
         ['r' - 'a'] = L(3) | L(5) | L(21),
         ['s' - 'a'] = L(4) | L(6) | L(7) | L(9) | L(12) | L(15) | L(19),
-        ['t' - 'a'] = L(4) | L(21),
+        ['t' - 'a'] = L(4) | L(8) | L(21),
         ['u' - 'a'] = L(6) | L(7) | L(16),
 #undef L
     };
@@ -155,7 +156,7 @@ static bool is_type_word(const struct pg_token *t)
 static bool calls_for_translation(const struct pg_token *t, const struct pg_token *before,
                                   bool *function)
 {
-    bool was_function = *function;
+    bool was_function = *function, boolean;
 
     *function = false;
     if (t->nested)
@@ -167,7 +168,7 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
     case PG_TOKEN_ILLEGAL:
         return true;
     case PG_TOKEN_STRING: /* date '…' */
-        return is_type_word(before) || pg_is_hex(t);
+        return is_type_word(before) || pg_is_hex(t) || pg_is_boolean_text(t, &boolean);
     case PG_TOKEN_BITS:
         return (t->text[0] | 0x20) == 'b';
     case PG_TOKEN_OP:

@@ -165,7 +165,7 @@ static size_t token(struct pg_rewrite *r, size_t i, size_t to)
     case PG_TOKEN_DOLLAR:
     case PG_TOKEN_BITS:
     case PG_TOKEN_STRING:
-        if (pg_is_hex(t) && (next = pg_stored_value(r, i, to)) != i)
+        if (t->type == PG_TOKEN_STRING && (next = pg_stored_value(r, i, to)) != i)
             return next;
         copy_string(r, i);
         return i + 1;

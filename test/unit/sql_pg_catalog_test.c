@@ -289,6 +289,19 @@ static void test_stored_values(void **state)
     expect(db, "SELECT id, n, w, quote(b) FROM stored WHERE b <> '\\x00' ORDER BY id",
            "1|7|a|X'AB'\n10|7|it's|X'AB'\n");
     exec("DROP TABLE stored");
+    exec("CREATE TABLE flags (id serial PRIMARY KEY, b boolean DEFAULT (timezone('utc', now()) IS "
+         "NULL), n text)");
+    exec("INSERT INTO flags (b, n) VALUES ('t', 't'), ('no', 'no'), (true, DEFAULT), (DEFAULT, "
+         "'x')");
+    exec("UPDATE flags SET b = 'false', n = 'false' WHERE id = 1");
+    expect(db, "SELECT b, n FROM flags ORDER BY id", "0|false\n0|no\n1|\n0|x\n");
+    expect(db,
+           "SELECT setval(pg_get_serial_sequence('flags', 'id'), (SELECT max(id) FROM flags)), "
+           "setval('\"public\".flags_id_seq', 3, false)",
+           "4|3\n");
+    assert_int_equal(sqlite3_exec(db, "SELECT setval('flags_id_seq', 100)", NULL, NULL, NULL),
+                     SQLITE_MISMATCH);
+    exec("DROP TABLE flags");
 }
 
 static void test_privileges(void **state)

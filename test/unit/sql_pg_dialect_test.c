@@ -57,6 +57,11 @@ static const struct {
     {"SELECT substring(a from 2 for 3) AS x FROM t", "SELECT substr(a , 2 , 3) AS \"x\" FROM t"},
     {"SELECT position('a' in b) AS x FROM t", "SELECT instr( b ,'a') AS \"x\" FROM t"},
     {"SELECT extract(year from a) AS x FROM t", "SELECT date_part( 'year' , a) AS \"x\" FROM t"},
+    {"SELECT timezone('UTC', b) AS x FROM t", "SELECT ( b ) AS \"x\" FROM t"},
+    {"INSERT INTO t (b) VALUES ('t'), ('x')",
+     "INSERT INTO t (b) VALUES ( pg_stored( 't' , 'b' , 't' )), ('x')"},
+    {"UPDATE t SET a = 1, b = 'false' WHERE c = 'no'",
+     "UPDATE t SET a = 1, b = pg_stored( 't' , 'b' , 'false' ) WHERE c = 'no'"},
     /* booleans of catalogs */
     {"SELECT 1 AS x FROM pg_index i WHERE i.indisprimary = 't' AND 'f' <> indisunique",
      "SELECT 1 AS \"x\" FROM pg_index i WHERE i.indisprimary = 1 AND 0 <> indisunique"},
@@ -66,7 +71,8 @@ static const struct {
      "DISTINCT FROM 'F'",
      "SELECT 1 AS \"x\" FROM pg_index WHERE indisunique NOT IN ( 1, 0) AND indisprimary IS NOT "
      "DISTINCT FROM 0"},
-    {"SELECT a FROM t WHERE active = 't' AND indisprimary = 't'", NULL},
+    {"SELECT a FROM t WHERE active = 't' AND indisprimary = 't'",
+     "SELECT a FROM t WHERE active = 't' AND indisprimary = 't'"},
     {"SELECT a FROM t, pg_class WHERE a = 't'", "SELECT a FROM t, pg_class WHERE a = 't'"},
     {"SELECT current_user", "SELECT current_user() AS \"current_user\""},
     /* clauses */
@@ -208,6 +214,7 @@ static const struct {
     {"CREATE TABLE t (a int, n serial)", ERR_UNSUPPORTED, -2},
     {"CREATE VIEW v AS SELECT a ~ 'x' FROM t", ERR_UNSUPPORTED, -2},
     {"CREATE TABLE t (a text DEFAULT md5('x'))", ERR_UNSUPPORTED, -2},
+    {"ALTER VIEW v RENAME TO w", ERR_UNSUPPORTED, 6},
     {"CREATE FUNCTION f() RETURNS int AS $$ $$ LANGUAGE sql", ERR_UNSUPPORTED, -2},
     {"DO $$ BEGIN END $$", ERR_UNSUPPORTED, -2},
     {"COMMIT AND CHAIN", ERR_UNSUPPORTED, -2},
