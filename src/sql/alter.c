@@ -203,11 +203,12 @@ static enum err_code cut_constraint(struct alter_run *r, size_t constraint, stru
 
 /* ---- types ---- */
 
-static enum err_code affinities(struct alter_run *r, const char *type, size_t column, bool *differ,
-                                struct err *e)
+/* *other: the affinity of the new type where it is not that of the old one, as CREATE TABLE … AS
+ * spells it; NULL: it is the same. */
+static enum err_code affinities(struct alter_run *r, const char *type, size_t column,
+                                const char **other, struct err *e)
 {
     const struct text_span *old = &r->text.columns[column].type;
-    const char *same;
     enum err_code code;
 
     /* SQLite itself knows best: the types of two columns of a table made from casts. */
@@ -220,13 +221,12 @@ static enum err_code affinities(struct alter_run *r, const char *type, size_t co
                       "DROP TABLE temp.ha_alter_old; DROP TABLE temp.ha_alter_new",
                       (int)(old->to - old->from), r->sql + old->from, type);
     if (!code)
-        code = alter_value(r, &same, e,
-                           "SELECT 1 FROM pragma_table_info('ha_alter_type', 'temp') a, "
+        code = alter_value(r, other, e,
+                           "SELECT b.type FROM pragma_table_info('ha_alter_type', 'temp') a, "
                            "pragma_table_info('ha_alter_type', 'temp') b "
-                           "WHERE a.cid = 0 AND b.cid = 1 AND a.type = b.type");
+                           "WHERE a.cid = 0 AND b.cid = 1 AND a.type <> b.type");
     if (!code)
         code = alter_exec(r, e, "DROP TABLE temp.ha_alter_type");
-    *differ = !code && !same;
     return code;
 }
 
@@ -270,12 +270,32 @@ static enum err_code set_rowid_type(struct alter_run *r, size_t column, bool int
     return ERR_OK;
 }
 
+/*
+ * What is stored as the old affinity had it gets the new one, as every row gets it that is written
+ * from now on, here or where the row is copied to. Before that, indexes are made anew: those on
+ * some rows only may be of other rows now.
+ */
+static enum err_code store_anew(struct alter_run *r, const char *column, const char *affinity,
+                                struct err *e)
+{
+    const char *of_others = affinity[0] == '\0'             ? NULL
+                            : strcmp(affinity, "TEXT") == 0 ? "'integer', 'real'"
+                                                            : "'text'";
+    enum err_code code = alter_exec(r, e, "REINDEX main.\"%w\"", r->table);
+
+    if (!code && of_others)
+        code =
+            alter_exec(r, e, "UPDATE main.\"%w\" SET \"%w\" = \"%w\" WHERE typeof(\"%w\") IN (%s)",
+                       r->table, column, column, column, of_others);
+    return code;
+}
+
 static enum err_code set_type(struct alter_run *r, struct err *e)
 {
     const char *type = arena_strndup(r->arena, r->x.text, r->x.len);
     const struct text_column *c;
+    const char *other = NULL;
     size_t column;
-    bool differ = false;
     enum err_code code = type ? find_column(r, r->x.name, &column, e) : alter_no_memory(e);
 
     if (code)
@@ -284,20 +304,17 @@ static enum err_code set_type(struct alter_run *r, struct err *e)
     if (in_primary_key(r, c->name) && c->type.to - c->type.from == 7 &&
         strncasecmp(r->sql + c->type.from, "INTEGER", 7) == 0 && strcasestr(type, "INT"))
         return set_rowid_type(r, column, strcasecmp(type, "INT4") == 0, e);
-    code = affinities(r, type, column, &differ, e);
-    if (!code && differ)
+    code = affinities(r, type, column, &other, e);
+    if (!code && other)
         code = check_affinity(r, column, e);
-    if (!code && differ)
+    if (!code && other)
         code = materialize(r, column, e);
     if (!code) {
         bool bare = c->type.from == c->type.to;
         code = edit_one(r, c->type.from, c->type.to, bare ? alter_format(r, " %s", type) : type,
                         NULL, e);
     }
-    /* Partial indexes may hold other rows now. */
-    if (!code && differ)
-        code = alter_exec(r, e, "REINDEX main.\"%w\"", r->table);
-    return code;
+    return code || !other ? code : store_anew(r, r->text.columns[column].name, other, e);
 }
 
 static enum err_code identity(struct alter_run *r, struct err *e)

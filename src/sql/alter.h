@@ -20,8 +20,8 @@
  * changed.
  *
  * Such a statement travels as its text, like every schema statement, and every node runs it here.
- * It never sends rows: a new type only says how values are stored from now on; the UPDATE that
- * converts what is there is a statement of its own.
+ * It never sends rows: values get their column's new affinity by themselves. A conversion that is
+ * more than that is an UPDATE of its own.
  */
 #ifndef HA_SQL_ALTER_H
 #define HA_SQL_ALTER_H

@@ -143,8 +143,9 @@ static const struct {
      "NOT "
      "NULL"},
     {"ALTER TABLE t ALTER COLUMN a SET DATA TYPE varchar(20) USING a::text",
-     "ALTER TABLE t ALTER COLUMN a TYPE VARCHAR(20) ; UPDATE t SET a = ( CAST(a AS TEXT) ) WHERE a "
-     "IS NOT ( CAST(a AS TEXT) ) OR typeof( a ) <> typeof( ( CAST(a AS TEXT) ) )"},
+     "ALTER TABLE t ALTER COLUMN a TYPE BLOB ; UPDATE t SET a = ( CAST(a AS TEXT) ) WHERE a IS NOT "
+     "( CAST(a AS TEXT) ) OR typeof( a ) <> typeof( ( CAST(a AS TEXT) ) ) ; ALTER TABLE t ALTER "
+     "COLUMN a TYPE VARCHAR(20)"},
     {"ALTER TABLE t ALTER a SET DEFAULT now(), ALTER b SET DEFAULT 'x'::text, ALTER c DROP DEFAULT",
      "ALTER TABLE t ALTER COLUMN a SET DEFAULT ( strftime('%Y-%m-%d %H:%M:%f', 'now') ) ; ALTER "
      "TABLE t ALTER COLUMN b SET DEFAULT ( CAST('x' AS TEXT) ) ; ALTER TABLE t ALTER COLUMN c DROP "
