@@ -181,13 +181,34 @@ static enum err_code set_default(struct alter_run *r, const char *expression, st
     return code;
 }
 
+/* A constraint's text with the comma that divides it from what stands before it. */
+static struct text_span to_cut(const struct alter_run *r, size_t constraint)
+{
+    struct text_span s = r->text.constraints[constraint].at;
+
+    while (s.from > 0 && strchr(" \t\r\n", r->sql[s.from - 1]))
+        s.from--;
+    if (r->text.constraints[constraint].column == TABLE_TEXT_NONE && s.from > 0 &&
+        r->sql[s.from - 1] == ',')
+        s.from--;
+    return s;
+}
+
+static enum err_code cut_constraint(struct alter_run *r, size_t constraint, struct err *e)
+{
+    struct text_span s = to_cut(r, constraint);
+
+    return edit_one(r, s.from, s.to, "", NULL, e);
+}
+
 /* ---- types ---- */
 
-static enum err_code affinities(struct alter_run *r, const char *type, size_t column, bool *differ,
-                                struct err *e)
+/* *other: the affinity of the new type where it is not that of the old one, as CREATE TABLE … AS
+ * spells it; NULL: it is the same. */
+static enum err_code affinities(struct alter_run *r, const char *type, size_t column,
+                                const char **other, struct err *e)
 {
     const struct text_span *old = &r->text.columns[column].type;
-    const char *same;
     enum err_code code;
 
     /* SQLite itself knows best: the types of two columns of a table made from casts. */
@@ -200,13 +221,12 @@ static enum err_code affinities(struct alter_run *r, const char *type, size_t co
                       "DROP TABLE temp.ha_alter_old; DROP TABLE temp.ha_alter_new",
                       (int)(old->to - old->from), r->sql + old->from, type);
     if (!code)
-        code = alter_value(r, &same, e,
-                           "SELECT 1 FROM pragma_table_info('ha_alter_type', 'temp') a, "
+        code = alter_value(r, other, e,
+                           "SELECT b.type FROM pragma_table_info('ha_alter_type', 'temp') a, "
                            "pragma_table_info('ha_alter_type', 'temp') b "
-                           "WHERE a.cid = 0 AND b.cid = 1 AND a.type = b.type");
+                           "WHERE a.cid = 0 AND b.cid = 1 AND a.type <> b.type");
     if (!code)
         code = alter_exec(r, e, "DROP TABLE temp.ha_alter_type");
-    *differ = !code && !same;
     return code;
 }
 
@@ -235,35 +255,66 @@ static enum err_code check_affinity(struct alter_run *r, size_t column, struct e
     return code;
 }
 
+/* The rowid's column is an INTEGER, whatever kind of integer it is called elsewhere. */
+static enum err_code set_rowid_type(struct alter_run *r, size_t column, bool int4, struct err *e)
+{
+    size_t end = r->text.columns[column].type.to;
+
+    if (table_text_is_int4(&r->text, column) == int4)
+        return ERR_OK;
+    if (int4)
+        return edit_one(r, end, end, " CONSTRAINT int4 NOT NULL", NULL, e);
+    for (size_t i = 0; i < r->text.n_constraints; i++)
+        if (r->text.constraints[i].name && strcmp(r->text.constraints[i].name, "int4") == 0)
+            return cut_constraint(r, i, e);
+    return ERR_OK;
+}
+
+/*
+ * What is stored as the old affinity had it gets the new one, as every row gets it that is written
+ * from now on, here or where the row is copied to. Before that, indexes are made anew: those on
+ * some rows only may be of other rows now.
+ */
+static enum err_code store_anew(struct alter_run *r, const char *column, const char *affinity,
+                                struct err *e)
+{
+    const char *of_others = affinity[0] == '\0'             ? NULL
+                            : strcmp(affinity, "TEXT") == 0 ? "'integer', 'real'"
+                                                            : "'text'";
+    enum err_code code = alter_exec(r, e, "REINDEX main.\"%w\"", r->table);
+
+    if (!code && of_others)
+        code =
+            alter_exec(r, e, "UPDATE main.\"%w\" SET \"%w\" = \"%w\" WHERE typeof(\"%w\") IN (%s)",
+                       r->table, column, column, column, of_others);
+    return code;
+}
+
 static enum err_code set_type(struct alter_run *r, struct err *e)
 {
     const char *type = arena_strndup(r->arena, r->x.text, r->x.len);
     const struct text_column *c;
+    const char *other = NULL;
     size_t column;
-    bool differ = false;
     enum err_code code = type ? find_column(r, r->x.name, &column, e) : alter_no_memory(e);
 
     if (code)
         return code;
     c = &r->text.columns[column];
-    /* The rowid's column is an INTEGER, whatever kind of integer it is called elsewhere. */
     if (in_primary_key(r, c->name) && c->type.to - c->type.from == 7 &&
         strncasecmp(r->sql + c->type.from, "INTEGER", 7) == 0 && strcasestr(type, "INT"))
-        return ERR_OK;
-    code = affinities(r, type, column, &differ, e);
-    if (!code && differ)
+        return set_rowid_type(r, column, strcasecmp(type, "INT4") == 0, e);
+    code = affinities(r, type, column, &other, e);
+    if (!code && other)
         code = check_affinity(r, column, e);
-    if (!code && differ)
+    if (!code && other)
         code = materialize(r, column, e);
     if (!code) {
         bool bare = c->type.from == c->type.to;
         code = edit_one(r, c->type.from, c->type.to, bare ? alter_format(r, " %s", type) : type,
                         NULL, e);
     }
-    /* Partial indexes may hold other rows now. */
-    if (!code && differ)
-        code = alter_exec(r, e, "REINDEX main.\"%w\"", r->table);
-    return code;
+    return code || !other ? code : store_anew(r, r->text.columns[column].name, other, e);
 }
 
 static enum err_code identity(struct alter_run *r, struct err *e)
@@ -381,26 +432,6 @@ static enum err_code add_key(struct alter_run *r, struct err *e)
     return code ? code : append(r, list, e);
 }
 
-/* A constraint's text with the comma that divides it from what stands before it. */
-static struct text_span to_cut(const struct alter_run *r, size_t constraint)
-{
-    struct text_span s = r->text.constraints[constraint].at;
-
-    while (s.from > 0 && strchr(" \t\r\n", r->sql[s.from - 1]))
-        s.from--;
-    if (r->text.constraints[constraint].column == TABLE_TEXT_NONE && s.from > 0 &&
-        r->sql[s.from - 1] == ',')
-        s.from--;
-    return s;
-}
-
-static enum err_code cut_constraint(struct alter_run *r, size_t constraint, struct err *e)
-{
-    struct text_span s = to_cut(r, constraint);
-
-    return edit_one(r, s.from, s.to, "", NULL, e);
-}
-
 /* A unique index that was made for a constraint of this name; NULL: there is none. */
 static enum err_code find_index(struct alter_run *r, const char *name, const char **index,
                                 struct err *e)
@@ -467,44 +498,62 @@ static enum err_code add_column(struct alter_run *r, struct err *e)
                       r->x.text);
 }
 
-/* Does the constraint stand in the way of dropping the column? */
-static bool uses(const struct alter_run *r, const struct text_constraint *c, size_t column)
+/* Is the column named in this text? */
+static bool mentions(const struct alter_run *r, const char *text, size_t len, const char *column)
 {
-    const char *name = r->text.columns[column].name, *at = r->sql + c->list.from;
+    const char *at = text;
     struct lex_token t;
 
-    if (c->kind == TEXT_UNIQUE || c->kind == TEXT_FOREIGN_KEY) {
-        for (size_t i = 0; i < c->n_columns; i++)
-            if (strcasecmp(c->columns[i], name) == 0)
-                return true;
-        return false;
-    }
-    while (c->kind == TEXT_CHECK && lex_next(&at, r->sql + c->list.to, &t)) {
+    while (lex_next(&at, text + len, &t)) {
         char *word = arena_alloc(r->arena, t.len + 1);
         if (!word || (t.type != LEX_TOKEN_WORD && t.type != LEX_TOKEN_QUOTED))
             continue;
         (void)lex_unquote(&t, word);
-        if (strcasecmp(word, name) == 0)
+        if (strcasecmp(word, column) == 0)
             return true;
     }
     return false;
 }
 
+/* Does the constraint stand in the way of dropping the column? */
+static bool uses(const struct alter_run *r, const struct text_constraint *c, size_t column)
+{
+    const char *name = r->text.columns[column].name;
+
+    if (c->kind == TEXT_CHECK)
+        return mentions(r, r->sql + c->list.from, c->list.to - c->list.from, name);
+    for (size_t i = 0; (c->kind == TEXT_UNIQUE || c->kind == TEXT_FOREIGN_KEY) && i < c->n_columns;
+         i++)
+        if (strcasecmp(c->columns[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Indexes on the column, on expressions with it, and on rows chosen by it. */
 static enum err_code drop_indexes_of(struct alter_run *r, const char *column, struct err *e)
 {
-    const char *index = NULL;
+    const char *index, *sql, *before = "";
     enum err_code code;
 
-    do {
-        code = alter_value(r, &index, e,
-                           "SELECT name FROM pragma_index_list(%Q, 'main') l WHERE origin = 'c' "
-                           "AND EXISTS (SELECT 1 FROM pragma_index_info(l.name, 'main') i WHERE "
-                           "i.name = %Q COLLATE NOCASE) LIMIT 1",
-                           r->table, column);
-        if (!code && index)
+    for (;;) {
+        code =
+            alter_value(r, &index, e,
+                        "SELECT name FROM main.sqlite_schema WHERE type = 'index' AND tbl_name = "
+                        "%Q COLLATE NOCASE AND sql IS NOT NULL AND name > %Q ORDER BY name LIMIT 1",
+                        r->table, before);
+        if (code || !index)
+            return code;
+        before = index;
+        code = alter_value(r, &sql, e,
+                           "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = %Q",
+                           index);
+        /* The name of the index and its table stand before the first parenthesis. */
+        if (!code && sql && strchr(sql, '(') &&
+            mentions(r, strchr(sql, '('), strlen(strchr(sql, '(')), column))
             code = alter_exec(r, e, "DROP INDEX main.\"%w\"", index);
-    } while (!code && index);
-    return code;
+        if (code)
+            return code;
+    }
 }
 
 static enum err_code drop_column(struct alter_run *r, struct err *e)
@@ -521,6 +570,40 @@ static enum err_code drop_column(struct alter_run *r, struct err *e)
             code = cut_constraint(r, i, e);
     if (!code)
         code = alter_exec(r, e, "ALTER TABLE main.\"%w\" DROP COLUMN \"%w\"", r->table, r->x.name);
+    return code;
+}
+
+/* ---- foreign keys of others ---- */
+
+/* The first foreign key of the table in `r` that refers to `parent`. */
+static size_t reference_to(const struct alter_run *r, const char *parent)
+{
+    for (size_t i = 0; i < r->text.n_constraints; i++)
+        if (r->text.constraints[i].parent && strcasecmp(r->text.constraints[i].parent, parent) == 0)
+            return i;
+    return TABLE_TEXT_NONE;
+}
+
+static enum err_code drop_references(struct alter_run *r, struct err *e)
+{
+    const char *child, *before = "";
+    enum err_code code;
+
+    do {
+        code =
+            alter_value(r, &child, e,
+                        "SELECT m.name FROM main.sqlite_schema m WHERE m.type = 'table' AND "
+                        "m.name > %Q AND m.name <> %Q COLLATE NOCASE AND EXISTS (SELECT 1 FROM "
+                        "pragma_foreign_key_list(m.name, 'main') f WHERE f.\"table\" = %Q COLLATE "
+                        "NOCASE) ORDER BY m.name LIMIT 1",
+                        before, r->x.table, r->x.table);
+        if (code || !child)
+            break;
+        before = child;
+        code = read_table(r, child, e);
+        while (!code && reference_to(r, r->x.table) != TABLE_TEXT_NONE)
+            code = cut_constraint(r, reference_to(r, r->x.table), e);
+    } while (!code);
     return code;
 }
 
@@ -578,6 +661,8 @@ static enum err_code run_kind(struct alter_run *r, struct err *e)
     if (x->kind == ALTER_ENUM_RENAME)
         return alter_enum_rename(r, e);
     code = read_table(r, x->table, e);
+    if (x->kind == ALTER_DROP_REFERENCES && (!code || x->if_exists))
+        return drop_references(r, e);
     if (code)
         return code;
     switch (x->kind) {
@@ -604,6 +689,7 @@ static enum err_code run_kind(struct alter_run *r, struct err *e)
         return drop_column(r, e);
     case ALTER_IDENTITY:
         return identity(r, e);
+    case ALTER_DROP_REFERENCES:
     case ALTER_RENAME_INDEX:
     case ALTER_ENUM_ADD:
     case ALTER_ENUM_RENAME:

@@ -8,6 +8,7 @@
  *   ALTER TABLE t RENAME CONSTRAINT n TO n
  *   ALTER TABLE t ADD [COLUMN] IF NOT EXISTS …
  *   ALTER TABLE t DROP [COLUMN] [IF EXISTS] c CASCADE           with its indexes and constraints
+ *   ALTER TABLE [IF EXISTS] t DROP REFERENCES                   other tables' foreign keys to it
  *   ALTER TABLE t ALTER [COLUMN] c ADD | DROP GENERATED …       of the rowid: nothing is to be done
  *   ALTER INDEX [IF EXISTS] i RENAME TO n
  *   ALTER TYPE e ADD VALUE [IF NOT EXISTS] 'label' [BEFORE | AFTER 'label'] | RENAME TO n
@@ -19,8 +20,8 @@
  * changed.
  *
  * Such a statement travels as its text, like every schema statement, and every node runs it here.
- * It never sends rows: a new type only says how values are stored from now on; the UPDATE that
- * converts what is there is a statement of its own.
+ * It never sends rows: values get their column's new affinity by themselves. A conversion that is
+ * more than that is an UPDATE of its own.
  */
 #ifndef HA_SQL_ALTER_H
 #define HA_SQL_ALTER_H
@@ -43,6 +44,7 @@ enum alter_kind {
     ALTER_RENAME_CONSTRAINT,
     ALTER_ADD_COLUMN,
     ALTER_DROP_COLUMN,
+    ALTER_DROP_REFERENCES,
     ALTER_IDENTITY,
     ALTER_RENAME_INDEX,
     ALTER_ENUM_ADD,

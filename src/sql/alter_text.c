@@ -150,8 +150,15 @@ static void read_add(struct reader *r)
 static void read_drop(struct reader *r)
 {
     struct alter *x = r->out;
-    bool constraint = skip(r, "CONSTRAINT"), cascades;
+    bool constraint, cascades;
 
+    if (lex_is(&r->t, "REFERENCES")) {
+        step(r);
+        if (ends(r))
+            x->kind = ALTER_DROP_REFERENCES;
+        return;
+    }
+    constraint = skip(r, "CONSTRAINT");
     if (!constraint)
         skip(r, "COLUMN");
     read_if(r);
@@ -217,7 +224,11 @@ static void read_type(struct reader *r)
 static void read_table(struct reader *r)
 {
     struct alter *x = r->out;
+    bool exists;
 
+    read_if(r);
+    exists = x->if_exists;
+    x->if_exists = false;
     x->table = read_name(r);
     if (r->t.type == LEX_TOKEN_PUNCT && *r->t.text == '.') {
         step(r);
@@ -236,6 +247,9 @@ static void read_table(struct reader *r)
         skip(r, "TO");
         x->to = read_name(r);
     }
+    if (exists && x->kind != ALTER_DROP_REFERENCES)
+        x->kind = ALTER_NONE; /* SQLite has no IF EXISTS there, nor have we */
+    x->if_exists = x->if_exists || exists;
 }
 
 bool alter_read(struct alter *x, struct arena *a, const char *sql, size_t len)
@@ -278,7 +292,8 @@ static enum err_code check(const struct alter *x, bool trusted, struct err *e)
                 x->kind == ALTER_ADD_COLUMN;
     bool renames = x->kind == ALTER_RENAME_CONSTRAINT || x->kind == ALTER_RENAME_INDEX ||
                    x->kind == ALTER_ENUM_RENAME || x->kind == ALTER_ENUM_ADD;
-    bool named = x->kind != ALTER_ADD_FOREIGN_KEY && x->kind != ALTER_ADD_KEY;
+    bool named = x->kind != ALTER_ADD_FOREIGN_KEY && x->kind != ALTER_ADD_KEY &&
+                 x->kind != ALTER_DROP_REFERENCES;
 
     if ((text && x->len == 0) || (renames && x->to[0] == '\0') || (named && x->name[0] == '\0'))
         return err_set(e, ERR_SYNTAX, "syntax error in ALTER");

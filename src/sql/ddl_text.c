@@ -131,10 +131,9 @@ static void read_drop(struct reader *r, struct stmt_ddl *d)
 static void read_alter(struct reader *r, struct stmt_ddl *d)
 {
     d->kind = DDL_ALTER;
-    if (skip(r, "INDEX"))
-        skip_if_exists(r, d);
-    else if (!skip(r, "TABLE"))
+    if (!skip(r, "INDEX") && !skip(r, "TABLE"))
         skip(r, "TYPE");
+    skip_if_exists(r, d);
     d->name = read_full_name(r, &d->schema);
     if (skip(r, "RENAME") && skip(r, "TO"))
         d->rename = read_name(r);

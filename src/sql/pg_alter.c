@@ -5,6 +5,7 @@
  *   ADD c int NOT NULL            ADD COLUMN c int; ALTER COLUMN c SET NOT NULL
  *   ADD t timestamp DEFAULT now() ADD COLUMN t TIMESTAMP; ALTER COLUMN t SET DEFAULT …; UPDATE
  *   ALTER c TYPE bigint           ALTER COLUMN c TYPE bigint; UPDATE … SET c = pg_int8(c) …
+ *   ALTER c TYPE text USING f(c)  ALTER COLUMN c TYPE BLOB; UPDATE … SET c = (f(c)) …; … TYPE TEXT
  */
 #include <string.h>
 
@@ -211,13 +212,17 @@ static void set_type(struct pg_rewrite *r, size_t column, size_t i, size_t to,
 {
     size_t using_at = pg_find(r, i, to, "USING"), from = using_at < to ? using_at + 1 : to;
     size_t collate = pg_find(r, i, using_at, "COLLATE");
-    struct pg_type_ref ref;
+    struct pg_type_ref ref = {.type = NULL};
 
     head(r, t);
     pg_put(r, "ALTER COLUMN");
     pg_copy(r, column);
-    pg_put(r, "TYPE");
-    ref = pg_ddl_type(r, i, collate);
+    if (from < to) { /* between the two types, values may be of any */
+        pg_put(r, "TYPE BLOB");
+    } else {
+        pg_put(r, "TYPE");
+        ref = pg_ddl_type(r, i, collate);
+    }
     r->schema = false;
     update(r, t, column);
     put_converted(r, column, from, to, &ref);
@@ -231,6 +236,13 @@ static void set_type(struct pg_rewrite *r, size_t column, size_t i, size_t to,
     put_converted(r, column, from, to, &ref);
     pg_put(r, ")");
     r->schema = true;
+    if (from < to) {
+        head(r, t);
+        pg_put(r, "ALTER COLUMN");
+        pg_copy(r, column);
+        pg_put(r, "TYPE");
+        (void)pg_ddl_type(r, i, collate);
+    }
 }
 
 static void set_default(struct pg_rewrite *r, size_t column, size_t i, size_t to,

@@ -146,18 +146,27 @@ static bool is_users_type(const struct pg_rewrite *r, size_t from, size_t to)
     return !pg_word(r, from, "ANY");
 }
 
-static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct pg_type_ref *ref)
+/* SQLite's INTEGER has 64 bits, PostgreSQL's 32; the name INT4 means the latter to this server
+ * only. The rowid must be called INTEGER: a constraint, which no rowid violates, says how long it
+ * is (table_text.h). */
+static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct pg_type_ref *ref,
+                     bool rowid)
 {
     const struct pg_type *t = ref->type;
 
     r->at = from;
     if (ref->array) {
         pg_put(r, "TEXT");
-    } else if (ref->serial) {
+    } else if (rowid) {
         pg_put(r, "INTEGER");
+        if (t && t->oid != PG_OID_INT8)
+            pg_put(r, "CONSTRAINT int4 NOT NULL");
+    } else if (t && t->oid == PG_OID_INT4 && !r->strict) {
+        pg_put(r, "INT4");
     } else if (!t && is_users_type(r, from, to)) {
+        pg_put(r,
+               "TEXT"); /* first: of a type that begins with a quote SQLite keeps the name only */
         pg_copy(r, to - 1);
-        pg_put(r, "TEXT");
     } else if (!t || t->category == 'N' || t->oid == PG_OID_BOOL) {
         /* SQLite's own names mean themselves */
         if (t && t->oid == PG_OID_MONEY)
@@ -188,7 +197,7 @@ struct pg_type_ref pg_ddl_type(struct pg_rewrite *r, size_t from, size_t to)
 {
     struct pg_type_ref ref = {.type = NULL};
 
-    put_type(r, from, read_column_type(r, from, to, &ref), &ref);
+    put_type(r, from, read_column_type(r, from, to, &ref), &ref, false);
     return ref;
 }
 
@@ -229,7 +238,8 @@ void pg_ddl_column(struct pg_rewrite *r, size_t from, size_t to, bool key, bool 
                    unsigned without)
 {
     struct pg_type_ref ref = {.type = NULL};
-    bool inline_key = has_words(r, from, to, "PRIMARY", "KEY"), not_null = false, rowid;
+    bool inline_key = has_words(r, from, to, "PRIMARY", "KEY"), not_null = false, rowid = false;
+    bool identity = has_words(r, from, to, "AS", "IDENTITY");
     size_t i = from + 1;
 
     if ((without & PG_WITHOUT_STORED) && to > i && pg_word(r, to - 1, "STORED"))
@@ -237,14 +247,14 @@ void pg_ddl_column(struct pg_rewrite *r, size_t from, size_t to, bool key, bool 
     pg_copy(r, from);
     if (i < to && !begins_constraint(r, i)) {
         size_t end = read_column_type(r, i, to, &ref);
-        put_type(r, i, end, &ref);
+        rowid = (inline_key || key_alone) && ref.type && ref.type->category == 'N' && !ref.array &&
+                (ref.serial || identity || pg_word(r, i, "INTEGER"));
+        put_type(r, i, end, &ref, rowid);
         i = end;
     }
     if (ref.serial && !inline_key && !key_alone)
         pg_fail(r, from + 1, ERR_UNSUPPORTED,
                 "a serial column that is not the primary key is not supported");
-    rowid = (inline_key || key_alone) && ref.type && ref.type->category == 'N' &&
-            (ref.serial || pg_word(r, from + 1, "INTEGER"));
     while (i < to && !r->failed) {
         bool named = pg_word(r, i, "CONSTRAINT");
         size_t mark = r->n_out, what = named ? i + 2 : i;
@@ -401,6 +411,7 @@ bool pg_ddl_create_table(struct pg_rewrite *r)
     pg_range(r, i, pg_skip_name(r, i));
     i = pg_skip_name(r, i);
     if (pg_punct(r, i, "(") && !pg_word(r, pg_skip(r, i), "AS")) {
+        r->strict = pg_find(r, pg_skip(r, i), r->n, "STRICT") < r->n;
         table_body(r, i);
         table_options(r, pg_skip(r, i));
         return true;

@@ -1,6 +1,6 @@
 /*
  * Enumerated types. SQLite has no types of users, so that one is kept as a view that lists its
- * labels, and a column of it is declared as its name and TEXT. The catalogs show both for what they
+ * labels, and a column of it is declared as TEXT and its name. The catalogs show both for what they
  * are (pg_catalog_fill.c); ALTER TYPE is left to alter.h.
  *
  *   CREATE TYPE mood AS ENUM ('sad', 'ok')

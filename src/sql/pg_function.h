@@ -39,6 +39,7 @@ int pg_function_time_open(sqlite3 *db, int flags);
 int pg_function_regexp_open(sqlite3 *db, int flags);
 int pg_function_array_open(sqlite3 *db, int flags);
 int pg_function_system_open(sqlite3 *db, int flags);
+int pg_function_privilege_open(sqlite3 *db, int flags);
 int pg_function_column_open(sqlite3 *db, int flags);
 int pg_series_open(sqlite3 *db, int flags);
 

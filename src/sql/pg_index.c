@@ -134,6 +134,7 @@ bool pg_ddl_create_view(struct pg_rewrite *r)
 static void drop_each(struct pg_rewrite *r, const char *what, size_t i)
 {
     bool exists = pg_words(r, i, "IF", "EXISTS");
+    bool cascades = strcmp(what, "TABLE") == 0 && pg_word(r, r->n - 1, "CASCADE");
 
     i += exists ? 2 : 0;
     for (bool first = true; i < r->n && !r->failed; first = false) {
@@ -143,7 +144,14 @@ static void drop_each(struct pg_rewrite *r, const char *what, size_t i)
                     pg_at(r, i)->text);
             return;
         }
-        pg_putf(r, "%sDROP %s%s", first ? "" : "; ", what, exists ? " IF EXISTS" : "");
+        if (!first)
+            pg_put(r, ";");
+        if (cascades) {
+            pg_putf(r, "ALTER TABLE%s", exists ? " IF EXISTS" : "");
+            pg_range(r, i, end);
+            pg_put(r, "DROP REFERENCES ;");
+        }
+        pg_putf(r, "DROP %s%s", what, exists ? " IF EXISTS" : "");
         pg_range(r, i, end);
         i = end;
         if (pg_word(r, i, "CASCADE") || pg_word(r, i, "RESTRICT"))

@@ -173,6 +173,17 @@ static bool is_ignored(const struct pg_rewrite *r)
            !pg_word(r, 1, "TYPE");
 }
 
+/* ALTER VIEW v RENAME TO w: not to be passed over in silence. */
+static bool renames_other(struct pg_rewrite *r)
+{
+    if (!pg_word(r, 0, "ALTER") || pg_word(r, 1, "TABLE") || pg_word(r, 1, "INDEX") ||
+        pg_word(r, 1, "TYPE") || pg_find(r, 1, r->n, "RENAME") == r->n)
+        return false;
+    pg_fail(r, 1, ERR_UNSUPPORTED, "ALTER %.*s … RENAME is not supported", (int)pg_at(r, 1)->len,
+            pg_at(r, 1)->text);
+    return true;
+}
+
 bool pg_ddl(struct pg_rewrite *r)
 {
     if (pg_word(r, 0, "CREATE"))
@@ -198,5 +209,5 @@ bool pg_utility(struct pg_rewrite *r)
         return true;
     if (pg_word(r, 0, "CALL"))
         pg_fail(r, 0, ERR_UNSUPPORTED, "there is no procedural language here");
-    return r->failed || is_ignored(r);
+    return renames_other(r) || r->failed || is_ignored(r);
 }

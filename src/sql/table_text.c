@@ -184,10 +184,10 @@ static void on_conflict(struct reader *r)
 }
 
 /* REFERENCES t [(…)] with what may follow. */
-static void references(struct reader *r)
+static void references(struct reader *r, struct text_constraint *c)
 {
     step(r);
-    (void)read_name(r);
+    c->parent = read_name(r);
     if (is_punct(r, '('))
         (void)read_parens(r);
     for (;;) {
@@ -307,13 +307,13 @@ static void constraint(struct reader *r, size_t column)
         skip(r, "KEY");
         c->kind = TEXT_FOREIGN_KEY;
         read_columns(r, c);
-        references(r);
+        references(r, c);
     } else if (is(r, "REFERENCES")) {
         c->kind = TEXT_FOREIGN_KEY;
         c->columns = arena_alloc(r->arena, sizeof *c->columns);
         if (c->columns && column != TABLE_TEXT_NONE)
             c->columns[c->n_columns++] = r->out->columns[column].name;
-        references(r);
+        references(r, c);
     } else if (skip(r, "NOT")) {
         c->kind = TEXT_NOT_NULL;
         step(r);
@@ -415,6 +415,17 @@ size_t table_text_column(const struct table_text *t, const char *name)
         if (strcasecmp(t->columns[i].name, name) == 0)
             return i;
     return TABLE_TEXT_NONE;
+}
+
+bool table_text_is_int4(const struct table_text *t, size_t column)
+{
+    for (size_t i = 0; i < t->n_constraints; i++) {
+        const struct text_constraint *c = &t->constraints[i];
+        if (c->column == column && c->kind == TEXT_NOT_NULL && c->name &&
+            strcmp(c->name, "int4") == 0)
+            return true;
+    }
+    return false;
 }
 
 static const char *joined(struct arena *a, const char *x, const char *y)

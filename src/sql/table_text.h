@@ -35,6 +35,7 @@ struct text_constraint {
     struct text_span list; /* ( … ) of the columns, of CHECK, of the generated expression; DEFAULT's
                               expression */
     size_t column;         /* of which it is; TABLE_TEXT_NONE = the table's */
+    const char *parent;   /* of a foreign key: the table that it refers to */
     const char **columns; /* of a key: their names */
     size_t n_columns;
 };
@@ -60,6 +61,10 @@ struct table_text {
 
 /* Memory from the arena. False: no memory, or the text is none that can be read. */
 bool table_text_read(struct table_text *t, struct arena *a, const char *sql, size_t len);
+
+/* Is the column, a rowid, of PostgreSQL's type integer? SQLite wants it to be called INTEGER, which
+ * means 64 bits; `CONSTRAINT int4 NOT NULL` behind it tells. */
+bool table_text_is_int4(const struct table_text *t, size_t column);
 
 /* Index by name, in any case; TABLE_TEXT_NONE: there is none. */
 size_t table_text_column(const struct table_text *t, const char *name);

@@ -119,6 +119,13 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
     open = false;
     for (unsigned i = 0; i < n; i++)
         open = open || r->columns[i].type.oid == PGTYPE_NONE;
+    if (r->promised && r->n_promised != n) {
+        r->failed = true;
+        r->fault = (struct pgwire_error){.severity = "ERROR",
+                                         .sqlstate = "0A000",
+                                         .message = "cached plan must not change result type"};
+        return;
+    }
     if (r->conn->dead)
         return;
     if (open)
@@ -181,7 +188,7 @@ static enum sink_verdict on_row(struct sink *sink, const struct value *values, u
     struct buf *b = &r->conn->out;
     size_t start;
 
-    if (r->conn->dead)
+    if (r->conn->dead || r->failed)
         return SINK_STOP;
     if (r->max_rows > 0 && r->rows >= r->max_rows)
         return spill(r, values, n);

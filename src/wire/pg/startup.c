@@ -331,6 +331,7 @@ bool pg_startup(struct pg_conn *c)
         return false;
     pg_settings_started(&c->settings);
     c->front = (struct pg_session){.user = c->user_name,
+                                   .read_only = c->user->read_only,
                                    .database = c->database,
                                    .pid = (int32_t)c->pid,
                                    .setting = pg_front_setting,
