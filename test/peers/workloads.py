@@ -10,8 +10,8 @@ import time
 import ha
 import load
 import machine
+import systems as systems_
 
-REQUESTS = 10_000_000  # more than a run can have: its seconds end it
 MANY = 64
 CATCH_UP_S = 600
 
@@ -38,7 +38,7 @@ class Bench:
             raise Refused("it has no such work")
         pids = system.pids()
         before = machine.cpu_coarse_s(pids)
-        arguments = {"requests": REQUESTS, "seconds": self.sizes.seconds, "warmup": self.sizes.warmup, "keys": self.sizes.rows,
+        arguments = {"requests": self.sizes.requests, "seconds": self.sizes.seconds, "warmup": self.sizes.warmup, "keys": self.sizes.rows,
                      "first": self.numbers(), **arguments}
         result = load.program("load", {**system.connect(*(ports or ())), **work, **arguments}, tolerate or system.refuses_writers)
         used = machine.cpu_coarse_s(pids) - before
@@ -147,7 +147,7 @@ class Publish(Limit):
     name = "bare-publish"
 
     def run(self, bench):
-        return load.program("publish", {"url": self.url, "like": "ha_replication-bench=2Edb", "subject": "ha_replication.bench=2Edb",
+        return load.program("publish", {"url": self.url, "like": systems_.STREAM, "subject": "ha_replication.bench=2Edb",
                                         "count": bench.sizes.publishes, "warmup": 20})
 
 
@@ -224,8 +224,7 @@ def own(bench, name, classes, count, run, rounds=None):
     """Each round with a new cluster of one system after the other."""
 
     def once(system):
-        with ha.Cluster() as cluster:
-            os.chmod(cluster.directory, 0o755)
+        with systems_.new_cluster() as cluster:
             system.start(cluster, count)
             try:
                 system.setup()
@@ -246,9 +245,12 @@ def failover(bench, classes):
         ports = s.ports[victim:] + s.ports[:victim]
         seconds = bench.sizes.failover_s
         background = load.Background({**s.connect(*ports), **s.work("insert"), "connections": 16, "seconds": seconds, "warmup": 5,
-                                      "requests": REQUESTS // 4, "reconnect": 1, "timeline": 1, "first": bench.numbers()})
+                                      "requests": 2_000_000, "reconnect": 1, "timeline": 1, "first": bench.numbers()})
         try:
-            ha.wait_until(lambda: s.count(victim, "item") > 500 if s.sql else True, 30, "some rows are there")
+            if s.sql:
+                ha.wait_until(lambda: s.count(victim, "item") > 500, 30, "some rows are there")
+            else:
+                ha.threading.Event().wait(2)  # nobody tells how many there are
             s.kill9(victim)
             result = background.result()
         finally:
@@ -314,8 +316,7 @@ def idle(bench, classes):
     """Start to the first answer, and what it takes of the machine with nothing to do; then after many transactions."""
 
     def run(s):
-        with ha.Cluster() as cluster:
-            os.chmod(cluster.directory, 0o755)
+        with systems_.new_cluster() as cluster:
             start = time.monotonic()
             s.start(cluster, 1)
             figures = {"first_start_s": time.monotonic() - start}
@@ -350,7 +351,7 @@ def many_databases(bench, classes):
         def run(s, count=count):
             if s.name != "ha":
                 raise Refused("only ha is asked for many databases")
-            with ha.Cluster() as cluster:
+            with systems_.new_cluster() as cluster:
                 files = [f"file:d{i}.db" for i in range(count)]
                 node = cluster.node(files=files, wait=False)
                 node.wait_ready(120)
