@@ -368,7 +368,7 @@ check-asan:
 check-tsan:
 	$(MAKE) test BUILD=build-tsan SANITIZE=thread
 
-lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS)
+lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(PQ_CFLAGS)
 lint:
 	@scripts/install-deps --lint
 	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so
