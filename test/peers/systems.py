@@ -93,6 +93,7 @@ class System:
     sql = True
     compares = ""  # of those that are in some workloads only: their names, with blanks between
     refuses_writers = False  # concurrent writers get errors; what succeeds is counted
+    rows = 0  # of the table that is read
 
     def __init__(self):
         self.cluster, self.ports, self.running = None, [], []
@@ -282,7 +283,7 @@ class HaInterval(Ha):
 
 
 class HaPg(Ha):
-    name, title, protocol = "ha-pg", "ha, PostgreSQL's protocol", "pg"
+    name, title, protocol, nodes_possible = "ha-pg", "ha, PostgreSQL's protocol", "pg", (1,)
 
     def extra_arguments(self):
         self.pg_ports = getattr(self, "pg_ports", []) + [ha.free_port()]
@@ -592,6 +593,7 @@ class Sqlite(System):
 
     name, title, protocol = "sqlite", "SQLite in the client's process, not replicated", "sqlite"
     durability = "WAL, synchronous=FULL: every commit synced"
+    compares = "lone batch100 writers64 read1 scan"  # elsewhere its writers only wait for each other
 
     def start(self, cluster, count=1):
         self.directory = os.path.join(cluster.directory, self.name)

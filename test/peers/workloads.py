@@ -14,6 +14,7 @@ import systems as systems_
 
 MANY = 64
 CATCH_UP_S = 600
+LONE_ROWS = 2000  # what is filled in where no transaction has many rows
 
 
 class Refused(Exception):
@@ -38,7 +39,7 @@ class Bench:
             raise Refused("it has no such work")
         pids = system.pids()
         before = machine.cpu_coarse_s(pids)
-        arguments = {"requests": self.sizes.requests, "seconds": self.sizes.seconds, "warmup": self.sizes.warmup, "keys": self.sizes.rows,
+        arguments = {"requests": self.sizes.requests, "seconds": self.sizes.seconds, "warmup": self.sizes.warmup, "keys": max(1, system.rows),
                      "first": self.numbers(), **arguments}
         result = load.program("load", {**system.connect(*(ports or ())), **work, **arguments}, tolerate or system.refuses_writers)
         used = machine.cpu_coarse_s(pids) - before
@@ -67,6 +68,8 @@ def fill(bench, system, rows, table="fill", bytes_=10, limit_s=CATCH_UP_S):
     """That many rows, in transactions of 100 where the system has such: how many it got."""
     batch = system.batch(table, 100) or {**(system.work(table) or {})}
     per = batch.get("batch", 1)
+    if per == 1:
+        rows = min(rows, LONE_ROWS)
     result = load.program("load", {**system.connect(), **batch, "requests": max(1, rows // per), "first": 0, "seconds": limit_s,
                                    "bytes": bytes_, "connections": 1 if per > 1 or system.refuses_writers else 16})
     return result["requests"] * per
@@ -114,7 +117,7 @@ def scan(bench, systems):
 
     def run(s):
         result = bench.load(s, s.work("scan"), connections=1, warmup=1)
-        return {**result, "rate": result["rate"] * bench.sizes.rows}
+        return {**result, "rate": result["rate"] * s.rows}
 
     bench.turns("scan", [s for s in systems if s.sql], run)
 
@@ -331,7 +334,7 @@ def idle(bench, classes):
             finally:
                 s.stop()
 
-    bench.turns("idle", [c() for c in classes if not c.compares and c.protocol != "sqlite"], run, bench.sizes.long_rounds)
+    bench.turns("idle", [c() for c in classes if not c.compares and c.name != "ha-pg"], run, bench.sizes.long_rounds)
 
 
 def quiet(s):
@@ -375,7 +378,7 @@ def many_databases(bench, classes):
 
 def growth_connections(bench, systems):
     for n in bench.sizes.connections:
-        bench.turns(f"connections{n}", [s for s in systems if s.name not in ("sqlite", "litefs")],
+        bench.turns(f"connections{n}", systems,
                     lambda s, n=n: bench.load(s, s.work("insert"), connections=n, warmup=1), bench.sizes.growth_rounds)
 
 
@@ -387,7 +390,7 @@ def growth_rows(bench, systems):
 
 def growth_size(bench, systems):
     """The table of which one row is read grows, and so does the database that is written to."""
-    here = [s for s in systems if s.sql and s.name != "litefs"]
+    here = [s for s in systems if s.sql and not s.compares]
     for mb in bench.sizes.database_mb:
         for s in here:
             have = getattr(s, "wide_mb", 0)
