@@ -8,6 +8,7 @@
 #   make chaos        clients, faults, and whether what was promised was kept: CHAOS_SECONDS of it
 #   make fuzz         libFuzzer over test/fuzz/*_fuzz.c, FUZZ_SECONDS each
 #   make bench        measures the node against bare loops of the same work
+#   make bench-peers  installs other systems, measures them and ha with the same work, writes docs/performance.md
 #   make install      DESTDIR= PREFIX=/usr/local
 #   make docs         docs/configuration.md from the flag table
 #   make format, make clean
@@ -193,7 +194,7 @@ $(BUILD)/sqlite-is-recent:
 
 .PHONY: programs test-objects unit FORCE
 programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) $(BUILD)/bench/load $(BUILD)/bench/lag \
-    node-clients python-clients
+    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -326,13 +327,25 @@ $(BUILD)/libha-bench.a: $(LIB_OBJ)
 	$(Q)rm -f $@
 	$(Q)ar rcsP $@ $(LIB_OBJ)
 
-.PHONY: bench bench-programs
+.PHONY: bench bench-peers bench-programs
 bench-programs: all $(BENCH_BIN)
 bench:
 	scripts/install-deps --test
 	$(MAKE) bench-programs
 	BUILD=$(BUILD) test/bench/run
 	BUILD=$(BUILD) test/bench/pgbench
+
+# PRESET (short or full), PEERS, WORKLOADS (names with commas between), ROUNDS, SECONDS: test/peers/bench.py --help. SECONDS is
+# one of the shell's own variables, so only the command line of make sets it.
+PRESET ?= full
+PEERS_ARGS = --preset $(PRESET) $(if $(PEERS),--peers $(PEERS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
+             $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
+bench-peers:
+	scripts/install-deps --test
+	$(MAKE) bench-programs
+	test/peers/install
+	BUILD=$(BUILD) test/peers/bench.py $(PEERS_ARGS)
+	test/peers/report.py
 
 # ---- targets for people --------------------------------------------------------------------------------------
 # Targets that install packages call make again for the building, because what pkg-config says changes under them.
@@ -367,7 +380,7 @@ check-asan:
 check-tsan:
 	$(MAKE) test BUILD=build-tsan SANITIZE=thread
 
-lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS)
+lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(PQ_CFLAGS)
 lint:
 	@scripts/install-deps --lint
 	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so

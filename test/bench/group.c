@@ -228,7 +228,7 @@ int main(int argc, char **argv)
     free(writers);
     free(payload);
     sqlite3_stmt *const all_statements[] = {begin, savepoint, insert, release_, note, commit};
-    for (size_t i = 0; i < sizeof all_statements / sizeof *all_statements; i++)
+    for (size_t i = 0; i < sizeof all_statements / sizeof all_statements[0]; i++)
         sqlite3_finalize(all_statements[i]);
     sqlite3_close(db);
     jetstream_close(&stream);

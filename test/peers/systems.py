@@ -10,14 +10,16 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 
 import ha
 import machine
 import pg
+from natsclient import NatsClient
 
 PEERS = os.path.join(ha.ROOT, "build", "peers")
 BIN = os.path.join(PEERS, "bin")
-DATABASE = "bench.db"
+DATABASE, STREAM = "bench.db", "ha_replication-bench=2Edb"
 START_S = 60
 
 # Of every system with SQL. ? is a parameter; {} stands for the type of an id that counts up by itself.
@@ -45,6 +47,31 @@ def peer_program(name):
     return path if os.access(path, os.X_OK) else shutil.which(name)
 
 
+def new_cluster():
+    """For processes of root's, and for PostgreSQL, which refuses to be root's and must find the way to its files."""
+    cluster = ha.Cluster()
+    for directory in (tempfile.gettempdir(), cluster.directory):
+        mode = os.stat(directory).st_mode
+        if not mode & 0o001 and os.stat(directory).st_uid == os.geteuid():
+            os.chmod(directory, mode & 0o7777 | 0o011)
+    return cluster
+
+
+def pinned(name):
+    """The version of a Go program that test/peers/versions asks for."""
+    with open(os.path.join(ha.ROOT, "test", "peers", "versions"), encoding="utf-8") as f:
+        return next((w[3] for w in map(str.split, f) if w[:2] == [name, "go"]), "")
+
+
+def refused():
+    """What could not be installed, and why: {name: reason}."""
+    try:
+        with open(os.path.join(PEERS, "refused.json"), encoding="utf-8") as f:
+            return json.load(f)
+    except OSError:
+        return {}
+
+
 class Program(ha.Process):
     """A peer's process with whatever arguments; ready when `ready()` says so."""
 
@@ -66,6 +93,7 @@ class System:
     sql = True
     compares = ""  # of those that are in some workloads only: their names, with blanks between
     refuses_writers = False  # concurrent writers get errors; what succeeds is counted
+    rows = 0  # of the table that is read
 
     def __init__(self):
         self.cluster, self.ports, self.running = None, [], []
@@ -75,12 +103,7 @@ class System:
         return None
 
     def not_installed(self):
-        """What `install` was told when it tried."""
-        try:
-            with open(os.path.join(PEERS, "refused.json"), encoding="utf-8") as f:
-                return json.load(f).get(self.name) or "not installed"
-        except OSError:
-            return "not installed"
+        return refused().get(self.name) or "not installed"
 
     def version(self):
         return ""
@@ -227,9 +250,10 @@ class Ha(Http):
 
     def busiest(self):
         """The node whose host leads the log."""
-        leader = next((d.get("leader") for d in self.nodes[0].status().get("databases", ()) if d["id"] == DATABASE), None)
-        names = [s.name for s in self.running if isinstance(s, ha.NatsServer)]
-        return names.index(leader) if leader in names else 0
+        servers = [p for p in self.running if isinstance(p, ha.NatsServer)]
+        with NatsClient(servers[0].port) as nats:
+            leader = nats.stream(STREAM)["cluster"]["leader"]
+        return [s.name for s in servers].index(leader)
 
     def kill9(self, i):
         for p in [self.nodes[i], *self.nats_of(i)]:
@@ -259,7 +283,7 @@ class HaInterval(Ha):
 
 
 class HaPg(Ha):
-    name, title, protocol = "ha-pg", "ha, PostgreSQL's protocol", "pg"
+    name, title, protocol, nodes_possible = "ha-pg", "ha, PostgreSQL's protocol", "pg", (1,)
 
     def extra_arguments(self):
         self.pg_ports = getattr(self, "pg_ports", []) + [ha.free_port()]
@@ -357,7 +381,7 @@ class Rqlite(System):
         return None if peer_program("rqlited") else self.not_installed()
 
     def version(self):
-        return " ".join(machine.output(peer_program("rqlited"), "-version").split()[:2])
+        return pinned("rqlite")
 
     def start(self, cluster, count=1):
         self.cluster, self.clients, self.running, self.ports, self.rafts = cluster, [], [], [], []
@@ -443,7 +467,7 @@ class Dqlite(System):
 
     def version(self):
         text = machine.output("dpkg-query", "-W", "-f", "${Version}", "libdqlite0")
-        return f"libdqlite {text}" if text and " " not in text else ""
+        return f"go-dqlite {pinned('dqlite')}, libdqlite {text}"
 
     def start(self, cluster, count=1):
         self.cluster, self.running, self.ports, rafts = cluster, [], [], []
@@ -569,6 +593,7 @@ class Sqlite(System):
 
     name, title, protocol = "sqlite", "SQLite in the client's process, not replicated", "sqlite"
     durability = "WAL, synchronous=FULL: every commit synced"
+    compares = "lone batch100 writers64 read1 scan"  # elsewhere its writers only wait for each other
 
     def start(self, cluster, count=1):
         self.directory = os.path.join(cluster.directory, self.name)
@@ -607,7 +632,7 @@ class LiteFs(Sqlite):
         return None if os.access("/dev/fuse", os.W_OK) and os.geteuid() == 0 else "needs FUSE and root"
 
     def version(self):
-        return machine.output(peer_program("litefs"), "version")
+        return pinned("litefs")
 
     def start(self, cluster, count=1):
         name = f"{self.name}-{len(cluster.processes)}"

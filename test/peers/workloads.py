@@ -10,10 +10,11 @@ import time
 import ha
 import load
 import machine
+import systems as systems_
 
-REQUESTS = 10_000_000  # more than a run can have: its seconds end it
 MANY = 64
 CATCH_UP_S = 600
+LONE_ROWS = 2000  # what is filled in where no transaction has many rows
 
 
 class Refused(Exception):
@@ -38,7 +39,7 @@ class Bench:
             raise Refused("it has no such work")
         pids = system.pids()
         before = machine.cpu_coarse_s(pids)
-        arguments = {"requests": REQUESTS, "seconds": self.sizes.seconds, "warmup": self.sizes.warmup, "keys": self.sizes.rows,
+        arguments = {"requests": self.sizes.requests, "seconds": self.sizes.seconds, "warmup": self.sizes.warmup, "keys": max(1, system.rows),
                      "first": self.numbers(), **arguments}
         result = load.program("load", {**system.connect(*(ports or ())), **work, **arguments}, tolerate or system.refuses_writers)
         used = machine.cpu_coarse_s(pids) - before
@@ -67,6 +68,8 @@ def fill(bench, system, rows, table="fill", bytes_=10, limit_s=CATCH_UP_S):
     """That many rows, in transactions of 100 where the system has such: how many it got."""
     batch = system.batch(table, 100) or {**(system.work(table) or {})}
     per = batch.get("batch", 1)
+    if per == 1:
+        rows = min(rows, LONE_ROWS)
     result = load.program("load", {**system.connect(), **batch, "requests": max(1, rows // per), "first": 0, "seconds": limit_s,
                                    "bytes": bytes_, "connections": 1 if per > 1 or system.refuses_writers else 16})
     return result["requests"] * per
@@ -114,7 +117,7 @@ def scan(bench, systems):
 
     def run(s):
         result = bench.load(s, s.work("scan"), connections=1, warmup=1)
-        return {**result, "rate": result["rate"] * bench.sizes.rows}
+        return {**result, "rate": result["rate"] * s.rows}
 
     bench.turns("scan", [s for s in systems if s.sql], run)
 
@@ -147,7 +150,7 @@ class Publish(Limit):
     name = "bare-publish"
 
     def run(self, bench):
-        return load.program("publish", {"url": self.url, "like": "ha_replication-bench=2Edb", "subject": "ha_replication.bench=2Edb",
+        return load.program("publish", {"url": self.url, "like": systems_.STREAM, "subject": "ha_replication.bench=2Edb",
                                         "count": bench.sizes.publishes, "warmup": 20})
 
 
@@ -224,8 +227,7 @@ def own(bench, name, classes, count, run, rounds=None):
     """Each round with a new cluster of one system after the other."""
 
     def once(system):
-        with ha.Cluster() as cluster:
-            os.chmod(cluster.directory, 0o755)
+        with systems_.new_cluster() as cluster:
             system.start(cluster, count)
             try:
                 system.setup()
@@ -246,9 +248,12 @@ def failover(bench, classes):
         ports = s.ports[victim:] + s.ports[:victim]
         seconds = bench.sizes.failover_s
         background = load.Background({**s.connect(*ports), **s.work("insert"), "connections": 16, "seconds": seconds, "warmup": 5,
-                                      "requests": REQUESTS // 4, "reconnect": 1, "timeline": 1, "first": bench.numbers()})
+                                      "requests": 2_000_000, "reconnect": 1, "timeline": 1, "first": bench.numbers()})
         try:
-            ha.wait_until(lambda: s.count(victim, "item") > 500 if s.sql else True, 30, "some rows are there")
+            if s.sql:
+                ha.wait_until(lambda: s.count(victim, "item") > 500, 30, "some rows are there")
+            else:
+                ha.threading.Event().wait(2)  # nobody tells how many there are
             s.kill9(victim)
             result = background.result()
         finally:
@@ -314,8 +319,7 @@ def idle(bench, classes):
     """Start to the first answer, and what it takes of the machine with nothing to do; then after many transactions."""
 
     def run(s):
-        with ha.Cluster() as cluster:
-            os.chmod(cluster.directory, 0o755)
+        with systems_.new_cluster() as cluster:
             start = time.monotonic()
             s.start(cluster, 1)
             figures = {"first_start_s": time.monotonic() - start}
@@ -330,7 +334,7 @@ def idle(bench, classes):
             finally:
                 s.stop()
 
-    bench.turns("idle", [c() for c in classes if not c.compares and c.protocol != "sqlite"], run, bench.sizes.long_rounds)
+    bench.turns("idle", [c() for c in classes if not c.compares and c.name != "ha-pg"], run, bench.sizes.long_rounds)
 
 
 def quiet(s):
@@ -350,7 +354,7 @@ def many_databases(bench, classes):
         def run(s, count=count):
             if s.name != "ha":
                 raise Refused("only ha is asked for many databases")
-            with ha.Cluster() as cluster:
+            with systems_.new_cluster() as cluster:
                 files = [f"file:d{i}.db" for i in range(count)]
                 node = cluster.node(files=files, wait=False)
                 node.wait_ready(120)
@@ -374,7 +378,7 @@ def many_databases(bench, classes):
 
 def growth_connections(bench, systems):
     for n in bench.sizes.connections:
-        bench.turns(f"connections{n}", [s for s in systems if s.name not in ("sqlite", "litefs")],
+        bench.turns(f"connections{n}", systems,
                     lambda s, n=n: bench.load(s, s.work("insert"), connections=n, warmup=1), bench.sizes.growth_rounds)
 
 
@@ -386,7 +390,7 @@ def growth_rows(bench, systems):
 
 def growth_size(bench, systems):
     """The table of which one row is read grows, and so does the database that is written to."""
-    here = [s for s in systems if s.sql and s.name != "litefs"]
+    here = [s for s in systems if s.sql and not s.compares]
     for mb in bench.sizes.database_mb:
         for s in here:
             have = getattr(s, "wide_mb", 0)
