@@ -131,7 +131,12 @@ static enum pgtype_fault text_numeric(const char *s, size_t len, struct value *o
         *out = value_text(s, len);
         return PGTYPE_FINE;
     }
-    return text_float(s, len, out);
+    enum pgtype_fault fault = text_float(s, len, out);
+    /* As a column of NUMERIC affinity would keep it, and as it comes back: 12.00 is 12. */
+    if (fault == PGTYPE_FINE && out->type == VALUE_REAL && out->u.r == trunc(out->u.r) &&
+        fabs(out->u.r) < 1e15)
+        *out = value_int((int64_t)out->u.r);
+    return fault;
 }
 
 static enum pgtype_fault text_bool(const char *s, size_t len, struct value *out)
