@@ -428,8 +428,15 @@ static enum pgtype_fault get_binary(uint32_t oid, const char *s, size_t len, str
         *out = value_text(s, len);
         return PGTYPE_FINE;
     default:
-        return PGTYPE_NO_BINARY;
+        break;
     }
+    if (pgtype_element_of(oid) == PGTYPE_NONE)
+        return PGTYPE_NO_BINARY;
+    size_t start = scratch->len;
+    enum pgtype_fault fault = pgtype_array_get(oid, s, len, scratch);
+    *out = in_scratch_since(scratch, start, false);
+    *in_scratch = true;
+    return fault;
 }
 
 enum pgtype_fault pgtype_get(uint32_t oid, bool binary, const char *data, size_t len,

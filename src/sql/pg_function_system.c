@@ -268,6 +268,7 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"row_security_active", 1, zero, NULL, 0},
         {"pg_relation_is_publishable", 1, zero, NULL, 0},
         {"pg_is_other_temp_schema", 1, zero, NULL, 0},
+        {"pg_advisory_unlock_all", 0, nothing, NULL, 0}, /* nobody can hold one */
         {"pg_my_temp_schema", 0, zero, NULL, 0},
         {"obj_description", 1, nothing, NULL, 0},
         {"obj_description", 2, nothing, NULL, 0},

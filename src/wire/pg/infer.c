@@ -296,6 +296,7 @@ static const struct {
     {"position", PGTYPE_INT4},
     {"instr", PGTYPE_INT4},
     {"pg_backend_pid", PGTYPE_INT4},
+    {"pg_advisory_unlock_all", PGTYPE_VOID},
     {"lower", PGTYPE_TEXT},
     {"upper", PGTYPE_TEXT},
     {"trim", PGTYPE_TEXT},
