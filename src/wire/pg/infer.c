@@ -347,6 +347,7 @@ static const struct {
     {"pg_is_in_recovery", PGTYPE_BOOL},
     {"pg_table_is_visible", PGTYPE_BOOL},
     {"gen_random_uuid", PGTYPE_UUID},
+    {"string_to_array", 1009},
     {"json_object", PGTYPE_JSON},
     {"json_array", PGTYPE_JSON},
     {"json_build_object", PGTYPE_JSON},
