@@ -25,7 +25,8 @@ VERSION      := 0.1.0
 # ---- sources -------------------------------------------------------------------------------------------------
 
 SRC       := $(sort $(shell find src -name '*.c'))
-MAIN_SRC  := src/server/main.c
+# What is part of the program only: it would change the process that a library is in.
+MAIN_SRC  := src/server/main.c src/nats/monotonic_wait.c
 LIB_SRC   := $(filter-out $(MAIN_SRC) src/cli/%,$(SRC))
 UNIT_SRC  := $(sort $(wildcard test/unit/*_test.c))
 FUZZ_SRC  := $(sort $(wildcard test/fuzz/*_fuzz.c))
@@ -193,11 +194,11 @@ $(BUILD)/sqlite-is-recent:
 
 .PHONY: programs test-objects unit FORCE
 programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) $(BUILD)/bench/load $(BUILD)/bench/lag \
-          $(BUILD)/bench/publish $(BUILD)/bench/group node-clients
+    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
-TEST_ARCHIVE_OBJ := $(filter-out $(BUILD)/test/obj/$(MAIN_SRC:.c=.o),$(TEST_OBJ))
+TEST_ARCHIVE_OBJ := $(filter-out $(MAIN_SRC:%.c=$(BUILD)/test/obj/%.o),$(TEST_OBJ))
 
 test-objects: $(TEST_OBJ)
 	@:
@@ -210,7 +211,7 @@ $(BUILD)/test/obj/%.o: %.c | $(SQLITE_READY)
 # $(call archive,objects,target that builds them): every object that compiles, written anew only if one changed.
 define archive
 	@mkdir -p $(@D)
-	@$(MAKE) -k --no-print-directory $(2) || echo "$@: goes on without what does not compile"
+	@+$(MAKE) -k --no-print-directory $(2) || echo "$@: goes on without what does not compile"
 	@set -- $$(for o in $(1); do if [ -f $$o ]; then echo $$o; fi; done); \
 	if [ ! -f $@ ] || [ -n "$$(find "$$@" -newer $@ 2>/dev/null)" ] || [ "$$(ar t $@ | wc -l)" != $$# ]; then \
 	    rm -f $@; ar rcsP $@ "$$@"; fi
@@ -219,7 +220,8 @@ endef
 $(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
 	$(call archive,$(TEST_ARCHIVE_OBJ),test-objects)
 
-$(BUILD)/test/ha: $(TEST_ARCHIVE) $(SQLITE_LINK)
+# The archive does not hold what is part of the program only: whether that has changed is looked at each time.
+$(BUILD)/test/ha: FORCE $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@$(MAKE) --no-print-directory -s test-objects
 	@if [ ! -f $@ ] || [ -n "$$(find $(TEST_OBJ) $(SQLITE_LINK) Makefile -newer $@ 2>/dev/null)" ]; then \
 	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) $(CURL_LIBS) -o $@; fi
@@ -246,10 +248,20 @@ $(BUILD)/npm/installed: test/wire/npm/package.json test/wire/npm/package-lock.js
 	$(Q)cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --silent
 	$(Q)touch $@
 
+# Those of Python that Debian does not have.
+.PHONY: python-clients
+python-clients: $(BUILD)/pip/installed
+$(BUILD)/pip/installed: test/wire/pip/requirements.txt
+	$(call say,PIP,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)/usr/bin/python3 -m pip install --quiet --no-warn-script-location --root-user-action=ignore \
+	    --disable-pip-version-check --only-binary :all: --target $(@D) -r $<
+	$(Q)touch $@
+
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.
 
-FUZZ_OBJ     := $(filter-out $(BUILD)/fuzz/obj/$(MAIN_SRC:.c=.o),$(SRC:%.c=$(BUILD)/fuzz/obj/%.o))
+FUZZ_OBJ     := $(filter-out $(MAIN_SRC:%.c=$(BUILD)/fuzz/obj/%.o),$(SRC:%.c=$(BUILD)/fuzz/obj/%.o))
 FUZZ_ARCHIVE := $(BUILD)/fuzz/libha-fuzz.a
 FUZZ_SAN     := address,undefined
 CC_FUZZ       = clang $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) -O1 -g -DHA_FAULTS \

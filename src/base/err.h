@@ -26,6 +26,7 @@
     X(NO_TABLE,              "no such table",                    "42P01", 1146, 400,  3)           \
     X(NO_COLUMN,             "no such column",                   "42703", 1054, 400,  3)           \
     X(NO_FUNCTION,           "no such function",                 "42883", 1305, 400,  3)           \
+    X(NO_OBJECT,             "no such object",                   "42704", 1091, 400,  3)           \
     X(TABLE_EXISTS,          "object already exists",            "42P07", 1050, 400,  6)           \
     X(UNIQUE,                "unique constraint failed",         "23505", 1062, 409,  6)           \
     X(NOT_NULL,              "not-null constraint failed",       "23502", 1048, 409,  9)           \

@@ -4,7 +4,7 @@
  *   json_put_string, json_put_cstr   quoted and escaped
  *   json_put_double                  shortest text that reads back as the same double
  *   json_put_base64, json_get_base64
- *   json_is_text                     strict UTF-8 without NUL
+ *   json_is_text, json_text_prefix   strict UTF-8 without NUL
  */
 #include "base/json.h"
 
@@ -47,7 +47,7 @@ static size_t utf8_length(const unsigned char *s, size_t n)
     return want;
 }
 
-bool json_is_text(const char *s, size_t len)
+size_t json_text_prefix(const char *s, size_t len)
 {
     const unsigned char *p = (const unsigned char *)s;
 
@@ -66,13 +66,18 @@ bool json_is_text(const char *s, size_t len)
         if (i == len)
             break;
         if (p[i] == 0)
-            return false;
+            return i;
         n = utf8_length(p + i, len - i);
         if (n == 0)
-            return false;
+            return i;
         i += n;
     }
-    return true;
+    return len;
+}
+
+bool json_is_text(const char *s, size_t len)
+{
+    return json_text_prefix(s, len) == len;
 }
 
 static void put_escape(struct buf *b, unsigned char c)

@@ -26,5 +26,7 @@ bool json_get_base64(struct buf *out, const char *s, size_t len);
 
 /* Valid UTF-8 without NUL? Rejects surrogates, overlong forms and code points over U+10FFFF. */
 bool json_is_text(const char *s, size_t len);
+/* How many bytes of it are, from the beginning. */
+size_t json_text_prefix(const char *s, size_t len);
 
 #endif

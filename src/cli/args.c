@@ -20,7 +20,18 @@ int cli_say(const char *command, int status, const char *fmt, ...)
     return status;
 }
 
-enum { HELP = 256, DATABASE, TOKEN, NEW, REPLACE, DRY_RUN, S3_ENDPOINT, S3_REGION, EXPECT };
+enum {
+    HELP = 256,
+    DATABASE,
+    TOKEN,
+    NEW,
+    REPLACE,
+    DRY_RUN,
+    S3_ENDPOINT,
+    S3_REGION,
+    EXPECT,
+    REPLACE_LOG
+};
 
 static const struct option all_options[] = {
     {"remote", required_argument, NULL, 'r'},
@@ -33,6 +44,7 @@ static const struct option all_options[] = {
     {"s3-endpoint", required_argument, NULL, S3_ENDPOINT},
     {"s3-region", required_argument, NULL, S3_REGION},
     {"expect-nodes", required_argument, NULL, EXPECT},
+    {"replace-log", no_argument, NULL, REPLACE_LOG},
     {NULL, 0, NULL, 0},
 };
 
@@ -67,6 +79,9 @@ static unsigned take(struct cli_args *a, int which)
     case EXPECT:
         a->expect = optarg;
         return CLI_EXPECT;
+    case REPLACE_LOG:
+        a->replace_log = true;
+        return CLI_REPLACE_LOG;
     default:
         return 0;
     }
@@ -111,10 +126,9 @@ static const struct {
     const char *name;
     int (*run)(int argc, char **argv);
 } commands[] = {
-    {"verify", cli_verify},
-    {"backup", cli_backup},
-    {"restore", cli_restore},
-    {"force-recover", cli_force_recover},
+    {"verify", cli_verify},   {"backup", cli_backup},
+    {"restore", cli_restore}, {"force-recover", cli_force_recover},
+    {"diff", cli_diff},
 };
 
 bool cli_is_command(const char *word)

@@ -1,7 +1,7 @@
 /*
  * Commands of the program beside running a node: `ha verify`, `ha backup`, `ha restore`,
- * `ha force-recover`. Each speaks to people: results on standard output, one line on standard error
- * where it cannot go on.
+ * `ha force-recover`, `ha diff`. Each speaks to people: results on standard output, one line on
+ * standard error where it cannot go on.
  *
  * Exit status: 0 done, 1 it failed (verify: the nodes differ), 2 it was asked in a wrong way.
  */
@@ -33,7 +33,8 @@ enum cli_option {
     CLI_REPLACE = 16,
     CLI_DRY_RUN = 32,
     CLI_S3 = 64,
-    CLI_EXPECT = 128
+    CLI_EXPECT = 128,
+    CLI_REPLACE_LOG = 256
 };
 
 struct cli_args {
@@ -41,7 +42,7 @@ struct cli_args {
     const char *remote, *database, *token; /* NULL = not given; token: $HA_TOKEN */
     const char *s3_endpoint, *s3_region;   /* NULL = not given */
     const char *expect;                    /* NULL = not given */
-    bool is_new, replace, dry_run;
+    bool is_new, replace, dry_run, replace_log;
     char **words; /* what is no option; borrowed from argv */
     int n_words;
 };
@@ -61,6 +62,7 @@ int cli_verify(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_restore(int argc, char **argv);
 int cli_force_recover(int argc, char **argv);
+int cli_diff(int argc, char **argv);
 
 /* ---- http.c ---- */
 

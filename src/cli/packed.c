@@ -38,8 +38,10 @@ static enum err_code each_piece(int fd, const char *name, struct bar *bar,
     struct stat st;
     uint64_t at = 0;
     char *piece = malloc(PACKED_PIECE_BYTES);
-    enum err_code code = piece ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
-    if (code == ERR_OK && fstat(fd, &st) != 0)
+    enum err_code code = ERR_OK;
+    if (!piece)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (fstat(fd, &st) != 0)
         code = file_error(e, "read", name, errno);
     while (code == ERR_OK) {
         ssize_t n = pread(fd, piece, PACKED_PIECE_BYTES, (off_t)at);

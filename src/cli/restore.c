@@ -47,17 +47,20 @@ static const char restore_help[] =
     "Exit status: 0 done, 1 failed, 2 wrong usage or FILE is in the way.\n";
 
 static const char recover_help[] =
-    "Usage: ha force-recover [--dry-run] FILE...\n"
+    "Usage: ha force-recover [--dry-run] [--replace-log] FILE...\n"
     "\n"
     "For a cluster whose log is lost (its NATS servers lost their majority for good, or\n"
-    "their disks). Give it the database files of all surviving nodes, which must be\n"
+    "their disks), or holds a message that no node can take. Give it the database files of all "
+    "surviving nodes, which must be\n"
     "stopped; it chooses the one that is furthest, which then begins a new log. Start its\n"
     "node first, on a new and empty NATS; the other nodes replace their files by its\n"
     "content when they start, and keep what they had aside.\n"
     "\n"
     "Lost is what was acknowledged but had not reached any of the files.\n"
     "\n"
-    "      --dry-run   only say what would be done\n"
+    "      --dry-run       only say what would be done\n"
+    "      --replace-log   the log is still there: the node that starts with the file\n"
+    "                      deletes it, if it is the very one that the file belonged to\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
@@ -198,7 +201,7 @@ static enum err_code put_in_place(const struct cli_args *a, bool there, char *as
     if (code == ERR_OK)
         code = bring(a, &part, copy, img, e);
     if (code == ERR_OK && a->is_new)
-        code = image_untie(copy, e);
+        code = image_untie(copy, false, e);
     if (code == ERR_OK && there)
         code = put_aside(file, aside, size, e);
     if (code == ERR_OK)
@@ -309,7 +312,8 @@ int cli_force_recover(int argc, char **argv)
     struct err e = ERR_INIT;
     struct image img[RECOVER_FILES_MAX] = {0};
     int status;
-    if (!cli_parse(&a, argc, argv, CLI_DRY_RUN, 1, RECOVER_FILES_MAX, recover_help, &status))
+    if (!cli_parse(&a, argc, argv, CLI_DRY_RUN | CLI_REPLACE_LOG, 1, RECOVER_FILES_MAX,
+                   recover_help, &status))
         return status;
     for (int i = 0; i < a.n_words; i++)
         if (look(a.words[i], &img[i], &e) != ERR_OK)
@@ -329,8 +333,9 @@ int cli_force_recover(int argc, char **argv)
                      img[best].outbox);
     if (a.dry_run)
         return CLI_DONE;
-    if (image_untie(a.words[best], &e) != ERR_OK)
+    if (image_untie(a.words[best], a.replace_log, &e) != ERR_OK)
         return failed("force-recover", &e);
-    (void)printf("%s begins a new log: start its node first, on an empty NATS\n", a.words[best]);
+    (void)printf("%s begins a new log: start its node first, on %s\n", a.words[best],
+                 a.replace_log ? "the NATS that has the old one" : "an empty NATS");
     return CLI_DONE;
 }

@@ -101,9 +101,10 @@ static bool tell(const char *id, yajl_val report)
         if (text(tables->u.array.values[i], "name")[0] != '(') /* the schema's own */
             rows += whole(tables->u.array.values[i], "rows");
     (void)printf("%s: %s at %lld: ", id,
-                 !equal      ? "NOT EQUAL"
-                 : !complete ? "NOT COMPLETE"
-                             : "equal",
+                 length(nodes) == 0 ? "NOT COMPARED"
+                 : !equal           ? "NOT EQUAL"
+                 : !complete        ? "NOT COMPLETE"
+                                    : "equal",
                  whole(report, "seq"));
     if (complete)
         (void)printf("%zu nodes, ", length(nodes));

@@ -36,6 +36,7 @@ struct database {
     atomic_bool created;
     _Atomic uint64_t told;
     struct snapshot_record snapshots; /* guards itself */
+    struct check_record checks;       /* the same */
     /* guarded by mu; `freed` is signalled when a connection comes back */
     pthread_mutex_t mu;
     pthread_cond_t freed;
@@ -284,6 +285,11 @@ struct replica *database_replica(const struct database *d)
 struct snapshot_record *database_snapshots(struct database *d)
 {
     return &d->snapshots;
+}
+
+struct check_record *database_checks(struct database *d)
+{
+    return &d->checks;
 }
 
 uint64_t database_told(const struct database *d)

@@ -30,6 +30,18 @@ struct snapshot_record {
     char reason[ERR_MSG_SIZE]; /* why the last one failed; "" = it did not */
 };
 
+/* How it compares with the other nodes after a restore. */
+struct check_record {
+    /* the ticker, or the thread that it has started for this database */
+    uint64_t restores; /* those that have been looked at */
+    unsigned tries;
+    int64_t next_ns; /* not before */
+    /* atomic; of the last comparison */
+    _Atomic uint64_t seq;
+    _Atomic int64_t time_ns; /* wall clock, 0 = there was none */
+    atomic_bool equal;
+};
+
 /* `dsn` as on the command line; `memory_dir` is where files of -m live. Looks at names and
  * parameters and loads an existing file for -m; opens nothing else yet. */
 enum err_code database_new(struct database **out, const struct node_options *opt, const char *dsn,
@@ -54,6 +66,7 @@ const char *database_path(const struct database *d);
 struct replica *database_replica(const struct database *d); /* NULL before database_open() */
 
 struct snapshot_record *database_snapshots(struct database *d);
+struct check_record *database_checks(struct database *d);
 
 /* The position that the roster last heard of (UINT64_MAX: none). */
 uint64_t database_told(const struct database *d);

@@ -9,8 +9,10 @@ static enum err_code describe_on(struct conn *c, const struct query *q, struct s
 {
     struct stmt *st = NULL;
     const char *tail;
-    enum err_code code = stmt_prepare(c, q->sql, q->len, &tail, &st, e);
+    enum err_code code = stmt_refresh(c, e);
 
+    if (code == ERR_OK)
+        code = stmt_prepare(c, q->sql, q->len, &tail, &st, e);
     if (code != ERR_OK)
         return code;
     *shape = (struct session_shape){.empty = !st, .reads = true};

@@ -29,6 +29,8 @@ struct node {
 
     /* the ticker's thread; after it has ended node_stop()'s */
     struct rpc_service *peers;
+    struct database *checking; /* by the thread `checker`; NULL = there is none */
+    pthread_t checker;
 
     /* held while a database is opened and listed; taken before mu */
     pthread_mutex_t opening;
@@ -47,6 +49,7 @@ struct node {
 
     /* atomic */
     atomic_bool connected;
+    atomic_bool checked;   /* the checker is done */
     atomic_bool leave;     /* stopping: what can be done again another time ends */
     atomic_bool interrupt; /* stopping, and the deadline has passed */
     struct {
@@ -99,7 +102,8 @@ void roster_publish(struct node *n);
 struct roster_line {
     char name[256], database[256], version[64];
     uint64_t seq;
-    int64_t time_ns; /* when the node said so; it speaks when it has moved, and when it stops */
+    int64_t log_created; /* the stream that it means; 0 = it does not say */
+    int64_t time_ns;     /* when the node said so; it speaks when it has moved, and when it stops */
 };
 typedef void roster_line_fn(void *arg, const struct roster_line *line);
 /* What every node that ever held database `id`, and was not removed from the roster, said last. */
@@ -112,6 +116,12 @@ enum err_code roster_others(void *node, const char *id, bool *any, struct err *e
 /* ---- peers.c: what other nodes ask this one ---- */
 /* Begins to answer, if NATS is connected; node_start(), then the ticker's thread. */
 void peers_serve(struct node *n);
+
+/* ---- check.c: comparing with other nodes after a restore ---- */
+void check_look(struct node *n); /* the ticker's thread */
+void check_end(struct node *n);  /* waits for what it has begun; node_stop() */
+/* ,"verified":{…} of a database in /status. */
+void check_put_status(struct database *d, struct buf *json);
 
 /* ---- verify.c: do all nodes hold the same? ---- */
 #define VERIFY_CONTENT "content"

@@ -171,7 +171,7 @@ static bool log_is_quiet_locked(struct node *n)
         if (!database_replica(n->dbs[i]))
             return false;
         replica_status(database_replica(n->dbs[i]), &rs);
-        if (rs.state != REPLICA_OFFLINE)
+        if (rs.state != REPLICA_OFFLINE || rs.disputed)
             return false;
     }
     return true;
@@ -198,6 +198,7 @@ static void *tick(void *arg)
         if (atomic_load(&n->connected)) {
             peers_serve(n);
             roster_publish(n);
+            check_look(n);
         }
         pthread_mutex_lock(&n->mu);
     }
@@ -291,6 +292,7 @@ void node_stop(struct node *n, int64_t deadline_ns)
 
     if (n->has_ticker)
         pthread_join(n->ticker, NULL);
+    check_end(n);
     if (n->has_catalog)
         pthread_join(n->catalog, NULL);
     if (n->has_snapshots)

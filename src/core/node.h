@@ -85,6 +85,9 @@ const struct node_options *node_options(const struct node *n);
  * Otherwise false, and `why` says in one line what is missing. */
 bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why);
 
+/* In one line for people: how many databases, and how far the one is that is furthest behind. */
+void node_summary(struct node *n, struct buf *text);
+
 /* ---- databases ---- */
 
 /* JSON out: {"databases": ["a.db", …]} */

@@ -85,6 +85,31 @@ bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why)
     return ready;
 }
 
+void node_summary(struct node *n, struct buf *text)
+{
+    struct database **dbs = list(n);
+    struct replica_status rs;
+    const char *id = "";
+    uint64_t seq = 0, lag = 0;
+    size_t count = 0;
+    for (; dbs && dbs[count]; count++) {
+        if (!database_replica(dbs[count]))
+            continue;
+        replica_status(database_replica(dbs[count]), &rs);
+        uint64_t behind = rs.last_seq > rs.seq ? rs.last_seq - rs.seq : 0;
+        if (*id && behind <= lag)
+            continue;
+        id = database_id(dbs[count]);
+        seq = rs.seq;
+        lag = behind;
+    }
+    buf_printf(text, "%zu database%s", count, count == 1 ? "" : "s");
+    if (*id)
+        buf_printf(text, ", \"%s\" is at %llu, %llu behind its log", id, (unsigned long long)seq,
+                   (unsigned long long)lag);
+    list_free(dbs);
+}
+
 static const char *state_name(enum replica_state state)
 {
     switch (state) {
@@ -148,6 +173,7 @@ static void put_database(struct database *d, struct buf *json)
     buf_puts(json, ",\"aside\":");
     json_put_cstr(json, rs.aside[0] ? rs.aside : NULL);
     buf_puts(json, rs.readable ? ",\"readable\":true" : ",\"readable\":false");
+    check_put_status(d, json);
     snapshots_put_status(d, json);
     buf_putc(json, '}');
 }

@@ -130,12 +130,15 @@ static enum err_code step_all(struct request *r, struct stmt *st, uint64_t *rows
 {
     struct sink *sink = &r->recorder.sink;
     bool row = false;
-    if (stmt_column_count(st) > 0)
-        statement_columns(st, sink);
-    for (;;) {
+    for (bool first = true;; first = false) {
         enum err_code code = stmt_step(st, &row, e);
-        if (code != ERR_OK || !row)
+        if (code != ERR_OK)
             return code;
+        /* Only now: SQLite may have compiled it anew, for another schema with other columns. */
+        if (first && stmt_column_count(st) > 0)
+            statement_columns(st, sink);
+        if (!row)
+            return ERR_OK;
         (*rows)++;
         if (statement_row(st, sink) == SINK_STOP) {
             stmt_reset(st);
@@ -322,6 +325,9 @@ static enum request_status read_rows(struct request *r, struct sink *sink, struc
     for (;;) {
         if (stmt_step(r->stmt, &row, e) != ERR_OK)
             return REQUEST_FAILED;
+        if (!r->stmt_started && stmt_column_count(r->stmt) > 0) /* as in step_all() */
+            statement_columns(r->stmt, sink);
+        r->stmt_started = true;
         if (!row)
             break;
         r->rows++;
@@ -388,8 +394,7 @@ static enum request_status start_read(struct request *r, struct sink *sink, stru
 {
     if (!r->stmt)
         return REQUEST_DONE;
-    if (stmt_column_count(r->stmt) > 0)
-        statement_columns(r->stmt, sink);
+    r->stmt_started = false;
     if (r->s->phase == TX_READING)
         r->s->has_read = true;
     return read_rows(r, sink, e);

@@ -39,6 +39,39 @@ static void subject_of(const struct node *n, const char *db, const char *node,
     snprintf(out, ROSTER_SUBJECT_SIZE, "%s_NODES.%s.%s", n->opt.stream, db_token, node_token);
 }
 
+/* ---- lines ---- */
+
+static yajl_val member(yajl_val v, const char *name, yajl_type type)
+{
+    const char *path[] = {name, NULL};
+    return v ? yajl_tree_get(v, path, type) : NULL;
+}
+
+/* False where it is no line of ours. */
+static bool parse(const struct stream_message *m, struct roster_line *out)
+{
+    char problem[64];
+    char *text = strndup(m->data ? m->data : "", m->len);
+    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
+    free(text);
+    yajl_val name = member(tree, "name", yajl_t_string);
+    yajl_val db = member(tree, "database", yajl_t_string);
+    yajl_val seq = member(tree, "seq", yajl_t_number);
+    yajl_val version = member(tree, "version", yajl_t_string);
+    yajl_val created = member(tree, "log_created", yajl_t_number);
+    bool ok = name && db && seq && YAJL_IS_INTEGER(seq);
+    if (ok) {
+        snprintf(out->name, sizeof out->name, "%s", YAJL_GET_STRING(name));
+        snprintf(out->database, sizeof out->database, "%s", YAJL_GET_STRING(db));
+        snprintf(out->version, sizeof out->version, "%s", version ? YAJL_GET_STRING(version) : "");
+        out->seq = (uint64_t)YAJL_GET_INTEGER(seq);
+        out->log_created = created && YAJL_IS_INTEGER(created) ? YAJL_GET_INTEGER(created) : 0;
+        out->time_ns = m->time_ns;
+    }
+    yajl_tree_free(tree);
+    return ok;
+}
+
 static void write_line(struct node *n, struct database *d, uint64_t seq)
 {
     char stream[ROSTER_NAME_SIZE], subject[ROSTER_SUBJECT_SIZE];
@@ -53,6 +86,8 @@ static void write_line(struct node *n, struct database *d, uint64_t seq)
     json_put_cstr(&json, database_id(d));
     buf_puts(&json, ",\"seq\":");
     buf_u64(&json, seq);
+    buf_puts(&json, ",\"log_created\":");
+    buf_i64(&json, replica_log_created(database_replica(d)));
     buf_puts(&json, ",\"version\":");
     json_put_cstr(&json, n->opt.version);
     buf_putc(&json, '}');
@@ -79,6 +114,33 @@ static bool ensure(struct node *n)
     return stream_ensure(n->client, &cfg, &st, &e) == ERR_OK;
 }
 
+/* The node comes back with a file that is older than what it has told the others: SQLite has no way
+ * to notice that, for a WAL that was cut off, or was not on disk yet when the power failed, is a
+ * sound and shorter one. */
+static void look_back(struct node *n, struct database *d)
+{
+    char stream[ROSTER_NAME_SIZE], subject[ROSTER_SUBJECT_SIZE];
+    struct replica *r = database_replica(d);
+    struct stream_message m;
+    struct roster_line line;
+    struct err e = ERR_INIT;
+    bool found = false;
+    if (n->opt.memory || replica_opened(r) == 0)
+        return;
+    stream_name(n, stream);
+    subject_of(n, database_id(d), n->opt.name, subject);
+    if (stream_last(n->client, stream, subject, &m, &found, &e) != ERR_OK || !found)
+        return;
+    if (parse(&m, &line) && line.log_created == replica_log_created(r) &&
+        line.seq > replica_opened(r))
+        LOG_WARN(
+            "the file had lost its end (a WAL that was cut off, a power loss, an older copy in "
+            "its place); the log brings back what is missing",
+            LOG_STR("db", database_id(d)), LOG_UINT("seq", replica_opened(r)),
+            LOG_UINT("was", line.seq));
+    stream_message_free(&m);
+}
+
 void roster_publish(struct node *n)
 {
     bool ensured = false;
@@ -95,6 +157,8 @@ void roster_publish(struct node *n)
                 return;
             }
             ensured = true;
+            if (database_told(d) == UINT64_MAX)
+                look_back(n, d);
             write_line(n, d, seq);
         }
         database_unref(d);
@@ -102,35 +166,6 @@ void roster_publish(struct node *n)
 }
 
 /* ---- reading ---- */
-
-static yajl_val member(yajl_val v, const char *name, yajl_type type)
-{
-    const char *path[] = {name, NULL};
-    return v ? yajl_tree_get(v, path, type) : NULL;
-}
-
-/* False where it is no line of ours. */
-static bool parse(const struct stream_message *m, struct roster_line *out)
-{
-    char problem[64];
-    char *text = strndup(m->data ? m->data : "", m->len);
-    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
-    free(text);
-    yajl_val name = member(tree, "name", yajl_t_string);
-    yajl_val db = member(tree, "database", yajl_t_string);
-    yajl_val seq = member(tree, "seq", yajl_t_number);
-    yajl_val version = member(tree, "version", yajl_t_string);
-    bool ok = name && db && seq && YAJL_IS_INTEGER(seq);
-    if (ok) {
-        snprintf(out->name, sizeof out->name, "%s", YAJL_GET_STRING(name));
-        snprintf(out->database, sizeof out->database, "%s", YAJL_GET_STRING(db));
-        snprintf(out->version, sizeof out->version, "%s", version ? YAJL_GET_STRING(version) : "");
-        out->seq = (uint64_t)YAJL_GET_INTEGER(seq);
-        out->time_ns = m->time_ns;
-    }
-    yajl_tree_free(tree);
-    return ok;
-}
 
 /* Lines of one database, and of one node where `name` is given. */
 static enum err_code read_lines(struct node *n, const char *id, const char *name,

@@ -26,12 +26,13 @@
 #include "repl/freeze.h"
 #include "repl/peer.h"
 
-#define VERIFY_ASK_NS   CLOCK_S
-#define VERIFY_TRIES    5
-#define VERIFY_AHEAD_MS 300u /* of writing, at the first try */
-#define VERIFY_WAIT_MS  2000 /* for a seq that nobody may ever write */
-#define VERIFY_NODES    32
-#define VERIFY_EXPECTED 256 /* names */
+#define VERIFY_ASK_NS       CLOCK_S
+#define VERIFY_TRIES        5
+#define VERIFY_AHEAD_MS     300u /* of writing, at the first try */
+#define VERIFY_WAIT_MS      2000 /* for a seq that nobody may ever write */
+#define VERIFY_NODES        32
+#define VERIFY_EXPECTED     256 /* names */
+#define VERIFY_ROSTER_TRIES 3
 
 /* ---- answering ------------------------------------------------------------------------------ */
 
@@ -318,10 +319,16 @@ static enum err_code expect(struct inquiry *q, const char *text, struct err *e)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     if (read_expectation(q, text, e) != ERR_OK || !q->n->client)
         return e->code;
-    /* Where the caller has said who is expected, the roster only adds when they were seen. */
-    if (roster_each(q->n, q->id, take_line, q, e) != ERR_OK && !text)
-        return err_wrap(e, "which nodes there are is not known");
-    err_clear(e);
+    /* Where the caller has said who is expected, the roster only adds when they were seen. A stream
+     * that was created a moment ago, or has no leader just now, answers soon. */
+    unsigned tries = VERIFY_ROSTER_TRIES;
+    while (roster_each(q->n, q->id, take_line, q, e) != ERR_OK) {
+        if (!text && (--tries == 0 || atomic_load(&q->n->leave)))
+            return err_wrap(e, "which nodes there are is not known");
+        err_clear(e);
+        if (text)
+            break;
+    }
     return ERR_OK;
 }
 

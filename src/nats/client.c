@@ -20,6 +20,9 @@
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
 #define CLIENT_RETIRE_MS           1000
 #define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
+#define CLIENT_FAREWELL_MS         100 /* for the end of a feed's consumer, which ends anyway */
+#define CLIENT_WAITS               3 /* attempts of a request, each longer than the one before: … */
+#define CLIENT_WAIT_SHARES         6 /* … 1 + 2 + 3 of so many parts of the timeout */
 
 /*
  * The first connection is made by nats_client_open() or, where that fails, by a thread of our own
@@ -49,6 +52,7 @@ struct nats_client {
     /* atomic; set once */
     _Atomic(natsConnection *) nc;
     _Atomic(jsCtx *) js;
+    jsCtx *js_feeds; /* set before js */
     /* atomic */
     atomic_bool closing;
     _Atomic int64_t max_payload;
@@ -73,6 +77,11 @@ jsCtx *nats_client_js(const struct nats_client *c)
     return atomic_load(&c->js);
 }
 
+jsCtx *nats_client_js_feeds(const struct nats_client *c)
+{
+    return c->js_feeds;
+}
+
 natsConnection *nats_client_connection(const struct nats_client *c)
 {
     return atomic_load(&c->nc);
@@ -86,6 +95,12 @@ const char *nats_client_self(const struct nats_client *c)
 struct feed_list *nats_client_feeds(struct nats_client *c)
 {
     return &c->feeds;
+}
+
+bool nats_client_wait(const struct nats_client *c, unsigned attempt, int64_t *wait_ms)
+{
+    *wait_ms = (attempt + 1) * c->timeout_ms / CLIENT_WAIT_SHARES;
+    return attempt < CLIENT_WAITS;
 }
 
 struct inbox_pool *nats_client_inboxes(struct nats_client *c)
@@ -242,8 +257,10 @@ static natsStatus connect_once(struct nats_client *c)
     s = natsConnection_JetStream(&js, nc, &jo);
     if (s != NATS_OK)
         return s;
+    jo.Wait = CLIENT_FAREWELL_MS;
+    s = natsConnection_JetStream(&c->js_feeds, nc, &jo);
     atomic_store(&c->js, js);
-    return NATS_OK;
+    return s;
 }
 
 static bool connector_rests(struct nats_client *c)
@@ -381,6 +398,7 @@ void nats_client_close(struct nats_client *c)
     atomic_store(&c->closing, true);
     stop_connector(c);
     jsCtx_Destroy(atomic_load(&c->js));
+    jsCtx_Destroy(c->js_feeds);
     natsConnection *nc = atomic_load(&c->nc);
     if (nc) {
         natsConnection_Close(nc);

@@ -121,7 +121,9 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
                                struct err *e)
 {
     jsErrCode jerr = 0;
+    jsOptions o;
     jsSubOptions so;
+    jsOptions_Init(&o);
     jsSubOptions_Init(&so);
     f->client = c;
     f->nc = nats_client_connection(c);
@@ -140,7 +142,12 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
         so.Config.DeliverPolicy = js_DeliverByStartTime;
         so.Config.OptStartTime = start_time;
     }
-    natsStatus s = js_SubscribeSync(&f->sub, nats_client_js(c), subject, NULL, &so, &jerr);
+    /* An attempt that is given up may leave a consumer behind; nobody reads it, so it goes away.
+     * And one may be given a place on a server that has just gone: the next one may have better
+     * luck. */
+    natsStatus s = NATS_TIMEOUT;
+    for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
+        s = js_SubscribeSync(&f->sub, nats_client_js_feeds(c), subject, &o, &so, &jerr);
     if (s == NATS_OK)
         s = natsSubscription_SetPendingLimits(f->sub, -1, FEED_MAX_PENDING_BYTES);
     return s == NATS_OK ? ERR_OK : nats_failure(s, jerr, "following the stream", e);
@@ -206,7 +213,11 @@ static enum err_code feed_has_more(struct stream_feed *f, bool *more, struct err
 {
     jsErrCode jerr = 0;
     jsConsumerInfo *info = NULL;
-    natsStatus s = natsSubscription_GetConsumerInfo(&info, f->sub, NULL, &jerr);
+    natsStatus s = NATS_TIMEOUT;
+    jsOptions o;
+    jsOptions_Init(&o);
+    for (unsigned i = 0; nats_client_wait(f->client, i, &o.Wait) && s == NATS_TIMEOUT; i++)
+        s = natsSubscription_GetConsumerInfo(&info, f->sub, &o, &jerr);
     if (s != NATS_OK)
         return nats_failure(s, jerr, "looking for a time in the stream", e);
     *more = info->NumPending > 0 || info->Delivered.Consumer > 0;

@@ -10,6 +10,9 @@
 
 /* Borrowed from the client, thread safe. */
 jsCtx *nats_client_js(const struct nats_client *c);
+/* For subscriptions. With the last use of one the library deletes its consumer, and waits for the
+ * answer as long as the context says: with a server that has just gone there is none. */
+jsCtx *nats_client_js_feeds(const struct nats_client *c);
 
 natsConnection *nats_client_connection(const struct nats_client *c); /* borrowed */
 const char *nats_client_self(const struct nats_client *c);           /* see rpc_self() */
@@ -34,7 +37,17 @@ struct feed_list *nats_client_feeds(struct nats_client *c);
 /* The server's heartbeats for a subscription stay out: its consumer is gone. */
 void feed_list_missed(struct feed_list *l, const natsSubscription *sub);
 
-/* stream_get() with a timeout of its own; 0 = the client's. */
+/*
+ * How long to wait for the answer to a request that may be repeated, on the first attempt (0), the
+ * second, …; 0 = no more of them. A request may go down with the server that was to answer it, in
+ * the moment in which another one takes over: so the client's timeout is spent on several.
+ *
+ *     for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
+ *         s = js_…(…, &o, …);
+ */
+bool nats_client_wait(const struct nats_client *c, unsigned attempt, int64_t *wait_ms);
+
+/* One attempt at stream_get(). */
 enum err_code stream_get_within(struct nats_client *c, const char *stream, uint64_t seq,
                                 int64_t timeout_ms, struct stream_message *m, bool *found,
                                 struct err *e);

@@ -11,6 +11,10 @@
  *   the stream ends elsewhere       what stands right behind the expected end decides: it is this
  *                                   message, or one after which none of the copies can be stored
  *
+ * A refusal alone proves nothing, not even of the one copy that was sent: after a partition a
+ * server that does not know yet that it leads no more refuses what the one that leads has stored,
+ * and both answer (seen with 2.15.2).
+ *
  * Only one copy is ever stored. Where an end is expected the others do not meet it (I4); where any
  * will do they are recognised by the id, in the two minutes of the duplicate window.
  */
@@ -23,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "nats/inbox.h"
 #include "nats/internal.h"
 #include "nats/message.h"
@@ -224,7 +229,9 @@ static enum word ask(struct sending *w, uint64_t *seq, struct err *e)
     natsStatus s = make(w);
     if (s != NATS_OK) {
         nats_failure(s, 0, "publishing", e);
-        return WORD_REFUSED;
+        drop(w);
+        w->pauses++;
+        return judge_silence(s) == WORD_REFUSED ? WORD_REFUSED : WORD_NOWHERE;
     }
     s = inbox_ask(w->inbox, nats_client_connection(w->c), w->wait_on ? NULL : w->msg, wait_ms,
                   &answer);
@@ -272,11 +279,31 @@ static enum sight look(const struct sending *w, uint64_t *seq, struct err *e)
         stream_message_free(&m);
         return ours ? SIGHT_OURS : SIGHT_OTHER;
     }
-    /* A leader that has just been elected may be behind. Or somebody has taken the message out of
-     * the stream: then it was another one, unless a copy of this one is unaccounted for. */
+    /* Whoever answered may be behind: just elected, or a leader no more. That the stream has grown
+     * says nothing then, for it may have grown by this message. Only where the messages up to there
+     * have been taken out of it nobody will ever know: it was another one, unless a copy of this
+     * one is unaccounted for. */
     if (w->doubt || stream_info(w->c, p->stream, &st, &found, e) != ERR_OK || !found)
         return SIGHT_NOTHING;
-    return st.last_seq > p->expect_seq ? SIGHT_OTHER : SIGHT_NOTHING;
+    return st.first_seq > p->expect_seq + 1 ? SIGHT_OTHER : SIGHT_NOTHING;
+}
+
+/* Does the stream really end with another message than the expected one? */
+static enum sight look_at_end(const struct sending *w, uint64_t *seq, struct err *e)
+{
+    const struct publish *p = w->p;
+    struct stream_message m;
+    bool found = false;
+    enum sight sight = look(w, seq, e);
+    if (sight != SIGHT_NOTHING || !p->expect_id)
+        return sight;
+    if (stream_get_within(w->c, p->stream, p->expect_seq, within(w, PUBLISH_LOOK_MS), &m, &found,
+                          e) != ERR_OK ||
+        !found)
+        return SIGHT_NOTHING;
+    sight = strcmp(m.id, p->expect_id) == 0 ? SIGHT_NOTHING : SIGHT_OTHER;
+    stream_message_free(&m);
+    return sight;
 }
 
 /* True when it is known what has become of the message. */
@@ -300,10 +327,11 @@ static bool settled(struct sending *w, enum word word, enum publish_result *resu
         break;
     case WORD_MOVED:
         sight = look(w, seq, e);
-        *result = w->doubt ? PUBLISH_UNKNOWN : PUBLISH_CONFLICT;
+        *result = PUBLISH_UNKNOWN;
         break;
     case WORD_OTHER:
-        sight = look(w, seq, e) == SIGHT_OURS ? SIGHT_OURS : SIGHT_OTHER;
+        sight = look_at_end(w, seq, e);
+        *result = PUBLISH_UNKNOWN;
         break;
     case WORD_NONE:
         w->doubt = true;
@@ -332,6 +360,8 @@ enum publish_result stream_publish(struct nats_client *c, const struct publish *
         unsigned silences = w.silences;
         if (settled(&w, ask(&w, seq, e), &result, seq, e))
             break;
+        LOG_DEBUG("publishing goes on", LOG_STR("stream", p->stream),
+                  LOG_STR("id", p->id ? p->id : ""), LOG_STR("reason", e->msg));
         if (silences == w.silences && !w.wait_on)
             pause_ms(within(&w, grown(PUBLISH_PAUSE_MIN_MS, PUBLISH_PAUSE_MAX_MS, w.pauses - 1)));
     }

@@ -26,13 +26,24 @@ static void describe(const jsStreamInfo *si, struct stream_state *state)
     };
 }
 
+static natsStatus get_info(struct nats_client *c, const char *name, jsStreamInfo **si,
+                           jsErrCode *jerr)
+{
+    natsStatus s = NATS_TIMEOUT;
+    jsOptions o;
+    jsOptions_Init(&o);
+    for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
+        s = js_GetStreamInfo(si, nats_client_js(c), name, &o, jerr);
+    return s;
+}
+
 enum err_code stream_info(struct nats_client *c, const char *name, struct stream_state *state,
                           bool *found, struct err *e)
 {
     jsStreamInfo *si = NULL;
     jsErrCode jerr = 0;
     *found = false;
-    natsStatus s = js_GetStreamInfo(&si, nats_client_js(c), name, NULL, &jerr);
+    natsStatus s = get_info(c, name, &si, &jerr);
     if (s == NATS_NOT_FOUND || jerr == JSStreamNotFoundErr)
         return ERR_OK;
     if (s != NATS_OK)
@@ -99,7 +110,7 @@ enum err_code stream_change(struct nats_client *c, const char *name, int replica
 {
     jsStreamInfo *si = NULL;
     jsErrCode jerr = 0;
-    natsStatus s = js_GetStreamInfo(&si, nats_client_js(c), name, NULL, &jerr);
+    natsStatus s = get_info(c, name, &si, &jerr);
     if (s != NATS_OK)
         return nats_failure(s, jerr, "stream information", e);
     bool change = false;
@@ -167,7 +178,7 @@ enum err_code stream_get_within(struct nats_client *c, const char *stream, uint6
     jsErrCode jerr = 0;
     jsOptions o;
     jsOptions_Init(&o);
-    o.Wait = timeout_ms; /* 0: the client's */
+    o.Wait = timeout_ms;
     natsStatus s = js_GetMsg(&msg, nats_client_js(c), stream, seq, &o, &jerr);
     return take(s, jerr, msg, m, found, e);
 }
@@ -175,7 +186,14 @@ enum err_code stream_get_within(struct nats_client *c, const char *stream, uint6
 enum err_code stream_get(struct nats_client *c, const char *stream, uint64_t seq,
                          struct stream_message *m, bool *found, struct err *e)
 {
-    return stream_get_within(c, stream, seq, 0, m, found, e);
+    natsMsg *msg = NULL;
+    natsStatus s = NATS_TIMEOUT;
+    jsErrCode jerr = 0;
+    jsOptions o;
+    jsOptions_Init(&o);
+    for (unsigned i = 0; nats_client_wait(c, i, &o.Wait) && s == NATS_TIMEOUT; i++)
+        s = js_GetMsg(&msg, nats_client_js(c), stream, seq, &o, &jerr);
+    return take(s, jerr, msg, m, found, e);
 }
 
 enum err_code stream_last(struct nats_client *c, const char *stream, const char *subject,

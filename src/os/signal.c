@@ -4,7 +4,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 static void stop_signals(sigset_t *set)
 {
@@ -37,16 +40,29 @@ void signal_setup(void)
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
-int signal_wait(void)
+/* A signal's number; 0 = the deadline passed. */
+static int take_signal(const sigset_t *set, int64_t deadline_ns)
+{
+    for (;;) {
+        int64_t left = deadline_ns - clock_mono_ns();
+        struct timespec ts = {left > 0 ? left / CLOCK_S : 0, left > 0 ? left % CLOCK_S : 0};
+        int number =
+            deadline_ns == CLOCK_EVER ? sigwaitinfo(set, NULL) : sigtimedwait(set, NULL, &ts);
+        if (number > 0 || errno == EAGAIN)
+            return number > 0 ? number : 0;
+    }
+}
+
+int signal_wait(int64_t deadline_ns)
 {
     struct sigaction action;
     sigset_t set;
     int number;
 
     stop_signals(&set);
-    do
-        number = sigwaitinfo(&set, NULL);
-    while (number < 0 && errno == EINTR);
+    number = take_signal(&set, deadline_ns);
+    if (number == 0)
+        return 0;
     memset(&action, 0, sizeof action);
     action.sa_handler = end_now;
     (void)sigaction(SIGTERM, &action, NULL);

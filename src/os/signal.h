@@ -12,9 +12,9 @@
 /* Call once, in main(), before any thread is created: threads inherit the blocked signals. */
 void signal_setup(void);
 
-/* Blocks until the process is asked to stop and returns the signal's number. From then on the next
- * such signal ends the process. Main thread only. */
-int signal_wait(void);
+/* Blocks until the process is asked to stop and returns the signal's number; 0 = the deadline
+ * passed. After such a signal the next one ends the process. Main thread only. */
+int signal_wait(int64_t deadline_ns);
 
 /* Asked already, though nobody waited? Any thread. */
 bool signal_pending(void);

@@ -1,8 +1,11 @@
 /* Which type is which: names, sizes, declared types. */
 #include "proto/pgtype.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+#include "base/json.h"
 
 struct known {
     const char *name;
@@ -296,7 +299,27 @@ const char *pgtype_sqlstate(uint32_t oid, enum pgtype_fault fault)
         return is_time ? "22008" : "22003";
     case PGTYPE_NO_BINARY:
         return "0A000";
+    case PGTYPE_ENCODING:
+        return "22021";
     default:
         return is_time ? "22007" : "22P02";
     }
+}
+
+/* How long the character would be that begins with this byte. */
+static size_t meant_length(unsigned char first)
+{
+    return first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF8 ? 4 : 1;
+}
+
+void pgtype_bad_bytes(const char *data, size_t len, char out[PGTYPE_BAD_BYTES])
+{
+    size_t at = json_text_prefix(data, len), n = 0;
+
+    out[0] = '\0';
+    if (at == len)
+        return;
+    for (size_t i = 0; i < meant_length((unsigned char)data[at]) && at + i < len; i++)
+        n += (size_t)snprintf(out + n, PGTYPE_BAD_BYTES - n, "%s0x%02x", i ? " " : "",
+                              (unsigned char)data[at + i]);
 }

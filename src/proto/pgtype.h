@@ -39,6 +39,10 @@ enum pgtype {
     PGTYPE_FLOAT4 = 700,
     PGTYPE_FLOAT8 = 701,
     PGTYPE_UNKNOWN = 705,
+    PGTYPE_NAME_ARRAY = 1003,
+    PGTYPE_INT4_ARRAY = 1007,
+    PGTYPE_TEXT_ARRAY = 1009,
+    PGTYPE_INT8_ARRAY = 1016,
     PGTYPE_BPCHAR = 1042,
     PGTYPE_VARCHAR = 1043,
     PGTYPE_DATE = 1082,
@@ -70,9 +74,19 @@ const char *pgtype_name(uint32_t oid); /* as error messages say it: "timestamp w
 uint32_t pgtype_of_value(const struct value *v);
 
 /* Why a conversion failed. */
-enum pgtype_fault { PGTYPE_FINE, PGTYPE_SYNTAX, PGTYPE_RANGE, PGTYPE_NO_BINARY };
-/* SQLSTATE of a fault for this type: 22P02, 22003, 22007, 0A000 */
+enum pgtype_fault {
+    PGTYPE_FINE,
+    PGTYPE_SYNTAX,
+    PGTYPE_RANGE,
+    PGTYPE_NO_BINARY,
+    PGTYPE_ENCODING /* not UTF-8, or it has a NUL: pgtype_bad_bytes() */
+};
+/* SQLSTATE of a fault for this type: 22P02, 22003, 22007, 0A000, 22021 */
 const char *pgtype_sqlstate(uint32_t oid, enum pgtype_fault fault);
+
+/* The bytes that are no character, as PostgreSQL's messages show them: "0xe2 0x28 0xa1". */
+#define PGTYPE_BAD_BYTES 24
+void pgtype_bad_bytes(const char *data, size_t len, char out[PGTYPE_BAD_BYTES]);
 
 /* Appends length word and value, NULL too, as type `oid`. On a fault nothing is appended. */
 enum pgtype_fault pgtype_put(struct buf *b, uint32_t oid, bool binary, const struct value *v);
@@ -103,6 +117,9 @@ bool pgtype_is_numeric_text(const char *s, size_t len);
  * "1" and "1e+20" as PostgreSQL's float8 has them. */
 void pgtype_format_double(struct buf *b, double r, bool sqlite);
 void pgtype_format_decimal(struct buf *b, double r); /* without an exponent */
+/* A number as numeric(p, s) shows it, with s digits behind the point, rounded or with zeros; false:
+ * the value is none, or the modifier says no s. `modifier` is that of a pgtype_ref. */
+bool pgtype_scale(struct buf *out, int32_t modifier, const struct value *v);
 /* Decimal text to numeric's binary form, and back. False if it is no number. */
 bool pgtype_numeric_put(struct buf *b, const char *s, size_t len);
 bool pgtype_numeric_get(struct buf *b, const char *data, size_t len);

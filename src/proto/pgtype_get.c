@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/json.h"
 #include "proto/pgtype.h"
 
 #define US_DAY INT64_C(86400000000)
@@ -430,9 +431,14 @@ enum pgtype_fault pgtype_get(uint32_t oid, bool binary, const char *data, size_t
                              struct value *out, struct buf *scratch, bool *in_scratch)
 {
     *in_scratch = false;
+    if (!binary && !json_is_text(data, len))
+        return PGTYPE_ENCODING;
     enum pgtype_fault fault = binary ? get_binary(oid, data, len, out, scratch, in_scratch)
                                      : get_text(oid, data, len, out, scratch, in_scratch);
 
+    if (fault == PGTYPE_FINE && binary && out->type == VALUE_TEXT && !*in_scratch &&
+        !json_is_text(out->u.s.data, out->u.s.len))
+        fault = PGTYPE_ENCODING;
     if (fault != PGTYPE_FINE)
         *in_scratch = false;
     return fault;

@@ -133,6 +133,56 @@ void pgtype_format_decimal(struct buf *b, double r)
         put_plain(b, &d);
 }
 
+/* Cuts the decimal number that begins at `start` at `end`, half away from zero. */
+static bool round_decimal(struct buf *b, size_t start, size_t end)
+{
+    bool up = b->data[end] >= '5';
+    size_t first = start + (b->data[start] == '-'), i = end;
+
+    buf_cut(b, b->data[end - 1] == '.' ? end - 1 : end);
+    while (up && i-- > first) {
+        if (b->data[i] == '.')
+            continue;
+        up = b->data[i] == '9';
+        b->data[i] = up ? '0' : (char)(b->data[i] + 1);
+    }
+    if (up) { /* 9.99 */
+        buf_putc(b, '0');
+        if (buf_ok(b)) {
+            memmove(b->data + first + 1, b->data + first, b->len - first - 1);
+            b->data[first] = '1';
+        }
+    }
+    return buf_ok(b);
+}
+
+bool pgtype_scale(struct buf *out, int32_t modifier, const struct value *v)
+{
+    size_t scale = (size_t)(((uint32_t)modifier - 4) & 0xFFFF), start = out->len, digits = 0;
+    const char *point;
+
+    if (modifier < 4 || scale > NUMERIC_DIGITS_MAX)
+        return false;
+    if (v->type == VALUE_INTEGER)
+        buf_i64(out, v->u.i);
+    else if (v->type == VALUE_REAL && isfinite(v->u.r))
+        pgtype_format_decimal(out, v->u.r);
+    else
+        return false;
+    if (!buf_ok(out))
+        return false;
+    point = memchr(out->data + start, '.', out->len - start);
+    if (point)
+        digits = (size_t)(out->data + out->len - point) - 1;
+    if (digits > scale)
+        return round_decimal(out, start, (size_t)(point - out->data) + 1 + scale);
+    if (!point && scale > 0)
+        buf_putc(out, '.');
+    for (; digits < scale; digits++)
+        buf_putc(out, '0');
+    return buf_ok(out);
+}
+
 bool pgtype_numeric_put(struct buf *b, const char *s, size_t len)
 {
     struct decimal d;

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
+
 /* ---- the reader ---- */
 
 void pgwire_reader_init(struct pgwire_reader *r, const char *body, size_t len)
@@ -335,12 +337,22 @@ void pgwire_write_copy(struct buf *b, char type, bool binary, unsigned n_columns
     pgwire_end(b, start);
 }
 
+/* What a message quotes may be cut inside a character, or never have been text. */
 static void put_field(struct buf *b, char code, const char *text)
 {
     if (!text)
         return;
     buf_putc(b, code);
-    pgwire_put_cstr(b, text);
+    for (size_t left = strlen(text); left > 0;) {
+        size_t n = json_text_prefix(text, left);
+        buf_put(b, text, n);
+        if (n < left)
+            buf_putc(b, '?');
+        n += n < left;
+        text += n;
+        left -= n;
+    }
+    buf_putc(b, '\0');
 }
 
 void pgwire_write_error(struct buf *b, char type, const struct pgwire_error *e)

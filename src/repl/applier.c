@@ -16,12 +16,17 @@
 #include "base/log.h"
 #include "repl/impl.h"
 
-#define APPLIER_WAIT_MS    2000 /* for a message; without a connection nothing else can wake us */
+#define APPLIER_WAIT_MS   2000 /* for a message; without a connection nothing else can wake us */
+#define APPLIER_BEHIND_MS 250  /* the same while the log is known to go on */
+#define APPLIER_OVERDUE_NS                                                                         \
+    (2 * CLOCK_S) /* for what is known to be there; then the log is asked                          \
+                   */
 #define APPLIER_NAP_NS     (2 * CLOCK_MS)
 #define APPLIER_NAPS       50 /* in a row with nothing to do, then it waits again */
 #define APPLIER_BATCH_MSGS 512
 #define APPLIER_BATCH_NS                                                                           \
-    (10 * CLOCK_MS) /* a batch ends after this, so that local writers get a turn */
+    (10 * CLOCK_MS)                  /* a batch ends after this, so that local writers get a turn */
+#define APPLIER_REOPEN_NS    CLOCK_S /* a feed that lasted for less is not replaced at once */
 #define APPLIER_RETRY_MIN_NS (250 * CLOCK_MS)
 #define APPLIER_RETRY_MAX_NS (15 * CLOCK_S)
 
@@ -103,10 +108,11 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
     return ERR_OK;
 }
 
-/* The feed has left something out: a message that was lost on the way comes with another feed, one
- * that is not in the log any more never does. A server that has just been elected may not know it
- * yet, so it is gone only when two feeds have left it out. */
-static enum err_code jumped(struct replica *r, uint64_t came, struct err *e)
+/* The log goes on behind next_seq, and the feed has left that out: a message that was lost on the
+ * way comes with another feed, one that is not in the log any more never does. A server that has
+ * just been elected may not know it yet, so it is gone only when two feeds have left it out. `e` is
+ * set. */
+static enum err_code left_out(struct replica *r, struct err *e)
 {
     struct stream_message m;
     bool found = false;
@@ -120,8 +126,22 @@ static enum err_code jumped(struct replica *r, uint64_t came, struct err *e)
         return err_set(e, ERR_DIVERGED, "message %" PRIu64 " of the log is gone", r->next_seq);
     }
     stream_message_free(&m);
-    return err_set(e, ERR_LOG_UNAVAILABLE, "the feed jumped from %" PRIu64 " to %" PRIu64,
-                   r->next_seq, came);
+    return err_set(e, ERR_LOG_UNAVAILABLE, "the feed has left out message %" PRIu64, r->next_seq);
+}
+
+/* Nothing comes, though the log has been seen to go on. That it has lost its end meanwhile is for
+ * the next verification to find. */
+static enum err_code overdue(struct replica *r, struct err *e)
+{
+    struct stream_state st;
+    bool found = false;
+    uint64_t seen = atomic_load(&r->last_seq);
+    enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
+    if (code == ERR_OK && found && st.last_seq >= r->next_seq)
+        return left_out(r, e);
+    if (code == ERR_OK)
+        atomic_compare_exchange_strong(&r->last_seq, &seen, r->next_seq - 1);
+    return code;
 }
 
 /* Reads the next message that the feed has. *ready: `it` is complete and lies behind the position.
@@ -135,9 +155,8 @@ static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct ite
     if (code != ERR_OK || !*got)
         return code;
     if (it->m.seq != r->next_seq) {
-        uint64_t came = it->m.seq;
         stream_message_free(&it->m);
-        return jumped(r, came, e);
+        return left_out(r, e);
     }
     r->next_seq++;
     if (it->m.parts > 0) {
@@ -246,7 +265,7 @@ static void look_for_the_end_of_trouble(struct replica *r)
 }
 
 /*
- * Follows the log until something ends it; ERR_OK when it is only to be verified again.
+ * Follows the log until something ends it; ERR_OK when it is to be verified again at once.
  *
  * Every message of this node's own comes back here, just when the group that has published it
  * commits: waking up for each of them would cost a lone writer more than SQLite does. So while only
@@ -257,7 +276,9 @@ static void look_for_the_end_of_trouble(struct replica *r)
 static enum err_code follow(struct replica *r, struct err *e)
 {
     enum err_code code = ERR_OK;
-    unsigned naps = 0; /* 0: wait for messages; else one more than those taken in a row */
+    int64_t opened_ns = clock_mono_ns();
+    int64_t news_ns = opened_ns; /* when the feed had said all that the log was known to have */
+    unsigned naps = 0;           /* 0: wait for messages; else one more than those taken in a row */
     while (code == ERR_OK) {
         struct item it;
         bool got = false, ready = false;
@@ -266,7 +287,13 @@ static enum err_code follow(struct replica *r, struct err *e)
         pthread_mutex_unlock(&r->mu);
         if (leave)
             return ERR_OK;
-        code = next_item(r, naps > 0 ? 0 : APPLIER_WAIT_MS, &it, &got, &ready, e);
+        bool behind = atomic_load(&r->last_seq) >= r->next_seq;
+        int64_t wait_ms = naps > 0 ? 0 : behind ? APPLIER_BEHIND_MS : APPLIER_WAIT_MS;
+        code = next_item(r, wait_ms, &it, &got, &ready, e);
+        if (got || !behind)
+            news_ns = clock_mono_ns();
+        else if (code == ERR_OK && clock_mono_ns() - news_ns >= APPLIER_OVERDUE_NS)
+            code = overdue(r, e);
         if (code == ERR_OK && !got && naps > 0)
             naps = naps <= APPLIER_NAPS && lock_nap(r, APPLIER_NAP_NS) ? naps + 1 : 0;
         look_for_the_end_of_trouble(r);
@@ -282,6 +309,12 @@ static enum err_code follow(struct replica *r, struct err *e)
         code = apply_batch(r, &it, e);
         lock_release(r);
         look_for_the_end_of_trouble(r);
+    }
+    /* A feed that has served for a while, and broke: writers need not wait for the next one. */
+    if (code == ERR_LOG_UNAVAILABLE && clock_mono_ns() - opened_ns >= APPLIER_REOPEN_NS) {
+        LOG_INFO("following the log anew", LOG_STR("db", r->opt.id), LOG_STR("reason", e->msg));
+        err_clear(e);
+        return ERR_OK;
     }
     return code;
 }

@@ -51,6 +51,30 @@ static void commit_file(struct replica *r, const char *id, uint64_t expected, ui
              LOG_UINT("seq", last), LOG_STR("reason", e.msg));
 }
 
+/* The id of the message at the position, as the log's leader has it; "" = that message has aged
+ * out. A server that leads no more, and does not know it yet, may answer instead: it has none
+ * there. */
+static enum err_code ask_leader(struct replica *r, char id[CHANGESET_ID_SIZE], struct err *e)
+{
+    struct stream_message m;
+    struct stream_state st;
+    bool found = false;
+    id[0] = '\0';
+    enum err_code code = stream_get(r->opt.client, r->stream, r->pos.seq, &m, &found, e);
+    if (code != ERR_OK)
+        return code;
+    if (found) {
+        snprintf(id, CHANGESET_ID_SIZE, "%s", m.id);
+        stream_message_free(&m);
+        return ERR_OK;
+    }
+    code = stream_info(r->opt.client, r->stream, &st, &found, e);
+    if (code == ERR_OK && !(found && st.first_seq > r->pos.seq))
+        code = err_set(e, ERR_LOG_UNAVAILABLE, "the log does not know its message %" PRIu64 " yet",
+                       r->pos.seq);
+    return code;
+}
+
 /*
  * The file ends with a message of another node that came with a feed, and a feed reads the copy of
  * the log that one of the servers has. A follower that had no room for a message goes on without it
@@ -59,34 +83,31 @@ static void commit_file(struct replica *r, const char *id, uint64_t expected, ui
  */
 static enum err_code prove_end(struct replica *r, struct err *e)
 {
-    struct stream_message m;
-    bool found = false;
+    char id[CHANGESET_ID_SIZE];
     if (!r->hearsay || !r->log_copies || !r->pos.msg_id[0])
         return ERR_OK;
     int64_t deadline = clock_deadline(r->opt.timeout_ns);
     enum err_code code;
-    while ((code = stream_get(r->opt.client, r->stream, r->pos.seq, &m, &found, e)) != ERR_OK) {
+    while ((code = ask_leader(r, id, e)) != ERR_OK) {
         if (clock_mono_ns() >= deadline)
             return code;
         err_clear(e);
         const struct timespec nap = {0, PROVE_PAUSE_NS};
         nanosleep(&nap, NULL);
     }
-    bool same = !found || strcmp(m.id, r->pos.msg_id) == 0; /* not found: aged out, or a lost end,
-                                                               which the log will not extend */
-    if (!same) {
-        LOG_ERROR("the file ends with a message that the log's leader does not have",
-                  LOG_STR("db", r->opt.id), LOG_UINT("seq", r->pos.seq),
-                  LOG_STR("file", r->pos.msg_id), LOG_STR("log", m.id));
-        code = err_set(e, ERR_LOG_UNAVAILABLE,
-                       "message %" PRIu64 " came from a server whose copy of the log is another "
-                       "one than its leader's; the file is verified again",
-                       r->pos.seq);
-    }
-    stream_message_free(&m);
-    r->hearsay = !same;
-    if (!same)
-        replica_doubt(r);
+    r->hearsay = false;
+    if (!id[0] || strcmp(id, r->pos.msg_id) == 0)
+        return ERR_OK;
+    r->hearsay = true;
+    LOG_ERROR("the file ends with a message that the log's leader does not have",
+              LOG_STR("db", r->opt.id), LOG_UINT("seq", r->pos.seq), LOG_STR("file", r->pos.msg_id),
+              LOG_STR("log", id));
+    code = err_set(e, ERR_LOG_UNAVAILABLE,
+                   "message %" PRIu64 " came from a server whose copy of the log is another one "
+                   "than its leader's; the file is verified again",
+                   r->pos.seq);
+    replica_set_state(r, REPLICA_OFFLINE, e); /* nobody writes before it is known who is right */
+    replica_doubt(r);
     return code;
 }
 

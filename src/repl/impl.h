@@ -30,6 +30,7 @@ struct replica {
     char token[NAME_TOKEN_SIZE]; /* the id as a NATS token */
     char stream[256];            /* as long as struct position remembers */
     char subject[256];
+    uint64_t opened_seq; /* of the file, when it was opened */
     bool has_applier, has_outbox;
     pthread_t applier_thread;
     pthread_t outbox_thread;
@@ -84,6 +85,7 @@ struct replica {
     /* atomic */
     atomic_bool cancel;     /* closing: a restore ends */
     atomic_bool unreadable; /* see replica_readable() */
+    atomic_bool disputed;   /* see struct replica_status */
     struct snapshot_progress restoring;
 
     /* applier thread only */
@@ -122,7 +124,8 @@ bool lock_take(struct replica *r);
 /* For the applier: sleeps for a moment; false if somebody waits for it. */
 bool lock_nap(struct replica *r, int64_t ns);
 void lock_release(struct replica *r);
-/* Waits until something stands in the log behind `from`; false at the deadline or on closing. */
+/* Something stands in the log behind `from`: waits until it has come. False at the deadline; true,
+ * too, when it is not to be waited for any more. */
 bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns);
 void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason);
 /* The log is to be verified again, soon. */

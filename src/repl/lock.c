@@ -141,6 +141,8 @@ bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns)
 {
     bool in_time = true;
     pthread_mutex_lock(&r->mu);
+    if (atomic_load(&r->last_seq) <= from)
+        atomic_store(&r->last_seq, from + 1);
     want_applier_locked(r);
     while (atomic_load(&r->tail_seq) <= from && !r->closing && r->state == REPLICA_FOLLOWING &&
            in_time)
@@ -183,7 +185,7 @@ void replica_set_state(struct replica *r, enum replica_state state, const struct
         LOG_INFO("following the log", LOG_STR("db", r->opt.id), LOG_STR("stream", r->stream),
                  LOG_UINT("seq", atomic_load(&r->seq)));
     else if (reason)
-        LOG_WARN("database has lost its log", LOG_STR("db", r->opt.id),
+        LOG_WARN("the log cannot be reached", LOG_STR("db", r->opt.id),
                  LOG_STR("reason", r->reason.msg));
 }
 

@@ -104,6 +104,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     atomic_store(&r->tail_seq, r->pos.seq);
     atomic_store(&r->last_seq, r->pos.seq);
     atomic_store(&r->log_created, r->pos.stream_created);
+    r->opened_seq = r->pos.seq;
     r->state = opt->client ? REPLICA_OFFLINE : REPLICA_FOLLOWING;
     if (opt->client) {
         err_set(&r->reason, ERR_LOG_UNAVAILABLE, "NATS is not connected yet");
@@ -200,11 +201,17 @@ void replica_status(struct replica *r, struct replica_status *st)
     st->seq = atomic_load(&r->seq);
     st->last_seq = atomic_load(&r->last_seq);
     st->readable = !atomic_load(&r->unreadable);
+    st->disputed = atomic_load(&r->disputed);
     st->restore_done_bytes = atomic_load(&r->restoring.done_bytes);
     st->restore_total_bytes = atomic_load(&r->restoring.total_bytes);
     st->caught_up = !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||
                     (r->state == REPLICA_FOLLOWING && atomic_load(&r->tail_seq) >= r->target_seq);
     pthread_mutex_unlock(&r->mu);
+}
+
+uint64_t replica_opened(const struct replica *r)
+{
+    return r->opened_seq;
 }
 
 uint64_t replica_position(const struct replica *r)

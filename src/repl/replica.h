@@ -94,6 +94,7 @@ struct replica_status {
     uint64_t restore_done_bytes, restore_total_bytes; /* total 0 = no snapshot is being loaded */
     char aside[4096]; /* where the last file that was no prefix of the log is kept; "" = none */
     bool readable;    /* what the file holds may be shown */
+    bool disputed;    /* JetStream answers, and what it says is not what the file says */
     bool caught_up;   /* holds all that the log had when it was last verified */
 };
 
@@ -110,6 +111,8 @@ void replica_connection_changed(struct replica *r, bool connected);
 
 void replica_status(struct replica *r, struct replica_status *st);
 uint64_t replica_position(const struct replica *r);
+/* The position that the file had when it was opened. */
+uint64_t replica_opened(const struct replica *r);
 /* Counts commits of any origin: equal before and after means that the file did not change. */
 uint64_t replica_version(const struct replica *r);
 /* When the stream that the file belongs to was created; 0 = it belongs to none yet. */

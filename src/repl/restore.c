@@ -306,15 +306,18 @@ static enum err_code keep_aside(struct replica *r, struct err *e)
     FAULT_POINT("restore.aside");
     r->has_aside = true;
     r->aside_version = version;
-    char full[PATH_MAX];
+    char full[PATH_MAX], live[PATH_MAX];
     const char *shown = realpath(name, full) ? full : name;
     pthread_mutex_lock(&r->mu);
     snprintf(r->stats.aside, sizeof r->stats.aside, "%s", shown);
     r->stats.divergences++;
     pthread_mutex_unlock(&r->mu);
-    LOG_WARN("the file is not a prefix of the log and is kept aside", LOG_STR("db", r->opt.id),
-             LOG_STR("file", shown), LOG_UINT("seq", r->pos.seq),
-             LOG_STR("verdict", verdict_name(r->verdict)));
+    LOG_WARN(
+        "the file is not a prefix of the log and is kept aside; ha diff FILE LIVE says what only "
+        "it has",
+        LOG_STR("db", r->opt.id), LOG_STR("file", shown),
+        LOG_STR("live", realpath(r->opt.conn.path, live) ? live : r->opt.conn.path),
+        LOG_UINT("seq", r->pos.seq), LOG_STR("verdict", verdict_name(r->verdict)));
     return ERR_OK;
 }
 

@@ -27,6 +27,7 @@
 #include "sql/image.h"
 
 #define SNAPSHOT_PIECE_BYTES ((size_t)128 * 1024)
+#define SNAPSHOT_PASSES      3                /* over the file: copied, written, read back */
 #define SNAPSHOT_SWEEP_NS    (3600 * CLOCK_S) /* how long an upload may take at most */
 #define SNAPSHOT_NAME_NS     (30 * CLOCK_S)   /* while others keep writing into the bucket */
 #define SNAPSHOT_SAY_NS      (5 * CLOCK_S)    /* between two lines about progress */
@@ -557,10 +558,34 @@ static enum err_code is_there(struct reading *r, const struct position *pos, str
     return ERR_OK;
 }
 
-static enum err_code copy_and_check(const struct snapshot_place *at, const char *path,
-                                    const char *temp, struct image *img, struct err *e)
+static void copy_begun(void *reading)
 {
-    const struct watch watch = {.cancel = at->cancel, .begun = at->begun, .arg = at->arg};
+    const struct snapshot_place *at = ((struct reading *)reading)->at;
+    if (at->begun)
+        at->begun(at->arg);
+}
+
+/* Of a copy that is being made, or checked: then nobody can tell how far that is. */
+static void copy_moved(void *reading, uint64_t done, uint64_t total)
+{
+    struct reading *r = reading;
+    if (total > 0) {
+        atomic_store(&r->progress->done_bytes, done);
+        atomic_store(&r->progress->total_bytes, SNAPSHOT_PASSES * total);
+    }
+    if (clock_mono_ns() < r->say_ns)
+        return;
+    r->say_ns = clock_deadline(SNAPSHOT_SAY_NS);
+    LOG_INFO(total > 0 ? "copying for a snapshot" : "checking the copy for a snapshot",
+             LOG_STR("db", r->at->id), LOG_UINT("bytes", atomic_load(&r->progress->done_bytes)));
+}
+
+static enum err_code copy_and_check(struct reading *r, const char *path, const char *temp,
+                                    struct image *img, struct err *e)
+{
+    const struct snapshot_place *at = r->at;
+    const struct watch watch = {
+        .cancel = at->cancel, .begun = copy_begun, .moved = copy_moved, .arg = r};
     enum err_code code = backup_to_file(path, temp, &watch, e);
     if (code == ERR_OK)
         code = image_check(temp, at->extensions, &watch, img, e);
@@ -592,7 +617,7 @@ static enum err_code take(const struct snapshot_place *at, const char *path, con
                         .what = "taking a snapshot",
                         .progress = progress,
                         .say_ns = clock_deadline(SNAPSHOT_SAY_NS)};
-    enum err_code code = copy_and_check(at, path, temp, &img, e);
+    enum err_code code = copy_and_check(&r, path, temp, &img, e);
     FAULT_POINT("snapshot.copied");
     if (code == ERR_OK)
         code = check_prefix(at, &img.pos, e);
@@ -611,8 +636,8 @@ static enum err_code take(const struct snapshot_place *at, const char *path, con
         return ERR_OK;
     *s = (struct snapshot){.pos = img.pos};
     snprintf(s->node, sizeof s->node, "%s", at->node);
-    atomic_store(&progress->done_bytes, 0);
-    atomic_store(&progress->total_bytes, 2 * img.bytes); /* written, and read back */
+    atomic_store(&progress->done_bytes, img.bytes);
+    atomic_store(&progress->total_bytes, SNAPSHOT_PASSES * img.bytes);
     code = upload(&r, bucket, temp, s, e);
     if (code == ERR_OK)
         code = give_names(at, bucket, s, fresh, e);

@@ -56,8 +56,10 @@ static enum err_code check_tied(struct replica *r, const struct stream_state *st
     enum err_code code = stream_get(r->opt.client, r->stream, r->pos.seq, &m, &found, e);
     if (code != ERR_OK)
         return code;
-    if (!found) /* aged out just now */
+    if (!found) { /* aged out just now, or unknown to who answered: asked again before a write */
+        r->hearsay = true;
         return other ? anew(r, e) : ERR_OK;
+    }
     if (strcmp(m.id, r->pos.msg_id) != 0) {
         r->verdict = VERDICT_REWRITTEN;
         code = other ? anew(r, e)
@@ -69,6 +71,15 @@ static enum err_code check_tied(struct replica *r, const struct stream_state *st
     }
     stream_message_free(&m);
     return code;
+}
+
+static enum err_code create_log(struct replica *r, struct stream_state *st, struct err *e)
+{
+    struct stream_config cfg = {.name = r->stream,
+                                .subject = r->subject,
+                                .replicas = r->opt.replicas,
+                                .max_age_ns = r->opt.max_age_ns};
+    return stream_ensure(r->opt.client, &cfg, st, e);
 }
 
 static enum err_code start_position(struct replica *r, const struct stream_state *st,
@@ -117,10 +128,21 @@ enum err_code verify_tie(struct replica *r, const struct stream_state *st, uint6
     return ERR_OK;
 }
 
+/* The file was chosen to begin the log anew (ha force-recover --replace-log): the one that it
+ * belonged to, and no other, makes room. */
+static enum err_code replace_log(struct replica *r, struct stream_state *st, struct err *e)
+{
+    LOG_WARN("the log gives way to the file, as ha force-recover has said",
+             LOG_STR("db", r->opt.id), LOG_STR("stream", r->stream),
+             LOG_UINT("messages", st->messages));
+    enum err_code code = stream_delete(r->opt.client, r->stream, e);
+    return code == ERR_OK ? create_log(r, st, e) : code;
+}
+
 /* A file that has not met a log yet. Empty: it begins where the policy says. With content and an
  * empty log: the content becomes the log's first message. With content and a log that has its own:
  * only one of them can be right, and nobody but the user knows which. */
-static enum err_code adopt(struct replica *r, const struct stream_state *st, struct err *e)
+static enum err_code adopt(struct replica *r, struct stream_state *st, struct err *e)
 {
     bool content = false;
     uint64_t start = 1;
@@ -130,6 +152,12 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
     if (code != ERR_OK)
         return code;
     bool from_start = r->opt.start == REPLICA_START_ALL;
+    bool old = !r->pos.stream[0] && r->pos.stream_created == st->created_ns;
+    if (content && from_start && st->last_seq > 0 && old) {
+        code = replace_log(r, st, e);
+        if (code != ERR_OK)
+            return code;
+    }
     if (content && from_start && st->last_seq == 0)
         return import_begin(r, st, e);
     if (content && from_start) {
@@ -164,8 +192,7 @@ static enum err_code adopt(struct replica *r, const struct stream_state *st, str
 }
 
 /* Position 0: the file may belong to the log without holding anything of it yet. */
-static enum err_code check_beginning(struct replica *r, const struct stream_state *st,
-                                     struct err *e)
+static enum err_code check_beginning(struct replica *r, struct stream_state *st, struct err *e)
 {
     bool foreign = st->created_ns != r->pos.stream_created;
     if (r->import_id[0]) {
@@ -221,11 +248,7 @@ static enum err_code judge(struct replica *r, struct stream_state *st, struct er
                        r->stream, r->pos.seq);
     }
     if (!found) {
-        struct stream_config cfg = {.name = r->stream,
-                                    .subject = r->subject,
-                                    .replicas = r->opt.replicas,
-                                    .max_age_ns = r->opt.max_age_ns};
-        code = stream_ensure(r->opt.client, &cfg, st, e);
+        code = create_log(r, st, e);
         if (code != ERR_OK)
             return code;
         tied = false;
@@ -262,6 +285,7 @@ enum err_code verify_log(struct replica *r, struct err *e)
     enum err_code code = restore_settle(r, e);
     if (code == ERR_OK)
         code = judge(r, &st, e);
+    atomic_store(&r->disputed, code == ERR_DIVERGED);
     if (code == ERR_DIVERGED && r->verdict != VERDICT_OURS && r->opt.mend) {
         bool new_log = false;
         code = restore_mend(r, &st, &new_log, e);

@@ -25,7 +25,8 @@ static const char usage[] =
     "  ha verify                do all nodes hold the same?\n"
     "  ha backup FILE           a database of a running node as a file\n"
     "  ha restore BACKUP FILE   a backup in place for a stopped node, or as a new database\n"
-    "  ha force-recover FILE…   a new log from the furthest of these files\n";
+    "  ha force-recover FILE…   a new log from the furthest of these files\n"
+    "  ha diff KEPT LIVE        what a file that was kept aside has and the database lacks\n";
 
 static const char *type_name(const struct flag *f)
 {

@@ -5,42 +5,22 @@
  * 128 + number when a second signal ended it at once.
  */
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
 #include "os/signal.h"
 #include "server/config.h"
 #include "server/server.h"
+#include "server/service.h"
 
 #define STOP_GRACE_S 10 /* beyond SERVER_STOP_S, before a stop counts as hanging */
 
 enum { EXIT_STOPPED = 0, EXIT_FAILED = 1, EXIT_WRONG = 2 };
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-/*
- * In the place of the C library's, for libraries: libnats 3.4 waits until a time of the wall clock,
- * and one that is set back by an hour would make such a wait an hour longer. Here what is left to
- * wait is taken by the monotonic clock. The node's own waits (base/clock.h) do not come here.
- */
-__attribute__((visibility("default"))) int pthread_cond_timedwait(
-    pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
-    const struct timespec *restrict until)
-{
-    int64_t s = until->tv_sec < INT64_MAX / CLOCK_S / 2 ? until->tv_sec : INT64_MAX / CLOCK_S / 2;
-    int64_t left = s * CLOCK_S + until->tv_nsec - clock_wall_ns();
-    int64_t at = clock_mono_ns() + (left > 0 ? left : 0);
-    struct timespec ts = {.tv_sec = (time_t)(at / CLOCK_S), .tv_nsec = (long)(at % CLOCK_S)};
-
-    return pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, &ts);
-}
-#endif
 
 /* Where 0 to 2 are closed, a database file or a socket would get one of these numbers, and what is
  * printed would end there. */
@@ -87,7 +67,7 @@ static int run(const struct config *c)
                   LOG_STR("code", err_name(e.code)));
         return e.code == ERR_CONFIG ? EXIT_WRONG : EXIT_FAILED;
     }
-    number = signal_wait();
+    number = service_wait(s);
     LOG_INFO("stopping", LOG_STR("signal", sigabbrev_np(number)));
     signal_end_after(SERVER_STOP_S + STOP_GRACE_S);
     server_stop(s);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "sql/alter.h"
 #include "sql/apply_impl.h"
 #include "sql/ddl_text.h"
 #include "sql/lex.h"
@@ -223,6 +224,20 @@ static enum err_code failed(struct apply *a, const struct change *c, const struc
     return apply_failed(a, c, rc, e);
 }
 
+/* Last writer wins: what came first may have done it, or does not allow it, on every node. */
+static enum err_code run_alter(struct apply *a, const struct change *c, struct err *e)
+{
+    enum err_code code = alter_run(a->conn, c->command, c->command_len, e);
+
+    if (a->mode != APPLY_LWW || code == ERR_OK || code == ERR_NO_MEMORY || code == ERR_IO ||
+        code == ERR_DISK_FULL || code == ERR_CORRUPT || code == ERR_BUSY ||
+        code == ERR_INTERRUPTED || code == ERR_INTERNAL)
+        return code;
+    LOG_WARN("schema change is passed over", LOG_STR("sql", c->command), LOG_STR("reason", e->msg));
+    err_clear(e);
+    return ERR_OK;
+}
+
 static enum err_code run_checked(struct apply *a, const struct change *c, const struct stmt_ddl *d,
                                  struct err *e)
 {
@@ -233,6 +248,12 @@ static enum err_code run_checked(struct apply *a, const struct change *c, const 
     a->ran_ddl = true;
     schema_stale(a->schema);
     plans_drop(a->plans);
+    if (alter_is(c->command, c->command_len)) {
+        code = run_alter(a, c, e);
+        if (!code)
+            explain(a, d);
+        return code;
+    }
     if (creates)
         accept_quotes(a, true);
     rc = run(a, c);

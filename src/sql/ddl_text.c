@@ -5,6 +5,8 @@
  *   CREATE VIRTUAL TABLE [IF NOT EXISTS] [schema.]name USING …
  *   DROP TABLE | VIEW | INDEX | TRIGGER [IF EXISTS] [schema.]name
  *   ALTER TABLE [schema.]name [RENAME TO name | …]
+ *   ALTER INDEX [IF EXISTS] [schema.]name RENAME TO name
+ *   ALTER TYPE [schema.]name ADD VALUE … | RENAME TO name
  *   ANALYZE | REINDEX [[schema.]name]
  *   PRAGMA [schema.]name …
  */
@@ -129,7 +131,9 @@ static void read_drop(struct reader *r, struct stmt_ddl *d)
 static void read_alter(struct reader *r, struct stmt_ddl *d)
 {
     d->kind = DDL_ALTER;
-    skip(r, "TABLE");
+    if (!skip(r, "INDEX") && !skip(r, "TABLE"))
+        skip(r, "TYPE");
+    skip_if_exists(r, d);
     d->name = read_full_name(r, &d->schema);
     if (skip(r, "RENAME") && skip(r, "TO"))
         d->rename = read_name(r);

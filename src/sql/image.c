@@ -264,19 +264,19 @@ enum err_code image_over(const char *source, const char *dest, const struct watc
     return code;
 }
 
-enum err_code image_untie(const char *path, struct err *e)
+enum err_code image_untie(const char *path, bool replace, struct err *e)
 {
     sqlite3 *db;
     struct image img;
+    char sql[256];
     enum err_code code = image_describe(path, &img, e);
     if (code != ERR_OK || !img.has_position)
         return code;
     code = open_file(&db, path, SQLITE_OPEN_READWRITE, e);
-    const char *sql = img.outbox > 0 ? "BEGIN IMMEDIATE;"
-                                       "UPDATE ha_position SET seq = 0, msg_id = '', stream = '',"
-                                       " stream_created = 0; DELETE FROM ha_outbox; COMMIT"
-                                     : "UPDATE ha_position SET seq = 0, msg_id = '', stream = '',"
-                                       " stream_created = 0";
+    snprintf(
+        sql, sizeof sql,
+        "BEGIN IMMEDIATE; UPDATE ha_position SET seq = 0, msg_id = '', stream = ''%s;%s COMMIT",
+        replace ? "" : ", stream_created = 0", img.outbox > 0 ? " DELETE FROM ha_outbox;" : "");
     int rc = code == ERR_OK ? sqlite3_exec(db, sql, NULL, NULL, NULL) : SQLITE_OK;
     if (code == ERR_OK && rc != SQLITE_OK)
         code = failure(db, rc, path, e);

@@ -46,8 +46,9 @@ enum err_code image_over(const char *source, const char *dest, const struct watc
                          struct err *e);
 
 /* The file forgets which log it is a prefix of, and what it had not published yet: its content is
- * the beginning of a new one. Nobody may have it open. */
-enum err_code image_untie(const char *path, struct err *e);
+ * the beginning of a new one. `replace`: it remembers when that log was created, which is to make
+ * room (position.h). Nobody may have it open. */
+enum err_code image_untie(const char *path, bool replace, struct err *e);
 
 /* Deletes the file and what SQLite puts beside it. */
 void image_remove(const char *path);

@@ -1,9 +1,15 @@
 /* Functions with a syntax or a name of their own, and keywords that are functions. */
 #include <string.h>
+#include <strings.h>
 
 #include "sql/pg_rewrite.h"
 
 #define NOW "strftime('%Y-%m-%d %H:%M:%f', 'now')"
+/* The same twice in other words, so that a default is shown as it was written. */
+#define UUID_V4                                                                                    \
+    "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), " \
+    "2) || '-' || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' "  \
+    "|| hex(randomblob(6)))"
 #define UUID                                                                                       \
     "(lower(hex(randomblob(4))) || '-' || lower(hex(randomblob(2))) || '-4' || "                   \
     "substr(lower(hex(randomblob(2))), 2) || '-' || substr('89ab', 1 + (random() & 3), 1) || "     \
@@ -39,16 +45,31 @@ static const struct {
 
 /* Calls without arguments, as a whole; NULL in the second place: the same in the schema. */
 static const struct {
-    const char *name, *text, *in_schema;
+    const char *name, *text, *in_schema, *shown;
 } constants[] = {
-    {"now", NOW, NULL},
-    {"transaction_timestamp", NOW, NULL},
-    {"statement_timestamp", NOW, NULL},
-    {"clock_timestamp", NOW, NULL},
-    {"gen_random_uuid", "gen_random_uuid()", UUID},
-    {"uuid_generate_v4", "gen_random_uuid()", UUID},
-    {"lastval", "last_insert_rowid()", ""},
+    {"now", NOW, NULL, "now()"},
+    {"transaction_timestamp", NOW, NULL, "now()"},
+    {"statement_timestamp", NOW, NULL, "now()"},
+    {"clock_timestamp", NOW, NULL, "now()"},
+    {"gen_random_uuid", "gen_random_uuid()", UUID, "gen_random_uuid()"},
+    {"uuid_generate_v4", "gen_random_uuid()", UUID_V4, "uuid_generate_v4()"},
+    {"lastval", "last_insert_rowid()", "", NULL},
 };
+
+const char *pg_shown_default(const char *sql)
+{
+    for (size_t i = 0; i < sizeof constants / sizeof constants[0]; i++) {
+        const char *kept = constants[i].in_schema ? constants[i].in_schema : constants[i].text;
+        size_t n = strlen(kept), len = strlen(sql);
+        while (n > 0 && len > 2 && *sql == '(' && strncmp(sql, kept, n) != 0) {
+            sql += strspn(sql + 1, " ") + 1; /* parentheses around it all */
+            len = strlen(sql);
+        }
+        if (n > 0 && strncmp(sql, kept, n) == 0 && strspn(sql + n, " )") == strlen(sql + n))
+            return constants[i].shown;
+    }
+    return sql;
+}
 
 /* Keywords that are functions; in the schema they would mean the node that happens to look. */
 static const struct {
@@ -359,9 +380,16 @@ static size_t call(struct pg_rewrite *r, size_t i)
 {
     const char *name = pg_name(r, i);
     bool space = pg_at(r, i)->space;
-    size_t first = r->n_out, next;
+    size_t first = r->n_out, next, n;
 
     r->at = i;
+    if (strcmp(name, "timezone") == 0 && pg_is_string(r, i + 2) && pg_punct(r, i + 3, ",") &&
+        strcasecmp(pg_string(r, i + 2, &n), "utc") == 0) { /* times are always UTC */
+        pg_put(r, "(");
+        pg_range(r, i + 4, r->match[i + 1]);
+        pg_put(r, ")");
+        return r->match[i + 1] + 1;
+    }
     next = special(r, i, name);
     if (next != i) {
         if (first < r->n_out)

@@ -38,7 +38,6 @@ struct window_cursor {
     sqlite3_vtab_cursor base;
     sqlite3_stmt *stmt; /* on mem */
     char *columns;      /* the idxStr that it was prepared for */
-    int64_t row;
     bool end;
 };
 
@@ -141,52 +140,42 @@ static void unref(void *p)
 
 /* ---- the windows ---- */
 
-/* Columns that PostgreSQL declares as boolean: clients get t and f, which psql compares with. */
-static const char booleans[] =
-    " attbyval attnotnull atthasdef atthasmissing attisdropped attislocal conislocal "
-    "connoinherit condeferrable condeferred convalidated datistemplate datallowconn indisunique "
-    "indnullsnotdistinct indisprimary indisexclusion indimmediate indisclustered indisvalid "
-    "indcheckxmin indisready indislive indisreplident relhasindex relisshared relhasrules "
-    "relhastriggers relhassubclass relrowsecurity relforcerowsecurity relispopulated "
-    "relispartition relhasoids typbyval typispreferred typisdefined typnotnull prosecdef "
-    "proleakproof proisstrict proretset proisagg rolsuper rolinherit rolcreaterole rolcreatedb "
-    "rolcanlogin rolreplication rolbypassrls usecreatedb usesuper userepl usebypassrls "
-    "pending_restart hasindexes hasrules hastriggers rowsecurity collisdeterministic lanispl "
-    "lanpltrusted tgisinternal tgdeferrable tginitdeferred seqcycle polpermissive puballtables "
-    "pubinsert pubupdate pubdelete pubtruncate pubviaroot extrelocatable opcdefault condefault "
-    "admin_option granted fastpath ispopulated is_holdable is_binary is_scrollable from_sql "
-    "is_dst is_instead subenabled inhdetachpending active inherited barelabel ";
-
 bool pg_catalog_is_boolean(const char *name)
 {
-    static const char *const prefixes[] = {"attis", "atthas", "attnot", "condef", "convalid",
-                                           "indis", "indimm", "relhas", "relis",  "relrow"};
-    char word[64];
+    char entry[96];
 
-    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
-            return (size_t)snprintf(word, sizeof word, " %s ", name) < sizeof word &&
-                   strstr(booleans, word) != NULL;
-    return false;
+    return (size_t)snprintf(entry, sizeof entry, "('%s', 'BOOLEAN')", name) < sizeof entry &&
+           strstr(pg_catalog_sql, entry) != NULL;
 }
 
-/* The columns as CREATE TABLE says them: those of mem's table of that name. */
+bool pg_catalog_has(const char *name)
+{
+    char entry[2][96];
+
+    return strncmp(name, "pg_", 3) == 0 &&
+           (size_t)snprintf(entry[0], sizeof entry[0], "\nCREATE TABLE %s(", name) <
+               sizeof entry[0] &&
+           (size_t)snprintf(entry[1], sizeof entry[1], "\nCREATE VIEW %s AS", name) <
+               sizeof entry[1] &&
+           (strstr(pg_catalog_sql, entry[0]) || strstr(pg_catalog_sql, entry[1]));
+}
+
+/* The columns as CREATE TABLE says them: those of mem's table of that name. What clients get as
+ * INT4 they read as a number, where an INT8 may become a text. */
 static char *declaration(struct pg_catalog *c, const char *name)
 {
     sqlite3_stmt *s = NULL;
     char *text = NULL;
 
-    if (sqlite3_prepare_v2(c->mem,
-                           "SELECT 'CREATE TABLE x(' || group_concat('\"' || name || '\" ' || "
-                           "CASE WHEN instr(?2, ' ' || name || ' ') THEN 'BOOLEAN' "
-                           "WHEN name IN ('conkey', 'confkey') THEN '_INT2' "
-                           /* what table_info says of an expression; no catalog holds blobs */
-                           "WHEN type = 'BLOB' THEN '' ELSE type END, ', ') "
-                           "|| ')' "
-                           "FROM pragma_table_info(?1)",
-                           -1, &s, NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(
+            c->mem,
+            "SELECT 'CREATE TABLE x(' || group_concat('\"' || i.name || '\" ' || coalesce(t.type, "
+            /* what table_info says of an expression is BLOB; no catalog holds blobs */
+            "CASE WHEN i.type IN ('INT', 'INTEGER') THEN 'INT4' WHEN i.type = 'BLOB' THEN '' "
+            "ELSE i.type END), ', ') || ')' FROM pragma_table_info(?1) i "
+            "LEFT JOIN column_types t ON t.name = i.name",
+            -1, &s, NULL) == SQLITE_OK &&
         sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_bind_text(s, 2, booleans, -1, SQLITE_STATIC) == SQLITE_OK &&
         sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL)
         text = sqlite3_mprintf("%s", sqlite3_column_text(s, 0));
     sqlite3_finalize(s);
@@ -323,7 +312,6 @@ static int step(struct window_cursor *c)
 {
     int rc = sqlite3_step(c->stmt);
 
-    c->row++;
     c->end = rc != SQLITE_ROW;
     if (rc == SQLITE_ROW || rc == SQLITE_DONE)
         return SQLITE_OK;
@@ -345,7 +333,6 @@ static int on_filter(sqlite3_vtab_cursor *base, int idx, const char *columns, in
         rc = prepare(c, w, columns);
     for (int i = 0; rc == SQLITE_OK && i < n; i++)
         rc = sqlite3_bind_value(c->stmt, i + 1, v[i]);
-    c->row = 0;
     c->end = true;
     if (rc == SQLITE_OK)
         rc = step(c);
@@ -374,9 +361,20 @@ static int on_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
     return SQLITE_OK;
 }
 
+/* SQLite asks for it where several scans of one table find rows (OR), to know which it has had: it
+ * must be the row's own, whatever the scan. */
 static int on_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 {
-    *out = ((struct window_cursor *)base)->row;
+    sqlite3_stmt *s = ((struct window_cursor *)base)->stmt;
+    uint64_t h = 14695981039346656037U;
+
+    for (int i = 0; i < sqlite3_column_count(s); i++) {
+        const unsigned char *p = sqlite3_column_blob(s, i);
+        for (int k = sqlite3_column_bytes(s, i); k-- > 0; p++)
+            h = (h ^ *p) * 1099511628211U;
+        h = (h ^ 0xFF) * 1099511628211U;
+    }
+    *out = (sqlite3_int64)h;
     return SQLITE_OK;
 }
 
@@ -430,6 +428,8 @@ int pg_catalog_open(sqlite3 *db, struct policy *policy)
     rc = pg_functions_open(db, SQLITE_DIRECTONLY);
     if (rc == SQLITE_OK)
         rc = pg_catalog_functions(c);
+    if (rc == SQLITE_OK)
+        rc = pg_catalog_sizes(c);
     if (rc == SQLITE_OK)
         rc = register_windows(c);
     unref(c);

@@ -24,9 +24,10 @@ struct policy;
  * closed. `policy` is borrowed until then. SQLite's result code. */
 int pg_catalog_open(sqlite3 *db, struct policy *policy);
 
-/* Is `name`, in lower case, a boolean column of a system catalog? Only of names that no user's
- * table is likely to have: indisprimary is, active is not. From any thread. */
+/* Does a catalog have a boolean column of this name, in lower case? From any thread. */
 bool pg_catalog_is_boolean(const char *name);
+/* Is it one of the catalogs' own names, pg_class? From any thread. */
+bool pg_catalog_has(const char *name);
 
 /* ---- for pg_catalog_*.c ---- */
 
@@ -44,6 +45,8 @@ int pg_catalog_refresh(struct pg_catalog *c);
 int pg_catalog_fill(struct pg_catalog *c);
 /* pg_catalog_function.c */
 int pg_catalog_functions(struct pg_catalog *c);
+/* pg_catalog_size.c */
+int pg_catalog_sizes(struct pg_catalog *c);
 
 uint32_t pg_catalog_oid(const char *kind, const char *name);
 

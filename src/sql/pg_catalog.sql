@@ -1,20 +1,66 @@
 -- The system catalogs, as tables and views over what pg_catalog_fill.c has read of the schema:
 --   rel    tables, views and indexes      col   their columns      idx, idxcol   indexes
 --   con    constraints                    trg   triggers           type, proc    what is always there
+--   enum   labels of enumerated types
 -- Loaded into a database in memory, one for each connection that has asked for a catalog. Columns that
 -- clients ask for are there; what this server does not have is empty, NULL or PostgreSQL's default.
 
 CREATE TABLE rel(oid INTEGER PRIMARY KEY, name TEXT, kind TEXT, sql TEXT, natts INTEGER, has_index INTEGER, has_key INTEGER);
 CREATE TABLE col(relid INTEGER, num INTEGER, name TEXT, typid INTEGER, typmod INTEGER, nonnull INTEGER, dflt TEXT, generated TEXT, pk INTEGER, PRIMARY KEY (relid, num)) WITHOUT ROWID;
-CREATE TABLE idx(oid INTEGER PRIMARY KEY, relid INTEGER, uniq INTEGER, pk INTEGER, def TEXT, pred TEXT, keys TEXT, opts TEXT);
+CREATE TABLE idx(oid INTEGER PRIMARY KEY, relid INTEGER, uniq INTEGER, pk INTEGER, def TEXT, pred TEXT, keys TEXT, opts TEXT, btree TEXT);
 CREATE TABLE idxcol(idxid INTEGER, num INTEGER, attnum INTEGER, def TEXT, PRIMARY KEY (idxid, num)) WITHOUT ROWID;
 CREATE TABLE con(oid INTEGER PRIMARY KEY, name TEXT, relid INTEGER, type TEXT, idxid INTEGER, frelid INTEGER, upd TEXT, del TEXT, keys TEXT, fkeys TEXT, def TEXT);
 CREATE TABLE trg(oid INTEGER PRIMARY KEY, relid INTEGER, name TEXT, def TEXT);
 CREATE TABLE type(oid INTEGER PRIMARY KEY, name TEXT, len INTEGER, category TEXT, elem INTEGER, array INTEGER, input INTEGER);
+CREATE TABLE enum(oid INTEGER PRIMARY KEY, typid INTEGER, place REAL, label TEXT);
 CREATE TABLE proc(oid INTEGER PRIMARY KEY, name TEXT, nargs INTEGER, rettype INTEGER, kind TEXT);
 CREATE INDEX rel_name ON rel(name);
 CREATE INDEX idx_relid ON idx(relid);
 CREATE INDEX con_relid ON con(relid);
+
+-- The types of columns that are expressions, for which SQLite has none.
+CREATE TABLE column_types(name TEXT PRIMARY KEY, type TEXT);
+INSERT INTO column_types VALUES
+  ('attbyval', 'BOOLEAN'), ('attnotnull', 'BOOLEAN'), ('atthasdef', 'BOOLEAN'), ('atthasmissing', 'BOOLEAN'), ('attisdropped', 'BOOLEAN'),
+  ('attislocal', 'BOOLEAN'), ('conislocal', 'BOOLEAN'), ('connoinherit', 'BOOLEAN'), ('condeferrable', 'BOOLEAN'),
+  ('condeferred', 'BOOLEAN'), ('convalidated', 'BOOLEAN'), ('datistemplate', 'BOOLEAN'), ('datallowconn', 'BOOLEAN'),
+  ('indisunique', 'BOOLEAN'), ('indnullsnotdistinct', 'BOOLEAN'), ('indisprimary', 'BOOLEAN'), ('indisexclusion', 'BOOLEAN'),
+  ('indimmediate', 'BOOLEAN'), ('indisclustered', 'BOOLEAN'), ('indisvalid', 'BOOLEAN'), ('indcheckxmin', 'BOOLEAN'),
+  ('indisready', 'BOOLEAN'), ('indislive', 'BOOLEAN'), ('indisreplident', 'BOOLEAN'), ('relhasindex', 'BOOLEAN'),
+  ('relisshared', 'BOOLEAN'), ('relhasrules', 'BOOLEAN'), ('relhastriggers', 'BOOLEAN'), ('relhassubclass', 'BOOLEAN'),
+  ('relrowsecurity', 'BOOLEAN'), ('relforcerowsecurity', 'BOOLEAN'), ('relispopulated', 'BOOLEAN'), ('relispartition', 'BOOLEAN'),
+  ('relhasoids', 'BOOLEAN'), ('typbyval', 'BOOLEAN'), ('typispreferred', 'BOOLEAN'), ('typisdefined', 'BOOLEAN'),
+  ('typnotnull', 'BOOLEAN'), ('prosecdef', 'BOOLEAN'), ('proleakproof', 'BOOLEAN'), ('proisstrict', 'BOOLEAN'), ('proretset', 'BOOLEAN'),
+  ('proisagg', 'BOOLEAN'), ('rolsuper', 'BOOLEAN'), ('rolinherit', 'BOOLEAN'), ('rolcreaterole', 'BOOLEAN'), ('rolcreatedb', 'BOOLEAN'),
+  ('rolcanlogin', 'BOOLEAN'), ('rolreplication', 'BOOLEAN'), ('rolbypassrls', 'BOOLEAN'), ('usecreatedb', 'BOOLEAN'),
+  ('usesuper', 'BOOLEAN'), ('userepl', 'BOOLEAN'), ('usebypassrls', 'BOOLEAN'), ('pending_restart', 'BOOLEAN'), ('hasindexes', 'BOOLEAN'),
+  ('hasrules', 'BOOLEAN'), ('hastriggers', 'BOOLEAN'), ('rowsecurity', 'BOOLEAN'), ('collisdeterministic', 'BOOLEAN'),
+  ('lanispl', 'BOOLEAN'), ('lanpltrusted', 'BOOLEAN'), ('tgisinternal', 'BOOLEAN'), ('tgdeferrable', 'BOOLEAN'),
+  ('tginitdeferred', 'BOOLEAN'), ('seqcycle', 'BOOLEAN'), ('polpermissive', 'BOOLEAN'), ('puballtables', 'BOOLEAN'),
+  ('pubinsert', 'BOOLEAN'), ('pubupdate', 'BOOLEAN'), ('pubdelete', 'BOOLEAN'), ('pubtruncate', 'BOOLEAN'), ('pubviaroot', 'BOOLEAN'),
+  ('extrelocatable', 'BOOLEAN'), ('opcdefault', 'BOOLEAN'), ('condefault', 'BOOLEAN'), ('admin_option', 'BOOLEAN'), ('granted', 'BOOLEAN'),
+  ('fastpath', 'BOOLEAN'), ('ispopulated', 'BOOLEAN'), ('is_holdable', 'BOOLEAN'), ('is_binary', 'BOOLEAN'), ('is_scrollable', 'BOOLEAN'),
+  ('from_sql', 'BOOLEAN'), ('is_dst', 'BOOLEAN'), ('is_instead', 'BOOLEAN'), ('subenabled', 'BOOLEAN'), ('inhdetachpending', 'BOOLEAN'),
+  ('active', 'BOOLEAN'), ('inherited', 'BOOLEAN'), ('barelabel', 'BOOLEAN'), ('attcacheoff', 'INT4'), ('attcollation', 'INT4'),
+  ('attinhcount', 'INT4'), ('attlen', 'INT4'), ('attndims', 'INT4'), ('attstattarget', 'INT4'), ('character_maximum_length', 'INT4'),
+  ('character_octet_length', 'INT4'), ('coninhcount', 'INT4'), ('connamespace', 'INT4'), ('conparentid', 'INT4'), ('contypid', 'INT4'),
+  ('datconnlimit', 'INT4'), ('datdba', 'INT4'), ('datetime_precision', 'INT4'), ('datfrozenxid', 'INT4'), ('datid', 'INT4'),
+  ('datlastsysoid', 'INT4'), ('datminmxid', 'INT4'), ('dattablespace', 'INT4'), ('encoding', 'INT4'), ('heap_blks_hit', 'INT4'),
+  ('heap_blks_read', 'INT4'), ('idx_blks_hit', 'INT4'), ('idx_blks_read', 'INT4'), ('idx_scan', 'INT4'), ('idx_tup_fetch', 'INT4'),
+  ('idx_tup_read', 'INT4'), ('indnatts', 'INT4'), ('indnkeyatts', 'INT4'), ('interval_precision', 'INT4'), ('maximum_cardinality', 'INT4'),
+  ('n_dead_tup', 'INT4'), ('n_live_tup', 'INT4'), ('n_tup_del', 'INT4'), ('n_tup_hot_upd', 'INT4'), ('n_tup_ins', 'INT4'),
+  ('n_tup_upd', 'INT4'), ('numeric_precision', 'INT4'), ('numeric_precision_radix', 'INT4'), ('numeric_scale', 'INT4'), ('oid', 'INT4'),
+  ('ordinal_position', 'INT4'), ('pid', 'INT4'), ('position_in_unique_constraint', 'INT4'), ('prolang', 'INT4'), ('pronamespace', 'INT4'),
+  ('pronargdefaults', 'INT4'), ('proowner', 'INT4'), ('prosupport', 'INT4'), ('provariadic', 'INT4'), ('relallvisible', 'INT4'),
+  ('relam', 'INT4'), ('relchecks', 'INT4'), ('relfrozenxid', 'INT4'), ('relminmxid', 'INT4'), ('relnamespace', 'INT4'),
+  ('reloftype', 'INT4'), ('relowner', 'INT4'), ('relpages', 'INT4'), ('relrewrite', 'INT4'), ('reltablespace', 'INT4'),
+  ('reltoastrelid', 'INT4'), ('reltype', 'INT4'), ('rolconnlimit', 'INT4'), ('seq_scan', 'INT4'), ('seq_tup_read', 'INT4'),
+  ('tableoid', 'INT4'), ('tgconstraint', 'INT4'), ('tgconstrindid', 'INT4'), ('tgconstrrelid', 'INT4'), ('tgfoid', 'INT4'),
+  ('tgnargs', 'INT4'), ('tgparentid', 'INT4'), ('tgtype', 'INT4'), ('tidx_blks_hit', 'INT4'), ('tidx_blks_read', 'INT4'),
+  ('toast_blks_hit', 'INT4'), ('toast_blks_read', 'INT4'), ('typanalyze', 'INT4'), ('typbasetype', 'INT4'), ('typcollation', 'INT4'),
+  ('typmodin', 'INT4'), ('typmodout', 'INT4'), ('typnamespace', 'INT4'), ('typndims', 'INT4'), ('typoutput', 'INT4'), ('typowner', 'INT4'),
+  ('typreceive', 'INT4'), ('typrelid', 'INT4'), ('typsend', 'INT4'), ('typsubscript', 'INT4'), ('typtypmod', 'INT4'), ('usesysid', 'INT4'),
+  ('xmin', 'INT4'), ('conkey', '_INT2'), ('confkey', '_INT2');
 
 CREATE TABLE pg_namespace(oid INTEGER, nspname TEXT, nspowner INTEGER, nspacl TEXT);
 INSERT INTO pg_namespace VALUES (11, 'pg_catalog', 10, NULL), (2200, 'public', 10, NULL), (13000, 'information_schema', 10, NULL);
@@ -50,7 +96,9 @@ CREATE VIEW pg_constraint AS SELECT oid, name AS conname, 2200 AS connamespace, 
   del AS confdeltype, CASE type WHEN 'f' THEN 's' ELSE ' ' END AS confmatchtype, 1 AS conislocal, 0 AS coninhcount, 1 AS connoinherit,
   keys AS conkey, fkeys AS confkey, NULL AS conpfeqop, NULL AS conppeqop, NULL AS conffeqop, NULL AS conexclop,
   CASE type WHEN 'c' THEN def END AS conbin, CASE type WHEN 'c' THEN def END AS consrc FROM con;
-CREATE VIEW pg_type AS SELECT oid, name AS typname, 11 AS typnamespace, 10 AS typowner, len AS typlen, 0 AS typbyval, 'b' AS typtype,
+CREATE VIEW pg_enum AS SELECT oid, typid AS enumtypid, place AS enumsortorder, label AS enumlabel FROM enum;
+CREATE VIEW pg_type AS SELECT oid, name AS typname, iif(category = 'E', 2200, 11) AS typnamespace, 10 AS typowner, len AS typlen,
+  0 AS typbyval, iif(category = 'E', 'e', 'b') AS typtype,
   category AS typcategory, 0 AS typispreferred, 1 AS typisdefined, ',' AS typdelim, 0 AS typrelid, 0 AS typsubscript, elem AS typelem,
   array AS typarray, input AS typinput, 0 AS typoutput, 0 AS typreceive, 0 AS typsend, 0 AS typmodin, 0 AS typmodout, 0 AS typanalyze,
   'i' AS typalign, 'p' AS typstorage, 0 AS typnotnull, 0 AS typbasetype, -1 AS typtypmod, 0 AS typndims,
@@ -65,7 +113,7 @@ CREATE VIEW pg_proc AS SELECT oid, name AS proname, 11 AS pronamespace, 10 AS pr
   's' AS proparallel, nargs AS pronargs, 0 AS pronargdefaults, rettype AS prorettype, '' AS proargtypes, NULL AS proallargtypes,
   NULL AS proargmodes, NULL AS proargnames, NULL AS proargdefaults, NULL AS protrftypes, name AS prosrc, NULL AS probin,
   NULL AS prosqlbody, NULL AS proconfig, NULL AS proacl, kind = 'a' AS proisagg FROM proc;
-CREATE VIEW pg_roles AS SELECT current_user() AS rolname, 1 AS rolsuper, 1 AS rolinherit, 0 AS rolcreaterole, 1 AS rolcreatedb,
+CREATE VIEW pg_roles AS SELECT current_user() AS rolname, pg_may_write() AS rolsuper, 1 AS rolinherit, 0 AS rolcreaterole, pg_may_write() AS rolcreatedb,
   1 AS rolcanlogin, 0 AS rolreplication, -1 AS rolconnlimit, '********' AS rolpassword, NULL AS rolvaliduntil, 0 AS rolbypassrls,
   NULL AS rolconfig, 10 AS oid;
 CREATE VIEW pg_authid AS SELECT * FROM pg_roles;
@@ -101,11 +149,18 @@ CREATE VIEW pg_stat_activity AS SELECT 16384 AS datid, current_database() AS dat
 CREATE VIEW pg_stat_user_tables AS SELECT oid AS relid, 'public' AS schemaname, name AS relname, 0 AS seq_scan, 0 AS seq_tup_read,
   0 AS idx_scan, 0 AS idx_tup_fetch, 0 AS n_tup_ins, 0 AS n_tup_upd, 0 AS n_tup_del, 0 AS n_tup_hot_upd, 0 AS n_live_tup,
   0 AS n_dead_tup, NULL AS last_vacuum, NULL AS last_autovacuum, NULL AS last_analyze, NULL AS last_autoanalyze FROM rel WHERE kind = 'r';
+CREATE VIEW pg_stat_all_tables AS SELECT * FROM pg_stat_user_tables;
+CREATE VIEW pg_statio_user_tables AS SELECT oid AS relid, 'public' AS schemaname, name AS relname, 0 AS heap_blks_read, 0 AS heap_blks_hit,
+  0 AS idx_blks_read, 0 AS idx_blks_hit, 0 AS toast_blks_read, 0 AS toast_blks_hit, 0 AS tidx_blks_read, 0 AS tidx_blks_hit
+  FROM rel WHERE kind = 'r';
+CREATE VIEW pg_statio_all_tables AS SELECT * FROM pg_statio_user_tables;
+CREATE VIEW pg_stat_user_indexes AS SELECT i.relid, i.oid AS indexrelid, 'public' AS schemaname, t.name AS relname, r.name AS indexrelname,
+  0 AS idx_scan, 0 AS idx_tup_read, 0 AS idx_tup_fetch FROM idx i JOIN rel r ON r.oid = i.oid JOIN rel t ON t.oid = i.relid;
+CREATE VIEW pg_stat_all_indexes AS SELECT * FROM pg_stat_user_indexes;
 
 -- Always empty: PostgreSQL has them, this server has not what they list.
 CREATE TABLE pg_description(objoid INTEGER, classoid INTEGER, objsubid INTEGER, description TEXT);
 CREATE TABLE pg_shdescription(objoid INTEGER, classoid INTEGER, description TEXT);
-CREATE TABLE pg_enum(oid INTEGER, enumtypid INTEGER, enumsortorder REAL, enumlabel TEXT);
 CREATE TABLE pg_range(rngtypid INTEGER, rngsubtype INTEGER, rngmultitypid INTEGER, rngcollation INTEGER, rngsubopc INTEGER, rngcanonical INTEGER, rngsubdiff INTEGER);
 CREATE TABLE pg_sequence(seqrelid INTEGER, seqtypid INTEGER, seqstart INTEGER, seqincrement INTEGER, seqmax INTEGER, seqmin INTEGER, seqcache INTEGER, seqcycle INTEGER);
 CREATE TABLE pg_sequences(schemaname TEXT, sequencename TEXT, sequenceowner TEXT, data_type TEXT, start_value INTEGER, min_value INTEGER, max_value INTEGER, increment_by INTEGER, cycle INTEGER, cache_size INTEGER, last_value INTEGER);
@@ -169,7 +224,7 @@ CREATE VIEW information_schema_views AS SELECT current_database() AS table_catal
   'NO' AS is_trigger_deletable, 'NO' AS is_trigger_insertable_into FROM rel WHERE kind = 'v';
 CREATE VIEW information_schema_columns AS SELECT current_database() AS table_catalog, 'public' AS table_schema, r.name AS table_name,
   c.name AS column_name, c.num AS ordinal_position, CASE WHEN c.generated = '' THEN c.dflt END AS column_default,
-  CASE WHEN c.nonnull THEN 'NO' ELSE 'YES' END AS is_nullable, format_type(c.typid, NULL) AS data_type,
+  CASE WHEN c.nonnull THEN 'NO' ELSE 'YES' END AS is_nullable, iif(t.category = 'E', 'USER-DEFINED', format_type(c.typid, NULL)) AS data_type,
   CASE WHEN c.typid IN (1042, 1043) AND c.typmod > 4 THEN c.typmod - 4 END AS character_maximum_length,
   CASE WHEN t.category = 'S' THEN 1073741824 END AS character_octet_length,
   CASE c.typid WHEN 20 THEN 64 WHEN 23 THEN 32 WHEN 21 THEN 16 WHEN 700 THEN 24 WHEN 701 THEN 53
@@ -179,7 +234,7 @@ CREATE VIEW information_schema_columns AS SELECT current_database() AS table_cat
   CASE WHEN c.typid IN (1083, 1114, 1184, 1266) THEN 6 WHEN c.typid = 1082 THEN 0 END AS datetime_precision, NULL AS interval_type,
   NULL AS interval_precision, NULL AS character_set_catalog, NULL AS character_set_schema, NULL AS character_set_name,
   NULL AS collation_catalog, NULL AS collation_schema, NULL AS collation_name, NULL AS domain_catalog, NULL AS domain_schema,
-  NULL AS domain_name, current_database() AS udt_catalog, 'pg_catalog' AS udt_schema, t.name AS udt_name, NULL AS scope_catalog,
+  NULL AS domain_name, current_database() AS udt_catalog, iif(t.category = 'E', 'public', 'pg_catalog') AS udt_schema, t.name AS udt_name, NULL AS scope_catalog,
   NULL AS scope_schema, NULL AS scope_name, NULL AS maximum_cardinality, CAST(c.num AS TEXT) AS dtd_identifier,
   'NO' AS is_self_referencing, 'NO' AS is_identity, NULL AS identity_generation, NULL AS identity_start, NULL AS identity_increment,
   NULL AS identity_maximum, NULL AS identity_minimum, 'NO' AS identity_cycle,
@@ -215,8 +270,9 @@ CREATE VIEW information_schema_triggers AS SELECT current_database() AS trigger_
   current_database() AS event_object_catalog, 'public' AS event_object_schema, r.name AS event_object_table, g.def AS action_statement
   FROM trg g JOIN rel r ON r.oid = g.relid;
 CREATE VIEW information_schema_table_privileges AS SELECT current_user() AS grantor, current_user() AS grantee,
-  current_database() AS table_catalog, 'public' AS table_schema, name AS table_name, 'SELECT' AS privilege_type, 'YES' AS is_grantable,
-  'YES' AS with_hierarchy FROM rel WHERE kind IN ('r', 'v');
+  current_database() AS table_catalog, 'public' AS table_schema, name AS table_name, p.column1 AS privilege_type, 'NO' AS is_grantable,
+  iif(p.column1 = 'SELECT', 'YES', 'NO') AS with_hierarchy FROM rel JOIN (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'),
+  ('REFERENCES'), ('TRIGGER')) p WHERE kind IN ('r', 'v') AND (p.column1 = 'SELECT' OR pg_may_write());
 CREATE VIEW information_schema_information_schema_catalog_name AS SELECT current_database() AS catalog_name;
 CREATE TABLE information_schema_routines(specific_catalog TEXT, specific_schema TEXT, specific_name TEXT, routine_catalog TEXT, routine_schema TEXT, routine_name TEXT, routine_type TEXT, data_type TEXT, routine_definition TEXT);
 CREATE TABLE information_schema_parameters(specific_catalog TEXT, specific_schema TEXT, specific_name TEXT, ordinal_position INTEGER, parameter_mode TEXT, parameter_name TEXT, data_type TEXT);

@@ -14,12 +14,14 @@
 #include "sql/pg_lex.h"
 #include "sql/pg_type.h"
 #include "sql/policy.h"
+#include "sql/table_text.h"
 
 #define OID_FIRST 16385 /* what PostgreSQL gives to users' objects, too */
 
 struct fill {
     struct pg_catalog *c;
-    int rc; /* sticky */
+    int rc;              /* sticky */
+    struct arena *arena; /* of one table's text */
 };
 
 /* ---- plumbing ---- */
@@ -127,9 +129,65 @@ static void put_ident(struct buf *b, const char *name)
     buf_putc(b, '"');
 }
 
+/* What the table's text says; nothing where it cannot be read. */
+static void read_table(struct fill *f, const char *sql, struct table_text *t)
+{
+    if (!table_text_read(t, f->arena, sql, strlen(sql)))
+        *t = (struct table_text){.sql = ""};
+}
+
+/* The name of the table's constraint of this kind that has these columns, "_a_b", made up where
+ * none is written. sqlite3_free() it. */
+static char *constraint_name(struct fill *f, const char *table, enum text_constraint_kind kind,
+                             const char *names, const char *suffix)
+{
+    sqlite3_stmt *s =
+        query(f, f->c->mem, "SELECT sql FROM rel WHERE name = ?1 AND kind = 'r'", table);
+    struct table_text t;
+    char *found = NULL;
+
+    if (next(s)) {
+        read_table(f, text(s, 0), &t);
+        for (size_t i = 0; i < t.n_constraints && !found; i++) {
+            const struct text_constraint *c = &t.constraints[i];
+            struct buf b = BUF_INIT;
+            for (size_t k = 0; k < c->n_columns; k++)
+                buf_printf(&b, "_%s", c->columns[k]);
+            if (c->kind == kind && strcasecmp(buf_cstr(&b), names) == 0)
+                found = sqlite3_mprintf("%s", table_text_constraint_name(&t, f->arena, table, i));
+            buf_free(&b);
+        }
+        arena_reset(f->arena);
+    }
+    sqlite3_finalize(s);
+    return found ? found
+                 : sqlite3_mprintf("%s%s%s", table, kind == TEXT_PRIMARY_KEY ? "" : names, suffix);
+}
+
 /* ---- columns ---- */
 
-static void columns(struct fill *f, const char *table, int64_t relid, bool rowid_table)
+/* "TEXT mood": the OID of the enumerated type, see pg_enum.c; 0 = it is none. */
+static int64_t users_type(struct fill *f, const char *declared)
+{
+    struct pg_lexer x;
+    struct pg_token t;
+    char *name;
+    int64_t oid;
+
+    if (strncasecmp(declared, "TEXT ", 5) != 0)
+        return 0;
+    pg_lex_init(&x, declared + 5, strlen(declared + 5));
+    name = pg_lex_next(&x, &t) ? malloc(t.len + 1) : NULL;
+    if (!name)
+        return 0;
+    name[pg_lex_value(&t, name)] = '\0';
+    oid = lookup(f, "SELECT oid FROM type WHERE name = ?1 COLLATE NOCASE AND category = 'E'", name);
+    free(name);
+    return oid;
+}
+
+static void columns(struct fill *f, const char *table, int64_t relid, bool rowid_table,
+                    const struct table_text *t4)
 {
     sqlite3_stmt *s = query(f, f->c->main, "SELECT * FROM pragma_table_xinfo(?1)", table);
     int64_t keys = 0;
@@ -142,20 +200,24 @@ static void columns(struct fill *f, const char *table, int64_t relid, bool rowid
     while (next(s)) {
         int32_t modifier;
         const struct pg_type *t = pg_type_declared(text(s, 2), &modifier);
+        int64_t users = t->oid == PG_OID_TEXT ? users_type(f, text(s, 2)) : 0;
         int hidden = sqlite3_column_int(s, 6), pk = sqlite3_column_int(s, 5);
         bool alias = rowid_table && pk == 1 && keys == 1 && strcasecmp(text(s, 2), "integer") == 0;
         struct buf dflt = BUF_INIT;
 
+        if (alias && table_text_is_int4(t4, table_text_column(t4, text(s, 1))))
+            t = pg_type_by_oid(PG_OID_INT4);
         if (hidden == 1)
             continue;
         if (alias)
             buf_printf(&dflt, "nextval('%s_%s_seq'::regclass)", table, text(s, 1));
         else
-            buf_puts(&dflt, text(s, 4));
+            buf_puts(&dflt, pg_shown_default(text(s, 4)));
         put(f, "INSERT INTO col VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "iitiiitti", relid,
-            (int64_t)sqlite3_column_int(s, 0) + 1, text(s, 1), (int64_t)t->oid, (int64_t)modifier,
-            (int64_t)(sqlite3_column_int(s, 3) || pk), dflt.len ? buf_cstr(&dflt) : NULL,
-            hidden == 2 || hidden == 3 ? "s" : "", (int64_t)(alias ? -pk : pk));
+            (int64_t)sqlite3_column_int(s, 0) + 1, text(s, 1), users ? users : (int64_t)t->oid,
+            (int64_t)modifier, (int64_t)(sqlite3_column_int(s, 3) || pk),
+            dflt.len ? buf_cstr(&dflt) : NULL, hidden == 2 || hidden == 3 ? "s" : "",
+            (int64_t)(alias ? -pk : pk));
         buf_free(&dflt);
     }
     sqlite3_finalize(s);
@@ -275,8 +337,9 @@ static void write_index(struct fill *f, const struct index *x, int64_t oid, cons
         "INSERT INTO rel VALUES (?1, ?2, 'i', ?3, (SELECT count(*) FROM idxcol WHERE idxid = ?1), "
         "0, 0)",
         "itt", oid, name, x->sql);
-    put(f, "INSERT INTO idx VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)", "iiiitttt", oid, x->relid,
-        (int64_t)x->unique, (int64_t)pk, buf_cstr(&def), pred, buf_cstr(keys), buf_cstr(opts));
+    put(f, "INSERT INTO idx VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "iiiittttt", oid,
+        x->relid, (int64_t)x->unique, (int64_t)pk, buf_cstr(&def), pred, buf_cstr(keys),
+        buf_cstr(opts), x->name);
     if (strcmp(x->origin, "c") != 0) {
         buf_printf(&con, "%s (%s)", pk ? "PRIMARY KEY" : "UNIQUE", buf_cstr(list));
         put(f, "INSERT INTO con VALUES (?1, ?2, ?3, ?4, ?5, 0, ' ', ' ', ?6, NULL, ?7)",
@@ -299,9 +362,9 @@ static void one_index(struct fill *f, const struct index *x)
     if (x->sql)
         index_predicate(x->sql, &pred);
     if (strcmp(x->origin, "pk") == 0)
-        name = sqlite3_mprintf("%s_pkey", x->table);
+        name = constraint_name(f, x->table, TEXT_PRIMARY_KEY, buf_cstr(&names), "_pkey");
     else if (strcmp(x->origin, "u") == 0)
-        name = sqlite3_mprintf("%s%s_key", x->table, buf_cstr(&names));
+        name = constraint_name(f, x->table, TEXT_UNIQUE, buf_cstr(&names), "_key");
     else
         name = sqlite3_mprintf("%s", x->name);
     if (name)
@@ -323,10 +386,15 @@ static void rowid_key(struct fill *f, const char *table, int64_t relid)
                             table);
     struct index x = {table, relid, NULL, NULL, "pk", true};
     struct buf keys = BUF_INIT, opts = BUF_INIT, list = BUF_INIT;
-    char *name = sqlite3_mprintf("%s_pkey", table);
+    char *name = NULL;
     int64_t oid;
 
-    if (next(s) && name) {
+    if (next(s)) {
+        char *column = sqlite3_mprintf("_%s", text(s, 1));
+        name = constraint_name(f, table, TEXT_PRIMARY_KEY, column ? column : "", "_pkey");
+        sqlite3_free(column);
+    }
+    if (name) {
         oid = new_oid(f, "index", name);
         buf_printf(&keys, "%d", sqlite3_column_int(s, 0));
         buf_puts(&opts, "0");
@@ -388,7 +456,7 @@ static void write_foreign(struct fill *f, struct foreign *k, const char *table, 
         return;
     parent =
         lookup(f, "SELECT oid FROM rel WHERE name = ?1 COLLATE NOCASE AND kind = 'r'", k->parent);
-    name = sqlite3_mprintf("%s%s_fkey", table, buf_cstr(&k->names));
+    name = constraint_name(f, table, TEXT_FOREIGN_KEY, buf_cstr(&k->names), "_fkey");
     buf_printf(&def, "FOREIGN KEY (%s) REFERENCES ", buf_cstr(&k->list));
     put_ident(&def, k->parent);
     buf_printf(&def, "(%s)", buf_cstr(&k->flist));
@@ -470,55 +538,24 @@ static void foreign_keys(struct fill *f, const char *table, int64_t relid)
     sqlite3_finalize(s);
 }
 
-static void write_check(struct fill *f, const char *table, int64_t relid, const char *name,
-                        const char *from, const char *to, int n)
-{
-    char number[16] = "";
-    char *made, *def = sqlite3_mprintf("CHECK %.*s", (int)(to - from), from);
-
-    if (n > 0)
-        snprintf(number, sizeof number, "%d", n);
-    made = *name ? sqlite3_mprintf("%s", name) : sqlite3_mprintf("%s_check%s", table, number);
-    if (made && def)
-        put(f, "INSERT INTO con VALUES (?1, ?2, ?3, 'c', 0, 0, ' ', ' ', NULL, NULL, ?4)", "itit",
-            new_oid(f, "con", made), made, relid, def);
-    sqlite3_free(made);
-    sqlite3_free(def);
-}
-
 /* CHECK (…) of CREATE TABLE's text, which no pragma tells. */
 static void checks(struct fill *f, const char *table, int64_t relid, const char *sql)
 {
-    struct pg_lexer x;
-    struct pg_token t, before = {.type = PG_TOKEN_END};
-    char name[256] = "";
-    size_t depth = 0, open = 0;
-    const char *from = NULL;
-    int n = 0;
+    struct table_text t;
 
-    pg_lex_init(&x, sql, strlen(sql));
-    for (; pg_lex_next(&x, &t); before = t) {
-        if (pg_lex_is(&before, "CONSTRAINT") && t.len < sizeof name) {
-            name[pg_lex_value(&t, name)] = '\0';
+    read_table(f, sql, &t);
+    for (size_t i = 0; i < t.n_constraints; i++) {
+        const struct text_constraint *c = &t.constraints[i];
+        const char *name = table_text_constraint_name(&t, f->arena, table, i);
+        char *def;
+        if (c->kind != TEXT_CHECK || !name)
             continue;
-        }
-        if (pg_lex_is_op(&t, "(")) {
-            depth++;
-            if (!from && pg_lex_is(&before, "CHECK")) {
-                from = t.text;
-                open = depth;
-            }
-        } else if (pg_lex_is_op(&t, ")") && depth > 0) {
-            if (from && depth == open) {
-                write_check(f, table, relid, name, from, t.text + 1, n++);
-                from = NULL;
-                name[0] = '\0';
-            }
-            depth--;
-        } else if (pg_lex_is_op(&t, ",") && !from) {
-            name[0] = '\0';
-        }
+        def = sqlite3_mprintf("CHECK %.*s", (int)(c->list.to - c->list.from), sql + c->list.from);
+        put(f, "INSERT INTO con VALUES (?1, ?2, ?3, 'c', 0, 0, ' ', ' ', NULL, NULL, ?4)", "itit",
+            new_oid(f, "con", name), name, relid, def);
+        sqlite3_free(def);
     }
+    arena_reset(f->arena);
 }
 
 /* ---- tables, views, triggers ---- */
@@ -539,6 +576,30 @@ static const char *view_query(const char *sql)
     return sql;
 }
 
+#define IS_ENUM "s.sql LIKE 'CREATE VIEW %(enumlabel, enumsortorder) AS VALUES %'"
+
+static void enums(struct fill *f)
+{
+    sqlite3_stmt *s =
+        query(f, f->c->main,
+              "SELECT name FROM main.sqlite_schema s WHERE type = ?1 AND " IS_ENUM " ORDER BY name",
+              "view");
+
+    while (next(s)) {
+        int64_t oid = new_oid(f, "type", text(s, 0)), n = 0;
+        char *sql = sqlite3_mprintf("SELECT * FROM main.\"%w\" WHERE ?1 ORDER BY enumsortorder",
+                                    text(s, 0));
+        sqlite3_stmt *labels = query(f, f->c->main, sql ? sql : "", "1");
+        put(f, "INSERT INTO type VALUES (?1, ?2, 4, 'E', 0, 0, 0)", "it", oid, text(s, 0));
+        for (; next(labels); n++)
+            put(f, "INSERT INTO enum SELECT ?1 + ?2, ?1, ?2, ?3", "iit", oid, n + 1,
+                text(labels, 0));
+        sqlite3_finalize(labels);
+        sqlite3_free(sql);
+    }
+    sqlite3_finalize(s);
+}
+
 static void relations(struct fill *f)
 {
     static const char sql[] =
@@ -546,15 +607,19 @@ static void relations(struct fill *f)
         "JOIN main.sqlite_schema s ON s.name = l.name AND s.type IN ('table', 'view') "
         "WHERE l.schema = ?1 AND l.type IN ('table', 'view', 'virtual') "
         "AND l.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' AND l.name NOT LIKE 'ha\\_%' ESCAPE '\\' "
+        "AND NOT (l.type = 'view' AND " IS_ENUM ") "
         "ORDER BY l.name";
     sqlite3_stmt *s = query(f, f->c->main, sql, "main");
 
     while (next(s)) {
         bool view = strcmp(text(s, 1), "view") == 0;
         int64_t oid = new_oid(f, "rel", text(s, 0));
+        struct table_text t;
         put(f, "INSERT INTO rel VALUES (?1, ?2, ?3, ?4, 0, 0, 0)", "ittt", oid, text(s, 0),
             view ? "v" : "r", view ? view_query(text(s, 3)) : text(s, 3));
-        columns(f, text(s, 0), oid, !view && !sqlite3_column_int(s, 2));
+        read_table(f, view ? "" : text(s, 3), &t);
+        columns(f, text(s, 0), oid, !view && !sqlite3_column_int(s, 2), &t);
+        arena_reset(f->arena);
     }
     sqlite3_finalize(s);
 }
@@ -601,12 +666,16 @@ static void triggers(struct fill *f)
 
 int pg_catalog_fill(struct pg_catalog *c)
 {
-    struct fill f = {c, SQLITE_OK};
+    struct fill f = {c, SQLITE_OK, arena_new()};
 
+    if (!f.arena)
+        return SQLITE_NOMEM;
     f.rc = sqlite3_exec(c->mem,
                         "BEGIN; DELETE FROM rel; DELETE FROM col; DELETE FROM idx; "
-                        "DELETE FROM idxcol; DELETE FROM con; DELETE FROM trg",
+                        "DELETE FROM idxcol; DELETE FROM con; DELETE FROM trg; DELETE FROM enum; "
+                        "DELETE FROM type WHERE category = 'E'",
                         NULL, NULL, NULL);
+    enums(&f);
     relations(&f);
     tables(&f, indexes);
     tables(&f, foreign_keys);
@@ -622,5 +691,6 @@ int pg_catalog_fill(struct pg_catalog *c)
                          NULL, NULL, NULL);
     if (f.rc != SQLITE_OK)
         sqlite3_exec(c->mem, "ROLLBACK", NULL, NULL, NULL);
+    arena_free(f.arena);
     return f.rc;
 }

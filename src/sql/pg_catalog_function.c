@@ -10,6 +10,8 @@
 #include "sql/pg_lex.h"
 #include "sql/pg_type.h"
 
+#define OID_USERS 16384 /* what users make has greater ones */
+
 /* The first column of a query on the catalogs with the arguments bound; NULL where there is no
  * row. */
 static void answer(sqlite3_context *ctx, const char *sql, int n, sqlite3_value **v)
@@ -54,6 +56,17 @@ static void triggerdef(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     (void)n;
     answer(ctx, "SELECT def FROM trg WHERE oid = ?1", 1, v);
+}
+
+static void format_type(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    if (sqlite3_value_int64(v[0]) < OID_USERS)
+        pg_format_type(ctx, n, v);
+    else
+        answer(ctx,
+               "SELECT coalesce((SELECT quote_ident(name) FROM type WHERE oid = ?1), "
+               "'\?\?\?')",
+               1, v);
 }
 
 /* ---- names and OIDs ---- */
@@ -178,13 +191,74 @@ static void to_regtype(sqlite3_context *ctx, int n, sqlite3_value **v)
     to_oid(ctx, v[0], "SELECT oid FROM type WHERE name = ?1", NULL);
 }
 
+/* '"pg_catalog"."int4"'::regtype as it is shown: integer */
+static void regtype_text(sqlite3_context *ctx, sqlite3_value *v)
+{
+    struct buf b = BUF_INIT;
+    size_t n;
+    const char *s = pg_arg(v, &n);
+    const struct pg_type *t;
+
+    last_name(s ? s : "", n, &b);
+    t = b.len ? pg_type_by_name(b.data, b.len) : NULL;
+    if (t)
+        sqlite3_result_text(ctx, t->sql_name, -1, SQLITE_STATIC);
+    else
+        sqlite3_result_value(ctx, v);
+    buf_free(&b);
+}
+
 static void regtype_name(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
-    (void)n;
-    if (sqlite3_value_type(v[0]) == SQLITE_TEXT)
-        sqlite3_result_value(ctx, v[0]);
+    if (sqlite3_value_numeric_type(v[0]) == SQLITE_TEXT)
+        regtype_text(ctx, v[0]);
+    else if (sqlite3_value_type(v[0]) != SQLITE_NULL)
+        format_type(ctx, n, v);
+}
+
+/*
+ * setval() of a serial column's sequence. There is none: the next key follows the greatest one of
+ * the table. So that is all it can be set to; anything else would be forgotten.
+ */
+static void setval(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    struct pg_catalog *c = sqlite3_user_data(ctx);
+    int64_t last = sqlite3_value_int64(v[1]) - (n > 2 && !sqlite3_value_int(v[2])), max = 0;
+    struct buf b = BUF_INIT;
+    sqlite3_stmt *s = NULL;
+    char *sql = NULL;
+    size_t len;
+    const char *name = pg_arg(v[0], &len);
+
+    if (sqlite3_value_type(v[0]) == SQLITE_NULL || sqlite3_value_type(v[1]) == SQLITE_NULL)
+        return;
+    last_name(name ? name : "", len, &b);
+    if (pg_catalog_refresh(c) == SQLITE_OK &&
+        sqlite3_prepare_v2(c->mem,
+                           "SELECT r.name, c.name FROM rel r JOIN col c ON c.relid = r.oid WHERE "
+                           "c.dflt LIKE 'nextval(%' AND r.name || '_' || c.name || '_seq' = ?1",
+                           -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(s, 1, buf_cstr(&b), -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        sql = sqlite3_mprintf("SELECT max(\"%w\") FROM main.\"%w\"", sqlite3_column_text(s, 1),
+                              sqlite3_column_text(s, 0));
+    sqlite3_finalize(s);
+    s = NULL;
+    if (sql && sqlite3_prepare_v2(c->main, sql, -1, &s, NULL) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW)
+        max = sqlite3_column_int64(s, 0);
+    if (!sql)
+        pg_result_error(ctx, "relation \"%.80s\" does not exist", name ? name : "");
+    else if (last > max && !(max == 0 && last == 1))
+        pg_result_error(ctx,
+                        "sequence \"%.80s\" follows the greatest key of its table, %lld: it "
+                        "cannot be set beyond it",
+                        buf_cstr(&b), (long long)max);
     else
-        answer(ctx, "SELECT format_type(?1, NULL)", 1, v);
+        sqlite3_result_value(ctx, v[1]);
+    sqlite3_finalize(s);
+    sqlite3_free(sql);
+    buf_free(&b);
 }
 
 static void regproc_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -252,6 +326,9 @@ int pg_catalog_functions(struct pg_catalog *c)
         {"pg_get_triggerdef", 1, triggerdef, NULL, 0},
         {"pg_get_triggerdef", 2, triggerdef, NULL, 0},
         {"pg_get_serial_sequence", 2, serial_sequence, NULL, 0},
+        {"format_type", 2, format_type, NULL, 0},
+        {"setval", 2, setval, NULL, 0},
+        {"setval", 3, setval, NULL, 0},
         {"to_regclass", 1, to_regclass, NULL, 0},
         {"to_regtype", 1, to_regtype, NULL, 0},
         {"pg_regclass_oid", 1, regclass_oid, NULL, 0},

@@ -84,7 +84,19 @@ static bool has_names(const struct pg_rewrite *r, size_t from, size_t to)
     return false;
 }
 
-static void add_rename(struct pg_rewrite *r, const char *name, const char *text)
+/* The ( of the SELECT that token i is in; PG_NONE: the statement's own. */
+static size_t enclosing(const struct pg_rewrite *r, size_t i)
+{
+    while (i-- > 0) {
+        if (r->match[i] != PG_NONE && r->match[i] < i)
+            i = r->match[i];
+        else if (pg_punct(r, i, "("))
+            return i;
+    }
+    return PG_NONE;
+}
+
+static void add_rename(struct pg_rewrite *r, size_t open, const char *name, const char *text)
 {
     struct pg_rename *x = arena_alloc(r->arena, sizeof *x);
 
@@ -92,34 +104,100 @@ static void add_rename(struct pg_rewrite *r, const char *name, const char *text)
         pg_fail(r, PG_NONE, ERR_NO_MEMORY, "out of memory");
         return;
     }
-    *x = (struct pg_rename){name, text, r->renames};
+    *x = (struct pg_rename){name, text, open == PG_NONE ? 0 : open + 1,
+                            open == PG_NONE ? r->n : r->match[open], r->renames};
     r->renames = x;
 }
 
-/* Functions whose arguments are columns of FROM's other items keep their place; the names that the
- * statement gives to their columns are replaced. */
+/* The function's own name for column n of the list behind its alias: f(x, y) AS a(p, q, o). */
+static const char *own_column(const struct pg_rewrite *r, size_t function, unsigned n)
+{
+    static const char *const names[] = {"value", "second", "third"};
+    size_t i = function + 2, close = r->match[function + 1];
+    unsigned arrays = 0;
+
+    for (; i < close; i = pg_find_punct(r, i, close, ",") + 1)
+        arrays++;
+    return n < arrays && n < 3 ? names[n] : "ordinality";
+}
+
+/* A function whose arguments are columns of FROM's other items. */
+static bool is_lateral(struct pg_rewrite *r, size_t i, struct alias *a)
+{
+    if (!pg_is_srf(r, i) || !in_from(r, i))
+        return false;
+    *a = read_alias(r, r->match[i + 1] + 1);
+    return a->name != PG_NONE && has_names(r, i + 2, r->match[i + 1]);
+}
+
+/* They keep their place; the names that the statement gives to their columns are replaced. */
 void pg_find_renames(struct pg_rewrite *r)
 {
     for (size_t i = 0; i < r->n && !r->failed; i++) {
         struct alias a;
         const char *alias, *column;
+        size_t open;
 
-        if (!pg_is_srf(r, i) || !in_from(r, i))
-            continue;
-        a = read_alias(r, r->match[i + 1] + 1);
-        if (a.name == PG_NONE || !has_names(r, i + 2, r->match[i + 1]))
+        if (!is_lateral(r, i, &a))
             continue;
         alias = pg_name(r, a.name);
-        column = listed(r, &a, 0);
-        add_rename(r, column ? column : alias, pg_format(r, "\"%s\".value", alias));
-        add_rename(r, pg_format(r, "%s.%s", alias, column ? column : alias),
-                   pg_format(r, "\"%s\".value", alias));
-        if ((column = listed(r, &a, 1)) != NULL) {
-            add_rename(r, column, pg_format(r, "\"%s\".ordinality", alias));
-            add_rename(r, pg_format(r, "%s.%s", alias, column),
-                       pg_format(r, "\"%s\".ordinality", alias));
+        open = enclosing(r, i);
+        for (unsigned n = 0; n == 0 || listed(r, &a, n); n++) {
+            const char *text = pg_format(r, "\"%s\".%s", alias, own_column(r, i, n));
+            column = listed(r, &a, n);
+            add_rename(r, open, column ? column : alias, text);
+            add_rename(r, open, pg_format(r, "%s.%s", alias, column ? column : alias), text);
         }
     }
+}
+
+static bool ends_from(const struct pg_rewrite *r, size_t i)
+{
+    return pg_word(r, i, "WHERE") || pg_word(r, i, "GROUP") || pg_word(r, i, "ORDER") ||
+           pg_word(r, i, "HAVING") || pg_word(r, i, "LIMIT") || pg_word(r, i, "UNION") ||
+           pg_word(r, i, "OFFSET");
+}
+
+/* The columns that SELECT * gets from the item at i. */
+static void star_of_item(struct pg_rewrite *r, size_t i)
+{
+    struct alias a;
+    size_t behind;
+
+    if (pg_word(r, i, "LATERAL"))
+        i++;
+    if (is_lateral(r, i, &a)) {
+        for (unsigned n = 0; n == 0 || listed(r, &a, n); n++)
+            pg_putf(r, "%s\"%s\".%s AS \"%s\"", n ? ", " : "", pg_name(r, a.name),
+                    own_column(r, i, n), listed(r, &a, n) ? listed(r, &a, n) : pg_name(r, a.name));
+        return;
+    }
+    behind = pg_punct(r, i, "(") ? pg_skip(r, i) : pg_skip_name(r, i);
+    a = read_alias(r, pg_punct(r, behind, "(") ? pg_skip(r, behind) : behind);
+    pg_putf(r, "\"%s\".*", pg_name(r, a.name != PG_NONE ? a.name : behind - 1));
+}
+
+size_t pg_star(struct pg_rewrite *r, size_t i)
+{
+    size_t open = enclosing(r, i), to = open == PG_NONE ? r->n : r->match[open];
+    size_t from = pg_find(r, i, to, "FROM");
+    bool renamed = false;
+
+    if (i == 0 || !pg_punct(r, i, "*") || !pg_word(r, i - 1, "SELECT") || from == to)
+        return i;
+    for (const struct pg_rename *x = r->renames; x; x = x->next)
+        renamed = renamed || x->from == (open == PG_NONE ? 0 : open + 1);
+    if (!renamed)
+        return i;
+    r->at = i;
+    star_of_item(r, from + 1);
+    for (size_t k = from + 1; k < to && !ends_from(r, k); k = pg_skip(r, k)) {
+        if (!pg_punct(r, k, ",") && !pg_word(r, k, "JOIN"))
+            continue;
+        pg_put(r, ",");
+        star_of_item(r, k + 1);
+    }
+    return i + 1;
 }
 
 static size_t from_function(struct pg_rewrite *r, size_t i)
@@ -188,6 +266,43 @@ static size_t from_nothing(struct pg_rewrite *r, size_t i)
     return a.end;
 }
 
+/* FROM current_schema(): a row with what the function answers. */
+static size_t from_scalar(struct pg_rewrite *r, size_t i)
+{
+    static const char *const names[] = {"current_schema",
+                                        "current_database",
+                                        "current_setting",
+                                        "current_schemas",
+                                        "pg_backend_pid",
+                                        "version",
+                                        "set_config",
+                                        "pg_is_in_recovery",
+                                        "current_catalog",
+                                        "current_user",
+                                        "now",
+                                        "pg_database_size"};
+    const char *name, *alias;
+    struct alias a;
+
+    if (!pg_is_name(r, i) || !pg_punct(r, i + 1, "(") || !in_from(r, i))
+        return i;
+    name = pg_name(r, i);
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (strcmp(name, names[k]) != 0)
+            continue;
+        a = read_alias(r, r->match[i + 1] + 1);
+        alias = a.name != PG_NONE ? pg_name(r, a.name) : name;
+        pg_put(r, "(SELECT");
+        if (pg_call(r, i, r->n) == i) {
+            pg_copy(r, i);
+            pg_range(r, i + 1, r->match[i + 1] + 1);
+        }
+        pg_putf(r, "AS \"%s\") AS \"%s\"", listed(r, &a, 0) ? listed(r, &a, 0) : alias, alias);
+        return a.end;
+    }
+    return i;
+}
+
 size_t pg_from_item(struct pg_rewrite *r, size_t i, size_t to)
 {
     size_t next;
@@ -197,7 +312,7 @@ size_t pg_from_item(struct pg_rewrite *r, size_t i, size_t to)
         return from_subquery(r, i);
     if (!r->schema && pg_is_srf(r, i) && in_from(r, i))
         return from_function(r, i);
-    if (!r->schema && (next = from_nothing(r, i)) != i)
+    if (!r->schema && ((next = from_nothing(r, i)) != i || (next = from_scalar(r, i)) != i))
         return next;
     return i;
 }

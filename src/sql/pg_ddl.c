@@ -33,11 +33,21 @@ static size_t next_constraint(const struct pg_rewrite *r, size_t i, size_t to)
     return i < to ? i : to;
 }
 
-/* The expression of DEFAULT, which SQLite wants in parentheses unless it is a literal. */
+/* SQLite wants what is no literal in parentheses. */
+void pg_ddl_default(struct pg_rewrite *r, size_t from, size_t to)
+{
+    bool plain = to == from + 1 || (pg_punct(r, from, "(") && pg_skip(r, from) == to);
+
+    if (!plain)
+        pg_put(r, "(");
+    pg_range(r, from, to);
+    if (!plain)
+        pg_put(r, ")");
+}
+
 static size_t column_default(struct pg_rewrite *r, size_t i, size_t to, bool key)
 {
     size_t end = next_constraint(r, i + 1 < to && pg_word(r, i + 1, "NULL") ? i + 2 : i + 1, to);
-    bool plain = end == i + 2 || pg_punct(r, i + 1, "(");
     size_t name = i + 1;
 
     while (pg_punct(r, name + 1, "."))
@@ -49,11 +59,7 @@ static size_t column_default(struct pg_rewrite *r, size_t i, size_t to, bool key
         return end;
     }
     pg_copy(r, i);
-    if (!plain)
-        pg_put(r, "(");
-    pg_range(r, i + 1, end);
-    if (!plain)
-        pg_put(r, ")");
+    pg_ddl_default(r, i + 1, end);
     return end;
 }
 
@@ -122,15 +128,45 @@ static bool has_words(const struct pg_rewrite *r, size_t i, size_t to, const cha
     return false;
 }
 
-static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct pg_type_ref *ref)
+/* The name of an enumerated type, as it seems, and none of SQLite's own. */
+static bool is_users_type(const struct pg_rewrite *r, size_t from, size_t to)
+{
+    static const char *const parts[] = {"INT",  "CHAR", "CLOB", "TEXT", "BLOB", "REAL", "FLOA",
+                                        "DOUB", "NUM",  "DEC",  "DATE", "TIME", "LONG", "YEAR"};
+    const struct pg_token *t = pg_at(r, from);
+
+    if (to != from + 1 && !(to == from + 3 && pg_punct(r, from + 1, ".")))
+        return false;
+    if (to != from + 1 || t->type == PG_TOKEN_QUOTED)
+        return true;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        for (size_t k = 0; k + strlen(parts[i]) <= t->len; k++)
+            if (strncasecmp(t->text + k, parts[i], strlen(parts[i])) == 0)
+                return false;
+    return !pg_word(r, from, "ANY");
+}
+
+/* SQLite's INTEGER has 64 bits, PostgreSQL's 32; the name INT4 means the latter to this server
+ * only. The rowid must be called INTEGER: a constraint, which no rowid violates, says how long it
+ * is (table_text.h). */
+static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct pg_type_ref *ref,
+                     bool rowid)
 {
     const struct pg_type *t = ref->type;
 
     r->at = from;
     if (ref->array) {
         pg_put(r, "TEXT");
-    } else if (ref->serial) {
+    } else if (rowid) {
         pg_put(r, "INTEGER");
+        if (t && t->oid != PG_OID_INT8)
+            pg_put(r, "CONSTRAINT int4 NOT NULL");
+    } else if (t && t->oid == PG_OID_INT4 && !r->strict) {
+        pg_put(r, "INT4");
+    } else if (!t && is_users_type(r, from, to)) {
+        pg_put(r,
+               "TEXT"); /* first: of a type that begins with a quote SQLite keeps the name only */
+        pg_copy(r, to - 1);
     } else if (!t || t->category == 'N' || t->oid == PG_OID_BOOL) {
         /* SQLite's own names mean themselves */
         if (t && t->oid == PG_OID_MONEY)
@@ -145,32 +181,93 @@ static void put_type(struct pg_rewrite *r, size_t from, size_t to, const struct 
     }
 }
 
-/* A column's definition. `key`: a PRIMARY KEY elsewhere consists of it alone, or has it. */
-void pg_ddl_column(struct pg_rewrite *r, size_t from, size_t to, bool key, bool key_alone)
+/* Where the type that begins at i ends: words that only SQLite takes are part of it, too. */
+static size_t read_column_type(struct pg_rewrite *r, size_t i, size_t to, struct pg_type_ref *ref)
+{
+    size_t end = pg_read_type(r, i, ref);
+
+    if (ref->type && end == next_constraint(r, i, to))
+        return end;
+    if (!ref->array && !ref->serial && (!ref->type || ref->type->category == 'N'))
+        ref->type = NULL; /* UNSIGNED BIG INT */
+    return next_constraint(r, i, to);
+}
+
+struct pg_type_ref pg_ddl_type(struct pg_rewrite *r, size_t from, size_t to)
 {
     struct pg_type_ref ref = {.type = NULL};
-    bool inline_key = has_words(r, from, to, "PRIMARY", "KEY"), not_null = false, rowid;
-    size_t i = from + 1, type_end;
 
+    put_type(r, from, read_column_type(r, from, to, &ref), &ref, false);
+    return ref;
+}
+
+/* ---- constraints that are left out ---- */
+
+static bool is_default_of(const struct pg_rewrite *r, size_t i)
+{
+    return pg_word(r, i, "DEFAULT") && !pg_word(r, i - 1, "BY") && !pg_word(r, i - 1, "SET");
+}
+
+static bool is_left_out(const struct pg_rewrite *r, size_t i, unsigned without)
+{
+    return ((without & PG_WITHOUT_DEFAULT) && is_default_of(r, i)) ||
+           ((without & PG_WITHOUT_NOT_NULL) && pg_words(r, i, "NOT", "NULL")) ||
+           ((without & PG_WITHOUT_UNIQUE) && pg_word(r, i, "UNIQUE")) ||
+           ((without & PG_WITHOUT_REFERENCES) && pg_word(r, i, "REFERENCES"));
+}
+
+size_t pg_ddl_find_constraint(const struct pg_rewrite *r, size_t from, size_t to, const char *word,
+                              size_t *end)
+{
+    for (size_t i = from + 1; i < to; i = pg_skip(r, i)) {
+        if (!pg_word(r, i, word) || (pg_word(r, i, "DEFAULT") && !is_default_of(r, i)) ||
+            (pg_word(r, i, "NOT") && !pg_word(r, i + 1, "NULL")))
+            continue;
+        *end = next_constraint(r, pg_words(r, i, "NOT", "NULL") ? i + 2 : i + 1, to);
+        while (pg_word(r, i, "REFERENCES") && *end < to &&
+               (pg_word(r, *end - 1, "SET") || pg_words(r, *end, "NOT", "DEFERRABLE") ||
+                pg_word(r, *end, "DEFERRABLE") || pg_word(r, *end, "INITIALLY")))
+            *end = next_constraint(r, *end + (pg_word(r, *end, "NOT") ? 2 : 1), to);
+        return pg_word(r, i - 2, "CONSTRAINT") ? i - 2 : i;
+    }
+    return to;
+}
+
+/* A column's definition. `key`: a PRIMARY KEY elsewhere consists of it alone, or has it. */
+void pg_ddl_column(struct pg_rewrite *r, size_t from, size_t to, bool key, bool key_alone,
+                   unsigned without)
+{
+    struct pg_type_ref ref = {.type = NULL};
+    bool inline_key = has_words(r, from, to, "PRIMARY", "KEY"), not_null = false, rowid = false;
+    bool identity = has_words(r, from, to, "AS", "IDENTITY");
+    size_t i = from + 1;
+
+    if ((without & PG_WITHOUT_STORED) && to > i && pg_word(r, to - 1, "STORED"))
+        to--;
     pg_copy(r, from);
     if (i < to && !begins_constraint(r, i)) {
-        type_end = pg_read_type(r, i, &ref);
-        /* Words of a type that only SQLite takes: UNSIGNED BIG INT */
-        if (!ref.type || type_end != next_constraint(r, i, to)) {
-            type_end = next_constraint(r, i, to);
-            if (!ref.array && !ref.serial && (!ref.type || ref.type->category == 'N'))
-                ref.type = NULL;
-        }
-        put_type(r, i, type_end, &ref);
-        i = type_end;
+        size_t end = read_column_type(r, i, to, &ref);
+        rowid = (inline_key || key_alone) && ref.type && ref.type->category == 'N' && !ref.array &&
+                (ref.serial || identity || pg_word(r, i, "INTEGER"));
+        put_type(r, i, end, &ref, rowid);
+        i = end;
     }
     if (ref.serial && !inline_key && !key_alone)
         pg_fail(r, from + 1, ERR_UNSUPPORTED,
                 "a serial column that is not the primary key is not supported");
-    rowid = (inline_key || key_alone) && ref.type && ref.type->category == 'N' &&
-            (ref.serial || pg_word(r, from + 1, "INTEGER"));
-    while (i < to && !r->failed)
+    while (i < to && !r->failed) {
+        bool named = pg_word(r, i, "CONSTRAINT");
+        size_t mark = r->n_out, what = named ? i + 2 : i;
+        if (is_left_out(r, what, without)) {
+            (void)column_constraint(r, what, to, inline_key || key_alone, &not_null);
+            r->n_out = mark;
+            i = next_constraint(r, pg_words(r, what, "NOT", "NULL") ? what + 2 : what + 1, to);
+            if (pg_word(r, what, "REFERENCES"))
+                pg_ddl_find_constraint(r, from, to, "REFERENCES", &i);
+            continue;
+        }
         i = column_constraint(r, i, to, inline_key || key_alone, &not_null);
+    }
     /* PostgreSQL's keys are never NULL; SQLite's are, unless they are rowids. */
     if ((inline_key || key) && !not_null && !rowid)
         pg_put(r, "NOT NULL");
@@ -259,7 +356,7 @@ static void table_body(struct pg_rewrite *r, size_t open)
             table_constraint(r, i, comma);
         } else {
             bool in = in_key(r, key, i, &alone);
-            pg_ddl_column(r, i, comma, in, alone);
+            pg_ddl_column(r, i, comma, in, alone, 0);
         }
         if (comma < close)
             pg_copy(r, comma);
@@ -314,6 +411,7 @@ bool pg_ddl_create_table(struct pg_rewrite *r)
     pg_range(r, i, pg_skip_name(r, i));
     i = pg_skip_name(r, i);
     if (pg_punct(r, i, "(") && !pg_word(r, pg_skip(r, i), "AS")) {
+        r->strict = pg_find(r, pg_skip(r, i), r->n, "STRICT") < r->n;
         table_body(r, i);
         table_options(r, pg_skip(r, i));
         return true;

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 
 #include "sql/lex.h"
 #include "sql/pg_rewrite.h"
@@ -93,6 +94,7 @@ static const char *const functions[] = {
     "JSON_ARRAY_ELEMENTS",
     "JSONB_ARRAY_ELEMENTS_TEXT",
     "JSON_ARRAY_ELEMENTS_TEXT",
+    "TIMEZONE",
     "TRANSACTION_TIMESTAMP",
     "STATEMENT_TIMESTAMP",
     "CLOCK_TIMESTAMP",
@@ -134,7 +136,7 @@ static bool may_be_listed(const struct pg_token *t)
         ['p' - 'a'] = L(6) | L(8) | L(10),
         ['r' - 'a'] = L(3) | L(5) | L(21),
         ['s' - 'a'] = L(4) | L(6) | L(7) | L(9) | L(12) | L(15) | L(19),
-        ['t' - 'a'] = L(4) | L(21),
+        ['t' - 'a'] = L(4) | L(8) | L(21),
         ['u' - 'a'] = L(6) | L(7) | L(16),
 #undef L
     };
@@ -154,7 +156,7 @@ static bool is_type_word(const struct pg_token *t)
 static bool calls_for_translation(const struct pg_token *t, const struct pg_token *before,
                                   bool *function)
 {
-    bool was_function = *function;
+    bool was_function = *function, boolean;
 
     *function = false;
     if (t->nested)
@@ -166,7 +168,7 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
     case PG_TOKEN_ILLEGAL:
         return true;
     case PG_TOKEN_STRING: /* date '…' */
-        return is_type_word(before) || pg_is_hex(t);
+        return is_type_word(before) || pg_is_hex(t) || pg_is_boolean_text(t, &boolean);
     case PG_TOKEN_BITS:
         return (t->text[0] | 0x20) == 'b';
     case PG_TOKEN_OP:
@@ -181,6 +183,10 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
     case PG_TOKEN_WORD:
         if (pg_lex_is(t, "ON") && pg_lex_is(before, "DISTINCT"))
             return true;
+        if (pg_lex_is(before, "AS") && pg_needs_quotes(t))
+            return true;
+        if (t->len > 3 && strncasecmp(t->text, "pg_", 3) == 0)
+            return true;
         if (pg_lex_is(t, "ALL"))
             return pg_lex_is(before, "LIMIT") || before->type == PG_TOKEN_OP ||
                    pg_lex_is(before, "EXCEPT") || pg_lex_is(before, "INTERSECT");
@@ -188,9 +194,10 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
             return pg_lex_is(before, "AT");
         if (pg_lex_is(t, "USING"))
             return false;
+        *function = pg_lex_is(before, "FROM"); /* FROM current_schema() */
         if (!may_be_listed(t) || pg_lex_is_op(before, "."))
             return false;
-        *function = LISTED(t, functions);
+        *function = *function || LISTED(t, functions);
         return LISTED(t, anywhere);
     default:
         return false;

@@ -4,7 +4,6 @@
  */
 #include <string.h>
 
-#include "sql/pg_catalog.h"
 #include "sql/pg_rewrite.h"
 
 /* ---- names with prefixes ---- */
@@ -56,19 +55,6 @@ static size_t prefixed_name(struct pg_rewrite *r, size_t i)
 
 /* ---- strings ---- */
 
-/* indisprimary = 'f': the catalogs' booleans are numbers here, and no number equals a text. */
-static bool catalog_boolean(struct pg_rewrite *r, size_t i)
-{
-    const struct pg_token *t = pg_at(r, i);
-
-    if (i < 2 || t->len != 3 || (t->text[1] != 't' && t->text[1] != 'f') ||
-        pg_at(r, i - 1)->len != 1 || *pg_at(r, i - 1)->text != '=' || !pg_is_name(r, i - 2) ||
-        !pg_catalog_is_boolean(pg_name(r, i - 2)))
-        return false;
-    pg_put(r, t->text[1] == 't' ? "1" : "0");
-    return true;
-}
-
 /* b = '\x00ff', b <> '\x00ff': the bytes, or a text that is written so. An index serves both. */
 static bool compared_bytes(struct pg_rewrite *r, size_t i)
 {
@@ -93,7 +79,7 @@ static void copy_string(struct pg_rewrite *r, size_t i)
     bool space = t->space;
 
     if (t->type == PG_TOKEN_STRING) {
-        if (!catalog_boolean(r, i) && !compared_bytes(r, i))
+        if (!pg_boolean(r, i) && !compared_bytes(r, i))
             pg_copy(r, i);
         return;
     }
@@ -129,7 +115,7 @@ static size_t renamed(struct pg_rewrite *r, size_t i)
         next = i + 3;
     }
     for (const struct pg_rename *x = r->renames; x; x = x->next) {
-        if (strcmp(x->name, name) == 0) {
+        if (strcmp(x->name, name) == 0 && i >= x->from && i < x->to) {
             r->at = i;
             pg_put(r, x->text);
             return next;
@@ -151,6 +137,22 @@ static size_t composite(struct pg_rewrite *r, size_t i)
     return close + 3;
 }
 
+/* ---- aliases ---- */
+
+/* AS primary */
+static bool alias(struct pg_rewrite *r, size_t i)
+{
+    const struct pg_token *next = pg_at(r, i + 1);
+
+    if (i == 0 || !pg_word(r, i - 1, "AS") || !pg_needs_quotes(pg_at(r, i)) ||
+        (next->type != PG_TOKEN_END && !pg_lex_is_op(next, ",") && !pg_lex_is_op(next, ")") &&
+         !pg_lex_is(next, "FROM")))
+        return false;
+    r->at = i;
+    pg_putf(r, "\"%s\"", pg_name(r, i));
+    return true;
+}
+
 /* ---- the loop ---- */
 
 static size_t token(struct pg_rewrite *r, size_t i, size_t to)
@@ -163,13 +165,15 @@ static size_t token(struct pg_rewrite *r, size_t i, size_t to)
     case PG_TOKEN_DOLLAR:
     case PG_TOKEN_BITS:
     case PG_TOKEN_STRING:
-        if (pg_is_hex(t) && (next = pg_stored_value(r, i, to)) != i)
+        if (t->type == PG_TOKEN_STRING && (next = pg_stored_value(r, i, to)) != i)
             return next;
         copy_string(r, i);
         return i + 1;
     case PG_TOKEN_CAST:
         return pg_cast(r, i, to);
     case PG_TOKEN_OP:
+        if ((next = pg_star(r, i)) != i)
+            return next;
         if ((next = pg_interval(r, i, to)) != i || (next = pg_operator(r, i, to)) != i)
             return next;
         break;
@@ -187,6 +191,8 @@ static size_t token(struct pg_rewrite *r, size_t i, size_t to)
     case PG_TOKEN_WORD:
         if (i > 0 && pg_punct(r, i - 1, "."))
             break;
+        if (alias(r, i))
+            return i + 1;
         if ((next = prefixed_name(r, i)) != i || (next = pg_select(r, i, to)) != i ||
             (next = pg_clause(r, i, to)) != i || (next = pg_operator(r, i, to)) != i ||
             (next = pg_call(r, i, to)) != i)

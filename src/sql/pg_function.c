@@ -35,6 +35,8 @@ int pg_functions_open(sqlite3 *db, int flags)
     if (rc == SQLITE_OK)
         rc = pg_function_column_open(db, flags);
     if (rc == SQLITE_OK)
+        rc = pg_function_privilege_open(db, flags);
+    if (rc == SQLITE_OK)
         rc = pg_series_open(db, flags);
     return rc;
 }

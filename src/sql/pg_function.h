@@ -39,6 +39,7 @@ int pg_function_time_open(sqlite3 *db, int flags);
 int pg_function_regexp_open(sqlite3 *db, int flags);
 int pg_function_array_open(sqlite3 *db, int flags);
 int pg_function_system_open(sqlite3 *db, int flags);
+int pg_function_privilege_open(sqlite3 *db, int flags);
 int pg_function_column_open(sqlite3 *db, int flags);
 int pg_series_open(sqlite3 *db, int flags);
 
@@ -52,6 +53,8 @@ void pg_result_buf(sqlite3_context *ctx, struct buf *b);
 void pg_result_error(sqlite3_context *ctx, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* format_type(), of the types that every server has. */
+void pg_format_type(sqlite3_context *ctx, int n, sqlite3_value **v);
 /* The bytes that hexadecimal digits stand for, appended; false: they are none. */
 bool pg_read_hex(const char *s, size_t n, struct buf *out);
 

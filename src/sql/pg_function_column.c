@@ -2,7 +2,8 @@
  * Functions that know the column they are for, for pg_insert.c:
  *
  *   pg_default(table, column)          what the column's DEFAULT comes to, now and for this row
- *   pg_stored(table, column, value)    '\x00ff' as a blob where the column is a bytea
+ *   pg_stored(table, column, value)    '\x00ff' as a blob where the column is a bytea, 't' as 1
+ * where it is a boolean
  *
  * The column is a name, or a number counted from 1 as INSERT without names counts. What was looked
  * up stays with the statement that calls, as long as it runs.
@@ -102,12 +103,17 @@ static void stored(sqlite3_context *ctx, int n, sqlite3_value **v)
     int32_t modifier;
     size_t len;
     const char *s = pg_arg(v[2], &len), *type;
+    uint32_t oid;
+    bool value;
 
     (void)n;
     if (!column)
         return;
     type = (const char *)sqlite3_column_text(column, 1);
-    if (s && len >= 2 && type && *type && pg_type_declared(type, &modifier)->oid == PG_OID_BYTEA) {
+    oid = type && *type ? pg_type_declared(type, &modifier)->oid : PG_OID_TEXT;
+    if (s && oid == PG_OID_BOOL && pg_boolean_of(s, len, &value)) {
+        sqlite3_result_int(ctx, value);
+    } else if (s && len >= 2 && s[0] == '\\' && oid == PG_OID_BYTEA) {
         if (!pg_read_hex(s + 2, len - 2, &bytes))
             pg_result_error(ctx, "invalid hexadecimal data");
         else if (!buf_ok(&bytes))

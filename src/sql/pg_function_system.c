@@ -110,7 +110,7 @@ static void char_encoding(sqlite3_context *ctx, int n, sqlite3_value **v)
                        s && (strcasecmp(s, "utf8") == 0 || strcasecmp(s, "unicode") == 0) ? 6 : -1);
 }
 
-static void format_type(sqlite3_context *ctx, int n, sqlite3_value **v)
+void pg_format_type(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     int64_t oid = sqlite3_value_int64(v[0]);
     int modifier = n > 1 && sqlite3_value_type(v[1]) != SQLITE_NULL ? sqlite3_value_int(v[1]) : -1;
@@ -219,7 +219,7 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"set_config", 3, set_config, NULL, 0},
         {"pg_encoding_to_char", 1, encoding, NULL, 0},
         {"pg_char_to_encoding", 1, char_encoding, NULL, 0},
-        {"format_type", 2, format_type, NULL, 0},
+        {"format_type", 2, pg_format_type, NULL, 0},
         {"pg_get_userbyid", 1, user, NULL, 0},
         {"pg_get_expr", 2, first, NULL, 0},
         {"pg_get_expr", 3, first, NULL, 0},
@@ -231,19 +231,6 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"pg_conversion_is_visible", 1, yes, NULL, 0},
         {"pg_opclass_is_visible", 1, yes, NULL, 0},
         {"pg_statistics_obj_is_visible", 1, yes, NULL, 0},
-        {"has_table_privilege", 2, yes, NULL, 0},
-        {"has_table_privilege", 3, yes, NULL, 0},
-        {"has_any_column_privilege", 2, yes, NULL, 0},
-        {"has_column_privilege", 3, yes, NULL, 0},
-        {"has_schema_privilege", 2, yes, NULL, 0},
-        {"has_schema_privilege", 3, yes, NULL, 0},
-        {"has_database_privilege", 2, yes, NULL, 0},
-        {"has_database_privilege", 3, yes, NULL, 0},
-        {"has_function_privilege", 2, yes, NULL, 0},
-        {"has_sequence_privilege", 2, yes, NULL, 0},
-        {"has_tablespace_privilege", 2, yes, NULL, 0},
-        {"pg_has_role", 2, yes, NULL, 0},
-        {"pg_has_role", 3, yes, NULL, 0},
         {"row_security_active", 1, zero, NULL, 0},
         {"pg_relation_is_publishable", 1, zero, NULL, 0},
         {"pg_is_other_temp_schema", 1, zero, NULL, 0},
@@ -271,10 +258,6 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"array_to_json", 1, first, NULL, 0},
         {"pg_size_pretty", 1, size_pretty, NULL, 0},
         {"pg_database_size", 1, database_size, NULL, 0},
-        {"pg_table_size", 1, zero, NULL, 0},
-        {"pg_relation_size", 1, zero, NULL, 0},
-        {"pg_indexes_size", 1, zero, NULL, 0},
-        {"pg_total_relation_size", 1, zero, NULL, 0},
     };
 
     return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,

@@ -134,6 +134,7 @@ bool pg_ddl_create_view(struct pg_rewrite *r)
 static void drop_each(struct pg_rewrite *r, const char *what, size_t i)
 {
     bool exists = pg_words(r, i, "IF", "EXISTS");
+    bool cascades = strcmp(what, "TABLE") == 0 && pg_word(r, r->n - 1, "CASCADE");
 
     i += exists ? 2 : 0;
     for (bool first = true; i < r->n && !r->failed; first = false) {
@@ -143,7 +144,14 @@ static void drop_each(struct pg_rewrite *r, const char *what, size_t i)
                     pg_at(r, i)->text);
             return;
         }
-        pg_putf(r, "%sDROP %s%s", first ? "" : "; ", what, exists ? " IF EXISTS" : "");
+        if (!first)
+            pg_put(r, ";");
+        if (cascades) {
+            pg_putf(r, "ALTER TABLE%s", exists ? " IF EXISTS" : "");
+            pg_range(r, i, end);
+            pg_put(r, "DROP REFERENCES ;");
+        }
+        pg_putf(r, "DROP %s%s", what, exists ? " IF EXISTS" : "");
         pg_range(r, i, end);
         i = end;
         if (pg_word(r, i, "CASCADE") || pg_word(r, i, "RESTRICT"))
@@ -160,9 +168,9 @@ static void drop_each(struct pg_rewrite *r, const char *what, size_t i)
 /* What SQLite does not have, and so has not: IF EXISTS is satisfied. */
 static bool is_foreign(const struct pg_rewrite *r, size_t i)
 {
-    static const char *const words[] = {"SEQUENCE",  "TYPE",   "EXTENSION", "FUNCTION", "SCHEMA",
-                                        "PROCEDURE", "DOMAIN", "ROLE",      "USER",     "AGGREGATE",
-                                        "COLLATION", "OWNED",  "POLICY",    "RULE",     "SERVER"};
+    static const char *const words[] = {
+        "SEQUENCE", "EXTENSION", "FUNCTION",  "SCHEMA", "PROCEDURE", "DOMAIN", "ROLE",
+        "USER",     "AGGREGATE", "COLLATION", "OWNED",  "POLICY",    "RULE",   "SERVER"};
 
     for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
         if (pg_word(r, i, words[k]))
@@ -183,6 +191,8 @@ bool pg_ddl_drop(struct pg_rewrite *r)
     } else if (pg_word(r, 1, "TRIGGER")) {
         size_t name = pg_word(r, 2, "IF") ? 4 : 2;
         pg_range(r, 0, pg_skip_name(r, name));
+    } else if (pg_word(r, 1, "TYPE")) {
+        drop_each(r, "VIEW", 2); /* pg_enum.c */
     } else if (is_foreign(r, 1)) {
         if (!pg_words(r, 2, "IF", "EXISTS") && !pg_word(r, 1, "OWNED"))
             pg_fail(r, 1, ERR_UNSUPPORTED, "there is no %.*s here to drop", (int)pg_at(r, 1)->len,
@@ -207,6 +217,8 @@ bool pg_ddl_create_other(struct pg_rewrite *r)
             pg_fail(r, name, ERR_UNSUPPORTED, "there is one schema, public");
         return true;
     }
+    if (pg_ddl_create_type(r))
+        return true;
     if (is_foreign(r, i) || pg_word(r, i, "MATERIALIZED") || pg_word(r, i, "LANGUAGE") ||
         pg_word(r, i, "PUBLICATION") || pg_word(r, i, "SUBSCRIPTION") ||
         pg_word(r, i, "STATISTICS") || pg_word(r, i, "CAST") || pg_word(r, i, "OPERATOR") ||

@@ -1,6 +1,7 @@
 /*
- * Values that depend on the column they are stored in: DEFAULT, and '\x00ff' for a bytea. The
- * dialect does not know the columns; the functions of pg_function_column.c look when they run.
+ * Values that depend on the column they are stored in: DEFAULT, '\x00ff' for a bytea, 't' for a
+ * boolean. The dialect does not know the columns; the functions of pg_function_column.c look when
+ * they run.
  *
  *   INSERT INTO t (a, b) VALUES (1, DEFAULT), (2, DEFAULT)   … t (a) VALUES (1), (2)
  *   INSERT INTO t (a, b) VALUES (1, DEFAULT), (2, 3)         … VALUES (1, pg_default('t', 'b')),
@@ -45,9 +46,13 @@ static bool is_default(const struct pg_rewrite *r, size_t i, size_t to)
     return pg_word(r, i, "DEFAULT") && ends_value(r, i + 1, to);
 }
 
-static bool is_hex(const struct pg_rewrite *r, size_t i, size_t to)
+/* A text that may stand for something else. */
+static bool is_literal(const struct pg_rewrite *r, size_t i, size_t to)
 {
-    return pg_is_hex(pg_at(r, i)) && ends_value(r, i + 1, to);
+    bool value;
+
+    return (pg_is_hex(pg_at(r, i)) || pg_is_boolean_text(pg_at(r, i), &value)) &&
+           ends_value(r, i + 1, to);
 }
 
 static void put_target(struct pg_rewrite *r, const char *function, const struct target *x)
@@ -68,7 +73,7 @@ static void put_value(struct pg_rewrite *r, size_t from, size_t to, const struct
         r->at = from;
         put_target(r, "pg_default", x);
         pg_put(r, ")");
-    } else if (is_hex(r, from, to) && from + 1 == to) {
+    } else if (is_literal(r, from, to) && from + 1 == to) {
         r->at = from;
         put_target(r, "pg_stored", x);
         pg_put(r, ",");
@@ -192,7 +197,7 @@ static size_t insert(struct pg_rewrite *r, size_t i, size_t to)
     if (!pg_word(r, values, "VALUES") || !pg_punct(r, values + 1, "("))
         return i;
     for (size_t k = values; k < to && !special; k++)
-        special = is_default(r, k, to) || is_hex(r, k, to);
+        special = is_default(r, k, to) || is_literal(r, k, to);
     if (!special && values == at)
         return i;
     pg_copy(r, i);
@@ -230,7 +235,7 @@ static size_t set_value(struct pg_rewrite *r, size_t i, size_t to)
 
     if (i < 3 || !pg_punct(r, i - 1, "=") || !pg_is_name(r, i - 2) ||
         (!pg_word(r, i - 3, "SET") && !pg_punct(r, i - 3, ",")) ||
-        (!is_default(r, i, to) && !is_hex(r, i, to)))
+        (!is_default(r, i, to) && !is_literal(r, i, to)))
         return i;
     x.table = changed_table(r, i);
     if (!x.table)

@@ -225,6 +225,21 @@ bool pg_reserved(const struct pg_token *t)
     return false;
 }
 
+bool pg_needs_quotes(const struct pg_token *t)
+{
+    static const char *const words[] = {
+        "ADD",     "ALTER",      "CHECK",  "COLLATE", "CONSTRAINT", "CREATE", "DEFAULT",
+        "DELETE",  "DROP",       "EXISTS", "FOREIGN", "FROM",       "GROUP",  "HAVING",
+        "IN",      "INDEX",      "INSERT", "INTO",    "IS",         "LIMIT",  "NULL",
+        "ON",      "OR",         "ORDER",  "SET",     "TABLE",      "THEN",   "TO",
+        "PRIMARY", "REFERENCES", "UNION",  "UNIQUE",  "UPDATE",     "WHEN",   "TRANSACTION"};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (pg_lex_is(t, words[i]))
+            return true;
+    return false;
+}
+
 bool pg_is_name(const struct pg_rewrite *r, size_t i)
 {
     enum pg_token_type t = pg_at(r, i)->type;

@@ -32,6 +32,7 @@ struct pg_piece {
 struct pg_rename {
     const char *name; /* unquoted */
     const char *text;
+    size_t from, to; /* the tokens among which it does: those of the SELECT with that FROM */
     struct pg_rename *next;
 };
 
@@ -47,6 +48,7 @@ struct pg_rewrite {
     size_t n_out, cap_out;
     struct pg_rename *renames;
     bool schema;   /* what is written lands in the schema */
+    bool strict;   /* a STRICT table, which knows SQLite's own types only */
     bool deleting; /* in DELETE FROM … USING */
     unsigned srf;  /* set-returning functions moved to FROM so far */
     unsigned depth;
@@ -76,6 +78,8 @@ bool pg_punct(const struct pg_rewrite *r, size_t i, const char *op);
 bool pg_is_name(const struct pg_rewrite *r, size_t i);
 /* A word that cannot be a name, so that no alias and no function is called so. */
 bool pg_reserved(const struct pg_token *t);
+/* A word that PostgreSQL takes as a column's alias behind AS, and SQLite only in quotes. */
+bool pg_needs_quotes(const struct pg_token *t);
 /* Unquoted, terminated, in the arena; bare words in lower case. */
 const char *pg_name(struct pg_rewrite *r, size_t i);
 /* What a string token stands for; *n its bytes. */
@@ -120,6 +124,10 @@ size_t pg_read_type(struct pg_rewrite *r, size_t i, struct pg_type_ref *ref);
 void pg_cast_range(struct pg_rewrite *r, size_t from, size_t to, const struct pg_type_ref *type);
 /* pg_call.c: functions with a syntax of their own, keywords that are functions. */
 size_t pg_call(struct pg_rewrite *r, size_t i, size_t to);
+/* pg_boolean.c: a string that is compared with a boolean; false: it is none. */
+bool pg_boolean(struct pg_rewrite *r, size_t i);
+/* 't', 'false' …; false: it is no boolean's text. */
+bool pg_is_boolean_text(const struct pg_token *t, bool *value);
 /* pg_interval.c */
 size_t pg_interval(struct pg_rewrite *r, size_t i, size_t to);
 /* pg_select.c */
@@ -131,6 +139,7 @@ size_t pg_stored_value(struct pg_rewrite *r, size_t i, size_t to);
 bool pg_is_hex(const struct pg_token *t);       /* '\x00ff' */
 bool pg_is_srf(struct pg_rewrite *r, size_t i); /* a call of a set-returning function */
 void pg_find_renames(struct pg_rewrite *r);
+size_t pg_star(struct pg_rewrite *r, size_t i); /* SELECT * with such names in FROM */
 /* The name that an unnamed result column gets, from its tokens. */
 const char *pg_column_name_of(struct pg_rewrite *r, size_t from, size_t to);
 /* pg_ddl.c, pg_utility.c: whole statements; false: not one of theirs. */

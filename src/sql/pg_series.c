@@ -1,6 +1,7 @@
 /*
  * Functions of FROM: unnest(array), generate_series(from, to [, step]), generate_subscripts(array,
- * dimension), _pg_expandarray(array). Columns: value; ordinality, from 1, which * does not show.
+ * dimension), _pg_expandarray(array). Columns: value; ordinality, from 1, which * does not show,
+ * nor `second` and `third`, the elements of more arrays of unnest(), NULL where one has ended.
  */
 #include <sqlite3.h>
 #include <stdint.h>
@@ -22,7 +23,7 @@ static const struct kind_of {
   catalogs_own[] = {{"unnest", UNNEST, false}};
 
 /* SQLite gives a call's arguments to the hidden columns in their order. */
-enum { COL_VALUE, COL_ARG, COL_ORDINALITY = COL_ARG + 3 };
+enum { COL_VALUE, COL_ARG, COL_ORDINALITY = COL_ARG + 3, COL_SECOND, COL_THIRD };
 
 struct series_table {
     sqlite3_vtab base;
@@ -39,10 +40,13 @@ struct cursor {
     int64_t i, last, step;
     double r, r_last, r_step;
     /* UNNEST */
-    char *text;
-    struct pg_array array;
-    struct buf element;
-    bool null;
+    struct {
+        char *text;
+        struct pg_array array;
+        struct buf element;
+        bool null;
+    } arrays[3];
+    int n_arrays;
 };
 
 static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv, sqlite3_vtab **out,
@@ -51,7 +55,8 @@ static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv,
     const struct kind_of *k = app;
     struct series_table *t;
     int rc = sqlite3_declare_vtab(
-        db, "CREATE TABLE x(value, a HIDDEN, b HIDDEN, c HIDDEN, ordinality INTEGER HIDDEN)");
+        db, "CREATE TABLE x(value, a HIDDEN, b HIDDEN, c HIDDEN, ordinality INTEGER HIDDEN, "
+            "second HIDDEN, third HIDDEN)");
 
     (void)argc;
     (void)argv;
@@ -89,8 +94,10 @@ static int on_close(sqlite3_vtab_cursor *base)
 {
     struct cursor *c = (struct cursor *)base;
 
-    free(c->text);
-    buf_free(&c->element);
+    for (int i = 0; i < 3; i++) {
+        free(c->arrays[i].text);
+        buf_free(&c->arrays[i].element);
+    }
     sqlite3_free(c);
     return SQLITE_OK;
 }
@@ -122,26 +129,32 @@ static int on_best_index(sqlite3_vtab *t, sqlite3_index_info *x)
 static void advance(struct cursor *c)
 {
     c->row++;
-    if (c->kind == UNNEST)
-        c->end = !pg_array_next(&c->array, &c->element, &c->null);
-    else if (c->real)
+    if (c->kind == UNNEST) {
+        c->end = true;
+        for (int i = 0; i < c->n_arrays; i++) {
+            bool more =
+                pg_array_next(&c->arrays[i].array, &c->arrays[i].element, &c->arrays[i].null);
+            c->arrays[i].null = c->arrays[i].null || !more;
+            c->end = c->end && !more;
+        }
+    } else if (c->real)
         c->end = c->r_step > 0 ? c->r > c->r_last : c->r < c->r_last;
     else
         c->end = c->step > 0 ? c->i > c->last : c->i < c->last;
 }
 
-static bool set_text(struct cursor *c, sqlite3_value *v)
+static bool set_text(struct cursor *c, int i, sqlite3_value *v)
 {
     size_t n;
     const char *s = pg_arg(v, &n);
 
-    free(c->text);
-    c->text = malloc(n + 1);
-    if (!c->text)
+    free(c->arrays[i].text);
+    c->arrays[i].text = malloc(n + 1);
+    if (!c->arrays[i].text)
         return false;
-    memcpy(c->text, s ? s : "", n);
-    c->text[n] = '\0';
-    pg_array_open(&c->array, c->text, n);
+    memcpy(c->arrays[i].text, s ? s : "", n);
+    c->arrays[i].text[n] = '\0';
+    pg_array_open(&c->arrays[i].array, c->arrays[i].text, n);
     return true;
 }
 
@@ -186,14 +199,16 @@ static int on_filter(sqlite3_vtab_cursor *base, int idx, const char *idx_text, i
     if (c->kind == SERIES) {
         rc = set_series(c, n, v);
     } else {
-        if (!set_text(c, v[0]))
-            return SQLITE_NOMEM;
+        c->n_arrays = c->kind == UNNEST ? n : 1;
+        for (int i = 0; i < c->n_arrays; i++)
+            if (!set_text(c, i, v[i]))
+                return SQLITE_NOMEM;
         if (c->kind == SUBSCRIPTS) {
             int64_t members = 0;
-            while (pg_array_next(&c->array, &c->element, &c->null))
+            while (pg_array_next(&c->arrays[0].array, &c->arrays[0].element, &c->arrays[0].null))
                 members++;
             c->step = 1;
-            c->i = c->array.vector ? 0 : 1;
+            c->i = c->arrays[0].array.vector ? 0 : 1;
             c->last = c->i + members - 1;
         }
     }
@@ -239,17 +254,18 @@ static void put_element(sqlite3_context *ctx, struct buf *b)
 static int on_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
 {
     struct cursor *c = (struct cursor *)base;
+    int array = i >= COL_SECOND ? i - COL_SECOND + 1 : 0;
 
     if (i == COL_ORDINALITY)
         sqlite3_result_int64(ctx, c->row);
-    else if (i != COL_VALUE)
+    else if (i != COL_VALUE && (c->kind != UNNEST || array == 0 || array >= c->n_arrays))
         sqlite3_result_null(ctx);
     else if (c->kind != UNNEST && c->real)
         sqlite3_result_double(ctx, c->r);
     else if (c->kind != UNNEST)
         sqlite3_result_int64(ctx, c->i);
-    else if (!c->null)
-        put_element(ctx, &c->element);
+    else if (!c->arrays[array].null)
+        put_element(ctx, &c->arrays[array].element);
     return SQLITE_OK;
 }
 

@@ -15,6 +15,7 @@ struct pg_session {
     const char *user;
     const char *database;
     int32_t pid;      /* what BackendKeyData said */
+    bool read_only;   /* the user may only read */
     bool in_recovery; /* pg_is_in_recovery(): this node takes no writes */
     /* The value of a setting, borrowed until the next call; NULL: unknown. May be NULL. */
     const char *(*setting)(void *arg, const char *name);

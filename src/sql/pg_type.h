@@ -65,6 +65,13 @@ const struct pg_type *pg_type_by_oid(uint32_t oid);
 /* By any of its one-word names in lower case ("int", "int4", "serial" …); NULL = unknown. */
 const struct pg_type *pg_type_by_name(const char *name, size_t len);
 
+/* Does the text mean a boolean: t, false, yes …? (pg_boolean.c) */
+bool pg_boolean_of(const char *s, size_t n, bool *value);
+
+/* A column's default as clients are to see it, who did not write what it was translated to: now().
+ * (pg_call.c; static, or `sql` itself) */
+const char *pg_shown_default(const char *sql);
+
 /* A type as it is written in a statement. */
 struct pg_type_ref {
     const struct pg_type *type; /* NULL: unknown */

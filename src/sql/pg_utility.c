@@ -169,7 +169,19 @@ static bool is_ignored(const struct pg_rewrite *r)
     for (size_t k = 0; k < sizeof words / sizeof words[0]; k++)
         if (pg_word(r, 0, words[k]))
             return true;
-    return pg_word(r, 0, "ALTER") && !pg_word(r, 1, "TABLE");
+    return pg_word(r, 0, "ALTER") && !pg_word(r, 1, "TABLE") && !pg_word(r, 1, "INDEX") &&
+           !pg_word(r, 1, "TYPE");
+}
+
+/* ALTER VIEW v RENAME TO w: not to be passed over in silence. */
+static bool renames_other(struct pg_rewrite *r)
+{
+    if (!pg_word(r, 0, "ALTER") || pg_word(r, 1, "TABLE") || pg_word(r, 1, "INDEX") ||
+        pg_word(r, 1, "TYPE") || pg_find(r, 1, r->n, "RENAME") == r->n)
+        return false;
+    pg_fail(r, 1, ERR_UNSUPPORTED, "ALTER %.*s … RENAME is not supported", (int)pg_at(r, 1)->len,
+            pg_at(r, 1)->text);
+    return true;
 }
 
 bool pg_ddl(struct pg_rewrite *r)
@@ -179,7 +191,7 @@ bool pg_ddl(struct pg_rewrite *r)
                pg_ddl_create_other(r);
     if (pg_word(r, 0, "DROP"))
         return pg_ddl_drop(r);
-    return pg_ddl_alter_table(r);
+    return pg_ddl_alter_table(r) || pg_ddl_alter_index(r) || pg_ddl_alter_type(r);
 }
 
 bool pg_utility(struct pg_rewrite *r)
@@ -193,7 +205,9 @@ bool pg_utility(struct pg_rewrite *r)
     }
     if (pg_words(r, 0, "REFRESH", "MATERIALIZED"))
         pg_fail(r, 0, ERR_UNSUPPORTED, "materialized views are not supported");
-    if (pg_word(r, 0, "DO") || pg_word(r, 0, "CALL"))
+    if (pg_do(r))
+        return true;
+    if (pg_word(r, 0, "CALL"))
         pg_fail(r, 0, ERR_UNSUPPORTED, "there is no procedural language here");
-    return r->failed || is_ignored(r);
+    return renames_other(r) || r->failed || is_ignored(r);
 }

@@ -20,7 +20,9 @@ struct position {
     uint64_t seq;                   /* of the last message contained; 0 = none */
     char msg_id[CHANGESET_ID_SIZE]; /* its id, "" = none */
     char stream[256];               /* name of the stream, "" = not yet tied to one */
-    int64_t stream_created;         /* ns since 1970, as JetStream reports it; 0 = not yet known */
+    /* ns since 1970, as JetStream reports it; 0 = not yet known. In a file that is not tied to a
+     * log: when the log was created that is to make room for one that begins with this file. */
+    int64_t stream_created;
 };
 
 /* Creates the ha_ tables if they are missing. CONN_WRITER or CONN_APPLIER, no transaction open. */

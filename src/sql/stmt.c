@@ -16,9 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sql/alter.h"
 #include "sql/ddl_text.h"
 #include "sql/lex.h"
 #include "sql/policy.h"
+#include "sql/table_text.h"
 
 #define STMT_CACHE_STATEMENTS 128                       /* kept per connection … */
 #define STMT_CACHE_BYTES      ((size_t)2 * 1024 * 1024) /* … and their memory, texts included */
@@ -30,8 +32,11 @@ struct stmt {
     sqlite3_stmt *raw; /* owned */
     enum stmt_class class;
     bool explain;
+    bool alter;   /* of alter.h: raw is NULL */
     bool trusted; /* prepared as our own */
     bool in_use;
+    char *int4;          /* of each column: is it shorter than its declaration? NULL = not asked */
+    int int4_asked;      /* how often SQLite had compiled it anew then */
     struct ddl_text ddl; /* zeroed unless DDL or TEMP */
     size_t start;        /* where the statement began in the text of the last stmt_prepare() */
 
@@ -49,6 +54,8 @@ struct stmt_cache {
     struct stmt *buckets[STMT_CACHE_BUCKETS];
     struct stmt *newest, *oldest;
     size_t count, bytes;
+    sqlite3_stmt *look; /* stmt_refresh()'s own */
+    int compiled;       /* how often SQLite had compiled that */
 };
 
 /* ---- cache ---- */
@@ -62,6 +69,7 @@ static void destroy(struct stmt *s)
 {
     sqlite3_finalize(s->raw);
     ddl_text_free(&s->ddl);
+    free(s->int4);
     free(s);
 }
 
@@ -142,6 +150,7 @@ void stmt_cache_free(struct stmt_cache *k)
 {
     if (!k)
         return;
+    sqlite3_finalize(k->look);
     while (k->oldest) {
         struct stmt *s = k->oldest;
         cache_remove(k, s);
@@ -259,6 +268,15 @@ static enum err_code compile(struct stmt *s, size_t *used, struct policy_seen *s
     return ERR_OK;
 }
 
+static enum err_code prepare_alter(struct stmt *s, struct err *e)
+{
+    s->alter = true;
+    s->class = STMT_DDL;
+    if (!ddl_text_read(&s->ddl, s->text, s->len))
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    return alter_check(s->text, s->len, s->trusted, e);
+}
+
 static enum err_code prepare_new(struct conn *c, const char *text, size_t len, size_t start,
                                  enum lex_kind kind, size_t *used, struct stmt **out, struct err *e)
 {
@@ -276,6 +294,14 @@ static enum err_code prepare_new(struct conn *c, const char *text, size_t len, s
     if (!s)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     s->start = start;
+    if (kind == LEX_DDL && alter_is(text, len)) {
+        code = prepare_alter(s, e);
+        if (code != ERR_OK)
+            destroy(s);
+        else
+            *out = s;
+        return code;
+    }
     code = compile(s, used, &seen, e);
     if (code == ERR_OK && s->raw) {
         if (*used < s->len) {
@@ -386,6 +412,33 @@ enum err_code stmt_prepare(struct conn *c, const char *sql, size_t len, const ch
     return ERR_OK;
 }
 
+enum err_code stmt_refresh(struct conn *c, struct err *e)
+{
+    struct stmt_cache *k = conn_statements(c);
+    int rc = SQLITE_OK, compiled;
+
+    conn_trust(c, true);
+    if (!k->look)
+        rc = sqlite3_prepare_v3(conn_handle(c), "SELECT 1 FROM main.sqlite_schema LIMIT 0", -1,
+                                SQLITE_PREPARE_PERSISTENT, &k->look, NULL);
+    if (rc == SQLITE_OK && (rc = sqlite3_step(k->look)) == SQLITE_DONE)
+        rc = SQLITE_OK;
+    sqlite3_reset(k->look);
+    conn_trust(c, false);
+    if (rc != SQLITE_OK)
+        return conn_error(c, rc, e);
+    compiled = sqlite3_stmt_status(k->look, SQLITE_STMTSTATUS_REPREPARE, 0);
+    for (struct stmt *s = k->oldest, *next; s && compiled != k->compiled; s = next) {
+        next = s->newer;
+        if (!s->in_use) {
+            cache_remove(k, s);
+            destroy(s);
+        }
+    }
+    k->compiled = compiled;
+    return ERR_OK;
+}
+
 void stmt_release(struct stmt *s)
 {
     if (!s)
@@ -405,6 +458,11 @@ void stmt_release(struct stmt *s)
 enum stmt_class stmt_class(const struct stmt *s)
 {
     return s->class;
+}
+
+bool stmt_is_alter(const struct stmt *s)
+{
+    return s->alter;
 }
 
 bool stmt_is_explain(const struct stmt *s)
@@ -489,6 +547,11 @@ enum err_code stmt_bind(struct stmt *s, unsigned i, const struct value *v, struc
 enum err_code stmt_step(struct stmt *s, bool *row, struct err *e)
 {
     struct policy *p = conn_policy(s->conn);
+
+    if (s->alter) {
+        *row = false;
+        return alter_run(s->conn, s->text, s->len, e);
+    }
     /* VACUUM attaches a database of its own. */
     int before = policy_enter(p, s->trusted || s->class == STMT_VACUUM);
     int rc = sqlite3_step(s->raw);
@@ -517,6 +580,9 @@ void stmt_reset(struct stmt *s)
 
 unsigned stmt_column_count(const struct stmt *s)
 {
+    if (s->ddl.ddl.kind ==
+        DDL_ALTER) /* SET NOT NULL is prepared as a query of SQLite's own (3.53) */
+        return 0;
     return (unsigned)sqlite3_column_count(s->raw);
 }
 
@@ -527,9 +593,54 @@ const char *stmt_column_name(const struct stmt *s, unsigned i)
     return name ? name : ""; /* NULL only where memory ran out */
 }
 
-const char *stmt_column_decltype(const struct stmt *s, unsigned i)
+/* Is column i a rowid of PostgreSQL's type integer? */
+static bool is_int4(struct stmt *s, int i)
 {
-    return sqlite3_column_decltype(s->raw, (int)i);
+    const char *table = sqlite3_column_table_name(s->raw, i), *sql;
+    const char *column = sqlite3_column_origin_name(s->raw, i);
+    sqlite3 *db = conn_handle(s->conn);
+    sqlite3_stmt *look = NULL;
+    struct arena *a = arena_new();
+    struct table_text t;
+    bool is = false;
+
+    conn_trust(s->conn, true);
+    if (a && table && column &&
+        sqlite3_prepare_v2(db,
+                           "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 "
+                           "AND sql LIKE '% INTEGER CONSTRAINT int4 NOT NULL%'",
+                           -1, &look, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(look, 1, table, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(look) == SQLITE_ROW) {
+        sql = (const char *)sqlite3_column_text(look, 0);
+        is = sql && table_text_read(&t, a, sql, strlen(sql)) &&
+             table_text_is_int4(&t, table_text_column(&t, column));
+    }
+    sqlite3_finalize(look);
+    conn_trust(s->conn, false);
+    arena_free(a);
+    return is;
+}
+
+/* Looked up when the columns are first described, and after the schema has changed. */
+const char *stmt_column_decltype(struct stmt *s, unsigned i)
+{
+    const char *type = sqlite3_column_decltype(s->raw, (int)i);
+    unsigned n = stmt_column_count(s);
+    int compiled = sqlite3_stmt_status(s->raw, SQLITE_STMTSTATUS_REPREPARE, 0);
+
+    if (!type || strcmp(type, "INTEGER") != 0)
+        return type;
+    if (!s->int4 || s->int4_asked != compiled) {
+        free(s->int4);
+        s->int4_asked = compiled;
+        s->int4 = calloc(n, 1);
+        for (unsigned k = 0; s->int4 && k < n; k++) {
+            const char *other = sqlite3_column_decltype(s->raw, (int)k);
+            s->int4[k] = other && strcmp(other, "INTEGER") == 0 && is_int4(s, (int)k);
+        }
+    }
+    return s->int4 && s->int4[i] ? "INT4" : type;
 }
 
 struct value stmt_column(const struct stmt *s, unsigned i)

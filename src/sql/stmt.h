@@ -64,15 +64,20 @@ struct stmt_ddl {
 enum err_code stmt_prepare(struct conn *c, const char *sql, size_t len, const char **tail,
                            struct stmt **out, struct err *e);
 void stmt_release(struct stmt *s); /* NULL is fine */
+/* Looks whether the schema has changed. SQLite itself finds out when a statement is stepped, which
+ * then is compiled anew and may have other columns than before: whoever tells columns without
+ * stepping looks first. */
+enum err_code stmt_refresh(struct conn *c, struct err *e);
 
 enum stmt_class stmt_class(const struct stmt *s);
 bool stmt_is_explain(const struct stmt *s);
+bool stmt_is_alter(const struct stmt *s); /* of alter.h */
 /* NULL unless the class is STMT_DDL or STMT_TEMP. */
 const struct stmt_ddl *stmt_ddl(const struct stmt *s);
 /* The one statement's own text, terminated: without comments and blanks before it, and without its
  * semicolon. */
 const char *stmt_sql(const struct stmt *s);
-/* For the rest of src/sql only; never finalise it. */
+/* For the rest of src/sql only; never finalise it. NULL for an ALTER of alter.h. */
 sqlite3_stmt *stmt_handle(struct stmt *s);
 
 unsigned stmt_param_count(const struct stmt *s);
@@ -90,7 +95,8 @@ void stmt_reset(struct stmt *s);
 
 unsigned stmt_column_count(const struct stmt *s);
 const char *stmt_column_name(const struct stmt *s, unsigned i);
-const char *stmt_column_decltype(const struct stmt *s, unsigned i); /* NULL for expressions */
+/* As declared, but "INT4" for a rowid that table_text_is_int4(); NULL for expressions. */
+const char *stmt_column_decltype(struct stmt *s, unsigned i);
 struct value stmt_column(const struct stmt *s, unsigned i);
 
 /* ---- the cache, for conn.c ---- */

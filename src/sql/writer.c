@@ -483,7 +483,8 @@ static enum err_code begin_writing(struct writer *w, struct stmt *s, bool savepo
     if (stmt_class(s) == STMT_DDL) {
         w->ran_ddl = true;
         schema_stale(w->schema);
-        capture_ddl(w->capture, true, d && d->kind == DDL_DROP_TABLE ? d->name : NULL);
+        capture_ddl(w->capture, true,
+                    d && (d->kind == DDL_DROP_TABLE || stmt_is_alter(s)) ? d->name : NULL);
         code = run(w, F_SCHEMA_VERSION, &w->cookie_before, e);
     }
     return code;

@@ -404,9 +404,9 @@ def check_counter(ops, finals):
 # ---- last writer wins ------------------------------------------------------------------------------------------
 
 
-def check_last_writer(ops, finals):
+def check_last_writer(ops, finals, same_node=False):
     """lww: ops are "write" (k, v). What stands at the end was written, and by nobody that another's acknowledged write
-    followed in time. finals: {node: {k: v}}."""
+    followed in time (same_node: that one of his own followed). finals: {node: {k: v}}."""
     found = []
     writes = defaultdict(dict)
     for o in ops:
@@ -425,7 +425,8 @@ def check_last_writer(ops, finals):
             elif last.ok:
                 # One of unknown outcome may have happened at any time after it began.
                 found += [f"overwritten by an older one: {k} at {node} is {last!r}, after which came {o!r}"
-                          for o in mine.values() if o.ok and last.before(o)][:1]
+                          for o in mine.values()
+                          if o.ok and last.before(o) and (o.node == last.node or not same_node)][:1]
     return shown(found)
 
 

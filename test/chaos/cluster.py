@@ -6,6 +6,7 @@ topology "embedded": nodes start and supervise it, with a configuration that mak
 
 import glob
 import os
+import random
 import re
 import shutil
 import signal
@@ -14,7 +15,8 @@ import time
 
 import ha
 import nemeses
-from disks import FailingDisk, NoSmallDisk, SmallDisk
+import workloads
+from disks import FailingDisk, NoSlowFolder, NoSmallDisk, SlowFolder, SmallDisk
 from network import Network
 
 EXTERNAL, EMBEDDED = "external", "embedded"
@@ -76,6 +78,9 @@ class Cluster:
         self.disks = {}
         self.full = []  # [label of the node, from, to]: when its disk was full, and had not recovered yet
         self.no_small_disk = None
+        self.stores = []  # of the nats-servers, if these can be slowed
+        self.published = {}  # label of a node: when it was last known to have nothing to publish
+        self.lost = {}  # label of a node that lost its files: since when it may have had something to publish
         self.nodes, self.servers, self.guest, self.guests = [], [], None, 0
         self.monitor = None
         self.libraries = (FailingDisk.build(directory),
@@ -83,6 +88,9 @@ class Cluster:
         self.network = Network(size + 1, seed, directory)
         if "diskfull" in wanted:
             self._mount()
+        # The kernel's way to the store is another one then, so half of the episodes do without.
+        if "diskslow" in wanted and random.Random(f"{seed} stores").random() < 0.5:
+            self._mount_stores()
 
     # -- making it
 
@@ -94,6 +102,15 @@ class Cluster:
                     self.disks[what, i] = SmallDisk(folder, DISK_MB)
         except NoSmallDisk as e:
             self.no_small_disk = str(e)
+
+    def _mount_stores(self):
+        try:
+            program = SlowFolder.build(self.directory)
+            for i in range(self.size):
+                folder = self._folder(SERVER, i)
+                self.stores.append(SlowFolder(os.path.join(folder, "store"), os.path.join(folder, "js"), program))
+        except NoSlowFolder as e:
+            self.note(str(e))
 
     def _folder(self, what, i):
         disk = self.disks.get((what, i))
@@ -144,11 +161,15 @@ class Cluster:
         elif self.topology == EMBEDDED:
             config = os.path.join(self.directory, f"nats{i}.conf")
             with open(config, "w", encoding="utf-8") as f:
-                f.write(self.servers[i].config())
+                f.write(self.servers[i].config() + f'log_file: "{self.servers[i].log_path}"\n')
             options = {"url": None, "nats_port": NATS_PORT}
             args += ["--nats-config", config]
+        consistency = self.mode
+        if self.mode == workloads.ASYNC:
+            consistency = workloads.LWW
+            args.append("--async-replication")
         n = Node(name, os.path.join(self.directory, name), files=[os.path.join(folder, "ha.db")], args=args, host=host,
-                 port=HTTP_PORT, replicas=3, consistency=self.mode, timeout_s=REQUEST_S, **options)
+                 port=HTTP_PORT, replicas=3, consistency=consistency, timeout_s=REQUEST_S, **options)
         n.folder, n.label, n.lives = folder, name, 1
         n.arm(os.path.join(folder, "ha.db"), *self.libraries)
         self.processes.append(n)
@@ -165,11 +186,14 @@ class Cluster:
         while not self.stopping.wait(POLL_S):
             for n in list(self.nodes) + ([self.guest] if self.guest else []):
                 self._read_log(n, read)
+                label, asked = n.label, time.monotonic()
                 try:
                     d = n.http.ok("GET", "/status", timeout_s=2).json()["databases"][0]
                     said = d["state"], d.get("reason") or ""
                 except (ha.ConnectionLost, ha.HttpError, IndexError):
                     continue
+                if d["outbox"] == 0:
+                    self.published[label] = asked
                 if last.get(n.label) != said:
                     last[n.label] = said
                     since[n.label] = time.monotonic()
@@ -201,6 +225,9 @@ class Cluster:
             self.full.append([self.nodes[i].label, time.monotonic(), None])
         self.disks[what, i].fill()
 
+    def slow_disk(self, what, i):
+        return self.stores[i] if what == SERVER and self.stores else self.nodes[i].slow_disk
+
     def free(self, what, i):
         self.disks[what, i].free()
 
@@ -222,6 +249,18 @@ class Cluster:
         if what in (NODE, BOTH) and node.running():
             out.append((node, node.pid))
         return out
+
+    def waited_s(self):
+        """{(pid, thread): seconds that it has waited for a processor} of all nodes and nats-servers."""
+        waited = {}
+        for _, pid in [p for i in range(self.size) for p in self.processes_of(BOTH, i)]:
+            for path in glob.glob(f"/proc/{pid}/task/*/schedstat"):
+                try:
+                    with open(path, encoding="ascii") as f:
+                        waited[pid, path] = int(f.read().split()[1]) / 1e9
+                except (OSError, IndexError):
+                    continue
+        return waited
 
     def kill(self, what, i):
         with self.lock:
@@ -284,10 +323,12 @@ class Cluster:
                 if hard:
                     n.kill9()
                 else:
+                    n.signal(signal.SIGCONT)  # another fault may have stopped it
                     n.terminate()
             for f in glob.glob(os.path.join(n.folder, "ha.db*")):
                 os.unlink(f)
             # Whoever compares what this node said before and after compares two nodes.
+            self.lost[n.label] = self.published.get(n.label, 0)
             n.lives += 1
             n.label = f"{n.name}/{n.lives}"
             n.process = None
@@ -300,14 +341,15 @@ class Cluster:
 
     def keep(self, folder):
         """Logs and files of everything, for whoever looks for the cause."""
-        for p in self.processes:
+        for p in set(self.processes + self.servers):
             if os.path.exists(p.log_path):
                 shutil.copy(p.log_path, folder)
         for n in self.nodes:
             for f in glob.glob(os.path.join(n.folder, "ha.db*")):
                 shutil.copy(f, os.path.join(folder, f"{n.name}-{os.path.basename(f)}"))
 
-    def close(self):
+    def stop(self):
+        """Ends all processes; their files stay until close()."""
         self.stopping.set()
         for p in reversed(self.processes):
             if isinstance(p, ha.Node):
@@ -319,6 +361,10 @@ class Cluster:
                     p.terminate()
                 except ha.Timeout as e:
                     self.note(str(e))
+
+    def close(self):
         self.network.close()
+        for d in self.stores:
+            d.close()
         for d in self.disks.values():
             d.close()

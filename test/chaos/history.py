@@ -8,7 +8,7 @@ import json
 import threading
 import time
 
-from ledger import FAILED
+from ledger import FAILED, UNKNOWN
 
 OK, PENDING = "ok", "pending"
 
@@ -86,6 +86,12 @@ class History:
         for o in self.ops:
             if o.returned is not None and o.returned - o.invoked >= seconds:
                 o.late = True
+
+    def mark_lost(self, node, since):
+        """Asynchronous replication: the node's files were lost with what it had not published yet."""
+        for o in self.ops:
+            if o.node == node and o.ok and o.f != "read" and o.returned >= since:
+                o.outcome = UNKNOWN
 
     def save(self, path):
         """One call a line, for people and for load()."""

@@ -166,18 +166,19 @@ class DiskFull(Nemesis):
 
 
 class DiskSlow(Nemesis):
-    """Every write and sync of a node's files takes some milliseconds longer."""
+    """Every write and sync of a node's database, or of a nats-server's store, takes some milliseconds longer."""
 
     name = "diskslow"
 
     def plan(self, rnd):
-        return {"victim": rnd.randrange(self.cluster.size), "milliseconds": rnd.choice((2, 10, 50))}
+        return {"what": rnd.choice((NODE, SERVER)), "victim": rnd.randrange(self.cluster.size),
+                "milliseconds": rnd.choice((2, 10, 50))}
 
     def start(self, plan):
-        self.cluster.nodes[plan["victim"]].slow_disk.slow(plan["milliseconds"])
+        self.cluster.slow_disk(plan["what"], plan["victim"]).slow(plan["milliseconds"])
 
     def stop(self, plan):
-        self.cluster.nodes[plan["victim"]].slow_disk.mend()
+        self.cluster.slow_disk(plan["what"], plan["victim"]).mend()
 
 
 class Clock(Nemesis):

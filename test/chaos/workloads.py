@@ -13,10 +13,12 @@ from ha import ConnectionLost, HttpError
 from history import OK, History
 from ledger import EXPECTED_CODES, FAILED, PAUSE_S, judge
 
-SERIALIZABLE, LWW = "serializable", "lww"
+SERIALIZABLE, LWW, ASYNC = "serializable", "lww", "async"  # async: --async-replication, which is lww
 
 # What a client may be told while disks, networks and processes fail; any other code is a finding.
 CODES = EXPECTED_CODES | {"STOPPED", "DISK_FULL", "IO", "READ_ONLY", "CHECK", "TIMEOUT", "TOO_MANY"}
+
+OLDER = "a node in a new life reads what was there before the tables"
 
 INTERACTIVE = 0.2  # of the transactions span several requests
 
@@ -71,11 +73,13 @@ class Workload:
         self.mode = mode
         self.history = History()
         self.numbers = itertools.count(1)
+        self.since = 0  # the log's end when the tables were there: what is older knows nothing of them
         self.lock = threading.Lock()
 
     def setup(self, node):
         for s in self.tables:
             node.retrying(lambda s=s: node.query(s))
+        self.since = node.status()["databases"][0]["seq"]
 
     def number(self):
         with self.lock:
@@ -192,6 +196,8 @@ class Bank(Workload):
             return True, seq, None
         with Interactive(node) as t:
             have = dict(t.query("SELECT id, balance FROM account WHERE id IN (?, ?)", (a, b)))
+            if not have and node.lives > 1:
+                raise Abort(OLDER)
             if have[a] < amount:
                 raise Abort("not enough")
             t.query("UPDATE account SET balance = ? WHERE id = ?", (have[a] - amount, a))
@@ -210,7 +216,7 @@ class Set(Workload):
     """Numbers that are inserted once, alone or a few together, through every node."""
 
     name = "set"
-    modes = (SERIALIZABLE, LWW)
+    modes = (SERIALIZABLE, LWW, ASYNC)
     read_share = 0.08
 
     @property
@@ -256,7 +262,7 @@ class Register(Workload):
     def perform(self, node, op, rnd):
         if op.f == "read":
             (rows,), _, position = run(node, [("SELECT v FROM register WHERE k = ?", (op.value,))])
-            return rows[0][0], None, position
+            return rows[0][0] if rows else None, None, position
         k, old, new = op.value
         if rnd.random() >= INTERACTIVE:
             r = node.post("/query", {"sql": "UPDATE register SET v = ? WHERE k = ? AND v = ?", "params": [new, k, old]})
@@ -293,7 +299,7 @@ class Counter(Workload):
     def perform(self, node, op, rnd):
         if op.f == "read":
             (rows,), _, position = run(node, [("SELECT n FROM counter", ())])
-            return rows[0][0], None, position
+            return rows[0][0] if rows else None, None, position
         r = node.post("/query", {"sql": "UPDATE counter SET n = n + ? WHERE id = 1", "params": [op.value]})
         return True, int(r.headers.get("HA-Seq") or 0) or None, None
 
@@ -304,11 +310,40 @@ class Counter(Workload):
         return checkers.check_counter(self.history.ops, finals)
 
 
+class Own(Workload):
+    """asynchronous: every node adds to a row that nobody else writes, and finds there what it has added."""
+
+    name = "own"
+    modes = (ASYNC,)
+    tables = ("CREATE TABLE own (node TEXT PRIMARY KEY, n INTEGER NOT NULL)",)
+
+    def next(self, rnd, client):
+        return ("read", None) if rnd.random() < self.read_share else ("add", rnd.randint(1, 5))
+
+    def perform(self, node, op, rnd):
+        if op.f == "read":
+            (rows,), _, position = run(node, [("SELECT n FROM own WHERE node = ?", (op.node,))])
+            return rows[0][0] if rows else 0, None, position
+        _, seq, _ = run(node, [("INSERT INTO own VALUES (?, ?) ON CONFLICT (node) DO UPDATE SET n = n + excluded.n",
+                                (op.node, op.value))])
+        return True, seq, None
+
+    def final(self, node):
+        return dict(node.query("SELECT node, n FROM own").rows)
+
+    def judge(self, finals):
+        found = []
+        for label in sorted({o.node for o in self.history.ops}):
+            found += checkers.check_counter([o for o in self.history.ops if o.node == label],
+                                            {n: rows.get(label, 0) for n, rows in finals.items()})
+        return found
+
+
 class Latest(Workload):
-    """lww: several nodes write the same rows, and the last of them stays."""
+    """lww: several nodes write the same rows, and the last of them stays; of one node's, if it is asynchronous."""
 
     name = "latest"
-    modes = (LWW,)
+    modes = (LWW, ASYNC)
     KEYS = 20
     tables = ("CREATE TABLE latest (k INTEGER PRIMARY KEY, v INTEGER)",)
 
@@ -323,10 +358,10 @@ class Latest(Workload):
         return dict(node.query("SELECT k, v FROM latest").rows)
 
     def judge(self, finals):
-        return checkers.check_last_writer(self.history.ops, finals)
+        return checkers.check_last_writer(self.history.ops, finals, same_node=self.mode == ASYNC)
 
 
-ALL = {w.name: w for w in (Append, Bank, Set, Register, Counter, Latest)}
+ALL = {w.name: w for w in (Append, Bank, Set, Register, Counter, Latest, Own)}
 
 
 class Client(threading.Thread):
@@ -357,7 +392,11 @@ class Client(threading.Thread):
         op = w.history.invoke(self.name, self.node.label, f, value)
         answered = True
         try:
-            w.history.done(op, OK, *w.perform(self.node, op, self.rnd))
+            result, seq, position = w.perform(self.node, op, self.rnd)
+            # One that came back empty is on its way from the log's beginning.
+            if self.node.lives > 1 and position is not None and position < w.since:
+                raise Abort(OLDER)
+            w.history.done(op, OK, result, seq, position)
         except Abort as e:
             w.history.done(op, FAILED, note=str(e))
         except (ConnectionLost, HttpError) as e:

@@ -9,7 +9,8 @@ import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
-from ha import BINARY, assert_equal, dump_file
+from ha import BINARY, assert_equal, dump_file, wait_until
+from natsclient import NatsClient
 from verify_test import verify
 
 
@@ -136,6 +137,45 @@ def test_force_recover(cluster):
     kept.close()
 
 
+def test_a_message_that_no_node_can_take(cluster):
+    """It is never skipped; a log that begins anew with a file gets the database out of it, and no other log is touched."""
+    server = cluster.nats()
+    a, b = (cluster.node(url=server, files=["ha.db", "other.db"]) for _ in range(2))
+    fill(a)
+    a.query("CREATE TABLE t (a)", db="other.db")
+    assert_equal(a, b)
+    with NatsClient(server.port) as nats:
+        nats.publish("ha_replication.ha=2Edb", b"garbage")
+    for n in (a, b):
+        wait_until(lambda n=n: n.status()["databases"][0]["state"] == "stopped", what=f"{n.name} has stopped")
+        n.terminate()
+    files = [os.path.join(n.directory, "ha.db") for n in (a, b)]
+    status, out, err = ha("force-recover", "--replace-log", *files)
+    assert status == 0 and "begins a new log" in out, (out, err)
+    first, second = (a, b) if f"{files[0]} begins" in out else (b, a)
+    first.start()
+    assert "the log gives way to the file" in first.log()
+    second.start()
+    assert counted(first) == 20
+    first.query("INSERT INTO t (v) VALUES ('goes on')")
+    assert_equal(a, b)
+    assert_equal(a, b, db="other.db")
+    assert counted(second) == 21
+
+    # The mark is for that log only: to another one the file is as foreign as any.
+    for n in (first, second):
+        n.terminate()
+    assert ha("force-recover", "--replace-log", files[0])[0] == 0
+    with NatsClient(server.port) as nats:
+        nats.api("STREAM.DELETE.ha_replication-ha=2Edb")
+        nats.api("STREAM.CREATE.ha_replication-ha=2Edb", {"name": "ha_replication-ha=2Edb", "subjects": ["ha_replication.ha=2Edb"]})
+        nats.publish("ha_replication.ha=2Edb", b"another log")
+    a.start(wait=False)
+    wait_until(lambda: "content of its own" in a.status()["databases"][0]["reason"], what="the file is refused")
+    with NatsClient(server.port) as nats:
+        assert nats.stream("ha_replication-ha=2Edb")["state"]["messages"] == 1
+
+
 def test_files_that_leave_no_choice(cluster, tmp_path):
     one, two = cluster.node("one"), cluster.node("two", args=["--replication-stream", "other"])
     fill(one, 3)
@@ -179,7 +219,7 @@ def test_wrong_usage(cluster, tmp_path):
     a = cluster.node()
     refused("no.db", "backup", "-r", a.url, "--database", "no.db", missing)
     assert not os.path.exists(missing) and not os.path.exists(f"{missing}.part")
-    for command in ("verify", "backup", "restore", "force-recover"):
+    for command in ("verify", "backup", "restore", "force-recover", "diff"):
         status, out, err = ha(command, "--help")
         assert status == 0 and out.startswith(f"Usage: ha {command}") and err == ""
     secret = cluster.node("secret", token="s3cret")

@@ -9,7 +9,7 @@ import random
 
 import pytest
 
-from ha import CATCH_UP_S, SLOW, nats_child, server_version, wait_until
+from ha import CATCH_UP_S, SLOW, assert_equal, nats_child, server_version, wait_until
 from ledger import Ledger
 from natsclient import NatsClient
 
@@ -185,3 +185,36 @@ def test_servers_of_a_cluster(cluster):
     for i in range(rounds(10)):
         one_round(ledger, rnd, nodes, kill, bring_back, full=i % 5 == 4)
     ledger.finish()
+
+
+def test_a_truncated_wal_is_told(cluster):
+    """SQLite takes a WAL without its end for a shorter one. The node knows what it had, says so in a line, and the log
+    brings back the rest; an ordinary kill is none of that."""
+    a = cluster.node()
+    b = cluster.node(url=a)
+    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    for i in range(20):
+        a.query("INSERT INTO t (v) VALUES (?)", [i])
+    assert_equal(a, b)
+    seq = b.status()["databases"][0]["seq"]
+
+    def told():
+        return {r["name"]: r["seq"] for r in a.get("/replications").json()["replications"]}.get("node2") == seq
+
+    wait_until(told, what="it has told the others how far it is")
+    b.kill9()
+    b.start()
+    assert_equal(a, b)
+    assert "lost its end" not in b.log()
+    a.query("INSERT INTO t (v) VALUES ('more')")
+    assert_equal(a, b)
+    seq += 1
+    wait_until(told, what="it has told the others how far it is")
+    b.kill9()
+    wal = os.path.join(b.directory, "ha.db-wal")
+    os.truncate(wal, os.path.getsize(wal) // 2)
+    b.start()
+    assert_equal(a, b)
+    (line,) = [s for s in wait_until(lambda: [s for s in b.log().splitlines() if "lost its end" in s], what="it says so")]
+    assert "the log brings back what is missing" in line and f"was={seq}" in line, line
+    assert b.query("SELECT count(*) FROM t").value == 21

@@ -46,6 +46,50 @@ class SmallDisk:
         os.rmdir(self.folder)
 
 
+class NoSlowFolder(Exception):
+    """This machine or this user cannot mount one; says why."""
+
+
+class SlowFolder:
+    """What is written to a folder and synced there takes longer after slow(…), whatever program does it: a file system in
+    user space (slowfs.c) over another folder."""
+
+    @staticmethod
+    def build(directory):
+        r = subprocess.run(["pkg-config", "--cflags", "--libs", "fuse3"], capture_output=True, text=True, check=False)
+        if r.returncode != 0 or not os.path.exists("/dev/fuse"):
+            raise NoSlowFolder("there is no libfuse3, or no /dev/fuse")
+        return compiled(os.path.join(HERE, "slowfs.c"), os.path.join(directory, "slowfs"), "-Wl,--no-as-needed", *r.stdout.split())
+
+    def __init__(self, below, folder, program):
+        self.folder = folder
+        os.makedirs(below, exist_ok=True)
+        os.makedirs(folder, exist_ok=True)
+        self.process = subprocess.Popen([program, below, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.DEVNULL, text=True, bufsize=1)
+        if self.process.stdout.readline() != "ready\n":
+            self.close()
+            raise NoSlowFolder("a file system in user space cannot be mounted here")
+
+    def slow(self, milliseconds):
+        self.process.stdin.write(f"{milliseconds}\n")
+        assert self.process.stdout.readline() == "ok\n"
+
+    def mend(self):
+        self.slow(0)
+
+    def close(self):
+        """Whoever still has files open there keeps them."""
+        subprocess.run(["umount", "-l", self.folder], capture_output=True, check=False)
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
 class FailingDisk:
     """Writing below a folder fails while error(…) says so, or takes longer after slow(…), through a preloaded library."""
 

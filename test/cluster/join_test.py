@@ -1,5 +1,6 @@
 """Nodes that the log alone cannot bring up to date, and logs that are not the ones that files belong to."""
 
+import contextlib
 import glob
 import os
 import re
@@ -75,6 +76,30 @@ def test_new_node_after_the_log_was_cut(cluster, memory):
         assert counted(b) == 561
 
 
+def test_compared_with_the_others_after_a_restore(cluster):
+    a, b = cluster.nodes(2)
+    fill(a, 20)
+    take(a)
+    wait_until(lambda: ha.synced(b))
+    with NatsClient(a.nats_port) as nats:
+        purge(nats)
+    c = cluster.node(url=a)
+    found = wait_until(lambda: db_status(c)["verified"], what="compared")
+    assert found["equal"] is True and found["seq"] >= 2, found
+    (line,) = [s for s in c.log().splitlines() if "was compared with the other nodes: equal" in s]
+    assert "nodes=3 not_compared=0" in line, line
+    assert db_status(a)["verified"] is None
+
+    # Somebody has changed the others' files, so the one that is restored is not what they hold.
+    for node in (a, b):
+        with contextlib.closing(sqlite3.connect(os.path.join(node.directory, "ha.db"), timeout=30)) as db:
+            db.execute("UPDATE t SET v = 'spoiled' WHERE id = 1")
+            db.commit()
+    d = cluster.node(url=a)
+    assert wait_until(lambda: db_status(d)["verified"], what="compared")["equal"] is False
+    assert "is not what other nodes hold: ha verify says where" in d.log()
+
+
 def test_node_that_was_away_for_too_long(cluster):
     a, b = cluster.nodes(2)
     fill(a, 300)
@@ -143,20 +168,25 @@ def test_damaged_newest_snapshot(cluster):
     assert counted(b) == 1000
 
 
-def test_hole_in_the_log(cluster):
-    """One message is missing in the middle: no node jumps over it."""
+@pytest.mark.parametrize("behind", [10, 0])
+def test_hole_in_the_log(cluster, behind):
+    """One message is missing, in the middle or at the end: no node jumps over it, nor waits for it."""
     a, b = cluster.nodes(2)
     fill(a, 10)
     wait_until(lambda: ha.synced(b))
     b.terminate()
     seq = int(a.post("/query", {"sql": "INSERT INTO t(v) VALUES ('hole')"}).headers["HA-Seq"])
-    fill(a, 10)
+    fill(a, behind)
     with NatsClient(a.nats_port) as nats:
         nats.api(f"STREAM.MSG.DELETE.{STREAM}", {"seq": seq})
     b.start()
     assert f"message {seq} of the log is gone" in b.log() and "database restored" in b.log()
     assert_equal(a, b)
-    assert counted(b) == 21
+    assert counted(b) == 11 + behind
+    b.query("INSERT INTO t(v) VALUES ('on')")
+    assert_equal(a, b)
+    a.restart()
+    assert a.ready(sync=True)
 
 
 @pytest.mark.parametrize("memory", [False, True])
@@ -424,8 +454,13 @@ def test_wiped_store_of_a_single_node(cluster):
     wait_until(lambda: stopped(a, "--adopt"))
     assert counted(a) == 10
     assert not aside_files(a)
-    lines = [line for line in a.log().splitlines() if "database stopped" in line and "--adopt" in line]
-    assert len(lines) == 1, lines
+
+    def lines():
+        return [line for line in a.log().splitlines() if "database stopped" in line and "--adopt" in line]
+
+    wait_until(lines)
+    assert len(lines()) == 1, lines()
+    assert "started anew" not in a.log(), "the server answers: it only has no such log"
 
 
 def test_log_created_anew_by_somebody_else(cluster):

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -235,3 +236,40 @@ def test_memory_directory_goes_with_its_node(cluster):
     directory = memory_directory(node)
     assert node.terminate() == 0
     assert not os.path.exists(directory)
+
+
+def test_service_manager_is_told(cluster):
+    """systemd's protocol: ready when caught up, alive in time, stopping."""
+    path = os.path.join(cluster.directory, "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(path)
+        manager.settimeout(30 * SLOW)
+
+        def told():
+            return dict(line.split("=", 1) for line in manager.recv(4096).decode().splitlines())
+
+        n = cluster.node(env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}, start=False).start(wait=False)
+        first = told()
+        assert "READY" in first or first["STATUS"]
+        while "READY" not in first:
+            first = told()
+        assert n.ready()
+        n.query("CREATE TABLE t (v)")
+        while "at 1, 0 behind" not in told()["STATUS"]:
+            pass
+        begin = time.monotonic()
+        for _ in range(5):
+            assert told()["WATCHDOG"] == "1"
+        assert time.monotonic() - begin < 5 * 0.2 * SLOW * 4
+        assert n.terminate() == 0
+        last = told()
+        while "STOPPING" not in last:
+            last = told()
+
+
+def test_a_node_for_nobody_is_quiet(cluster):
+    """A socket that is not there, or no address at all: the node runs as ever."""
+    for name in ("/no/such/socket", "@ha-no-such-socket", "nonsense", "/" + 200 * "x"):
+        n = cluster.node(env={"NOTIFY_SOCKET": name})
+        n.query("CREATE TABLE t (v)")
+        assert n.terminate() == 0

@@ -1,4 +1,4 @@
-"""A short run of the fault suite (`make chaos`) in both modes. CHAOS_SEED=n repeats the choices of a run."""
+"""A short run of the fault suite (`make chaos`) in every mode. CHAOS_SEED=n repeats the choices of a run."""
 
 import os
 import random
@@ -23,7 +23,7 @@ LIVENESS_S = 40
 NEMESES = ("kill", "pause", "partition", "loss", "members", "diskslow", "clock")
 
 
-@pytest.mark.parametrize("mode, topology", (("serializable", "external"), ("lww", "embedded")))
+@pytest.mark.parametrize("mode, topology", (("serializable", "external"), ("lww", "embedded"), ("async", "external")))
 def test_short_run(mode, topology, tmp_path):
     why = why_impossible()
     if why:

@@ -13,6 +13,7 @@ from checkers import (check_append, check_bank, check_counter, check_equal, chec
                       check_register, check_set, real_time_edges)
 from history import FAILED, OK, History, Op  # noqa: E402
 from ledger import UNKNOWN  # noqa: E402
+from workloads import ASYNC, Own  # noqa: E402
 
 
 class Clock:
@@ -300,6 +301,32 @@ def test_last_writer_at_the_same_time(at):
     ops = [at.op("write", [1, 5], at=1, until=3), at.op("write", [1, 6], at=2, until=4, process="q")]
     assert not check_last_writer(ops, {"a": {1: 5}})
     assert not check_last_writer(ops, {"a": {1: 6}})
+
+
+def test_last_writer_of_the_same_node(at):
+    ops = [at.op("write", [1, 5], node="n"), at.op("write", [1, 6], node="m"), at.op("write", [1, 7], node="n")]
+    assert not check_last_writer(ops, {"a": {1: 6}}, same_node=True)
+    assert "overwritten by an older one" in kinds(check_last_writer(ops, {"a": {1: 5}}, same_node=True))
+
+
+def test_files_that_were_lost_before_they_were_published(at):
+    history = History()
+    history.ops = [at.op("add", [1], True), at.op("read", None, [1]), at.op("add", [2], True), at.op("add", [3], True, node="m")]
+    history.mark_lost("n", 2.0)
+    assert [o.outcome for o in history.ops] == [OK, OK, UNKNOWN, OK]
+    assert not check_set(history.ops, {"a": [1, 3]})
+    assert "lost" in kinds(check_set(history.ops, {"a": [2, 3]}))
+    assert "lost" in kinds(check_set(history.ops, {"a": [1]}))
+
+
+def test_own_rows(at):
+    w = Own(ASYNC)
+    w.history.ops = [at.op("add", 2, True, node="n"), at.op("add", 3, True, node="m"), at.op("read", None, 2, node="n")]
+    assert not w.judge({"a": {"n": 2, "m": 3}})
+    assert "lost or invented" in kinds(w.judge({"a": {"n": 2}}))
+    assert "lost or invented" in kinds(w.judge({"a": {"n": 3, "m": 3}}))
+    w.history.ops.append(at.op("read", None, 0, node="n"))
+    assert "went back" in kinds(w.judge({"a": {"n": 2, "m": 3}}))
 
 
 # ---- order -----------------------------------------------------------------------------------------------------

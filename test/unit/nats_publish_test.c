@@ -15,6 +15,8 @@
     "{\"error\":{\"code\":503,\"err_code\":10023,\"description\":\"insufficient resources\"}}"
 #define WRONG_LAST                                                                                 \
     "{\"error\":{\"code\":400,\"err_code\":10071,\"description\":\"wrong last sequence: 9\"}}"
+#define WRONG_ID                                                                                   \
+    "{\"error\":{\"code\":400,\"err_code\":10070,\"description\":\"wrong last msg ID: m9\"}}"
 #define NOT_LEADING                                                                                \
     "{\"error\":{\"code\":500,\"err_code\":10009,\"description\":\"JetStream cluster not "         \
     "leader\"}}"
@@ -288,6 +290,47 @@ static void an_end_that_nobody_sees_proves_nothing(void **state)
 }
 
 /* Two servers that both believe to lead answer the same publish. */
+/* It refuses, and does not have what stands behind the expected end, though the stream has grown:
+ * by this very message, as the one that leads says in the end. */
+static void a_leader_no_more_proves_nothing(void **state)
+{
+    const char *const moved[] = {WRONG_LAST, WRONG_LAST, STORED_AT_5, NULL};
+    const char *const other[] = {WRONG_ID, WRONG_ID, STORED_AT_5, NULL};
+    const char *const *const all[] = {moved, other};
+    struct stream_config cfg = {.name = "grown", .subject = "grown.a", .replicas = 1};
+    struct stream_state st;
+    struct err e = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(stream_ensure(client, &cfg, &st, &e), ERR_OK);
+    store("grown", "grown.a", "m1", 0);
+    store("grown", "grown.a", "gone", 1);
+    store("grown", "grown.a", "m3", 2);
+    nats_delete_message(&server, "grown", 2);
+    for (unsigned i = 0; i < 2; i++) {
+        struct responder r;
+        uint64_t seq = 0;
+        struct publish p = {.stream = "grown",
+                            .subject = "fake.a",
+                            .id = "m2",
+                            .expect_id = i > 0 ? "m1" : NULL,
+                            .data = "x",
+                            .len = 1,
+                            .expect_seq = 1};
+        responder_start(&r, all[i], 1);
+        assert_int_equal(stream_publish(client, &p, clock_deadline(PATIENCE_NS), &seq, &e),
+                         PUBLISH_ACKED);
+        assert_true(seq == 5);
+        responder_stop(&r);
+        /* Where the end has another id than expected the refusal is right. */
+        p.expect_id = "another";
+        responder_start(&r, other, 1);
+        assert_int_equal(stream_publish(client, &p, clock_deadline(PATIENCE_NS), &seq, &e),
+                         PUBLISH_CONFLICT);
+        responder_stop(&r);
+    }
+}
+
 static void a_second_answer_is_nobody_elses(void **state)
 {
     const char *const answers[] = {STORED_AT_5, STORED_AT_6, NULL};
@@ -321,6 +364,7 @@ int main(void)
         cmocka_unit_test(a_copy_under_way_is_waited_for),
         cmocka_unit_test(a_conflict_with_oneself_is_none),
         cmocka_unit_test(an_end_that_nobody_sees_proves_nothing),
+        cmocka_unit_test(a_leader_no_more_proves_nothing),
         cmocka_unit_test(a_second_answer_is_nobody_elses),
     };
 

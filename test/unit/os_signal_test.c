@@ -10,15 +10,19 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
 /* In a child: signals are the whole process's. */
 static int graceful(void)
 {
     signal_setup();
     if (signal_pending())
         return 1;
+    if (signal_wait(clock_deadline(20 * CLOCK_MS)) != 0)
+        return 3;
     (void)kill(getpid(), SIGPIPE);
     (void)kill(getpid(), SIGTERM);
-    if (!signal_pending() || signal_wait() != SIGTERM || signal_pending())
+    if (!signal_pending() || signal_wait(CLOCK_EVER) != SIGTERM || signal_pending())
         return 2;
     return 0;
 }
@@ -27,7 +31,7 @@ static int twice(void)
 {
     signal_setup();
     (void)kill(getpid(), SIGINT);
-    if (signal_wait() != SIGINT)
+    if (signal_wait(CLOCK_EVER) != SIGINT)
         return 2;
     (void)kill(getpid(), SIGTERM); /* ends here */
     return 3;

@@ -115,6 +115,35 @@ static void expect_fault(uint32_t oid, bool binary, struct value v, enum pgtype_
     buf_free(&b);
 }
 
+static void test_scale(void **state)
+{
+    static const struct {
+        double value;
+        int scale;
+        const char *text;
+    } cases[] = {
+        {12.5, 2, "12.50"},   {1.25, 1, "1.3"},    {-1.25, 1, "-1.3"},
+        {9.995, 2, "10.00"},  {-9.96, 1, "-10.0"}, {0.5, 0, "1"},
+        {0.4, 0, "0"},        {3, 3, "3.000"},     {1e15, 1, "1000000000000000.0"},
+        {0.0004, 3, "0.000"}, {99.5, 0, "100"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf b = BUF_INIT;
+        struct value v = value_real(cases[i].value);
+        assert_true(pgtype_scale(&b, (10 << 16 | cases[i].scale) + 4, &v));
+        assert_string_equal(buf_cstr(&b), cases[i].text);
+        buf_free(&b);
+    }
+    struct buf b = BUF_INIT;
+    struct value v = value_int(-7);
+    assert_true(pgtype_scale(&b, (10 << 16 | 2) + 4, &v));
+    assert_string_equal(buf_cstr(&b), "-7.00");
+    buf_free(&b);
+    assert_false(pgtype_scale(&b, -1, &v));
+}
+
 static void test_put_faults(void **state)
 {
     (void)state;
@@ -240,9 +269,9 @@ static void test_get_faults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_declared),   cmocka_unit_test(test_put_text),
-        cmocka_unit_test(test_put_faults), cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_get_faults),
+        cmocka_unit_test(test_declared),    cmocka_unit_test(test_put_text),
+        cmocka_unit_test(test_scale),       cmocka_unit_test(test_put_faults),
+        cmocka_unit_test(test_round_trips), cmocka_unit_test(test_get_faults),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,6 +171,31 @@ static void a_hole_in_the_log_stops(void **state)
     free_peer(q);
 }
 
+/* The same at the end of the log, where nothing comes behind it that would show it. */
+static void a_hole_at_the_end_stops(void **state)
+{
+    struct peer *p = new_peer("a", "endless", REPLICA_SERIALIZABLE), *q;
+    struct err e;
+
+    (void)state;
+    peer_write(p, "CREATE TABLE t (v)");
+    peer_write(p, "INSERT INTO t VALUES (1)");
+    nats_delete_message(&server, replica_stream(p->replica), 2);
+    q = calloc(1, sizeof *q);
+    peer_make(q, "b");
+    peer_open(q, &server, "endless");
+    WAIT_FOR(peer_stopped(q, "message 2"));
+    assert_true(replica_position(q->replica) == 1);
+    assert_int_equal(peer_try(q, "INSERT INTO t VALUES (3)", NULL, NULL, &e), ERR_STOPPED);
+    peer_close(p); /* who has it goes on, then and later */
+    peer_open(p, &server, "endless");
+    WAIT_FOR(peer_follows(p));
+    assert_true(peer_write(p, "INSERT INTO t VALUES (4)") == 3);
+    assert_rows(p, "SELECT v FROM t", "1;4;");
+    free_peer(p);
+    free_peer(q);
+}
+
 /* ---- parts ----------------------------------------------------------------------------------- */
 
 #define MANY_ROWS                                                                                  \
@@ -459,6 +484,7 @@ int main(void)
         cmocka_unit_test(another_predecessor_stops),
         cmocka_unit_test(messages_without_id_are_applied),
         cmocka_unit_test(a_hole_in_the_log_stops),
+        cmocka_unit_test(a_hole_at_the_end_stops),
         cmocka_unit_test(big_transactions_arrive_whole),
         cmocka_unit_test(dead_parts_are_passed_over),
         cmocka_unit_test(last_writer_wins),

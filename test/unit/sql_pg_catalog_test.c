@@ -173,17 +173,21 @@ static void test_describes_the_schema(void **state)
     expect(db,
            "SELECT attname, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute WHERE "
            "attrelid = 'album'::regclass AND attnum > 0 ORDER BY attnum",
-           "id|bigint|1\ntitle|character varying(160)|1\nartist_id|bigint|1\n"
+           "id|integer|1\ntitle|character varying(160)|1\nartist_id|integer|1\n"
            "price|numeric(10,2)|0\nreleased|timestamp without time zone|0\n");
     expect(db,
            "SELECT conname, contype, pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = "
            "'album'::regclass ORDER BY 1",
            "album_artist_id_fkey|f|FOREIGN KEY (artist_id) REFERENCES artist(id) ON DELETE "
-           "CASCADE\nalbum_check|c|CHECK (price >= 0)\nalbum_pkey|p|PRIMARY KEY (id)\n");
+           "CASCADE\nalbum_pkey|p|PRIMARY KEY (id)\nalbum_price_check|c|CHECK (price >= 0)\n");
     expect(db,
            "SELECT c.relname FROM pg_catalog.pg_class c WHERE c.relname OPERATOR(pg_catalog.~) "
            "'^(album)$' COLLATE pg_catalog.default AND pg_catalog.pg_table_is_visible(c.oid)",
            "album\n");
+    expect(db,
+           "SELECT table_name FROM information_schema.tables WHERE (table_schema = 'public' AND "
+           "table_name = 'album') OR (table_schema = 'public' AND table_name = 'artist')",
+           "album\nartist\n");
     expect(db, "SELECT pg_get_indexdef('album_title'::regclass)",
            "CREATE UNIQUE INDEX album_title ON public.album USING btree (title, artist_id DESC) "
            "WHERE ( price > 0)\n");
@@ -232,6 +236,10 @@ static void test_functions(void **state)
          "a<c>a<c>|1|0\n"},
         {"SELECT array_agg(x) FROM (VALUES (1), (2)) AS t(x)", "{1,2}\n"},
         {"SELECT unnest('{a,\"b c\",NULL}') AS x", "a\nb c\n\n"},
+        {"SELECT x.* FROM (SELECT * FROM (VALUES ('{a,b}', '{1,2,3}')) AS t(p, q), unnest(t.p, "
+         "t.q) "
+         "WITH ORDINALITY u(k, o, n)) x WHERE o > 1",
+         "{a,b}|{1,2,3}|b|2|2\n{a,b}|{1,2,3}||3|3\n"},
         {"SELECT (ARRAY[10, 20])[2], 3 = ANY('{1,3}'), 2 = ANY(ARRAY[1])", "20|1|0\n"},
         {"SELECT i, i * 2 FROM generate_series(1, 5, 2) i", "1|2\n3|6\n5|10\n"},
         {"SELECT greatest(1, NULL, 3), least('b', 'a')", "3|a\n"},
@@ -281,6 +289,87 @@ static void test_stored_values(void **state)
     expect(db, "SELECT id, n, w, quote(b) FROM stored WHERE b <> '\\x00' ORDER BY id",
            "1|7|a|X'AB'\n10|7|it's|X'AB'\n");
     exec("DROP TABLE stored");
+    exec("CREATE TABLE flags (id serial PRIMARY KEY, b boolean DEFAULT (timezone('utc', now()) IS "
+         "NULL), n text)");
+    exec("INSERT INTO flags (b, n) VALUES ('t', 't'), ('no', 'no'), (true, DEFAULT), (DEFAULT, "
+         "'x')");
+    exec("UPDATE flags SET b = 'false', n = 'false' WHERE id = 1");
+    expect(db, "SELECT b, n FROM flags ORDER BY id", "0|false\n0|no\n1|\n0|x\n");
+    expect(db,
+           "SELECT setval(pg_get_serial_sequence('flags', 'id'), (SELECT max(id) FROM flags)), "
+           "setval('\"public\".flags_id_seq', 3, false)",
+           "4|3\n");
+    assert_int_equal(sqlite3_exec(db, "SELECT setval('flags_id_seq', 100)", NULL, NULL, NULL),
+                     SQLITE_MISMATCH);
+    exec("DROP TABLE flags");
+}
+
+static void test_privileges(void **state)
+{
+    static const char ask[] =
+        "SELECT has_table_privilege('album', 'SELECT'), has_table_privilege('me', 'album', "
+        "'INSERT'), "
+        "has_table_privilege('album', 'update, select'), has_schema_privilege('public', 'CREATE'), "
+        "has_database_privilege(current_database(), 'CONNECT'), has_table_privilege('album', "
+        "NULL), "
+        "(SELECT rolsuper FROM pg_roles), (SELECT count(*) FROM "
+        "information_schema.table_privileges "
+        "WHERE table_name = 'album')";
+    static const struct pg_session reader = {.user = "me", .database = "d", .read_only = true};
+
+    (void)state;
+    expect(db, ask, "1|1|1|1|1||1|7\n");
+    pg_session_enter(&reader);
+    expect(db, ask, "1|0|1|0|1||0|1\n");
+    pg_session_enter(NULL);
+    assert_int_equal(
+        sqlite3_exec(db, "SELECT has_table_privilege('album', 'FLY')", NULL, NULL, NULL),
+        SQLITE_MISMATCH);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    exec("CREATE TABLE sized (id serial PRIMARY KEY, a text UNIQUE)");
+    exec("INSERT INTO sized (a) SELECT printf('%.1000c', 'x') || g FROM generate_series(1, 1000) "
+         "AS g");
+    expect(db,
+           "SELECT pg_table_size('sized') > 1000000, pg_indexes_size('sized') > 1000000, "
+           "pg_total_relation_size('sized') = pg_table_size('sized') + pg_indexes_size('sized'), "
+           "pg_relation_size('public.sized') = pg_relation_size('sized'::regclass), "
+           "pg_relation_size('sized_a_key') = pg_indexes_size('sized'), "
+           "pg_database_size('d') >= pg_total_relation_size('sized'), pg_relation_size('nope'), "
+           "pg_size_pretty(pg_relation_size('sized_pkey'))",
+           "1|1|1|1|1|1||0 bytes\n");
+    exec("DROP TABLE sized");
+}
+
+static void test_enums(void **state)
+{
+    (void)state;
+    exec("CREATE TYPE public.mood AS ENUM ('sad', 'ok')");
+    exec("CREATE TABLE moods (id serial PRIMARY KEY, m mood DEFAULT 'ok', \"N\" "
+         "\"public\".\"mood\" NOT NULL)");
+    exec("INSERT INTO moods (\"N\") VALUES ('1'::mood)");
+    expect(db, "SELECT m, \"N\", typeof(\"N\") FROM moods", "ok|1|text\n");
+    expect(
+        db,
+        "SELECT t.typname, t.typtype, n.nspname, string_agg(e.enumlabel, ',' ORDER BY "
+        "e.enumsortorder) FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid JOIN pg_namespace "
+        "n ON n.oid = t.typnamespace GROUP BY 1, 2, 3",
+        "mood|e|public|sad,ok\n");
+    expect(db,
+           "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = "
+           "'moods'::regclass AND attnum > 0 ORDER BY attnum",
+           "id|integer\nm|mood\nN|mood\n");
+    expect(
+        db,
+        "SELECT data_type, udt_schema, udt_name FROM information_schema.columns WHERE table_name "
+        "= 'moods' AND column_name = 'm'",
+        "USER-DEFINED|public|mood\n");
+    expect(db, "SELECT count(*) FROM pg_class WHERE relname = 'mood'", "0\n");
+    exec("DROP TABLE moods");
+    exec("DROP TYPE mood");
 }
 
 static void test_schema_is_plain_sqlite(void **state)
@@ -320,6 +409,9 @@ int main(void)
         cmocka_unit_test(test_follows_the_schema),
         cmocka_unit_test(test_functions),
         cmocka_unit_test(test_stored_values),
+        cmocka_unit_test(test_privileges),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_enums),
         cmocka_unit_test(test_schema_is_plain_sqlite),
         cmocka_unit_test(test_functions_stay_out_of_the_schema),
         cmocka_unit_test(test_psql),

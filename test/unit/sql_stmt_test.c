@@ -348,6 +348,9 @@ static void test_columns(void **state)
     OK(stmt_step(s, &row, e));
     assert_false(row);
     stmt_release(s);
+    OK(temp_prepare(c, "ALTER TABLE typed ALTER COLUMN i SET NOT NULL", &s, e));
+    assert_int_equal(stmt_column_count(s), 0);
+    stmt_release(s);
     OK(temp_prepare(c, "EXPLAIN QUERY PLAN SELECT 1", &s, e));
     assert_true(stmt_is_explain(s));
     stmt_release(s);

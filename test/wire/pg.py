@@ -6,6 +6,7 @@ runs the tests against the reference, which shows that they are right; what only
 """
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ import ha
 REFERENCE = os.environ.get("WIRE_REFERENCE") == "1"
 CLIENTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clients")
 NODE_MODULES = os.path.join(ha.ROOT, os.environ.get("BUILD", "build"), "npm", "node_modules")
+PYTHON_CLIENTS = os.path.join(ha.ROOT, os.environ.get("BUILD", "build"), "pip")  # newer than Debian's
 JDBC = "/usr/share/java/postgresql.jar"
 USER, PASSWORD = "tester", "test pass:wörd"
 CLIENT_S = 120  # of one client program
@@ -61,6 +63,12 @@ class Target:
         if check and p.returncode != 0:
             raise AssertionError(f"{argv}: exit status {p.returncode}\n{p.stdout[-4000:]}\n{p.stderr[-4000:]}")
         return p
+
+    def python(self, script, **env):
+        """Runs a script of clients/ with the Python clients of pip/requirements.txt; answers how many checks passed."""
+        assert os.path.isdir(PYTHON_CLIENTS), f"{PYTHON_CLIENTS} is missing: `make python-clients`"
+        p = self.run("/usr/bin/python3", os.path.join(CLIENTS, script), env={"PYTHONPATH": PYTHON_CLIENTS, **env})
+        return int(re.search(r"^passed (\d+)$", p.stdout, re.M).group(1))
 
     def psql(self, *commands, check=True, flags=("-At",)):
         """Runs psql with each command as one -c; answers the finished process."""

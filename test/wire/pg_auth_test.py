@@ -1,6 +1,9 @@
 """Who may connect and how: passwords, SCRAM, TLS, channel binding, read-only users, which node is the writer."""
 
 import os
+import re
+import socket
+import ssl
 import subprocess
 
 import psycopg
@@ -9,16 +12,24 @@ import pytest
 
 import ha
 import pg as pg_module
+import wire
+
+# As a PostgreSQL stores the password "pencil".
+SCRAM_OF_PENCIL = ("SCRAM-SHA-256$4096:MDEyMzQ1Njc4OWFiY2RlZg==$"
+                   "nQpbZ77WudtqufPwikHXGRt6g2QJ4zns8bZLw273DRM=:jn2amWP1q1h+jgjy0YTO14S6/F02SV7taipOeB7ef20=")
+
+
+def make_certificate(directory, *algorithm):
+    cert, key = directory / "cert.pem", directory / "key.pem"
+    subprocess.run(["openssl", "req", "-x509", *(algorithm or ("-newkey", "rsa:2048")), "-nodes", "-keyout", key, "-out", cert,
+                    "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return str(cert), str(key)
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    d = tmp_path_factory.mktemp("tls")
-    cert, key = d / "cert.pem", d / "key.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days",
-                    "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
-                   check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return str(cert), str(key)
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
@@ -89,6 +100,81 @@ def test_tls_and_channel_binding(tls, certificate):
         cur.execute("INSERT INTO t VALUES (%s)", ("x" * 300000,))
         cur.execute("SELECT a FROM t")
         assert cur.fetchone() == ("x" * 300000,)
+
+
+@pytest.mark.parametrize("algorithm", [
+    ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-sha384"),
+    ("-newkey", "rsa:2048", "-sha512", "-sigopt", "rsa_padding_mode:pss"),
+    ("-newkey", "rsa:2048", "-sha1"),
+], ids=["ecdsa-sha384", "rsa-pss-sha512", "rsa-sha1"])
+def test_channel_binding_by_the_certificates_digest(cluster, ha_only, tmp_path, algorithm):
+    """tls-server-end-point hashes the certificate with its own signature's digest."""
+    cert, key = make_certificate(tmp_path, *algorithm)
+    target = pg_module.start_node(cluster, "--pg-cert", cert, "--pg-key", key)
+    assert target.python("binding.py") == 1
+
+
+def test_direct_tls_and_protocol_3_2(tls, certificate, ha_only):
+    assert tls.python("libpq18.py", CERT=certificate[0]) == 4
+
+
+def test_direct_tls_needs_the_protocols_name(tls, ha_only):
+    """A TLS client of another protocol must not be able to talk to this port by accident (ALPACA)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", tls.port), 30) as s, context.wrap_socket(s) as t:
+        assert b"ALPN" in t.recv(1000) and t.recv(1000) == b""
+    context.set_alpn_protocols(["http/1.1"])
+    with socket.create_connection(("127.0.0.1", tls.port), 30) as s, pytest.raises(ssl.SSLError):
+        context.wrap_socket(s)
+    context.set_alpn_protocols(["postgresql"])
+    with socket.create_connection(("127.0.0.1", tls.port), 30) as s, context.wrap_socket(s) as t:
+        assert t.selected_alpn_protocol() == "postgresql"
+    # Half a handshake harms nobody.
+    with socket.create_connection(("127.0.0.1", tls.port), 30) as s:
+        s.sendall(b"\x16\x03\x01\x02\x00\x01")
+    assert tls.value("SELECT 1") == "1"
+
+
+@pytest.mark.parametrize("auth,required", [("md5", "md5"), ("password", "password")])
+def test_other_ways_to_ask_for_the_password(cluster, ha_only, auth, required):
+    path = os.path.join(cluster.directory, "users")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f"ann secret1\nscram {SCRAM_OF_PENCIL}\n")
+    target = pg_module.start_node(cluster, "--pg-auth", auth, "--pg-users", path)
+    for t in (target, target.but(user="ann", password="secret1")):
+        with psycopg.connect(**t.keywords()) as c:
+            assert c.execute("SELECT current_user").fetchone() == (t.user,)
+        refused("password authentication failed", **{**t.keywords(), "password": "wrong"})
+        refused("password", **{**t.keywords(), "password": ""})
+    refused("password authentication failed", **{**target.keywords(), "user": "nobody_here"})
+    # Of whom only a SCRAM secret is known, he cannot prove himself in another way.
+    refused("password authentication failed", **{**target.keywords(), "user": "scram", "password": "pencil"})
+    assert target.python("require_auth.py", REQUIRED=required) == 2
+
+
+def test_scram_secret_instead_of_a_password(cluster, ha_only):
+    path = os.path.join(cluster.directory, "users")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(f"ann {SCRAM_OF_PENCIL} read-only\n")
+    ann = pg_module.start_node(cluster, "--pg-users", path).but(user="ann", password="pencil")
+    assert ann.value("SHOW transaction_read_only") == "on"
+    refused("password authentication failed", **{**ann.keywords(), "password": "pen"})
+
+
+def test_salt_tells_nothing_about_users(pg, ha_only):
+    """Asked twice, a user who does not exist has the same salt as before, and another than others, like one who does."""
+    def salt(user):
+        with wire.Connection(pg.port) as c:
+            c.send(wire.startup(user=user, database=pg.database))
+            assert c.receive()[0] == "R"
+            first = b"n,,n=,r=abcdefgh"
+            c.send(wire.message("p", b"SCRAM-SHA-256\0" + len(first).to_bytes(4, "big") + first))
+            return re.search(rb"s=([^,]*),i=4096", c.receive()[1]).group(1)
+
+    assert salt("nobody") == salt("nobody") and salt(pg.user) == salt(pg.user)
+    assert len({salt("nobody"), salt("somebody"), salt(pg.user)}) == 3
+    assert len(salt("nobody")) == len(salt(pg.user))
 
 
 def test_no_tls_where_there_is_no_certificate(pg):

@@ -248,3 +248,61 @@ def test_idle_connections_hold_nobody_up(open_server):
     assert time.monotonic() - started < 10 * ha.SLOW
     for c in silent:
         c.socket.close()
+
+
+def test_protocol_versions(open_server):
+    """Minor versions that are not known, and options of the protocol, are negotiated; 3.2 has longer cancel keys."""
+    def open_with(version, **options):
+        with wire.Connection(open_server.port) as c:
+            c.send(wire.startup(version, user=open_server.user, database=open_server.database, **options))
+            return dict(c.until("ZE"))
+
+    for version, options, negotiated, key_bytes in (
+            ((3, 0), {}, None, 4), ((3, 2), {}, None, 32), ((3, 1), {}, (3, 0), 4), ((3, 9999), {}, (3, 2), 32),
+            ((3, 0), {"_pq_.grease": "1", "_pq_.more": "x"}, (3, 0), 4), ((3, 2), {"_pq_.grease": ""}, (3, 2), 32)):
+        got = open_with(version, **options)
+        names = b"".join(k.encode() + b"\0" for k in options)
+        want = negotiated and struct.pack("!HHI", *negotiated, len(options)) + names
+        assert got.get("v") == want, (version, options, got.get("v"))
+        assert len(got["K"]) == 4 + key_bytes and "Z" in got, (version, options)
+    still_well(open_server)
+
+
+def test_nothing_but_the_proof_before_authentication(pg, ha_only):
+    """Nobody who has not proved who he is makes the server read, or keep, what only clients send."""
+    for kind, length in (("Q", 30 << 20), ("d", 1 << 20), ("B", 0x3FFFFFFF), ("p", 1 << 20), ("X", 4), ("?", 4)):
+        with wire.Connection(pg.port) as c:
+            c.send(wire.startup(user=pg.user, database=pg.database))
+            assert c.receive()[0] == "R"
+            c.send(kind.encode() + struct.pack("!I", length) + b"x" * 100)
+            if kind == "p":  # too long: passed over, and no proof
+                c.socket.shutdown(socket.SHUT_WR)
+            got = everything(c)
+            assert all(k == "E" for k, _ in got), (kind, got)
+            assert kind == "p" or wire.decode(*got[-1]) == ["ErrorResponse", "FATAL", "08P01"], kind
+    assert pg.value("SELECT 1") == "1"
+
+
+def test_too_many_portals(ready):
+    """Portals live as long as their transaction: so do ten thousand of them, and no more."""
+    assert ready.ask(wire.query("BEGIN"), )[-1] == ["ReadyForQuery", "T"]
+    ready.ask(wire.parse("SELECT 1", "one"), wire.SYNC)
+    parts = [wire.bind((), f"p{i}", "one") for i in range(10001)]
+    for i in range(0, len(parts), 1000):
+        answers = ready.ask(*parts[i:i + 1000], wire.SYNC)
+    assert answers == [["ErrorResponse", "ERROR", "54000"], ["ReadyForQuery", "E"]]
+    assert ready.ask(wire.query("ROLLBACK"))[-1] == ["ReadyForQuery", "I"]
+    ready.ask(wire.message("C", b"Sone\0"), wire.SYNC)
+    assert ready.ask(wire.query("SELECT 4"))[1] == ["DataRow", ["4"]]
+
+
+def test_message_beyond_its_limit_is_passed_over(ready):
+    """The connection goes on behind a message that was too long, and behind the Sync that follows it."""
+    long = 64 << 20
+    for head, end in ((b"Q", b""), (b"P", wire.SYNC), (b"D", wire.SYNC)):
+        ready.send(head + struct.pack("!I", long + 5))
+        for _ in range(long >> 20):
+            ready.send(b" " * (1 << 20))
+        answers = ready.ask(b" ", end)
+        assert answers == [["ErrorResponse", "ERROR", "08P01"], ["ReadyForQuery", "I"]], head
+    assert ready.ask(wire.query("SELECT 5"))[1] == ["DataRow", ["5"]]

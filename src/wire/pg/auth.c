@@ -101,14 +101,17 @@ static bool scram(struct pg_conn *c)
     const struct pg_user *u = pg_users_find(&c->server->users, c->user_name);
     unsigned char binding[64];
     size_t binding_len = c->ssl ? pg_tls_binding(c->server->tls, binding) : 0;
+    struct scram_secret mock;
     struct scram s = {0};
     struct buf out = BUF_INIT;
     struct pg_message m;
     const char *why = "";
     bool proven = false;
 
-    bool ok = scram_begin(c, &s, u ? &u->secret : &c->server->users.mock, binding, binding_len) &&
-              read_answer(c, &m);
+    if (!u && !pg_users_mock(&c->server->users, c->user_name, &mock))
+        return malformed(c, "no random numbers");
+    bool ok =
+        scram_begin(c, &s, u ? &u->secret : &mock, binding, binding_len) && read_answer(c, &m);
     if (ok && !scram_final(&s, m.body, m.len, &proven, &out, &why))
         ok = malformed(c, why);
     if (ok && (!proven || !u))

@@ -48,12 +48,15 @@ struct pg_user {
 struct pg_users {
     struct pg_user *list;
     size_t n;
-    struct scram_secret mock; /* for users that do not exist */
+    unsigned char mock_key[SCRAM_KEY_BYTES]; /* what users that do not exist get their salt from */
 };
 
 enum err_code pg_users_load(struct pg_users *u, const struct pg_options *o, struct err *e);
 void pg_users_free(struct pg_users *u);
 const struct pg_user *pg_users_find(const struct pg_users *u, const char *name);
+/* A secret for a user that does not exist. Its salt is always the same for the same name, as that
+ * of a user who does exist is, so that the answer tells nothing. */
+bool pg_users_mock(const struct pg_users *u, const char *name, struct scram_secret *out);
 
 /* ---- the server ---- */
 
@@ -163,6 +166,8 @@ bool pg_gone(void *conn); /* has the client left? */
 
 enum err_code pg_tls_load(SSL_CTX **out, const char *cert, const char *key, struct err *e);
 bool pg_tls_accept(struct pg_conn *c);
+/* Has the client named the protocol? Only ours is accepted. */
+bool pg_tls_has_alpn(const struct pg_conn *c);
 /* RFC 5929 tls-server-end-point of the certificate; the number of bytes, 0 = none. */
 size_t pg_tls_binding(SSL_CTX *tls, unsigned char out[64]);
 
@@ -194,6 +199,9 @@ void pg_fatal(struct pg_conn *c, const char *sqlstate, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void pg_notice(struct pg_conn *c, const char *severity, const char *sqlstate, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* 22021: the text is not UTF-8. False, so that a check can be returned; true = it is, and nothing
+ * was written. */
+bool pg_check_text(struct pg_conn *c, const char *text, size_t len);
 /* An error of core; `sql` (may be NULL) is the client's text that e->offset counts in, `base` where
  * in it the failed statement's text began. */
 void pg_error_core(struct pg_conn *c, const struct err *e, const char *sql, size_t len);

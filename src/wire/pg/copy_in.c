@@ -164,8 +164,12 @@ static bool bad_value(struct copy_in *in, unsigned column, const struct value *v
                    in->plan->stmt.table, (unsigned long long)copy_reader_line(in->reader),
                    in->plan->names[column], shown, v->u.s.len > 0 ? v->u.s.data : "");
     in->conn->context = in->context;
-    pg_error(in->conn, pgtype_sqlstate(type, fault), "invalid input syntax for type %s: \"%.*s\"",
-             pgtype_name(type), shown, v->u.s.len > 0 ? v->u.s.data : "");
+    if (fault == PGTYPE_ENCODING)
+        (void)pg_check_text(in->conn, v->u.s.data, v->u.s.len);
+    else
+        pg_error(in->conn, pgtype_sqlstate(type, fault),
+                 "invalid input syntax for type %s: \"%.*s\"", pgtype_name(type), shown,
+                 v->u.s.len > 0 ? v->u.s.data : "");
     in->conn->context = NULL;
     return false;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "sql/pg_dialect.h"
 #include "wire/pg/conn.h"
 #include "wire/pg/session.h"
@@ -60,6 +61,17 @@ void pg_notice(struct pg_conn *c, const char *severity, const char *sqlstate, co
     va_start(args, fmt);
     write_text(c, 'N', severity, sqlstate, fmt, args);
     va_end(args);
+}
+
+bool pg_check_text(struct pg_conn *c, const char *text, size_t len)
+{
+    char bytes[PGTYPE_BAD_BYTES];
+
+    if (json_is_text(text, len))
+        return true;
+    pgtype_bad_bytes(text, len, bytes);
+    pg_error(c, "22021", "invalid byte sequence for encoding \"UTF8\": %s", bytes);
+    return false;
 }
 
 /* Behind "…: " in SQLite's message; NULL if it is not there. */

@@ -63,6 +63,10 @@ static void parse(struct pg_conn *c, const struct pg_message *msg)
         failure(c, "08P01", "invalid Parse message");
         return;
     }
+    if (!pg_check_text(c, m.sql, m.sql_len)) {
+        fail(c);
+        return;
+    }
     p = pg_prepared_find(c, m.name);
     if (p && *m.name) {
         pg_error(c, "42P05", "prepared statement \"%s\" already exists", m.name);
@@ -145,7 +149,9 @@ static bool take_params(struct pg_conn *c, struct pg_portal *p, struct pgwire_bi
         enum pgtype_fault f = pgtype_get(type, binary, data, len, &x->value, &p->data, &own);
         if (f != PGTYPE_FINE) {
             int shown = binary ? 0 : (int)(len < 100 ? len : 100);
-            if (f == PGTYPE_RANGE)
+            if (f == PGTYPE_ENCODING)
+                (void)pg_check_text(c, data, len);
+            else if (f == PGTYPE_RANGE)
                 pg_error(c, pgtype_sqlstate(type, f), "value \"%.*s\" is out of range for type %s",
                          shown, data, pgtype_name(type));
             else if (binary)

@@ -376,6 +376,48 @@ static uint32_t first_argument(const struct infer *x, size_t open, size_t to, un
     return expression(x, i, end, depth);
 }
 
+/* Catalogs' columns of type name: some drivers leave arrays of them as they are sent, and what asks
+ * the catalogs counts on it. */
+static bool is_catalog_name(const struct infer *x, size_t i)
+{
+    static const char *const names[] = {"attname", "relname", "conname",  "nspname",
+                                        "typname", "rolname", "enumlabel"};
+
+    const char *name = infer_is_name(x, i) ? infer_name(x, i) : NULL;
+
+    for (size_t k = 0; name && k < sizeof names / sizeof *names; k++)
+        if (strcasecmp(names[k], name) == 0)
+            return true;
+    return false;
+}
+
+/* Of the elements whose expression ends with token `last`. */
+static uint32_t array_of(const struct infer *x, size_t last, uint32_t element)
+{
+    if (is_catalog_name(x, last))
+        return PGTYPE_NAME_ARRAY;
+    switch (element) {
+    case PGTYPE_INT2:
+    case PGTYPE_INT4:
+        return PGTYPE_INT4_ARRAY;
+    case PGTYPE_INT8:
+        return PGTYPE_INT8_ARRAY;
+    default:
+        return PGTYPE_TEXT_ARRAY;
+    }
+}
+
+/* ARRAY[a, …], ARRAY(SELECT a FROM …) */
+static uint32_t array(const struct infer *x, size_t i, size_t to, unsigned depth)
+{
+    size_t from = is(x, i + 2, "SELECT") ? i + 3 : i + 2, end = from;
+
+    while (end < to && !op(x, end, ",") && !op(x, end, "]") && !op(x, end, ")") &&
+           !is(x, end, "FROM"))
+        end = op(x, end, "(") ? infer_behind(x, end, to) : end + 1;
+    return array_of(x, end - 1, expression(x, from, end, depth + 1));
+}
+
 static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
 {
     static const char *const same[] = {"min",         "max",        "coalesce", "ifnull",
@@ -404,6 +446,9 @@ static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
                : type == PGTYPE_INT8                      ? PGTYPE_NUMERIC
                                                           : type;
     }
+    if (strcasecmp(name, "array_agg") == 0)
+        return array_of(x, infer_op(x, i + 3, ".") ? i + 4 : i + 2,
+                        first_argument(x, i + 1, to, depth));
     if (strcasecmp(name, "avg") == 0) {
         type = first_argument(x, i + 1, to, depth);
         return type == PGTYPE_INT2 || type == PGTYPE_INT4 || type == PGTYPE_INT8 ? PGTYPE_NUMERIC
@@ -435,6 +480,8 @@ static uint32_t operand(const struct infer *x, size_t i, size_t to, unsigned dep
         return infer_behind(x, i, to) == to && !is(x, i + 1, "SELECT")
                    ? expression(x, i + 1, to - 1, depth + 1)
                    : PGTYPE_NONE;
+    if (is(x, i, "ARRAY") && (op(x, i + 1, "[") || op(x, i + 1, "(")))
+        return array(x, i, to, depth);
     if (is(x, i, "CASE")) {
         for (size_t k = i; k < to; k++) {
             if (!is(x, k, "THEN"))

@@ -285,6 +285,7 @@ bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows
         pg_error(c, "55000", "portal \"%s\" cannot be run", p->name);
         return false;
     }
+    r->silent = false; /* a MOVE may have come before */
     switch (pg_portal_advance(c, p, max_rows)) {
     case PG_ADVANCE_FAILED:
         return false;

@@ -204,7 +204,7 @@ void pg_query(struct pg_conn *c, const char *sql, size_t len)
     struct string s = {0};
 
     c->query = sql;
-    if (split(c, &s, sql, len) && keep_text(c, &s, sql, len)) {
+    if (pg_check_text(c, sql, len) && split(c, &s, sql, len) && keep_text(c, &s, sql, len)) {
         if (s.n == 0)
             pgwire_write_empty(&c->out, 'I');
         else if (s.n == 1 || c->tx == PG_TX_FAILED || check_syntax(c, &s))

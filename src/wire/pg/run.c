@@ -119,6 +119,13 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
     open = false;
     for (unsigned i = 0; i < n; i++)
         open = open || r->columns[i].type.oid == PGTYPE_NONE;
+    if (r->promised && r->n_promised != n) {
+        r->failed = true;
+        r->fault = (struct pgwire_error){.severity = "ERROR",
+                                         .sqlstate = "0A000",
+                                         .message = "cached plan must not change result type"};
+        return;
+    }
     if (r->conn->dead)
         return;
     if (open)
@@ -160,13 +167,28 @@ static enum sink_verdict spill(struct pg_result *r, const struct value *values, 
     return to->ops->row(to, values, n) == SINK_STOP ? SINK_STOP : SINK_FULL;
 }
 
+/* numeric(10, 2) shows 12.5 as 12.50. */
+static enum pgtype_fault put_value(struct pg_result *r, struct buf *b, const struct pg_column *c,
+                                   const struct value *v)
+{
+    struct value scaled;
+
+    if (c->type.oid != PGTYPE_NUMERIC || c->type.modifier < 0)
+        return pgtype_put(b, c->type.oid, c->binary, v);
+    buf_reset(&r->scratch);
+    if (!pgtype_scale(&r->scratch, c->type.modifier, v))
+        return pgtype_put(b, c->type.oid, c->binary, v);
+    scaled = value_text(r->scratch.data, r->scratch.len);
+    return pgtype_put(b, c->type.oid, c->binary, &scaled);
+}
+
 static enum sink_verdict on_row(struct sink *sink, const struct value *values, unsigned n)
 {
     struct pg_result *r = (struct pg_result *)sink;
     struct buf *b = &r->conn->out;
     size_t start;
 
-    if (r->conn->dead)
+    if (r->conn->dead || r->failed)
         return SINK_STOP;
     if (r->max_rows > 0 && r->rows >= r->max_rows)
         return spill(r, values, n);
@@ -184,7 +206,7 @@ static enum sink_verdict on_row(struct sink *sink, const struct value *values, u
     buf_be16(b, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         const struct pg_column *c = &r->columns[i];
-        enum pgtype_fault f = pgtype_put(b, c->type.oid, c->binary, &values[i]);
+        enum pgtype_fault f = put_value(r, b, c, &values[i]);
         if (f != PGTYPE_FINE && !c->declared && !c->binary)
             f = pgtype_put(b, PGTYPE_TEXT, false, &values[i]);
         if (f != PGTYPE_FINE) {
@@ -230,6 +252,7 @@ void pg_result_init(struct pg_result *r, struct pg_conn *c)
 void pg_result_again(struct pg_result *r)
 {
     rowset_free(r->spill);
+    buf_free(&r->scratch);
     struct pg_column *columns = r->columns;
     unsigned cap = r->cap_columns;
 
@@ -244,6 +267,7 @@ void pg_result_fini(struct pg_result *r)
         free(r->columns[i].name);
     free(r->columns);
     rowset_free(r->spill);
+    buf_free(&r->scratch);
     r->spill = NULL;
     r->columns = NULL;
     r->cap_columns = r->n_columns = 0;

@@ -75,6 +75,7 @@ struct pg_result {
     struct pg_column *columns;
     unsigned cap_columns;
     struct rowset *spill; /* owned: rows beyond max_rows that could not wait */
+    struct buf scratch;   /* of one value */
     bool pending;         /* the RowDescription waits for the first row */
     bool has_rows;
     bool failed; /* a value could not be what was promised: the error stands in `fault` */

@@ -1,5 +1,6 @@
 #include "wire/pg/settings.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -146,19 +147,36 @@ static bool is_one_of(const char *value, const char *const *words)
     return false;
 }
 
+/* Of an encoding's name only letters and digits count, as in PostgreSQL: asyncpg says 'utf-8', with
+ * the quotes. */
+static bool is_utf8(const char *value)
+{
+    static const char *const names[] = {"utf8", "unicode", NULL};
+    char plain[16];
+    size_t n = 0;
+
+    for (; *value; value++)
+        if (isalnum((unsigned char)*value)) {
+            if (n == sizeof plain - 1)
+                return false;
+            plain[n++] = *value;
+        }
+    plain[n] = '\0';
+    return is_one_of(plain, names);
+}
+
 /* The value as it is kept; NULL = not a valid one. */
 static const char *checked(enum check check, const char *value)
 {
     static const char *const yes[] = {"on", "true", "t", "yes", "y", "1", NULL};
     static const char *const no[] = {"off", "false", "f", "no", "n", "0", NULL};
-    static const char *const utf8[] = {"utf8", "utf-8", "unicode", "utf_8", NULL};
     static const char *const order[] = {"mdy", "dmy", "ymd", NULL};
 
     switch (check) {
     case BOOLEAN:
         return is_one_of(value, yes) ? "on" : is_one_of(value, no) ? "off" : NULL;
     case UTF8:
-        return is_one_of(value, utf8) ? "UTF8" : NULL;
+        return is_utf8(value) ? "UTF8" : NULL;
     case ISO:
         if (strncasecmp(value, "iso", 3) == 0 || is_one_of(value, order))
             return "ISO, MDY";

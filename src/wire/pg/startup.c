@@ -178,8 +178,18 @@ static bool first_packets(struct pg_conn *c)
     const char *body;
     size_t len;
 
-    if (begins_with_tls(c) && !pg_tls_accept(c))
-        return false;
+    if (begins_with_tls(c)) {
+        if (!pg_tls_accept(c))
+            return false;
+        /* Without SSLRequest only its name tells that this protocol is meant: a browser that was
+         * lured here does not say it (ALPACA). */
+        if (!pg_tls_has_alpn(c)) {
+            pg_fatal(c, "08P01",
+                     "received direct SSL connection request without ALPN protocol negotiation "
+                     "extension");
+            return false;
+        }
+    }
     for (unsigned i = 0; i < REQUESTS_MAX; i++) {
         struct pgwire_reader r;
         enum pg_read got = pg_read_startup(c, &body, &len);
@@ -321,6 +331,7 @@ bool pg_startup(struct pg_conn *c)
         return false;
     pg_settings_started(&c->settings);
     c->front = (struct pg_session){.user = c->user_name,
+                                   .read_only = c->user->read_only,
                                    .database = c->database,
                                    .pid = (int32_t)c->pid,
                                    .setting = pg_front_setting,

@@ -56,6 +56,15 @@ enum err_code pg_tls_load(SSL_CTX **out, const char *cert, const char *key, stru
     return ERR_OK;
 }
 
+bool pg_tls_has_alpn(const struct pg_conn *c)
+{
+    const unsigned char *name;
+    unsigned n;
+
+    SSL_get0_alpn_selected(c->ssl, &name, &n);
+    return n > 0;
+}
+
 bool pg_tls_accept(struct pg_conn *c)
 {
     c->ssl = SSL_new(c->server->tls);
@@ -79,13 +88,14 @@ bool pg_tls_accept(struct pg_conn *c)
 size_t pg_tls_binding(SSL_CTX *tls, unsigned char out[64])
 {
     X509 *cert = tls ? SSL_CTX_get0_certificate(tls) : NULL;
-    int digest_nid = NID_undef, key_nid;
+    int digest_nid = NID_undef;
     const EVP_MD *md = NULL;
     unsigned n = 0;
 
     if (!cert)
         return 0;
-    if (OBJ_find_sigid_algs(X509_get_signature_nid(cert), &digest_nid, &key_nid) == 1)
+    /* Of RSA-PSS the digest stands in the parameters; Ed25519 has none. */
+    if (X509_get_signature_info(cert, &digest_nid, NULL, NULL, NULL) == 1)
         md = EVP_get_digestbynid(digest_nid);
     if (!md || digest_nid == NID_md5 || digest_nid == NID_sha1) /* RFC 5929, section 4.1 */
         md = EVP_sha256();

@@ -6,6 +6,8 @@
  *     name  password  read-only
  *     name  SCRAM-SHA-256$4096:salt$stored:server  [read-only]     (as in pg_authid; SCRAM only)
  */
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,18 +89,33 @@ static enum err_code load_file(struct pg_users *u, const char *file, struct err 
 
 enum err_code pg_users_load(struct pg_users *u, const struct pg_options *o, struct err *e)
 {
-    unsigned char salt[SCRAM_SALT_BYTES], secret[32];
     enum err_code code = add(u, o->user, o->pass, false, e);
 
     if (code == ERR_OK && o->users_file && *o->users_file)
         code = load_file(u, o->users_file, e);
     if (code != ERR_OK)
         return code;
-    if (RAND_bytes(salt, sizeof salt) != 1 || RAND_bytes(secret, sizeof secret) != 1 ||
-        !scram_derive(&u->mock, (const char *)secret, sizeof secret, salt, sizeof salt,
-                      SCRAM_ITERATIONS))
-        return err_set(e, ERR_INTERNAL, "OpenSSL cannot derive a SCRAM secret");
+    if (RAND_bytes(u->mock_key, sizeof u->mock_key) != 1)
+        return err_set(e, ERR_INTERNAL, "OpenSSL has no random numbers");
     return ERR_OK;
+}
+
+bool pg_users_mock(const struct pg_users *u, const char *name, struct scram_secret *out)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+
+    memset(out, 0, sizeof *out);
+    out->iterations = SCRAM_ITERATIONS;
+    out->salt_len = SCRAM_SALT_BYTES;
+    if (!HMAC(EVP_sha256(), u->mock_key, sizeof u->mock_key, (const unsigned char *)name,
+              strlen(name), digest, &n) ||
+        n < SCRAM_SALT_BYTES)
+        return false;
+    memcpy(out->salt, digest, SCRAM_SALT_BYTES);
+    /* Keys that no password leads to. */
+    return RAND_bytes(out->stored_key, sizeof out->stored_key) == 1 &&
+           RAND_bytes(out->server_key, sizeof out->server_key) == 1;
 }
 
 void pg_users_free(struct pg_users *u)

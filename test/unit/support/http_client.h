@@ -24,7 +24,7 @@ struct answer {
     bool complete; /* all of the body came */
 };
 
-static void answer_free(struct answer *a)
+__attribute__((unused)) static void answer_free(struct answer *a)
 {
     buf_free(&a->head);
     buf_free(&a->body);
@@ -151,8 +151,9 @@ static void client_read(int fd, struct answer *a, bool no_body)
 
 /* One request over a connection of its own or, with `fd`, over that one. `headers`: lines that end
  * with \r\n, or "". */
-static void client_request(int fd, uint16_t port, const char *method, const char *path,
-                           const char *headers, const char *body, struct answer *a)
+__attribute__((unused)) static void client_request(int fd, uint16_t port, const char *method,
+                                                   const char *path, const char *headers,
+                                                   const char *body, struct answer *a)
 {
     struct buf out = BUF_INIT;
     int own = fd < 0 ? client_connect(port) : fd;

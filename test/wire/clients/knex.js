@@ -29,6 +29,36 @@ const migrations = {
     up: (k) => k.schema.alterTable('users', (t) => { t.string('nickname'); }),
     down: (k) => k.schema.alterTable('users', (t) => { t.dropColumn('nickname'); }),
   },
+  '004_changes': {
+    up: async (k) => {
+      await k('users').insert({ email: 'old@example.com', age: 7 });
+      await k.schema.alterTable('users', (t) => {
+        t.bigInteger('age').notNullable().defaultTo(18).alter();
+        t.string('bio', 500).defaultTo('none').alter();
+        t.enu('kind', ['a', 'b'], { useNative: true, enumName: 'user_kind' }).notNullable().defaultTo('a');
+        t.uuid('key').defaultTo(k.raw('gen_random_uuid()'));
+        t.timestamp('updated_at').notNullable().defaultTo(k.fn.now());
+        t.renameColumn('nickname', 'nick');
+        t.dropIndex('age');
+        t.unique(['nick', 'kind'], { indexName: 'users_nick_kind' });
+        t.check('age >= 0', undefined, 'age_not_negative');
+      });
+      await k.schema.alterTable('posts', (t) => { t.dropForeign('user_id'); });
+      await k.schema.alterTable('posts', (t) => { t.foreign('user_id', 'posts_author').references('users.id').onDelete('CASCADE'); });
+    },
+    down: async (k) => {
+      await k.schema.alterTable('posts', (t) => { t.dropForeign('user_id', 'posts_author'); });
+      await k.schema.alterTable('users', (t) => {
+        t.dropChecks('age_not_negative');
+        t.dropUnique(['nick', 'kind'], 'users_nick_kind');
+        t.dropColumns('kind', 'key', 'updated_at');
+        t.renameColumn('nick', 'nickname');
+        t.integer('age').nullable().alter();
+        t.index('age');
+      });
+      await k.raw('DROP TYPE user_kind');
+    },
+  },
 };
 
 class Source {
@@ -42,20 +72,24 @@ async function main() {
   const source = { migrationSource: new Source() };
   const [batch, names] = await db.migrate.latest(source);
   assert.strictEqual(batch, 1);
-  assert.strictEqual(names.length, 3);
+  assert.strictEqual(names.length, 4);
   assert.strictEqual((await db.migrate.latest(source))[1].length, 0);
   assert.ok(await db.schema.hasTable('users'));
   assert.ok(!(await db.schema.hasTable('missing')));
-  assert.ok(await db.schema.hasColumn('users', 'nickname'));
+  assert.ok(await db.schema.hasColumn('users', 'nick'));
+  const old = await db('users').where({ email: 'old@example.com' }).first();
+  assert.deepStrictEqual([old.age, old.kind, old.updated_at instanceof Date, old.key.length], ['7', 'a', true, 36]);
+  await assert.rejects(db('users').where({ id: old.id }).update({ age: -1 }), { code: '23514' });
+  await db('users').where({ id: old.id }).del();
   const info = await db('users').columnInfo();
   assert.ok(info.email && info.age);
 
   const [{ id }] = await db('users').insert({ email: 'ann@example.com', age: 30 }).returning('id');
   const more = await db('users').insert([{ email: 'bob@example.com', age: 40, active: false }, { email: 'eve@example.com' }]).returning(['id', 'email']);
   assert.strictEqual(more.length, 2);
-  assert.strictEqual(await db('users').where({ id }).update({ nickname: 'annie' }), 1);
+  assert.strictEqual(await db('users').where({ id }).update({ nick: 'annie' }), 1);
   const ann = await db('users').where('email', 'ann@example.com').first();
-  assert.strictEqual(ann.nickname, 'annie');
+  assert.strictEqual(ann.nick, 'annie');
   assert.strictEqual(ann.active, true);
   assert.ok(ann.created_at instanceof Date);
   assert.strictEqual((await db('users').whereIn('age', [30, 40]).orderBy('age', 'desc'))[0].email, 'bob@example.com');
