@@ -174,9 +174,10 @@ static int64_t users_type(struct fill *f, const char *declared)
     char *name;
     int64_t oid;
 
-    if (strncasecmp(declared, "TEXT ", 5) != 0)
+    size_t len = strlen(declared);
+    if (len < 5 || strncasecmp(declared, "TEXT ", 5) != 0)
         return 0;
-    pg_lex_init(&x, declared + 5, strlen(declared + 5));
+    pg_lex_init(&x, declared + 5, len - 5);
     name = pg_lex_next(&x, &t) ? malloc(t.len + 1) : NULL;
     if (!name)
         return 0;
