@@ -35,7 +35,7 @@ struct text_constraint {
     struct text_span list; /* ( … ) of the columns, of CHECK, of the generated expression; DEFAULT's
                               expression */
     size_t column;         /* of which it is; TABLE_TEXT_NONE = the table's */
-    const char *parent;   /* of a foreign key: the table that it refers to */
+    const char *parent;    /* of a foreign key: the table that it refers to */
     const char **columns; /* of a key: their names */
     size_t n_columns;
 };

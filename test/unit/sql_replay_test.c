@@ -8,34 +8,13 @@
  * HA_REPLAY_LOG=1 prints statements and messages.
  */
 #include "sql_pair.h"
+#include "sql_random.h"
 
 #include "base/log.h"
 
 #define STATEMENTS    20000
 #define COMPARE_EVERY 150 /* groups */
 #define SQL_SIZE      2000
-
-struct random {
-    uint64_t s;
-};
-
-static uint64_t next(struct random *r)
-{
-    r->s ^= r->s << 13;
-    r->s ^= r->s >> 7;
-    r->s ^= r->s << 17;
-    return r->s * UINT64_C(0x2545F4914F6CDD1D);
-}
-
-static unsigned pick(struct random *r, unsigned n)
-{
-    return n > 0 ? (unsigned)((next(r) >> 33) % n) : 0;
-}
-
-static bool chance(struct random *r, unsigned percent)
-{
-    return pick(r, 100) < percent;
-}
 
 struct world {
     struct pair p;       /* strict */
@@ -440,51 +419,6 @@ static void put_alter(struct world *w, struct buf *b, const char *table)
     }
 }
 
-/* Of alter.h. */
-static void put_own_alter(struct world *w, struct buf *b, const char *table)
-{
-    static const char *const types[] = {"TEXT", "INT", "REAL", "NUMERIC", "BLOB", "VARCHAR(9)"};
-    static const char *const defaults[] = {"7", "'abc'", "NULL", "-1.5", "(1 + 2)", "X'00'"};
-    char columns[32][64];
-    unsigned n = columns_of(w, table, columns);
-    const char *column = n ? columns[pick(&w->r, n)] : "x";
-
-    buf_puts(b, "ALTER TABLE ");
-    put_name(b, table);
-    switch (pick(&w->r, 8)) {
-    case 0:
-    case 1:
-        buf_puts(b, " ALTER COLUMN ");
-        put_name(b, column);
-        buf_printf(b, " TYPE %s", types[pick(&w->r, sizeof types / sizeof *types)]);
-        break;
-    case 2:
-    case 3:
-        buf_puts(b, " ALTER ");
-        put_name(b, column);
-        buf_printf(b, " SET DEFAULT %s", defaults[pick(&w->r, sizeof defaults / sizeof *defaults)]);
-        break;
-    case 4:
-        buf_puts(b, " ALTER ");
-        put_name(b, column);
-        buf_puts(b, " DROP DEFAULT");
-        break;
-    case 5:
-        buf_printf(b, " ADD CONSTRAINT k%u %s (", pick(&w->r, 4),
-                   chance(&w->r, 70) ? "UNIQUE" : "PRIMARY KEY");
-        put_name(b, column);
-        buf_puts(b, chance(&w->r, 30) ? " DESC)" : ")");
-        break;
-    case 6:
-        buf_printf(b, " DROP CONSTRAINT k%u", pick(&w->r, 4));
-        break;
-    default:
-        buf_puts(b, " DROP COLUMN ");
-        put_name(b, column);
-        buf_puts(b, " CASCADE");
-    }
-}
-
 static void put_trigger(struct world *w, struct buf *b, const char *table)
 {
     static const char *const times[] = {"AFTER", "BEFORE"};
@@ -556,8 +490,9 @@ static bool schema_statement(struct world *w, struct buf *b)
         buf_printf(b, "DROP TABLE %s", chance(&w->r, 20) ? "IF EXISTS " : "");
         put_name(b, t[0]);
     } else if (k < 62) {
+        n = columns_of(w, t[0], columns);
         if (chance(&w->r, 50))
-            put_own_alter(w, b, t[0]);
+            put_own_alter(&w->r, b, t[0], n ? columns[pick(&w->r, n)] : "x");
         else
             put_alter(w, b, t[0]);
     } else if (k < 74 && any_real_table(w, t) && (n = columns_of(w, t[0], columns)) > 0) {
