@@ -493,7 +493,7 @@ class Dqlite(System):
         suffix = "2" if second else ""
         if kind in ("insert", "fill"):
             key = "fill%i" if kind == "fill" else "item%i"
-            return {"method": "PUT", "path" + suffix: "/" + key, "body" + suffix: "item number %i", "refuse": "Error:"}
+            return {"method": "PUT", "path" + suffix: "/" + key, "body" + suffix: "item number", "refuse": "Error:"}
         if kind == "hot":
             return {"method": "PUT", "path" + suffix: "/hot", "body" + suffix: "%i", "refuse": "Error:"}
         if kind == "select" and not second:
