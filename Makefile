@@ -194,7 +194,7 @@ $(BUILD)/sqlite-is-recent:
 
 .PHONY: programs test-objects unit FORCE
 programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) $(BUILD)/bench/load $(BUILD)/bench/lag \
-    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients
+    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients go-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -257,6 +257,14 @@ $(BUILD)/pip/installed: test/wire/pip/requirements.txt
 	$(Q)/usr/bin/python3 -m pip install --quiet --no-warn-script-location --root-user-action=ignore \
 	    --disable-pip-version-check --only-binary :all: --target $(@D) -r $<
 	$(Q)touch $@
+
+# Those of Go, where its compiler is installed.
+.PHONY: go-clients
+go-clients: $(if $(shell command -v go),$(BUILD)/go/pgclients)
+$(BUILD)/go/pgclients: $(wildcard test/wire/clients/go/*)
+	@mkdir -p $(@D)
+	$(call say,GO,$@)
+	$(Q)cd test/wire/clients/go && go build -o $(abspath $@) .
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.

@@ -81,14 +81,15 @@ static const struct known declared[] = {
     {"SMALLINT[]", 1005},
     {"_INT4", 1007},
     {"INTEGER[]", 1007},
+    {"INT[]", 1007},
     {"_INT8", 1016},
     {"BIGINT[]", 1016},
     {"_OID", 1028},
     {"OID[]", 1028},
     {"_CHAR", 1002},
     {"_VARCHAR", 1015},
-    {"INT2VECTOR", 22},
-    {"OIDVECTOR", 30},
+    {"INT2VECTOR", PGTYPE_INT2VECTOR},
+    {"OIDVECTOR", PGTYPE_OIDVECTOR},
     {"PG_NODE_TREE", 194},
     {"ACLITEM[]", 1034},
     {"INTERVAL", PGTYPE_TEXT},
@@ -195,7 +196,10 @@ struct pgtype_ref pgtype_of_declared(const char *s, size_t len)
             return out;
         }
     }
-    out.oid = by_affinity(s, len);
+    if (n > 2 && n < sizeof word && memcmp(word + n - 2, "[]", 2) == 0)
+        out.oid = pgtype_array_of(pgtype_of_declared(word, n - 2).oid);
+    if (out.oid == PGTYPE_NONE)
+        out.oid = by_affinity(s, len);
     return out;
 }
 

@@ -31,10 +31,12 @@ enum pgtype {
     PGTYPE_NAME = 19,
     PGTYPE_INT8 = 20,
     PGTYPE_INT2 = 21,
+    PGTYPE_INT2VECTOR = 22,
     PGTYPE_INT4 = 23,
     PGTYPE_REGPROC = 24,
     PGTYPE_TEXT = 25,
     PGTYPE_OID = 26,
+    PGTYPE_OIDVECTOR = 30,
     PGTYPE_JSON = 114,
     PGTYPE_FLOAT4 = 700,
     PGTYPE_FLOAT8 = 701,
@@ -101,7 +103,16 @@ enum pgtype_fault pgtype_get(uint32_t oid, bool binary, const char *data, size_t
  * more. */
 void pgtype_settle(struct value *v, const struct buf *scratch);
 
+/* PGTYPE_NONE where there is none that is known. */
+uint32_t pgtype_array_of(uint32_t element);
+uint32_t pgtype_element_of(uint32_t array);
+
 /* ---- parts, shared by the files of pgtype ---- */
+
+/* The binary format of an array to its text, appended, and back: `v` is a text. Of one dimension;
+ * PGTYPE_NO_BINARY for more. */
+enum pgtype_fault pgtype_array_get(uint32_t array, const char *data, size_t len, struct buf *out);
+enum pgtype_fault pgtype_array_put(struct buf *b, uint32_t array, const struct value *v);
 
 /* Microseconds since 2000-01-01 00:00, or of the day (time). `zone_s` is the offset that was
  * written, *has_zone tells whether one was. */

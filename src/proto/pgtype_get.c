@@ -131,7 +131,12 @@ static enum pgtype_fault text_numeric(const char *s, size_t len, struct value *o
         *out = value_text(s, len);
         return PGTYPE_FINE;
     }
-    return text_float(s, len, out);
+    enum pgtype_fault fault = text_float(s, len, out);
+    /* As a column of NUMERIC affinity would keep it, and as it comes back: 12.00 is 12. */
+    if (fault == PGTYPE_FINE && out->type == VALUE_REAL && out->u.r == trunc(out->u.r) &&
+        fabs(out->u.r) < 1e15)
+        *out = value_int((int64_t)out->u.r);
+    return fault;
 }
 
 static enum pgtype_fault text_bool(const char *s, size_t len, struct value *out)
@@ -423,8 +428,15 @@ static enum pgtype_fault get_binary(uint32_t oid, const char *s, size_t len, str
         *out = value_text(s, len);
         return PGTYPE_FINE;
     default:
-        return PGTYPE_NO_BINARY;
+        break;
     }
+    if (pgtype_element_of(oid) == PGTYPE_NONE)
+        return PGTYPE_NO_BINARY;
+    size_t start = scratch->len;
+    enum pgtype_fault fault = pgtype_array_get(oid, s, len, scratch);
+    *out = in_scratch_since(scratch, start, false);
+    *in_scratch = true;
+    return fault;
 }
 
 enum pgtype_fault pgtype_get(uint32_t oid, bool binary, const char *data, size_t len,

@@ -405,12 +405,6 @@ static enum pgtype_fault put_numeric(struct buf *b, const struct value *v)
     return fault;
 }
 
-static bool is_array(uint32_t oid)
-{
-    return oid == 22 || oid == 30 || (oid >= 1000 && oid <= 1041) || oid == 1115 || oid == 1182 ||
-           oid == 1183 || oid == 1185 || oid == 1231;
-}
-
 static enum pgtype_fault put_binary(struct buf *b, uint32_t oid, const struct value *v)
 {
     enum pgtype_fault fault;
@@ -462,8 +456,10 @@ static enum pgtype_fault put_binary(struct buf *b, uint32_t oid, const struct va
         put_as_text(b, v);
         return PGTYPE_FINE;
     default:
-        if (is_array(oid))
+        if (oid == PGTYPE_INT2VECTOR || oid == PGTYPE_OIDVECTOR)
             return PGTYPE_NO_BINARY;
+        if (pgtype_element_of(oid) != PGTYPE_NONE)
+            return v->type == VALUE_TEXT ? pgtype_array_put(b, oid, v) : PGTYPE_SYNTAX;
         put_as_text(b, v);
         return PGTYPE_FINE;
     }

@@ -295,9 +295,12 @@ static enum err_code set_type(struct alter_run *r, struct err *e)
     const char *type = arena_strndup(r->arena, r->x.text, r->x.len);
     const struct text_column *c;
     const char *other = NULL;
-    size_t column;
-    enum err_code code = type ? find_column(r, r->x.name, &column, e) : alter_no_memory(e);
+    size_t column = 0;
+    enum err_code code;
 
+    if (!type)
+        return alter_no_memory(e);
+    code = find_column(r, r->x.name, &column, e);
     if (code)
         return code;
     c = &r->text.columns[column];
@@ -379,8 +382,10 @@ static enum err_code prepare_primary(struct alter_run *r, const struct text_cons
 {
     struct alter_splice *s = arena_alloc(r->arena, (key->n_columns * 2 + 1) * sizeof *s);
     size_t n = 0;
-    enum err_code code = s ? ERR_OK : alter_no_memory(e);
+    enum err_code code = ERR_OK;
 
+    if (!s)
+        return alter_no_memory(e);
     for (size_t i = 0; i < key->n_columns && !code; i++) {
         const struct text_column *c;
         const char *row = NULL;

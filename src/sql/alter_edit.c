@@ -320,16 +320,18 @@ static enum err_code move_indexes(struct alter_run *r, const char *sql, const ch
 
 enum err_code alter_edit(struct alter_run *r, const char *sql, const char *list, struct err *e)
 {
-    struct key_index *old = calloc(SHAPE_MAX, sizeof *old), *new = calloc(SHAPE_MAX, sizeof *new);
+    struct key_index *both = calloc((size_t)SHAPE_MAX * 2, sizeof *both);
     struct err ignored = ERR_INIT;
-    enum err_code code = sql && old && new ? ERR_OK : alter_no_memory(e);
+    enum err_code code;
 
+    if (!sql || !both) {
+        free(both);
+        return alter_no_memory(e);
+    }
+    code = try_out(r, sql, e);
     if (!code)
-        code = try_out(r, sql, e);
-    if (!code)
-        code = move_indexes(r, sql, list, old, new, e);
-    free(old);
-    free(new);
+        code = move_indexes(r, sql, list, both, both + SHAPE_MAX, e);
+    free(both);
     (void)alter_exec(r, &ignored, "DROP TABLE IF EXISTS temp.ha_alter");
     if (!code && !table_text_read(&r->text, r->arena, sql, strlen(sql)))
         code = alter_no_memory(e);

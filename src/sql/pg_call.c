@@ -429,6 +429,18 @@ static size_t typed_literal(struct pg_rewrite *r, size_t i)
     return string + 1;
 }
 
+/* USER is a keyword of PostgreSQL's, and a good name for a column here: only where a statement
+ * reads the information schema, none of whose columns is called so, is it the keyword. */
+static bool is_user_keyword(const struct pg_rewrite *r, size_t i)
+{
+    if (!pg_word(r, i, "USER") || (i > 0 && pg_punct(r, i - 1, ".")))
+        return false;
+    for (size_t k = 0; k < r->n; k++)
+        if (pg_word(r, k, "INFORMATION_SCHEMA"))
+            return true;
+    return false;
+}
+
 size_t pg_call(struct pg_rewrite *r, size_t i, size_t to)
 {
     size_t next;
@@ -445,6 +457,11 @@ size_t pg_call(struct pg_rewrite *r, size_t i, size_t to)
     if (pg_word(r, i, "LOCALTIMESTAMP") || pg_word(r, i, "LOCALTIME")) {
         r->at = i;
         pg_put(r, pg_word(r, i, "LOCALTIME") ? "CURRENT_TIME" : NOW);
+        return i + 1;
+    }
+    if (is_user_keyword(r, i)) {
+        r->at = i;
+        pg_put(r, "current_user()");
         return i + 1;
     }
     for (size_t k = 0; k < sizeof keywords / sizeof keywords[0]; k++) {

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "sql/pg_function.h"
@@ -31,6 +32,8 @@ __asm__(".section .rodata, \"a\", @progbits\n"
 struct window {
     sqlite3_vtab base;
     struct pg_catalog *catalog;
+    int n;   /* columns, the hidden ones not counted */
+    int oid; /* tableoid */
     char name[64];
 };
 
@@ -140,6 +143,33 @@ static void unref(void *p)
 
 /* ---- the windows ---- */
 
+/* Columns that every row has and SELECT * does not show: tableoid is compared with the classoid of
+ * descriptions, by the OIDs that PostgreSQL gives its catalogs. */
+static const char hidden[] = ", tableoid INTEGER HIDDEN, xmin INTEGER HIDDEN, ctid TEXT HIDDEN)";
+
+static const struct {
+    const char *name;
+    int oid;
+} class_oids[] = {
+    {"pg_type", 1247},          {"pg_attribute", 1249},      {"pg_proc", 1255},
+    {"pg_class", 1259},         {"pg_authid", 1260},         {"pg_database", 1262},
+    {"pg_tablespace", 1213},    {"pg_foreign_server", 1417}, {"pg_am", 2601},
+    {"pg_aggregate", 2600},     {"pg_cast", 2605},           {"pg_constraint", 2606},
+    {"pg_conversion", 2607},    {"pg_index", 2610},          {"pg_attrdef", 2604},
+    {"pg_language", 2612},      {"pg_namespace", 2615},      {"pg_opclass", 2616},
+    {"pg_operator", 2617},      {"pg_rewrite", 2618},        {"pg_trigger", 2620},
+    {"pg_opfamily", 2753},      {"pg_extension", 3079},      {"pg_policy", 3256},
+    {"pg_statistic_ext", 3381}, {"pg_collation", 3456},      {"pg_event_trigger", 3466},
+    {"pg_publication", 6104},   {"pg_subscription", 6100}};
+
+int pg_catalog_class_oid(const char *name)
+{
+    for (size_t i = 0; i < sizeof class_oids / sizeof class_oids[0]; i++)
+        if (strcasecmp(class_oids[i].name, name) == 0)
+            return class_oids[i].oid;
+    return 0;
+}
+
 bool pg_catalog_is_boolean(const char *name)
 {
     char entry[96];
@@ -161,8 +191,9 @@ bool pg_catalog_has(const char *name)
 }
 
 /* The columns as CREATE TABLE says them: those of mem's table of that name. What clients get as
- * INT4 they read as a number, where an INT8 may become a text. */
-static char *declaration(struct pg_catalog *c, const char *name)
+ * INT4 they read as a number, where an INT8 may become a text. *n of them, and
+ * the hidden ones. */
+static char *declaration(struct pg_catalog *c, const char *name, int *n)
 {
     sqlite3_stmt *s = NULL;
     char *text = NULL;
@@ -172,12 +203,15 @@ static char *declaration(struct pg_catalog *c, const char *name)
             "SELECT 'CREATE TABLE x(' || group_concat('\"' || i.name || '\" ' || coalesce(t.type, "
             /* what table_info says of an expression is BLOB; no catalog holds blobs */
             "CASE WHEN i.type IN ('INT', 'INTEGER') THEN 'INT4' WHEN i.type = 'BLOB' THEN '' "
-            "ELSE i.type END), ', ') || ')' FROM pragma_table_info(?1) i "
+            "ELSE i.type END), ', ') || ?2, count(*) FROM pragma_table_info(?1) i "
             "LEFT JOIN column_types t ON t.name = i.name",
             -1, &s, NULL) == SQLITE_OK &&
         sqlite3_bind_text(s, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL)
+        sqlite3_bind_text(s, 2, hidden, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(s) == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL) {
         text = sqlite3_mprintf("%s", sqlite3_column_text(s, 0));
+        *n = sqlite3_column_int(s, 1);
+    }
     sqlite3_finalize(s);
     return text;
 }
@@ -188,14 +222,14 @@ static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv,
     struct pg_catalog *c = app;
     struct window *w;
     char *sql;
-    int rc = c->mem ? SQLITE_OK : open_memory(c);
+    int n = 0, rc = c->mem ? SQLITE_OK : open_memory(c);
 
     (void)argc;
     if (rc != SQLITE_OK) {
         *why = sqlite3_mprintf("the catalogs cannot be made: %s", sqlite3_errstr(rc));
         return rc;
     }
-    sql = declaration(c, argv[0]);
+    sql = declaration(c, argv[0], &n);
     rc = sql ? sqlite3_declare_vtab(db, sql) : SQLITE_NOMEM;
     sqlite3_free(sql);
     if (rc != SQLITE_OK)
@@ -203,7 +237,7 @@ static int on_connect(sqlite3 *db, void *app, int argc, const char *const *argv,
     w = sqlite3_malloc(sizeof *w);
     if (!w)
         return SQLITE_NOMEM;
-    *w = (struct window){.catalog = c};
+    *w = (struct window){.catalog = c, .n = n, .oid = pg_catalog_class_oid(argv[0])};
     snprintf(w->name, sizeof w->name, "%s", argv[0]);
     sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
     *out = &w->base;
@@ -253,10 +287,9 @@ static int on_best_index(sqlite3_vtab *t, sqlite3_index_info *x)
     bool key = false;
     int n = 0;
 
-    (void)t;
     for (int i = 0; i < x->nConstraint && n < CATALOG_EQUALITIES; i++) {
         if (x->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ || !x->aConstraint[i].usable ||
-            x->aConstraint[i].iColumn < 0 ||
+            x->aConstraint[i].iColumn < 0 || x->aConstraint[i].iColumn >= ((struct window *)t)->n ||
             sqlite3_stricmp(sqlite3_vtab_collation(x, i), "BINARY") != 0)
             continue;
         x->aConstraintUsage[i].argvIndex = ++n;
@@ -356,8 +389,14 @@ static int on_eof(sqlite3_vtab_cursor *base)
 static int on_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
 {
     struct window_cursor *c = (struct window_cursor *)base;
+    const struct window *w = (struct window *)base->pVtab;
 
-    sqlite3_result_value(ctx, sqlite3_column_value(c->stmt, i));
+    if (i < w->n)
+        sqlite3_result_value(ctx, sqlite3_column_value(c->stmt, i));
+    else if (i == w->n)
+        sqlite3_result_int(ctx, w->oid);
+    else if (i == w->n + 1)
+        sqlite3_result_int(ctx, 1);
     return SQLITE_OK;
 }
 

@@ -48,6 +48,8 @@ int pg_catalog_functions(struct pg_catalog *c);
 /* pg_catalog_size.c */
 int pg_catalog_sizes(struct pg_catalog *c);
 
+/* The OID that PostgreSQL gives a catalog itself; 0: none that clients know. */
+int pg_catalog_class_oid(const char *name);
 uint32_t pg_catalog_oid(const char *kind, const char *name);
 
 #endif

@@ -14,6 +14,9 @@ CREATE TABLE trg(oid INTEGER PRIMARY KEY, relid INTEGER, name TEXT, def TEXT);
 CREATE TABLE type(oid INTEGER PRIMARY KEY, name TEXT, len INTEGER, category TEXT, elem INTEGER, array INTEGER, input INTEGER);
 CREATE TABLE enum(oid INTEGER PRIMARY KEY, typid INTEGER, place REAL, label TEXT);
 CREATE TABLE proc(oid INTEGER PRIMARY KEY, name TEXT, nargs INTEGER, rettype INTEGER, kind TEXT);
+INSERT INTO type VALUES (2249, 'record', -1, 'P', 0, 2287, 0), (2276, 'any', 4, 'P', 0, 0, 0), (2277, 'anyarray', -1, 'P', 0, 0, 0),
+  (2278, 'void', 4, 'P', 0, 0, 0), (2279, 'trigger', 4, 'P', 0, 0, 0), (2281, 'internal', 8, 'P', 0, 0, 0),
+  (3838, 'event_trigger', 4, 'P', 0, 0, 0);
 CREATE INDEX rel_name ON rel(name);
 CREATE INDEX idx_relid ON idx(relid);
 CREATE INDEX con_relid ON con(relid);
@@ -21,6 +24,11 @@ CREATE INDEX con_relid ON con(relid);
 -- The types of columns that are expressions, for which SQLite has none.
 CREATE TABLE column_types(name TEXT PRIMARY KEY, type TEXT);
 INSERT INTO column_types VALUES
+  ('aggfinalextra', 'BOOLEAN'), ('aggmfinalextra', 'BOOLEAN'), ('applied', 'BOOLEAN'), ('encrypted', 'BOOLEAN'),
+  ('gss_authenticated', 'BOOLEAN'), ('installed', 'BOOLEAN'), ('relocatable', 'BOOLEAN'), ('ssl', 'BOOLEAN'),
+  ('stainherit', 'BOOLEAN'), ('stxdinherit', 'BOOLEAN'), ('subbinary', 'BOOLEAN'), ('subdisableonerr', 'BOOLEAN'),
+  ('substream', 'BOOLEAN'), ('superuser', 'BOOLEAN'), ('temporary', 'BOOLEAN'), ('trusted', 'BOOLEAN'),
+  ('two_phase', 'BOOLEAN'),
   ('attbyval', 'BOOLEAN'), ('attnotnull', 'BOOLEAN'), ('atthasdef', 'BOOLEAN'), ('atthasmissing', 'BOOLEAN'), ('attisdropped', 'BOOLEAN'),
   ('attislocal', 'BOOLEAN'), ('conislocal', 'BOOLEAN'), ('connoinherit', 'BOOLEAN'), ('condeferrable', 'BOOLEAN'),
   ('condeferred', 'BOOLEAN'), ('convalidated', 'BOOLEAN'), ('datistemplate', 'BOOLEAN'), ('datallowconn', 'BOOLEAN'),
@@ -72,8 +80,7 @@ CREATE VIEW pg_class AS SELECT oid, name AS relname, 2200 AS relnamespace, 0 AS 
   (EXISTS (SELECT 1 FROM trg WHERE relid = rel.oid)
   OR EXISTS (SELECT 1 FROM con WHERE type = 'f' AND (relid = rel.oid OR frelid = rel.oid))) AS relhastriggers, 0 AS relhassubclass, 0 AS relrowsecurity,
   0 AS relforcerowsecurity, 1 AS relispopulated, CASE kind WHEN 'r' THEN 'd' ELSE 'n' END AS relreplident, 0 AS relispartition,
-  0 AS relrewrite, 0 AS relfrozenxid, 0 AS relminmxid, NULL AS relacl, NULL AS reloptions, NULL AS relpartbound, 0 AS relhasoids,
-  1259 AS tableoid, 1 AS xmin
+  0 AS relrewrite, 0 AS relfrozenxid, 0 AS relminmxid, NULL AS relacl, NULL AS reloptions, NULL AS relpartbound, 0 AS relhasoids
   FROM rel;
 CREATE VIEW pg_attribute AS SELECT relid AS attrelid, name AS attname, typid AS atttypid, -1 AS attstattarget,
   coalesce((SELECT len FROM type WHERE oid = typid), -1) AS attlen, num AS attnum, 0 AS attndims, -1 AS attcacheoff, typmod AS atttypmod,
@@ -93,19 +100,19 @@ CREATE VIEW pg_index AS SELECT oid AS indexrelid, relid AS indrelid,
   pred AS indpred FROM idx;
 CREATE VIEW pg_constraint AS SELECT oid, name AS conname, 2200 AS connamespace, type AS contype, 0 AS condeferrable, 0 AS condeferred,
   1 AS convalidated, relid AS conrelid, 0 AS contypid, idxid AS conindid, 0 AS conparentid, frelid AS confrelid, upd AS confupdtype,
-  del AS confdeltype, CASE type WHEN 'f' THEN 's' ELSE ' ' END AS confmatchtype, 1 AS conislocal, 0 AS coninhcount, 1 AS connoinherit,
+  del AS confdeltype, NULL AS confdelsetcols, CASE type WHEN 'f' THEN 's' ELSE ' ' END AS confmatchtype, 1 AS conislocal, 0 AS coninhcount, 1 AS connoinherit,
   keys AS conkey, fkeys AS confkey, NULL AS conpfeqop, NULL AS conppeqop, NULL AS conffeqop, NULL AS conexclop,
   CASE type WHEN 'c' THEN def END AS conbin, CASE type WHEN 'c' THEN def END AS consrc FROM con;
 CREATE VIEW pg_enum AS SELECT oid, typid AS enumtypid, place AS enumsortorder, label AS enumlabel FROM enum;
 CREATE VIEW pg_type AS SELECT oid, name AS typname, iif(category = 'E', 2200, 11) AS typnamespace, 10 AS typowner, len AS typlen,
-  0 AS typbyval, iif(category = 'E', 'e', 'b') AS typtype,
+  0 AS typbyval, CASE category WHEN 'E' THEN 'e' WHEN 'P' THEN 'p' ELSE 'b' END AS typtype,
   category AS typcategory, 0 AS typispreferred, 1 AS typisdefined, ',' AS typdelim, 0 AS typrelid, 0 AS typsubscript, elem AS typelem,
   array AS typarray, input AS typinput, 0 AS typoutput, 0 AS typreceive, 0 AS typsend, 0 AS typmodin, 0 AS typmodout, 0 AS typanalyze,
   'i' AS typalign, 'p' AS typstorage, 0 AS typnotnull, 0 AS typbasetype, -1 AS typtypmod, 0 AS typndims,
   CASE category WHEN 'S' THEN 100 ELSE 0 END AS typcollation, NULL AS typdefaultbin, NULL AS typdefault, NULL AS typacl FROM type;
-CREATE VIEW pg_database AS SELECT 16384 AS oid, current_database() AS datname, 10 AS datdba, 6 AS encoding, 'c' AS datlocprovider,
+CREATE VIEW pg_database AS SELECT value ->> 'oid' AS oid, value ->> 'name' AS datname, 10 AS datdba, 6 AS encoding, 'c' AS datlocprovider,
   0 AS datistemplate, 1 AS datallowconn, -1 AS datconnlimit, 0 AS datfrozenxid, 1 AS datminmxid, 1663 AS dattablespace, 'C' AS datcollate,
-  'C' AS datctype, NULL AS daticulocale, NULL AS datcollversion, NULL AS datacl, 0 AS datlastsysoid;
+  'C' AS datctype, NULL AS daticulocale, NULL AS datcollversion, NULL AS datacl, 0 AS datlastsysoid FROM json_each(ha_databases());
 CREATE TABLE pg_am(oid INTEGER, amname TEXT, amhandler INTEGER, amtype TEXT);
 INSERT INTO pg_am VALUES (2, 'heap', 3, 't'), (403, 'btree', 330, 'i');
 CREATE VIEW pg_proc AS SELECT oid, name AS proname, 11 AS pronamespace, 10 AS proowner, 12 AS prolang, 1.0 AS procost, 0.0 AS prorows,
@@ -134,21 +141,22 @@ CREATE TABLE pg_collation(oid INTEGER, collname TEXT, collnamespace INTEGER, col
   collencoding INTEGER, collcollate TEXT, collctype TEXT, colliculocale TEXT, collversion TEXT);
 INSERT INTO pg_collation VALUES (100, 'default', 11, 10, 'd', 1, -1, NULL, NULL, NULL, NULL), (950, 'C', 11, 10, 'c', 1, -1, 'C', 'C', NULL, NULL);
 CREATE TABLE pg_tablespace(oid INTEGER, spcname TEXT, spcowner INTEGER, spcacl TEXT, spcoptions TEXT);
-INSERT INTO pg_tablespace VALUES (1663, 'pg_default', 10, NULL, NULL);
+INSERT INTO pg_tablespace VALUES (1663, 'pg_default', 10, NULL, NULL), (1664, 'pg_global', 10, NULL, NULL);
 CREATE TABLE pg_language(oid INTEGER, lanname TEXT, lanowner INTEGER, lanispl INTEGER, lanpltrusted INTEGER, lanplcallfoid INTEGER,
-  laninline INTEGER, lanvalidator INTEGER, lanacl TEXT, tableoid INTEGER);
-INSERT INTO pg_language VALUES (12, 'internal', 10, 0, 0, 0, 0, 0, NULL, 2612), (14, 'sql', 10, 0, 1, 0, 0, 0, NULL, 2612);
+  laninline INTEGER, lanvalidator INTEGER, lanacl TEXT);
+INSERT INTO pg_language VALUES (12, 'internal', 10, 0, 0, 0, 0, 0, NULL), (14, 'sql', 10, 0, 1, 0, 0, 0, NULL);
 CREATE VIEW pg_trigger AS SELECT oid, relid AS tgrelid, 0 AS tgparentid, name AS tgname, 0 AS tgfoid, 0 AS tgtype, 'O' AS tgenabled,
   0 AS tgisinternal, 0 AS tgconstrrelid, 0 AS tgconstrindid, 0 AS tgconstraint, 0 AS tgdeferrable, 0 AS tginitdeferred, 0 AS tgnargs,
   '' AS tgattr, '' AS tgargs, NULL AS tgqual, NULL AS tgoldtable, NULL AS tgnewtable FROM trg;
-CREATE VIEW pg_stat_activity AS SELECT 16384 AS datid, current_database() AS datname, pg_backend_pid() AS pid, NULL AS leader_pid,
+CREATE VIEW pg_stat_activity AS SELECT (SELECT oid FROM pg_database WHERE datname = current_database()) AS datid, current_database() AS datname, pg_backend_pid() AS pid, NULL AS leader_pid,
   10 AS usesysid, current_user() AS usename, current_setting('application_name') AS application_name, NULL AS client_addr,
   NULL AS client_hostname, NULL AS client_port, NULL AS backend_start, NULL AS xact_start, NULL AS query_start, NULL AS state_change,
   NULL AS wait_event_type, NULL AS wait_event, 'active' AS state, NULL AS backend_xid, NULL AS backend_xmin, NULL AS query_id,
   '' AS query, 'client backend' AS backend_type;
 CREATE VIEW pg_stat_user_tables AS SELECT oid AS relid, 'public' AS schemaname, name AS relname, 0 AS seq_scan, 0 AS seq_tup_read,
   0 AS idx_scan, 0 AS idx_tup_fetch, 0 AS n_tup_ins, 0 AS n_tup_upd, 0 AS n_tup_del, 0 AS n_tup_hot_upd, 0 AS n_live_tup,
-  0 AS n_dead_tup, NULL AS last_vacuum, NULL AS last_autovacuum, NULL AS last_analyze, NULL AS last_autoanalyze FROM rel WHERE kind = 'r';
+  0 AS n_dead_tup, 0 AS n_mod_since_analyze, 0 AS n_ins_since_vacuum, NULL AS last_vacuum, NULL AS last_autovacuum, NULL AS last_analyze, NULL AS last_autoanalyze, 0 AS vacuum_count,
+  0 AS autovacuum_count, 0 AS analyze_count, 0 AS autoanalyze_count FROM rel WHERE kind = 'r';
 CREATE VIEW pg_stat_all_tables AS SELECT * FROM pg_stat_user_tables;
 CREATE VIEW pg_statio_user_tables AS SELECT oid AS relid, 'public' AS schemaname, name AS relname, 0 AS heap_blks_read, 0 AS heap_blks_hit,
   0 AS idx_blks_read, 0 AS idx_blks_hit, 0 AS toast_blks_read, 0 AS toast_blks_hit, 0 AS tidx_blks_read, 0 AS tidx_blks_hit
@@ -171,7 +179,7 @@ CREATE TABLE pg_publication(oid INTEGER, pubname TEXT, pubowner INTEGER, puballt
 CREATE TABLE pg_publication_rel(oid INTEGER, prpubid INTEGER, prrelid INTEGER, prqual TEXT, prattrs TEXT);
 CREATE TABLE pg_publication_namespace(oid INTEGER, pnpubid INTEGER, pnnspid INTEGER);
 CREATE TABLE pg_publication_tables(pubname TEXT, schemaname TEXT, tablename TEXT, attnames TEXT, rowfilter TEXT);
-CREATE TABLE pg_subscription(oid INTEGER, subdbid INTEGER, subname TEXT, subowner INTEGER, subenabled INTEGER, subconninfo TEXT, subslotname TEXT, subsynccommit TEXT, subpublications TEXT);
+CREATE TABLE pg_subscription(oid INTEGER, subdbid INTEGER, subname TEXT, subowner INTEGER, subenabled INTEGER, subconninfo TEXT, subslotname TEXT, subsynccommit TEXT, subpublications TEXT, subskiplsn TEXT, subbinary INTEGER, substream INTEGER, subtwophasestate TEXT, subdisableonerr INTEGER);
 CREATE TABLE pg_inherits(inhrelid INTEGER, inhparent INTEGER, inhseqno INTEGER, inhdetachpending INTEGER);
 CREATE TABLE pg_partitioned_table(partrelid INTEGER, partstrat TEXT, partnatts INTEGER, partdefid INTEGER, partattrs TEXT, partclass TEXT, partcollation TEXT, partexprs TEXT);
 CREATE TABLE pg_extension(oid INTEGER, extname TEXT, extowner INTEGER, extnamespace INTEGER, extrelocatable INTEGER, extversion TEXT, extconfig TEXT, extcondition TEXT);
@@ -189,12 +197,12 @@ CREATE TABLE pg_operator(oid INTEGER, oprname TEXT, oprnamespace INTEGER, oprown
 CREATE TABLE pg_opclass(oid INTEGER, opcmethod INTEGER, opcname TEXT, opcnamespace INTEGER, opcowner INTEGER, opcfamily INTEGER, opcintype INTEGER, opcdefault INTEGER, opckeytype INTEGER);
 CREATE TABLE pg_opfamily(oid INTEGER, opfmethod INTEGER, opfname TEXT, opfnamespace INTEGER, opfowner INTEGER);
 CREATE TABLE pg_amop(oid INTEGER, amopfamily INTEGER, amoplefttype INTEGER, amoprighttype INTEGER, amopstrategy INTEGER, amoppurpose TEXT, amopopr INTEGER, amopmethod INTEGER, amopsortfamily INTEGER);
-CREATE TABLE pg_aggregate(aggfnoid INTEGER, aggkind TEXT, aggnumdirectargs INTEGER, aggtransfn INTEGER, aggfinalfn INTEGER, aggsortop INTEGER, aggtranstype INTEGER, agginitval TEXT);
+CREATE TABLE pg_aggregate(aggfnoid INTEGER, aggkind TEXT, aggnumdirectargs INTEGER, aggtransfn INTEGER, aggfinalfn INTEGER, aggsortop INTEGER, aggtranstype INTEGER, agginitval TEXT, aggcombinefn INTEGER, aggserialfn INTEGER, aggdeserialfn INTEGER, aggmtransfn INTEGER, aggminvtransfn INTEGER, aggmfinalfn INTEGER, aggfinalextra INTEGER, aggmfinalextra INTEGER, aggfinalmodify TEXT, aggmfinalmodify TEXT, aggtransspace INTEGER, aggmtranstype INTEGER, aggmtransspace INTEGER, aggminitval TEXT);
 CREATE TABLE pg_cast(oid INTEGER, castsource INTEGER, casttarget INTEGER, castfunc INTEGER, castcontext TEXT, castmethod TEXT);
 CREATE TABLE pg_conversion(oid INTEGER, conname TEXT, connamespace INTEGER, conowner INTEGER, conforencoding INTEGER, contoencoding INTEGER, conproc INTEGER, condefault INTEGER);
 CREATE TABLE pg_auth_members(roleid INTEGER, member INTEGER, grantor INTEGER, admin_option INTEGER);
 CREATE TABLE pg_group(groname TEXT, grosysid INTEGER, grolist TEXT);
-CREATE TABLE pg_shadow(usename TEXT, usesysid INTEGER, usecreatedb INTEGER, usesuper INTEGER, passwd TEXT);
+CREATE TABLE pg_shadow(usename TEXT, usesysid INTEGER, usecreatedb INTEGER, usesuper INTEGER, passwd TEXT, userepl INTEGER, usebypassrls INTEGER, valuntil TEXT, useconfig TEXT);
 CREATE TABLE pg_default_acl(oid INTEGER, defaclrole INTEGER, defaclnamespace INTEGER, defaclobjtype TEXT, defaclacl TEXT);
 CREATE TABLE pg_db_role_setting(setdatabase INTEGER, setrole INTEGER, setconfig TEXT);
 CREATE TABLE pg_seclabel(objoid INTEGER, classoid INTEGER, objsubid INTEGER, provider TEXT, label TEXT);
@@ -203,12 +211,54 @@ CREATE TABLE pg_largeobject_metadata(oid INTEGER, lomowner INTEGER, lomacl TEXT)
 CREATE TABLE pg_locks(locktype TEXT, database INTEGER, relation INTEGER, page INTEGER, tuple INTEGER, virtualxid TEXT, transactionid INTEGER, classid INTEGER, objid INTEGER, objsubid INTEGER, virtualtransaction TEXT, pid INTEGER, mode TEXT, granted INTEGER, fastpath INTEGER, waitstart TEXT);
 CREATE TABLE pg_matviews(schemaname TEXT, matviewname TEXT, matviewowner TEXT, tablespace TEXT, hasindexes INTEGER, ispopulated INTEGER, definition TEXT);
 CREATE TABLE pg_prepared_xacts("transaction" INTEGER, gid TEXT, prepared TEXT, owner TEXT, database TEXT);
-CREATE TABLE pg_prepared_statements(name TEXT, statement TEXT, prepare_time TEXT, parameter_types TEXT, from_sql INTEGER);
+CREATE TABLE pg_prepared_statements(name TEXT, statement TEXT, prepare_time TEXT, parameter_types TEXT, from_sql INTEGER, generic_plans INTEGER, custom_plans INTEGER);
 CREATE TABLE pg_cursors(name TEXT, statement TEXT, is_holdable INTEGER, is_binary INTEGER, is_scrollable INTEGER, creation_time TEXT);
-CREATE TABLE pg_stats(schemaname TEXT, tablename TEXT, attname TEXT, inherited INTEGER, null_frac REAL, avg_width INTEGER, n_distinct REAL);
-CREATE TABLE pg_stat_replication(pid INTEGER, usesysid INTEGER, usename TEXT, application_name TEXT, client_addr TEXT, state TEXT, sent_lsn TEXT, write_lsn TEXT, flush_lsn TEXT, replay_lsn TEXT, sync_state TEXT);
-CREATE TABLE pg_stat_database(datid INTEGER, datname TEXT, numbackends INTEGER, xact_commit INTEGER, xact_rollback INTEGER, blks_read INTEGER, blks_hit INTEGER, tup_returned INTEGER, tup_fetched INTEGER, tup_inserted INTEGER, tup_updated INTEGER, tup_deleted INTEGER, conflicts INTEGER, temp_files INTEGER, temp_bytes INTEGER, deadlocks INTEGER, stats_reset TEXT);
-CREATE TABLE pg_replication_slots(slot_name TEXT, plugin TEXT, slot_type TEXT, datoid INTEGER, database TEXT, active INTEGER, active_pid INTEGER, xmin INTEGER, restart_lsn TEXT);
+CREATE TABLE pg_stats(schemaname TEXT, tablename TEXT, attname TEXT, inherited INTEGER, null_frac REAL, avg_width INTEGER, n_distinct REAL, most_common_vals TEXT, most_common_freqs TEXT, histogram_bounds TEXT, correlation REAL, most_common_elems TEXT, most_common_elem_freqs TEXT, elem_count_histogram TEXT);
+CREATE TABLE pg_stat_replication(pid INTEGER, usesysid INTEGER, usename TEXT, application_name TEXT, client_addr TEXT, state TEXT, sent_lsn TEXT, write_lsn TEXT, flush_lsn TEXT, replay_lsn TEXT, sync_state TEXT, client_hostname TEXT, client_port INTEGER, backend_start TEXT, backend_xmin INTEGER, write_lag TEXT, flush_lag TEXT, replay_lag TEXT, sync_priority INTEGER, reply_time TEXT);
+CREATE TABLE pg_stat_database(datid INTEGER, datname TEXT, numbackends INTEGER, xact_commit INTEGER, xact_rollback INTEGER, blks_read INTEGER, blks_hit INTEGER, tup_returned INTEGER, tup_fetched INTEGER, tup_inserted INTEGER, tup_updated INTEGER, tup_deleted INTEGER, conflicts INTEGER, temp_files INTEGER, temp_bytes INTEGER, deadlocks INTEGER, stats_reset TEXT, checksum_failures INTEGER, checksum_last_failure TEXT, blk_read_time REAL, blk_write_time REAL, session_time REAL, active_time REAL, idle_in_transaction_time REAL, sessions INTEGER, sessions_abandoned INTEGER, sessions_fatal INTEGER, sessions_killed INTEGER);
+CREATE TABLE pg_replication_slots(slot_name TEXT, plugin TEXT, slot_type TEXT, datoid INTEGER, database TEXT, active INTEGER, active_pid INTEGER, xmin INTEGER, restart_lsn TEXT, temporary INTEGER, catalog_xmin INTEGER, confirmed_flush_lsn TEXT, wal_status TEXT, safe_wal_size INTEGER, two_phase INTEGER);
+CREATE TABLE pg_amproc(oid INTEGER, amprocfamily INTEGER, amproclefttype INTEGER, amprocrighttype INTEGER, amprocnum INTEGER, amproc INTEGER);
+CREATE TABLE pg_available_extension_versions(name TEXT, version TEXT, installed INTEGER, superuser INTEGER, trusted INTEGER, relocatable INTEGER, schema TEXT, requires TEXT, comment TEXT);
+CREATE TABLE pg_config(name TEXT, setting TEXT);
+CREATE TABLE pg_file_settings(sourcefile TEXT, sourceline INTEGER, seqno INTEGER, name TEXT, setting TEXT, applied INTEGER, error TEXT);
+CREATE TABLE pg_hba_file_rules(line_number INTEGER, type TEXT, database TEXT, user_name TEXT, address TEXT, netmask TEXT, auth_method TEXT, options TEXT, error TEXT);
+CREATE TABLE pg_init_privs(objoid INTEGER, classoid INTEGER, objsubid INTEGER, privtype TEXT, initprivs TEXT);
+CREATE TABLE pg_largeobject(loid INTEGER, pageno INTEGER, data TEXT);
+CREATE TABLE pg_parameter_acl(oid INTEGER, parname TEXT, paracl TEXT);
+CREATE TABLE pg_replication_origin(roident INTEGER, roname TEXT);
+CREATE TABLE pg_shseclabel(objoid INTEGER, classoid INTEGER, provider TEXT, label TEXT);
+CREATE TABLE pg_stat_archiver(archived_count INTEGER, last_archived_wal TEXT, last_archived_time TEXT, failed_count INTEGER, last_failed_wal TEXT, last_failed_time TEXT, stats_reset TEXT);
+CREATE TABLE pg_stat_bgwriter(checkpoints_timed INTEGER, checkpoints_req INTEGER, checkpoint_write_time REAL, checkpoint_sync_time REAL, buffers_checkpoint INTEGER, buffers_clean INTEGER, maxwritten_clean INTEGER, buffers_backend INTEGER, buffers_backend_fsync INTEGER, buffers_alloc INTEGER, stats_reset TEXT);
+CREATE TABLE pg_stat_database_conflicts(datid INTEGER, datname TEXT, confl_tablespace INTEGER, confl_lock INTEGER, confl_snapshot INTEGER, confl_bufferpin INTEGER, confl_deadlock INTEGER);
+CREATE TABLE pg_stat_gssapi(pid INTEGER, gss_authenticated INTEGER, principal TEXT, encrypted INTEGER);
+CREATE TABLE pg_stat_progress_analyze(pid INTEGER, datid INTEGER, datname TEXT, relid INTEGER, phase TEXT, sample_blks_total INTEGER, sample_blks_scanned INTEGER, ext_stats_total INTEGER, ext_stats_computed INTEGER, child_tables_total INTEGER, child_tables_done INTEGER, current_child_table_relid INTEGER);
+CREATE TABLE pg_stat_progress_basebackup(pid INTEGER, phase TEXT, backup_total INTEGER, backup_streamed INTEGER, tablespaces_total INTEGER, tablespaces_streamed INTEGER);
+CREATE TABLE pg_stat_progress_cluster(pid INTEGER, datid INTEGER, datname TEXT, relid INTEGER, command TEXT, phase TEXT, cluster_index_relid INTEGER, heap_tuples_scanned INTEGER, heap_tuples_written INTEGER, heap_blks_total INTEGER, heap_blks_scanned INTEGER, index_rebuild_count INTEGER);
+CREATE TABLE pg_stat_progress_copy(pid INTEGER, datid INTEGER, datname TEXT, relid INTEGER, command TEXT, type TEXT, bytes_processed INTEGER, bytes_total INTEGER, tuples_processed INTEGER, tuples_excluded INTEGER);
+CREATE TABLE pg_stat_progress_create_index(pid INTEGER, datid INTEGER, datname TEXT, relid INTEGER, index_relid INTEGER, command TEXT, phase TEXT, lockers_total INTEGER, lockers_done INTEGER, current_locker_pid INTEGER, blocks_total INTEGER, blocks_done INTEGER, tuples_total INTEGER, tuples_done INTEGER, partitions_total INTEGER, partitions_done INTEGER);
+CREATE TABLE pg_stat_progress_vacuum(pid INTEGER, datid INTEGER, datname TEXT, relid INTEGER, phase TEXT, heap_blks_total INTEGER, heap_blks_scanned INTEGER, heap_blks_vacuumed INTEGER, index_vacuum_count INTEGER, max_dead_tuples INTEGER, num_dead_tuples INTEGER);
+CREATE TABLE pg_stat_replication_slots(slot_name TEXT, spill_txns INTEGER, spill_count INTEGER, spill_bytes INTEGER, stream_txns INTEGER, stream_count INTEGER, stream_bytes INTEGER, total_txns INTEGER, total_bytes INTEGER, stats_reset TEXT);
+CREATE TABLE pg_stat_ssl(pid INTEGER, ssl INTEGER, version TEXT, cipher TEXT, bits INTEGER, client_dn TEXT, client_serial TEXT, issuer_dn TEXT);
+CREATE TABLE pg_stat_subscription(subid INTEGER, subname TEXT, pid INTEGER, relid INTEGER, received_lsn TEXT, last_msg_send_time TEXT, last_msg_receipt_time TEXT, latest_end_lsn TEXT, latest_end_time TEXT);
+CREATE TABLE pg_stat_user_functions(funcid INTEGER, schemaname TEXT, funcname TEXT, calls INTEGER, total_time REAL, self_time REAL);
+CREATE TABLE pg_stat_wal(wal_records INTEGER, wal_fpi INTEGER, wal_bytes TEXT, wal_buffers_full INTEGER, wal_write INTEGER, wal_sync INTEGER, wal_write_time REAL, wal_sync_time REAL, stats_reset TEXT);
+CREATE TABLE pg_stat_wal_receiver(pid INTEGER, status TEXT, receive_start_lsn TEXT, receive_start_tli INTEGER, written_lsn TEXT, flushed_lsn TEXT, received_tli INTEGER, last_msg_send_time TEXT, last_msg_receipt_time TEXT, latest_end_lsn TEXT, latest_end_time TEXT, slot_name TEXT, sender_host TEXT, sender_port INTEGER, conninfo TEXT);
+CREATE TABLE pg_statio_user_indexes(relid INTEGER, indexrelid INTEGER, schemaname TEXT, relname TEXT, indexrelname TEXT, idx_blks_read INTEGER, idx_blks_hit INTEGER);
+CREATE TABLE pg_statio_user_sequences(relid INTEGER, schemaname TEXT, relname TEXT, blks_read INTEGER, blks_hit INTEGER);
+CREATE TABLE pg_statistic(starelid INTEGER, staattnum INTEGER, stainherit INTEGER, stanullfrac REAL, stawidth INTEGER, stadistinct REAL, stakind1 INTEGER, stakind2 INTEGER, stakind3 INTEGER, stakind4 INTEGER, stakind5 INTEGER, staop1 INTEGER, staop2 INTEGER, staop3 INTEGER, staop4 INTEGER, staop5 INTEGER, stacoll1 INTEGER, stacoll2 INTEGER, stacoll3 INTEGER, stacoll4 INTEGER, stacoll5 INTEGER, stanumbers1 TEXT, stanumbers2 TEXT, stanumbers3 TEXT, stanumbers4 TEXT, stanumbers5 TEXT, stavalues1 TEXT, stavalues2 TEXT, stavalues3 TEXT, stavalues4 TEXT, stavalues5 TEXT);
+CREATE TABLE pg_statistic_ext_data(stxoid INTEGER, stxdinherit INTEGER, stxdndistinct TEXT, stxddependencies TEXT, stxdmcv TEXT, stxdexpr TEXT);
+CREATE TABLE pg_stats_ext(schemaname TEXT, tablename TEXT, statistics_schemaname TEXT, statistics_name TEXT, statistics_owner TEXT, attnames TEXT, exprs TEXT, kinds TEXT, inherited INTEGER, n_distinct TEXT, dependencies TEXT, most_common_vals TEXT, most_common_val_nulls TEXT, most_common_freqs TEXT, most_common_base_freqs TEXT);
+CREATE TABLE pg_subscription_rel(srsubid INTEGER, srrelid INTEGER, srsubstate TEXT, srsublsn TEXT);
+CREATE TABLE pg_timezone_abbrevs(abbrev TEXT, utc_offset TEXT, is_dst INTEGER);
+CREATE TABLE pg_transform(oid INTEGER, trftype INTEGER, trflang INTEGER, trffromsql INTEGER, trftosql INTEGER);
+CREATE TABLE pg_ts_config(oid INTEGER, cfgname TEXT, cfgnamespace INTEGER, cfgowner INTEGER, cfgparser INTEGER);
+CREATE TABLE pg_ts_config_map(mapcfg INTEGER, maptokentype INTEGER, mapseqno INTEGER, mapdict INTEGER);
+CREATE TABLE pg_ts_dict(oid INTEGER, dictname TEXT, dictnamespace INTEGER, dictowner INTEGER, dicttemplate INTEGER, dictinitoption TEXT);
+CREATE TABLE pg_ts_parser(oid INTEGER, prsname TEXT, prsnamespace INTEGER, prsstart INTEGER, prstoken INTEGER, prsend INTEGER, prsheadline INTEGER, prslextype INTEGER);
+CREATE TABLE pg_ts_template(oid INTEGER, tmplname TEXT, tmplnamespace INTEGER, tmplinit INTEGER, tmpllexize INTEGER);
+CREATE TABLE pg_user_mappings(umid INTEGER, srvid INTEGER, srvname TEXT, umuser INTEGER, usename TEXT, umoptions TEXT);
+CREATE TABLE pg_listening_channels(channel TEXT);
+CREATE TABLE pg_options_to_table(option_name TEXT, option_value TEXT);
 CREATE TABLE pg_timezone_names(name TEXT, abbrev TEXT, utc_offset TEXT, is_dst INTEGER);
 INSERT INTO pg_timezone_names VALUES ('UTC', 'UTC', '00:00:00', 0);
 

@@ -169,15 +169,15 @@ static char *constraint_name(struct fill *f, const char *table, enum text_constr
 /* "TEXT mood": the OID of the enumerated type, see pg_enum.c; 0 = it is none. */
 static int64_t users_type(struct fill *f, const char *declared)
 {
+    size_t n = strlen(declared);
     struct pg_lexer x;
     struct pg_token t;
     char *name;
     int64_t oid;
 
-    size_t len = strlen(declared);
-    if (len < 5 || strncasecmp(declared, "TEXT ", 5) != 0)
+    if (n <= 5 || strncasecmp(declared, "TEXT ", 5) != 0)
         return 0;
-    pg_lex_init(&x, declared + 5, len - 5);
+    pg_lex_init(&x, declared + 5, n - 5);
     name = pg_lex_next(&x, &t) ? malloc(t.len + 1) : NULL;
     if (!name)
         return 0;

@@ -122,28 +122,14 @@ static void regclass_oid(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     size_t len;
     const char *s = sqlite3_value_type(v[0]) == SQLITE_TEXT ? pg_arg(v[0], &len) : NULL;
-    /* The catalogs themselves have OIDs that clients compare with. */
-    static const struct {
-        const char *name;
-        int oid;
-    } own[] = {{"pg_class", 1259},      {"pg_attribute", 1249},  {"pg_type", 1247},
-               {"pg_proc", 1255},       {"pg_constraint", 2606}, {"pg_namespace", 2615},
-               {"pg_database", 1262},   {"pg_trigger", 2620},    {"pg_attrdef", 2604},
-               {"pg_authid", 1260},     {"pg_rewrite", 2618},    {"pg_index", 2610},
-               {"pg_tablespace", 1213}, {"pg_extension", 3079},  {"pg_language", 2612},
-               {"pg_operator", 2617},   {"pg_opclass", 2616},    {"pg_opfamily", 2753},
-               {"pg_am", 2601},         {"pg_cast", 2605},       {"pg_foreign_server", 1417}};
-
     (void)n;
     if (s && strncasecmp(s, "pg_catalog.", 11) == 0)
         s += 11;
-    for (size_t i = 0; s && i < sizeof own / sizeof own[0]; i++) {
-        if (strcasecmp(own[i].name, s) == 0) {
-            sqlite3_result_int(ctx, own[i].oid);
-            return;
-        }
-    }
-    to_oid(ctx, v[0], REL_OID, "relation");
+    int own = s ? pg_catalog_class_oid(s) : 0; /* clients compare with the catalogs' own */
+    if (own)
+        sqlite3_result_int(ctx, own);
+    else
+        to_oid(ctx, v[0], REL_OID, "relation");
 }
 
 static void to_regclass(sqlite3_context *ctx, int n, sqlite3_value **v)

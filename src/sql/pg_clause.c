@@ -465,9 +465,45 @@ static size_t timezone(struct pg_rewrite *r, size_t i)
     return i + 4;
 }
 
+/* A function of one value in FROM is a row of one column, which has the item's name:
+ *   FROM string_to_array(a, ',') s   →   FROM (SELECT string_to_array(a, ',') AS s) s */
+static size_t value_in_from(struct pg_rewrite *r, size_t i)
+{
+    static const char *const names[] = {"STRING_TO_ARRAY",
+                                        "CURRENT_SCHEMAS",
+                                        "CURRENT_SCHEMA",
+                                        "CURRENT_SETTING",
+                                        "CURRENT_DATABASE",
+                                        "VERSION",
+                                        "NOW"};
+    size_t open = i + 1;
+    struct alias a;
+
+    if (!pg_punct(r, open, "(") || r->match[open] == PG_NONE || !in_from(r, i))
+        return i;
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (!pg_word(r, i, names[k]))
+            continue;
+        a = read_alias(r, r->match[open] + 1);
+        if (a.columns != PG_NONE)
+            return i;
+        pg_put(r, "(SELECT ");
+        pg_copy(r, i);
+        pg_range(r, open, r->match[open] + 1);
+        pg_put(r, " AS ");
+        pg_copy(r, a.name == PG_NONE ? i : a.name);
+        pg_put(r, ")");
+        return r->match[open] + 1;
+    }
+    return i;
+}
+
 size_t pg_clause(struct pg_rewrite *r, size_t i, size_t to)
 {
     size_t next;
+
+    if ((next = value_in_from(r, i)) != i)
+        return next;
 
     if ((next = pg_from_item(r, i, to)) != i)
         return next;

@@ -45,6 +45,7 @@ static const char *const anywhere[] = {
     "EXTRACT",
     "DEFAULT",
     "UNNEST",
+    "STRING_TO_ARRAY",
     "GENERATE_SERIES",
     "GENERATE_SUBSCRIPTS",
 };

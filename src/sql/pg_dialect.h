@@ -7,7 +7,7 @@
  *
  *   SELECT id::text FROM public.t WHERE name ILIKE E'a\'%' AND id = ANY($1) FOR UPDATE
  *   SELECT CAST(id AS TEXT) AS id FROM t
- *     WHERE name LIKE 'a''%' AND id IN (SELECT value FROM unnest($1))
+ *     WHERE name LIKE 'a''%' AND id IN (SELECT +value FROM unnest($1))
  *
  * What is left over may call the functions of pg_function.h and read the tables of pg_catalog.h,
  * which every connection of a node has. What can land in the schema (defaults, views, triggers,

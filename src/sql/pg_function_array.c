@@ -55,11 +55,9 @@ bool pg_array_next(struct pg_array *a, struct buf *b, bool *null)
     return true;
 }
 
-void pg_array_put(struct buf *b, sqlite3_value *v)
+static void put_member(struct buf *b, const char *s, size_t n)
 {
-    size_t n;
-    const char *s = pg_arg(v, &n);
-    bool plain = s && n > 0 && strcasecmp(s, "null") != 0;
+    bool plain = s && n > 0 && !(n == 4 && strncasecmp(s, "null", 4) == 0);
 
     buf_putc(b, b->len ? ',' : '{');
     if (!s) {
@@ -79,6 +77,14 @@ void pg_array_put(struct buf *b, sqlite3_value *v)
         buf_putc(b, s[i]);
     }
     buf_putc(b, '"');
+}
+
+void pg_array_put(struct buf *b, sqlite3_value *v)
+{
+    size_t n;
+    const char *s = pg_arg(v, &n);
+
+    put_member(b, s, n);
 }
 
 static void array(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -226,6 +232,35 @@ static void array_to_string(sqlite3_context *ctx, int n, sqlite3_value **v)
     pg_result_buf(ctx, &out);
 }
 
+/* string_to_array(text, separator [, what stands for NULL]) */
+static void string_to_array(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    size_t len, sep_len, null_len = 0;
+    const char *s = pg_arg(v[0], &len), *sep = pg_arg(v[1], &sep_len);
+    const char *for_null = n > 2 ? pg_arg(v[2], &null_len) : NULL;
+    struct buf out = BUF_INIT;
+    bool more = s && len > 0;
+
+    if (!s)
+        return;
+    while (more) {
+        /* Without a separator each character stands alone; an empty one takes the text whole. */
+        const char *hit = sep && sep_len > 0 ? memmem(s, len, sep, sep_len) : NULL;
+        if (!sep && len > 1)
+            for (hit = s + 1; hit && ((unsigned char)*hit & 0xC0) == 0x80;)
+                hit = hit + 1 < s + len ? hit + 1 : NULL;
+        size_t k = hit ? (size_t)(hit - s) : len;
+        bool is_null = for_null && k == null_len && memcmp(s, for_null, k) == 0;
+        put_member(&out, is_null ? NULL : s, k);
+        more = hit != NULL;
+        k += more && sep ? sep_len : 0;
+        s += k;
+        len -= k;
+    }
+    buf_puts(&out, out.len ? "}" : "{}");
+    pg_result_buf(ctx, &out);
+}
+
 static void array_position(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     size_t len, want_len;
@@ -261,6 +296,8 @@ int pg_function_array_open(sqlite3 *db, int flags)
         {"cardinality", 1, cardinality, NULL, D},
         {"array_to_string", 2, array_to_string, NULL, D},
         {"array_to_string", 3, array_to_string, NULL, D},
+        {"string_to_array", 2, string_to_array, NULL, D},
+        {"string_to_array", 3, string_to_array, NULL, D},
         {"array_position", 2, array_position, NULL, D},
     };
 

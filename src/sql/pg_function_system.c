@@ -5,6 +5,9 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/json.h"
+#include "sql/pg_catalog.h"
 #include "sql/pg_function.h"
 #include "sql/pg_session.h"
 #include "sql/pg_type.h"
@@ -38,6 +41,31 @@ static void database(sqlite3_context *ctx, int n, sqlite3_value **v)
     (void)n;
     (void)v;
     text(ctx, pg_session_current()->database);
+}
+
+/* For pg_database: [{"oid": 1, "name": "a.db"}, …]. */
+static void databases(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    const struct pg_session *s = pg_session_current();
+    struct buf b = BUF_INIT;
+    char id[256];
+
+    (void)n;
+    (void)v;
+    for (size_t i = 0; s->database_at ? s->database_at(s->arg, i, id, sizeof id) : i == 0; i++) {
+        const char *name = s->database_at ? id : s->database;
+        buf_printf(&b, "%s{\"oid\":%u,\"name\":", i ? "," : "[", pg_catalog_oid("database", name));
+        json_put_cstr(&b, name);
+        buf_putc(&b, '}');
+    }
+    if (b.len == 0)
+        buf_putc(&b, '[');
+    buf_putc(&b, ']');
+    if (buf_ok(&b))
+        sqlite3_result_text(ctx, b.data, (int)b.len, SQLITE_TRANSIENT);
+    else
+        sqlite3_result_error_nomem(ctx);
+    buf_free(&b);
 }
 
 static void schema(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -210,6 +238,7 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"session_user", 0, user, NULL, 0},
         {"current_database", 0, database, NULL, 0},
         {"current_catalog", 0, database, NULL, 0},
+        {"ha_databases", 0, databases, NULL, 0},
         {"current_schema", 0, schema, NULL, 0},
         {"current_schemas", 1, schemas, NULL, 0},
         {"pg_backend_pid", 0, pid, NULL, 0},
@@ -231,9 +260,15 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"pg_conversion_is_visible", 1, yes, NULL, 0},
         {"pg_opclass_is_visible", 1, yes, NULL, 0},
         {"pg_statistics_obj_is_visible", 1, yes, NULL, 0},
+        {"pg_opfamily_is_visible", 1, yes, NULL, 0},
+        {"pg_ts_config_is_visible", 1, yes, NULL, 0},
+        {"pg_ts_dict_is_visible", 1, yes, NULL, 0},
+        {"pg_ts_parser_is_visible", 1, yes, NULL, 0},
+        {"pg_ts_template_is_visible", 1, yes, NULL, 0},
         {"row_security_active", 1, zero, NULL, 0},
         {"pg_relation_is_publishable", 1, zero, NULL, 0},
         {"pg_is_other_temp_schema", 1, zero, NULL, 0},
+        {"pg_advisory_unlock_all", 0, nothing, NULL, 0}, /* nobody can hold one */
         {"pg_my_temp_schema", 0, zero, NULL, 0},
         {"obj_description", 1, nothing, NULL, 0},
         {"obj_description", 2, nothing, NULL, 0},
@@ -245,6 +280,12 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"pg_get_function_identity_arguments", 1, nothing, NULL, 0},
         {"pg_get_ruledef", 1, nothing, NULL, 0},
         {"pg_get_ruledef", 2, nothing, NULL, 0},
+        {"pg_get_function_sqlbody", 1, nothing, NULL, 0},
+        {"pg_get_function_arg_default", 2, nothing, NULL, 0},
+        {"pg_get_statisticsobjdef", 1, nothing, NULL, 0},
+        {"pg_get_partition_constraintdef", 1, nothing, NULL, 0},
+        {"pg_get_replica_identity_index", 1, nothing, NULL, 0},
+        {"pg_tablespace_size", 1, database_size, NULL, 0},
         {"pg_partition_ancestors", 1, nothing, NULL, 0},
         {"array_remove", 2, first, NULL, 0},
         {"getdatabaseencoding", 0, utf8, NULL, 0},
@@ -258,6 +299,9 @@ int pg_function_system_open(sqlite3 *db, int flags)
         {"array_to_json", 1, first, NULL, 0},
         {"pg_size_pretty", 1, size_pretty, NULL, 0},
         {"pg_database_size", 1, database_size, NULL, 0},
+        {"pg_stat_get_numscans", 1, zero, NULL, 0},
+        {"pg_stat_get_live_tuples", 1, zero, NULL, 0},
+        {"pg_stat_get_dead_tuples", 1, zero, NULL, 0},
     };
 
     return pg_functions_register(db, functions, sizeof functions / sizeof functions[0], NULL,

@@ -305,7 +305,8 @@ static void put_array_members(struct pg_rewrite *r, size_t from, size_t to)
     }
     if (r->schema)
         pg_fail(r, from, ERR_UNSUPPORTED, "ANY of an array cannot be put into the schema");
-    pg_put(r, "(SELECT value FROM unnest(");
+    /* +: without an affinity of its own, so that a column of texts meets texts */
+    pg_put(r, "(SELECT +value FROM unnest(");
     pg_range(r, from, to);
     pg_put(r, "))");
 }

@@ -9,6 +9,7 @@
 #define HA_SQL_PG_SESSION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct pg_session {
@@ -21,6 +22,8 @@ struct pg_session {
     const char *(*setting)(void *arg, const char *name);
     /* Changes one, for set_config(); false: not possible. May be NULL. */
     bool (*set)(void *arg, const char *name, const char *value);
+    /* The node's databases by number; false at the end. May be NULL: only `database` then. */
+    bool (*database_at)(void *arg, size_t i, char *id, size_t size);
     void *arg;
 };
 

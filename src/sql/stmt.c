@@ -634,7 +634,7 @@ const char *stmt_column_decltype(struct stmt *s, unsigned i)
     if (!s->int4 || s->int4_asked != compiled) {
         free(s->int4);
         s->int4_asked = compiled;
-        s->int4 = calloc(n, 1);
+        s->int4 = calloc(n > 0 ? n : 1, 1);
         for (unsigned k = 0; s->int4 && k < n; k++) {
             const char *other = sqlite3_column_decltype(s->raw, (int)k);
             s->int4[k] = other && strcmp(other, "INTEGER") == 0 && is_int4(s, (int)k);

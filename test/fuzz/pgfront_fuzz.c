@@ -19,11 +19,28 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const uint32_t types[] = {
-    PGTYPE_NONE,    PGTYPE_BOOL, PGTYPE_BYTEA, PGTYPE_INT8,      PGTYPE_INT2,
-    PGTYPE_INT4,    PGTYPE_TEXT, PGTYPE_JSON,  PGTYPE_FLOAT4,    PGTYPE_FLOAT8,
-    PGTYPE_VARCHAR, PGTYPE_DATE, PGTYPE_TIME,  PGTYPE_TIMESTAMP, PGTYPE_TIMESTAMPTZ,
-    PGTYPE_NUMERIC, PGTYPE_UUID, PGTYPE_JSONB};
+static const uint32_t types[] = {PGTYPE_NONE,
+                                 PGTYPE_BOOL,
+                                 PGTYPE_BYTEA,
+                                 PGTYPE_INT8,
+                                 PGTYPE_INT2,
+                                 PGTYPE_INT4,
+                                 PGTYPE_TEXT,
+                                 PGTYPE_JSON,
+                                 PGTYPE_FLOAT4,
+                                 PGTYPE_FLOAT8,
+                                 PGTYPE_VARCHAR,
+                                 PGTYPE_DATE,
+                                 PGTYPE_TIME,
+                                 PGTYPE_TIMESTAMP,
+                                 PGTYPE_TIMESTAMPTZ,
+                                 PGTYPE_NUMERIC,
+                                 PGTYPE_UUID,
+                                 PGTYPE_JSONB,
+                                 1007,
+                                 1009,
+                                 1231,
+                                 1115};
 #define N_TYPES (sizeof types / sizeof types[0])
 
 static struct arena *arena;
@@ -118,7 +135,8 @@ static void value(uint32_t type, bool binary, const char *data, size_t len)
             if (pgtype_put(&out, type, format == 1, &v) != PGTYPE_FINE || out.len < 4)
                 continue;
             if (get(type, format == 1, out.data + 4, out.len - 4, &w, &again) && !same(&v, &w) &&
-                type != PGTYPE_FLOAT4 && type != PGTYPE_NONE)
+                type != PGTYPE_FLOAT4 && type != PGTYPE_NONE &&
+                pgtype_element_of(type) == PGTYPE_NONE /* blanks and quotes go */)
                 abort();
         }
     buf_free(&scratch);

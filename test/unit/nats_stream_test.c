@@ -523,7 +523,7 @@ static void sequences_by_time(void **state)
     second = m.time_ns;
     stream_message_free(&m);
     assert_int_equal(stream_seq_at(client, "time", second, &seq, &e), ERR_OK);
-    assert_true(seq == 2);
+    assert_int_equal(seq, 2);
     assert_int_equal(stream_seq_at(client, "time", second - 60 * CLOCK_S, &seq, &e), ERR_OK);
     assert_true(seq == 1);
     assert_int_equal(stream_seq_at(client, "time", second + 60 * CLOCK_S, &seq, &e), ERR_OK);

@@ -158,7 +158,15 @@ static void test_put_faults(void **state)
     expect_fault(PGTYPE_TIMESTAMP, true, value_int(INT64_MAX), PGTYPE_SYNTAX);
     expect_fault(PGTYPE_UUID, true, value_blob("x", 1), PGTYPE_SYNTAX);
     expect_fault(PGTYPE_NUMERIC, true, text("1.2.3"), PGTYPE_SYNTAX);
-    expect_fault(1009, true, text("{a}"), PGTYPE_NO_BINARY);
+    expect_fault(1009, true, text("{{a}}"), PGTYPE_NO_BINARY);
+    expect_fault(1009, true, text("{a"), PGTYPE_SYNTAX);
+    expect_fault(1009, true, text("{a,}"), PGTYPE_SYNTAX);
+    expect_fault(1009, true, text("{\"a}"), PGTYPE_SYNTAX);
+    expect_fault(1009, true, text("{a}x"), PGTYPE_SYNTAX);
+    expect_fault(1009, true, value_int(1), PGTYPE_SYNTAX);
+    expect_fault(1007, true, text("{1,x}"), PGTYPE_SYNTAX);
+    expect_fault(1007, true, text("{1,2147483648}"), PGTYPE_RANGE);
+    expect_fault(PGTYPE_INT2VECTOR, true, text("1 2"), PGTYPE_NO_BINARY);
 }
 
 /* Out in binary and in again: the value that SQLite would keep. */
@@ -198,6 +206,13 @@ static void round_trip(uint32_t oid, bool binary, struct value v, const char *wa
 static void test_round_trips(void **state)
 {
     (void)state;
+    round_trip(1007, true, text("{1,NULL,-3}"), "t:{1,NULL,-3}");
+    round_trip(1007, true, text(" { 1 , 2 } "), "t:{1,2}");
+    round_trip(1009, true, text("{}"), "t:{}");
+    round_trip(1009, true, text("{a,\"b c\",\"\",\"NULL\",NULL,\"q\\\"x\",\"\\\\\"}"),
+               "t:{a,\"b c\",\"\",\"NULL\",NULL,\"q\\\"x\",\"\\\\\"}");
+    round_trip(1231, true, text("{1.50,2}"), "t:{1.5,2}");
+    round_trip(1115, true, text("{\"2024-02-29 12:00:00\"}"), "t:{\"2024-02-29 12:00:00\"}");
     for (int binary = 0; binary < 2; binary++) {
         round_trip(PGTYPE_BOOL, binary, value_int(1), "i:1");
         round_trip(PGTYPE_INT2, binary, value_int(-5), "i:-5");
@@ -263,7 +278,16 @@ static void test_get_faults(void **state)
     assert_int_equal(get(PGTYPE_TIMESTAMP, true, "\x7f\xff\xff\xff\xff\xff\xff\xff", 8),
                      PGTYPE_RANGE);
     assert_int_equal(get(PGTYPE_JSONB, true, "\2{}", 3), PGTYPE_SYNTAX);
-    assert_int_equal(get(1009, true, "", 0), PGTYPE_NO_BINARY);
+    assert_int_equal(get(1009, true, "", 0), PGTYPE_SYNTAX);
+    /* Two dimensions; another element's type; a count without elements. */
+    assert_int_equal(get(1009, true, "\0\0\0\2\0\0\0\0\0\0\0\x19", 12), PGTYPE_NO_BINARY);
+    assert_int_equal(get(1009, true, "\0\0\0\0\0\0\0\0\0\0\0\x17", 12), PGTYPE_SYNTAX);
+    assert_int_equal(get(1009, true, "\0\0\0\1\0\0\0\0\0\0\0\x19\x7f\xff\xff\xff\0\0\0\1", 20),
+                     PGTYPE_SYNTAX);
+    assert_int_equal(get(PGTYPE_TEXT, false, "a\xff", 2), PGTYPE_ENCODING);
+    assert_int_equal(get(PGTYPE_TEXT, true, "a\0b", 3), PGTYPE_ENCODING);
+    assert_int_equal(get(PGTYPE_INT8, false, "\xc3", 1), PGTYPE_ENCODING);
+    assert_int_equal(get(PGTYPE_JSONB, true, "\1\xff", 2), PGTYPE_ENCODING);
 }
 
 int main(void)

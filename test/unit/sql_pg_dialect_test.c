@@ -46,7 +46,7 @@ static const struct {
     {"SELECT a FROM t WHERE a OPERATOR(pg_catalog.~) '^(x)$' COLLATE pg_catalog.default",
      "SELECT a FROM t WHERE a REGEXP '^(x)$'"},
     {"SELECT a FROM t WHERE a = ANY($1)",
-     "SELECT a FROM t WHERE a IN (SELECT value FROM unnest($1 ))"},
+     "SELECT a FROM t WHERE a IN (SELECT +value FROM unnest($1 ))"},
     {"SELECT a FROM t WHERE a <> ALL (ARRAY[1, 2])", "SELECT a FROM t WHERE a NOT IN (1, 2 )"},
     /* functions */
     {"SELECT a FROM t WHERE now() < b",

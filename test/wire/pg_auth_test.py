@@ -224,3 +224,25 @@ def test_target_session_attrs(pg):
     k.update(host="127.0.0.1,127.0.0.1", port=f"{ha.free_port()},{pg.port}")
     with psycopg.connect(**k, target_session_attrs="read-write") as c:
         assert c.info.port == pg.port
+
+
+def test_target_session_attrs_among_several_hosts(cluster, ha_only):
+    """A user who may only read on the first node and write on the second: libpq goes where the session is of the wanted kind."""
+    def node(mode, url=None):
+        path = os.path.join(cluster.directory, f"users{mode}")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(f"ann secret{mode}\n")
+        target = pg_module.start_node(cluster, "--pg-users", path, **({"url": url} if url else {}))
+        return target.but(user="ann", password="secret")
+
+    reads = node(" read-only")
+    writes = node("", reads.node)
+    hosts = {**reads.keywords(), "host": "127.0.0.1,127.0.0.1", "port": f"{reads.port},{writes.port}"}
+    for attrs, port in (("any", reads.port), ("read-only", reads.port), ("read-write", writes.port), ("primary", reads.port),
+                        ("prefer-standby", reads.port)):
+        with psycopg.connect(**hosts, target_session_attrs=attrs) as c:
+            assert c.info.port == port, attrs
+        p = reads.run("psql", "-X", "-At", "-c", "\\echo :PORT", env={
+            "PGHOST": hosts["host"], "PGPORT": hosts["port"], "PGTARGETSESSIONATTRS": attrs})
+        assert p.stdout.strip() == str(port), attrs
+    refused("", **hosts, target_session_attrs="standby")

@@ -109,6 +109,49 @@ def test_describe_every_table(music):
     assert music.database in music.psql("\\l").stdout
 
 
+# All that psql 15 can describe, plainly, with + and with S.
+DESCRIBE = """d da dA dAc dAf dAo dAp db dc dC dconfig dd dD ddp dE des det deu dew dF dFd dFp dFt df dfn dfa dft dfw dfp dg
+di dl dL dm dn do dO dp dP dPi dPt drds dRp dRs ds dt dT du dv dx dX dy l z dti dtvi dtvs""".split()
+DESCRIBE_ONE = ["d track", "d+ track", 'd "track"', "d long_tracks", "d+ long_tracks", "d track_album", "d+ track_album", "d t*",
+                "dt *.*", "dt public.*", "di track*", "dp track", "z track", "df now", "df+ now", "do +", "dT int4", "dC int4",
+                "dn public", "dn+ public", "db pg*", "l postgres", "du tester", "da count", "dy x", "dx plpgsql", "dv *track*",
+                "dd track", "dconfig work_mem", "sv long_tracks", "sv+ long_tracks", "sf lower", "conninfo", "encoding", "lo_list"]
+
+
+@pytest.mark.parametrize("suffix", ["", "+", "S"])
+def test_everything_that_describes(music, suffix):
+    """Each answers, with nothing where there is nothing, and none of its queries fails."""
+    commands = [c + suffix for c in DESCRIBE] + (DESCRIBE_ONE if suffix == "" else [])
+    script = "".join(f"\\echo {c}\n\\{c}\n" for c in commands)
+    p = music.run("psql", "-X", "-v", "ON_ERROR_STOP=0", stdin=script)
+    assert "ERROR:" not in p.stderr, p.stderr
+    if suffix == "":  # + and S do not go with every letter
+        assert "invalid command" not in p.stderr, p.stderr
+        assert 'TABLE "invoice_line" CONSTRAINT' in p.stdout and "SELECT" in p.stdout.split("sv long_tracks")[1]
+
+
+def test_other_commands(music):
+    got = music.run("psql", "-X", "-At", stdin="""
+SELECT media_type_id, genre_id, count(*) FROM track WHERE genre_id IN (1, 2) GROUP BY 1, 2 ORDER BY 1, 2 \\crosstabview
+SELECT genre_id FROM genre ORDER BY genre_id LIMIT 1 \\gx
+SELECT 'x' \\g (format=unaligned)
+SELECT * FROM nowhere;
+\\errverbose
+\\conninfo
+""")
+    assert got.stdout.startswith("1|2|1\n"), got.stdout
+    assert "genre_id|1" in got.stdout and f'database "{music.database}" as user "{music.user}"' in got.stdout
+    assert got.stderr.count("42P01") == 1  # of \\errverbose
+    assert music.run("pg_isready").stdout.strip().endswith("accepting connections")
+    assert music.database in music.run("psql", "-X", "-At", "-l").stdout
+
+
+def test_password_command_fails_clearly(pg, ha_only):
+    """\\password hashes the new password and says ALTER USER; users are the node's configuration."""
+    p = pg.run("psql", "-X", "-c", "ALTER USER tester PASSWORD 'SCRAM-SHA-256$4096:x'", check=False)
+    assert p.returncode == 1 and "--pg-users" in p.stderr, p.stderr
+
+
 def test_describe_foreign_keys(music):
     track = music.psql("\\d track", flags=()).stdout
     assert "Foreign-key constraints:" in track and "album(album_id)" in track

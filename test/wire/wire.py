@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import threading
 
 import ha
 
@@ -172,3 +173,46 @@ def decode(kind, body):
     names = {"1": "ParseComplete", "2": "BindComplete", "3": "CloseComplete", "n": "NoData", "I": "EmptyQueryResponse",
              "s": "PortalSuspended", "c": "CopyDone"}
     return [names.get(kind, kind)]
+
+
+class Recorder:
+    """Accepts clients, hands their bytes on, and writes down both ways in the order in which they passed."""
+
+    def __init__(self, server_port):
+        self.server_port, self.connections = server_port, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.lock = threading.Lock()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            client, _ = self.listener.accept()
+            server = socket.create_connection(("127.0.0.1", self.server_port))
+            log = []
+            with self.lock:
+                self.connections.append(log)
+            # Of the client only what is no SSLRequest; those are answered here.
+            first = client.recv(8, socket.MSG_PEEK)
+            if first[4:] == b"\x04\xd2\x16\x2f":
+                client.recv(8)
+                client.sendall(b"N")
+            for args in ((client, server, Stream(True), "c", log), (server, client, Stream(), "s", log)):
+                threading.Thread(target=self.pump, args=args, daemon=True).start()
+
+    def pump(self, source, target, stream, side, log):
+        while True:
+            try:
+                data = source.recv(65536)
+            except OSError:
+                data = b""
+            with self.lock:
+                for kind, body in stream.feed(data):
+                    log.append((side, kind, body))
+            if not data:
+                break
+            target.sendall(data)
+        try:
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass

@@ -477,6 +477,13 @@ static bool unsupported(struct pg_conn *c, const char *what)
     return false;
 }
 
+static bool no_users(struct pg_conn *c)
+{
+    pg_error(c, "0A000",
+             "users are not kept in the database: --pg-user, --pg-pass and --pg-users tell a node");
+    return false;
+}
+
 bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
                     char tag[PG_TAG_BYTES])
 {
@@ -506,6 +513,9 @@ bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
         return unsupported(c, t->tag);
     if (is(&w, "UNLISTEN") || is(&w, "CHECKPOINT"))
         return true;
+    /* Whoever says this counts on it: psql's \password, above all. */
+    if (strstr(t->tag, " ROLE") || strstr(t->tag, " USER") || strstr(t->tag, " GROUP"))
+        return no_users(c);
     return ignored(c, t->tag);
 }
 

@@ -113,6 +113,10 @@ static uint32_t param_type(const struct infer *x, size_t i)
         return infer_type_name(x, i + 2, x->n);
     if (i > 0 && (infer_is(x, i - 1, "LIMIT") || infer_is(x, i - 1, "OFFSET")))
         return PGTYPE_INT8;
+    if (i > 3 && infer_op(x, i - 1, "(") && infer_op(x, i + 1, ")") &&
+        (infer_is(x, i - 2, "ANY") || infer_is(x, i - 2, "ALL") || infer_is(x, i - 2, "SOME")) &&
+        compares(x, i - 3))
+        return pgtype_array_of(operand_before(x, i - 3));
     if (i > 1 && compares(x, i - 1))
         type = operand_before(x, i - 1);
     if (type == PGTYPE_NONE && compares(x, i + 1))
@@ -259,7 +263,7 @@ void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct pg_colu
 {
     struct infer *x = arena_alloc(c->arena, sizeof *x);
     size_t from, i;
-    unsigned at = 0;
+    unsigned at = 0, brackets = 0;
     size_t starts[256];
 
     if (!x || n > 255 || !infer_open(x, c->arena, t->sql, t->len))
@@ -273,6 +277,12 @@ void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct pg_colu
     for (; i < x->n && !ends_list(x, i); i++) {
         if (infer_op(x, i, "(")) {
             i = infer_behind(x, i, x->n) - 1;
+        } else if (infer_op(x, i, "[")) {
+            brackets++;
+        } else if (infer_op(x, i, "]")) {
+            brackets -= brackets > 0;
+        } else if (brackets > 0) {
+            continue;
         } else if (infer_op(x, i, "*") && (i == starts[at] || infer_op(x, i - 1, "."))) {
             star(x, columns, n);
             return; /* places do not tell any more */

@@ -321,6 +321,13 @@ static bool is_welcome(struct pg_conn *c)
     return false;
 }
 
+static bool database_at(void *conn, size_t i, char *id, size_t size)
+{
+    const struct pg_conn *c = conn;
+
+    return node_database_at(c->server->node, i, id, size);
+}
+
 bool pg_startup(struct pg_conn *c)
 {
     if (!first_packets(c) || !pg_authenticate(c) || !open_session(c) || !choose_database(c))
@@ -336,6 +343,7 @@ bool pg_startup(struct pg_conn *c)
                                    .pid = (int32_t)c->pid,
                                    .setting = pg_front_setting,
                                    .set = pg_front_set,
+                                   .database_at = database_at,
                                    .arg = c};
     session_set_front(c->session, &c->front);
     pg_apply_read_only(c);

@@ -106,7 +106,7 @@ again:
             goto again;
     if (lex_is(&token, "DATABASE"))
         t->kind = PG_COMMAND;
-    if (lex_is(&token, "ROLE") || lex_is(&token, "USER"))
+    if (lex_is(&token, "ROLE") || lex_is(&token, "USER") || lex_is(&token, "GROUP"))
         t->kind = PG_COMMAND;
     size_t n = strlen(t->tag);
     (void)snprintf(t->tag + n, sizeof t->tag - n, " %.*s", (int)token.len, token.text);
