@@ -89,7 +89,8 @@ def shared(bench, classes, count, wanted):
                     if count == 1:
                         system.rows = workloads.fill(bench, system, bench.sizes.rows)
                 except Exception as e:  # pylint: disable=broad-except  # whatever it is, the others go on
-                    bench.report("start", system, 0, {"failed": str(e)[-600:]})
+                    logs = "".join(f"\n--- {name}\n{text[-1500:]}" for name, text in cluster.logs() if name.startswith(system.name + "-"))
+                    bench.report("start", system, 0, {"failed": str(e)[-600:] + logs})
                     running.remove(system)
                     system.stop()
             for workload in chosen:

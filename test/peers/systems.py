@@ -21,6 +21,7 @@ PEERS = os.path.join(ha.ROOT, "build", "peers")
 BIN = os.path.join(PEERS, "bin")
 DATABASE, STREAM = "bench.db", "ha_replication-bench=2Edb"
 START_S = 60
+FORM_S, FORM_TRIES = 15, 4  # of a cluster of nats-servers
 
 # Of every system with SQL. ? is a parameter; {} stands for the type of an id that counts up by itself.
 SCHEMA = ("CREATE TABLE IF NOT EXISTS item (id {}, name TEXT, value DOUBLE PRECISION)",
@@ -222,6 +223,25 @@ class Ha(Http):
         return self
 
     def nats_servers(self, cluster, count):
+        """A cluster of nats-servers in which streams can have replicas. Servers that start at the same time sometimes never
+        learn of each other's JetStream ("no suitable peers for placement", seen for minutes with 2.10.27): others then."""
+        for _ in range(FORM_TRIES):
+            servers = self.some_nats_servers(cluster, count)
+            try:
+                for s in servers:
+                    ha.wait_until(s.jetstream_ready, FORM_S, f"{s.name}: JetStream with a leader")
+                with NatsClient(servers[0].port) as nats:
+                    probe = {"name": "probe", "subjects": ["probe"], "num_replicas": count, "storage": "file"}
+                    ha.wait_until(lambda: nats.api("STREAM.CREATE.probe", probe), FORM_S, "a stream with replicas")
+                    nats.api("STREAM.DELETE.probe")
+                return servers
+            except ha.Timeout as e:
+                failure = e
+                for s in servers:
+                    s.kill9()
+        raise failure
+
+    def some_nats_servers(self, cluster, count):
         routes = [ha.free_port() for _ in range(count)]
         settings = ", sync_interval: always" if self.sync == "always" and ha.server_version() >= (2, 10) else ""
         servers = [cluster.nats(f"{self.name}-nats{i}-{len(cluster.processes)}", start=False, cluster="bench", cluster_port=routes[i],
@@ -231,8 +251,6 @@ class Ha(Http):
             s.start(wait=False)
         for s in servers:
             s.wait_ready()
-        for s in servers:
-            ha.wait_until(s.jetstream_ready, START_S, f"{s.name}: JetStream with a leader")
         return servers
 
     def extra_arguments(self):
@@ -493,7 +511,7 @@ class Dqlite(System):
         suffix = "2" if second else ""
         if kind in ("insert", "fill"):
             key = "fill%i" if kind == "fill" else "item%i"
-            return {"method": "PUT", "path" + suffix: "/" + key, "body" + suffix: "item number %i", "refuse": "Error:"}
+            return {"method": "PUT", "path" + suffix: "/" + key, "body" + suffix: "item number", "refuse": "Error:"}
         if kind == "hot":
             return {"method": "PUT", "path" + suffix: "/hot", "body" + suffix: "%i", "refuse": "Error:"}
         if kind == "select" and not second:
