@@ -305,8 +305,8 @@ fuzz:
 # What the compiler's dependency files cannot know: the assembler includes it.
 $(BUILD)/obj/src/wire/http/openapi.o $(BUILD)/test/obj/src/wire/http/openapi.o \
     $(BUILD)/fuzz/obj/src/wire/http/openapi.o: $(wildcard src/wire/http/openapi.yaml)
-$(BUILD)/obj/src/sql/pg_catalog.o $(BUILD)/test/obj/src/sql/pg_catalog.o \
-    $(BUILD)/fuzz/obj/src/sql/pg_catalog.o: src/sql/pg_catalog.sql
+$(BUILD)/obj/src/sql/pg/catalog.o $(BUILD)/test/obj/src/sql/pg/catalog.o \
+    $(BUILD)/fuzz/obj/src/sql/pg/catalog.o: src/sql/pg/catalog.sql
 
 -include $(OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(UNIT_BIN:=.d) $(REPLAY_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)
 

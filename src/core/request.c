@@ -11,7 +11,7 @@
 #include "core/session_impl.h"
 #include "core/statement.h"
 #include "sql/lex.h"
-#include "sql/pg_session.h"
+#include "sql/pg/session.h"
 #include "sql/stmt.h"
 
 /* Where in the request's texts execution stands. */

@@ -1,4 +1,4 @@
-/* ALTER TYPE: the labels of an enumerated type are those of a view, see pg_enum.c. */
+/* ALTER TYPE: the labels of an enumerated type are those of a view, see pg/enum.c. */
 #include <string.h>
 
 #include "sql/alter_impl.h"

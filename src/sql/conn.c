@@ -20,7 +20,7 @@
 
 #include "base/clock.h"
 #include "sql/error.h"
-#include "sql/pg_catalog.h"
+#include "sql/pg/catalog.h"
 #include "sql/policy.h"
 #include "sql/stmt.h"
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "sql/lex.h"
-#include "sql/pg_dialect.h"
-#include "sql/pg_lex.h"
+#include "sql/pg/dialect.h"
+#include "sql/pg/lex.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -14,8 +14,8 @@
 #include "proto/pgtype.h"
 #include "proto/pgwire.h"
 #include "proto/scram.h"
-#include "sql/pg_copy.h"
-#include "sql/pg_dialect.h"
+#include "sql/pg/copy.h"
+#include "sql/pg/dialect.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -2,12 +2,12 @@
  * The catalogs and functions: what real clients sent to a PostgreSQL when they described a schema
  * (test/unit/pg/<client>.sql, recorded there) runs here, too, and says the right things.
  */
-#include "sql/pg_catalog.h"
+#include "sql/pg/catalog.h"
 
 #include <sqlite3.h>
 
-#include "sql/pg_dialect.h"
-#include "sql/pg_session.h"
+#include "sql/pg/dialect.h"
+#include "sql/pg/session.h"
 #include "sql_temp.h"
 
 #define SEPARATOR "\n--;\n"

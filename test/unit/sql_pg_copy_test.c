@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "sql/pg_copy.h"
+#include "sql/pg/copy.h"
 
 static struct arena *arena;
 static struct pg_copy copy;

@@ -1,5 +1,5 @@
 /* What the dialect makes of statements: input and output, line by line; errors; splitting; tags. */
-#include "sql/pg_dialect.h"
+#include "sql/pg/dialect.h"
 
 #include "sql_temp.h"
 

@@ -29,7 +29,7 @@
 #include "core/session.h"
 #include "proto/pgwire.h"
 #include "proto/scram.h"
-#include "sql/pg_session.h"
+#include "sql/pg/session.h"
 #include "wire/pg/pg.h"
 #include "wire/pg/settings.h"
 

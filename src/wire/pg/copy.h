@@ -2,7 +2,7 @@
 #ifndef HA_WIRE_PG_COPY_H
 #define HA_WIRE_PG_COPY_H
 
-#include "sql/pg_copy.h"
+#include "sql/pg/copy.h"
 #include "wire/pg/session.h"
 
 #define COPY_CONTEXT_BYTES 320

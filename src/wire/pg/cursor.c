@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "core/rowset.h"
-#include "sql/pg_lex.h"
+#include "sql/pg/lex.h"
 #include "wire/pg/session.h"
 
 #define NAME_BYTES 256

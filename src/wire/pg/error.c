@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "sql/pg_dialect.h"
+#include "sql/pg/dialect.h"
 #include "wire/pg/conn.h"
 #include "wire/pg/session.h"
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "sql/pg_lex.h"
+#include "sql/pg/lex.h"
 #include "wire/pg/infer.h"
 
 #define TOKENS_MAX 20000 /* a longer statement is not looked at */

@@ -3,7 +3,7 @@
 #define HA_WIRE_PG_INFER_H
 
 #include "base/arena.h"
-#include "sql/pg_lex.h"
+#include "sql/pg/lex.h"
 #include "wire/pg/session.h"
 
 #define INFER_TABLES 16 /* of one statement; more are not looked at */

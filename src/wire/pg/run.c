@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "core/rowset.h"
-#include "sql/pg_dialect.h"
+#include "sql/pg/dialect.h"
 #include "wire/pg/session.h"
 
 #define OUT_BYTES ((size_t)64 << 10) /* then the rows are sent */

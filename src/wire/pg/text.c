@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "sql/lex.h"
-#include "sql/pg_dialect.h"
+#include "sql/pg/dialect.h"
 #include "wire/pg/session.h"
 
 size_t pg_split(const char *sql, size_t len)
