@@ -331,6 +331,25 @@ def test_copy_errors(session):
     assert session.execute("SELECT count(*) FROM t").fetchone() == (0,)
 
 
+def test_statement_timeout(pg):
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with psycopg.connect(**pg.keywords(), autocommit=True) as c:
+        for limit in ("50", "'50ms'", "'0.05 s'"):
+            c.execute(f"SET statement_timeout = {limit}")
+            with pytest.raises(psycopg.errors.QueryCanceled):
+                c.execute(endless)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            c.execute(endless + " WHERE i > %s", (0,), prepare=True)
+        assert c.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            c.execute("SET statement_timeout = 'soon'")
+        c.execute("RESET statement_timeout")
+        assert c.execute("SELECT count(*) FROM generate_series(1, 1000000)").fetchone() == (1000000,)
+    with psycopg.connect(**pg.keywords(), options="-c statement_timeout=50") as c:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            c.execute(endless)
+
+
 def test_psycopg2_copy_expert(connection, tmp_path):
     with connection, connection.cursor() as cur:
         cur.execute("CREATE TABLE t (a INTEGER, b TEXT)")

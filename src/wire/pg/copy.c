@@ -121,7 +121,7 @@ static bool own_columns(struct pg_conn *c, struct pg_copy_plan *p)
     struct column_sink cs = {.sink = {&column_ops}, .arena = c->arena};
     const struct param param = {.value = value_text(p->stmt.table, strlen(p->stmt.table))};
     const struct query q = {.sql = sql, .len = sizeof sql - 1, .params = &param, .n_params = 1};
-    const struct request_options o = {.atomic = false};
+    const struct request_options o = pg_request_options(c, false);
     struct request *r;
     struct err e = ERR_INIT;
     enum request_status st;
@@ -329,7 +329,7 @@ static bool copy_out(struct pg_conn *c, struct pg_copy_plan *p, const struct buf
 {
     struct out_sink o = {.sink = {&out_ops}, .conn = c, .plan = p};
     const struct query q = {.sql = sql->data, .len = sql->len};
-    const struct request_options options = {.atomic = false};
+    const struct request_options options = pg_request_options(c, false);
     struct request *r = NULL;
     struct err e = ERR_INIT;
     enum request_status st = REQUEST_FAILED;

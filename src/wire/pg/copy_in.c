@@ -106,7 +106,7 @@ static enum err_code insert(struct copy_in *in, unsigned first, unsigned rows, s
 {
     static const struct sink_ops ops = {ignore_columns, ignore_row, ignore_done};
     struct sink sink = {&ops};
-    const struct request_options o = {.atomic = false};
+    const struct request_options o = pg_request_options(in->conn, false);
     struct query q = {.params = in->params + (size_t)first * in->plan->n,
                       .n_params = rows * in->plan->n};
     struct request *r;

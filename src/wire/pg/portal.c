@@ -255,7 +255,7 @@ enum pg_advance pg_portal_advance(struct pg_conn *c, struct pg_portal *p, uint64
 void pg_portal_park(struct pg_conn *c, struct pg_portal *p)
 {
     struct err e = ERR_INIT;
-    const struct request_options o = {.atomic = false};
+    const struct request_options o = pg_request_options(c, false);
     const struct pg_text *t = &p->prepared->text;
 
     if (p->state == PORTAL_READY && !p->request && !p->rows) {

@@ -290,10 +290,16 @@ static void write_failure(struct pg_conn *c, const struct pg_result *r, const st
     pg_error_text(c, e, t);
 }
 
+struct request_options pg_request_options(const struct pg_conn *c, bool atomic)
+{
+    return (struct request_options){.atomic = atomic,
+                                    .timeout_ns = c->settings.statement_timeout_ns};
+}
+
 enum request_status pg_run_some(struct pg_conn *c, struct pg_result *r, struct request **request,
                                 const struct query *q, bool atomic)
 {
-    const struct request_options o = {.atomic = atomic};
+    const struct request_options o = pg_request_options(c, atomic);
     struct err e = ERR_INIT;
     enum request_status st = REQUEST_FAILED;
 
@@ -324,7 +330,7 @@ enum request_status pg_run_some(struct pg_conn *c, struct pg_result *r, struct r
 bool pg_run(struct pg_conn *c, struct pg_result *r, const struct query *queries, size_t n,
             bool atomic)
 {
-    const struct request_options o = {.atomic = atomic};
+    const struct request_options o = pg_request_options(c, atomic);
     struct err e = ERR_INIT;
     struct request *q;
     enum request_status st;

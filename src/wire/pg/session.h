@@ -101,6 +101,9 @@ void pg_result_again(struct pg_result *r); /* for another statement; keeps its m
 /* RowDescription of its columns, unknown types as text. */
 void pg_result_write_columns(struct pg_result *r);
 
+/* For requests of a client: with its statement_timeout. */
+struct request_options pg_request_options(const struct pg_conn *c, bool atomic);
+
 /* Runs; true = done. After false an error has been written and the transaction has been told. */
 bool pg_run(struct pg_conn *c, struct pg_result *r, const struct query *queries, size_t n,
             bool atomic);

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
+
 enum check {
     ANY,
     FIXED,   /* nobody may change it */
@@ -12,6 +14,7 @@ enum check {
     UTF8,    /* UTF8 in its spellings, SQL_ASCII is not ours */
     ISO,     /* DateStyle: what begins with ISO, or an order alone */
     ZONE,    /* kept and told; times are always UTC */
+    TIMEOUT, /* milliseconds, or with a unit */
 };
 
 static const struct row {
@@ -88,7 +91,7 @@ static const struct row {
     {"shared_buffers", "128MB", FIXED, false},
     {"ssl", "off", FIXED, false},
     {"standard_conforming_strings", "on", FIXED, true},
-    {"statement_timeout", "0", ANY, false},
+    {"statement_timeout", "0", TIMEOUT, false},
     {"synchronize_seqscans", "on", BOOLEAN, false},
     {"synchronous_commit", "on", ANY, false},
     {"tcp_keepalives_idle", "0", ANY, false},
@@ -165,6 +168,29 @@ static bool is_utf8(const char *value)
     return is_one_of(plain, names);
 }
 
+/* "5000", "5s", "1.5 min": nanoseconds, up to PostgreSQL's limit; -1 = it is none. */
+static int64_t timeout_ns(const char *value)
+{
+    static const struct {
+        const char *name;
+        int64_t ns;
+    } units[] = {{"", CLOCK_MS},        {"us", CLOCK_MS / 1000}, {"ms", CLOCK_MS},
+                 {"s", CLOCK_S},        {"min", 60 * CLOCK_S},   {"h", 3600 * CLOCK_S},
+                 {"d", 86400 * CLOCK_S}};
+    char *end;
+    double n = strtod(value, &end);
+
+    if (end == value || !(n >= 0))
+        return -1;
+    end += strspn(end, " ");
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (strcmp(end, units[i].name) == 0)
+            return n * (double)units[i].ns <= (double)INT32_MAX * CLOCK_MS
+                       ? (int64_t)(n * (double)units[i].ns)
+                       : -1;
+    return -1;
+}
+
 /* The value as it is kept; NULL = not a valid one. */
 static const char *checked(enum check check, const char *value)
 {
@@ -181,6 +207,8 @@ static const char *checked(enum check check, const char *value)
         if (strncasecmp(value, "iso", 3) == 0 || is_one_of(value, order))
             return "ISO, MDY";
         return NULL;
+    case TIMEOUT:
+        return timeout_ns(value) >= 0 ? value : NULL;
     default:
         return value;
     }
@@ -208,6 +236,11 @@ static enum pg_set set_custom(struct pg_settings *s, const char *name, const cha
     return PG_SET_OK;
 }
 
+static const char *value_of(const struct pg_settings *s, size_t i)
+{
+    return s->values[i] ? s->values[i] : s->started[i] ? s->started[i] : table[i].value;
+}
+
 enum pg_set pg_settings_set(struct pg_settings *s, const char *name, const char *value)
 {
     size_t i = find(name);
@@ -227,6 +260,8 @@ enum pg_set pg_settings_set(struct pg_settings *s, const char *name, const char 
     }
     free(s->values[i]);
     s->values[i] = copy;
+    if (table[i].check == TIMEOUT)
+        s->statement_timeout_ns = timeout_ns(value_of(s, i));
     return PG_SET_OK;
 }
 
@@ -244,12 +279,9 @@ void pg_settings_reset_all(struct pg_settings *s)
     for (size_t i = 0; i < ROWS; i++) {
         free(s->values[i]);
         s->values[i] = NULL;
+        if (table[i].check == TIMEOUT)
+            s->statement_timeout_ns = timeout_ns(value_of(s, i));
     }
-}
-
-static const char *value_of(const struct pg_settings *s, size_t i)
-{
-    return s->values[i] ? s->values[i] : s->started[i] ? s->started[i] : table[i].value;
 }
 
 const char *pg_settings_get(const struct pg_settings *s, const char *name, const char **canonical)

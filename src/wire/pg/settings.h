@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -21,6 +22,7 @@ struct pg_settings {
     char *started[PG_SETTINGS_MAX]; /* as the startup packet set it; NULL = the table's default */
     char *custom[PG_CUSTOM_MAX][2]; /* name, value */
     unsigned n_custom;
+    int64_t statement_timeout_ns; /* what its value comes to; 0 = none */
 };
 
 void pg_settings_fini(struct pg_settings *s);
