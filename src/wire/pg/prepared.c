@@ -161,8 +161,10 @@ bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p)
         pg_portals_park(c);
         pg_result_again(&p->shape);
         p->shape.silent = true;
-        p->shape.text = &p->text;
+        p->shape.text =
+            NULL; /* types that only the text tells are inferred below, with the tables */
         enum err_code code = session_describe(c->session, &q, &p->shape.sink, &shape, &e);
+        p->shape.text = &p->text;
         p->shape.pending = false;
         if (code != ERR_OK) {
             pg_error_text(c, &e, &p->text);

@@ -40,6 +40,7 @@ async def arrays(c):
     check(await c.fetchval("SELECT $1::int[]", [1, None, 3]) == [1, None, 3])
     check(await c.fetchval("SELECT $1::text[]", ["a b", 'q"\\', "", "NULL", None]) == ["a b", 'q"\\', "", "NULL", None])
     check(await c.fetchval("SELECT ARRAY[1, 2, 3]") == [1, 2, 3] and await c.fetchval("SELECT '{}'::text[]") == [])
+    check(await c.fetchval("SELECT array_agg(id) FROM t WHERE id < 4") == [1, 2, 3])
 
 
 async def cursors_and_transactions(c):
