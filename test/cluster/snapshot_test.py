@@ -291,8 +291,9 @@ def test_memory_is_flat(cluster):
     loaded = rss_kib(b.pid, "VmHWM")
     print(f"{size / 1e6:.0f} MB: {taken} KiB more to take it, {extra} KiB with reading it, {loaded} KiB in all on a new node")
     assert "database begins with a snapshot" in b.log()
-    assert extra < 64 * 1024, f"{extra} KiB more"
-    assert loaded < 64 * 1024, f"{loaded} KiB"
+    if ha.SLOW == 1:  # a sanitizer's own memory would be counted, too
+        assert extra < 64 * 1024, f"{extra} KiB more"
+        assert loaded < 64 * 1024, f"{loaded} KiB"
 
 
 # ---- the client of the npm package `nats` ----------------------------------------------------------------------
