@@ -4,6 +4,7 @@
  * COPY taken apart), parameters by type and format, COPY data. No sockets, no node. Besides memory
  * it checks that what was read as a value is written and read as the same value again.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,7 +105,7 @@ static bool same(const struct value *a, const struct value *b)
     if (a->type == VALUE_INTEGER)
         return a->u.i == b->u.i;
     if (a->type == VALUE_REAL)
-        return memcmp(&a->u.r, &b->u.r, sizeof a->u.r) == 0 || a->u.r != a->u.r;
+        return (a->u.r == b->u.r && signbit(a->u.r) == signbit(b->u.r)) || isnan(a->u.r);
     return a->type == VALUE_NULL ||
            (a->u.s.len == b->u.s.len && memcmp(a->u.s.data, b->u.s.data, a->u.s.len) == 0);
 }

@@ -89,17 +89,32 @@ static void answer(const struct responder *r, const char *reply, const char *tex
     }
 }
 
+/* HMSG subject sid reply header-bytes bytes */
+static bool is_message(char *line, char *reply, size_t room, size_t *bytes)
+{
+    char *save, *word = strtok_r(line, " \r\n", &save);
+    for (int i = 0; i < 6; i++, word = strtok_r(NULL, " \r\n", &save)) {
+        if (!word || (i == 0 && strcmp(word, "HMSG") != 0))
+            return false;
+        if (i == 3)
+            snprintf(reply, room, "%s", word);
+        if (i == 5)
+            *bytes = strtoul(word, NULL, 10);
+    }
+    return true;
+}
+
 static void *respond(void *arg)
 {
     struct responder *r = arg;
     FILE *in = fdopen(dup(r->fd), "r");
     char line[4096], reply[256];
-    size_t head, size;
+    size_t size = 0;
 
     while (in && fgets(line, sizeof line, in)) {
         if (strncmp(line, "PING", 4) == 0)
             (void)!write(r->fd, "PONG\r\n", 6);
-        if (sscanf(line, "HMSG %*s %*s %255s %zu %zu", reply, &head, &size) != 3)
+        if (!is_message(line, reply, sizeof reply, &size))
             continue;
         for (size_t left = size + 2; left > 0; left--)
             (void)fgetc(in);

@@ -182,7 +182,7 @@ bool pg_ddl_drop(struct pg_rewrite *r)
 {
     if (pg_word(r, 1, "TABLE")) {
         drop_each(r, "TABLE", 2);
-    } else if (pg_word(r, 1, "VIEW")) {
+    } else if (pg_word(r, 1, "VIEW") || pg_word(r, 1, "TYPE")) { /* a type is one, see pg/enum.c */
         drop_each(r, "VIEW", 2);
     } else if (pg_words(r, 1, "MATERIALIZED", "VIEW")) {
         drop_each(r, "VIEW", 3);
@@ -191,8 +191,6 @@ bool pg_ddl_drop(struct pg_rewrite *r)
     } else if (pg_word(r, 1, "TRIGGER")) {
         size_t name = pg_word(r, 2, "IF") ? 4 : 2;
         pg_range(r, 0, pg_skip_name(r, name));
-    } else if (pg_word(r, 1, "TYPE")) {
-        drop_each(r, "VIEW", 2); /* pg/enum.c */
     } else if (is_foreign(r, 1)) {
         if (!pg_words(r, 2, "IF", "EXISTS") && !pg_word(r, 1, "OWNED"))
             pg_fail(r, 1, ERR_UNSUPPORTED, "there is no %.*s here to drop", (int)pg_at(r, 1)->len,

@@ -82,7 +82,7 @@ static bool keep(char *to, const char *value)
 /* "-c name=value --name=value" of the parameter `options`, with backslashes before blanks. */
 static void take_options(struct pg_conn *c, const char *s)
 {
-    char word[512];
+    char word[512] = "";
 
     while (*s) {
         size_t n = 0;
