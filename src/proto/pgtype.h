@@ -109,6 +109,8 @@ uint32_t pgtype_element_of(uint32_t array);
 
 /* ---- parts, shared by the files of pgtype ---- */
 
+/* An element of an array's text, appended, in quotes where it needs them; `s` NULL is NULL. */
+void pgtype_array_element(struct buf *b, const char *s, size_t n);
 /* The binary format of an array to its text, appended, and back: `v` is a text. Of one dimension;
  * PGTYPE_NO_BINARY for more. */
 enum pgtype_fault pgtype_array_get(uint32_t array, const char *data, size_t len, struct buf *out);

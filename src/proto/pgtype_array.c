@@ -51,8 +51,12 @@ static bool wants_quotes(const char *s, size_t n)
     return false;
 }
 
-static void put_element(struct buf *b, const char *s, size_t n)
+void pgtype_array_element(struct buf *b, const char *s, size_t n)
 {
+    if (!s) {
+        buf_puts(b, "NULL");
+        return;
+    }
     if (!wants_quotes(s, n)) {
         buf_put(b, s, n);
         return;
@@ -88,7 +92,7 @@ static enum pgtype_fault get_element(uint32_t type, struct pgwire_reader *r, str
     if (fault == PGTYPE_FINE && v.type == VALUE_NULL)
         buf_puts(out, "NULL");
     else if (fault == PGTYPE_FINE)
-        put_element(out, text.data ? text.data : "", text.len);
+        pgtype_array_element(out, text.data ? text.data : "", text.len);
     buf_free(&scratch);
     buf_free(&text);
     return fault;

@@ -234,6 +234,8 @@ static void test_functions(void **state)
          "2024-03-02 00:00:00.000|2024-01-01\n"},
         {"SELECT regexp_replace('abcabc', 'b(.)', '<\\1>', 'g'), 'Abc' ~* '^aB', 'x' ~ '\\d'",
          "a<c>a<c>|1|0\n"},
+        {"SELECT regexp_match('ab', '(a)(x)?(b)(y)?'), regexp_match('a b', '.*')",
+         "{a,NULL,b,NULL}|{\"a b\"}\n"},
         {"SELECT array_agg(x) FROM (VALUES (1), (2)) AS t(x)", "{1,2}\n"},
         {"SELECT unnest('{a,\"b c\",NULL}') AS x", "a\nb c\n\n"},
         {"SELECT x.* FROM (SELECT * FROM (VALUES ('{a,b}', '{1,2,3}')) AS t(p, q), unnest(t.p, "

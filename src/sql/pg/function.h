@@ -70,5 +70,7 @@ void pg_array_open(struct pg_array *a, const char *text, size_t n);
 bool pg_array_next(struct pg_array *a, struct buf *b, bool *null);
 /* Appends an element to an array being built: "{" before the first, "," before others. */
 void pg_array_put(struct buf *b, sqlite3_value *v);
+/* The same of a text; NULL = NULL. */
+void pg_array_add(struct buf *b, const char *s, size_t n);
 
 #endif

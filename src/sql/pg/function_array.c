@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "proto/pgtype.h"
 #include "sql/pg/function.h"
 
 void pg_array_open(struct pg_array *a, const char *text, size_t n)
@@ -55,28 +56,10 @@ bool pg_array_next(struct pg_array *a, struct buf *b, bool *null)
     return true;
 }
 
-static void put_member(struct buf *b, const char *s, size_t n)
+void pg_array_add(struct buf *b, const char *s, size_t n)
 {
-    bool plain = s && n > 0 && !(n == 4 && strncasecmp(s, "null", 4) == 0);
-
     buf_putc(b, b->len ? ',' : '{');
-    if (!s) {
-        buf_puts(b, "NULL");
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        plain = plain && !strchr("{}\",\\ \t\n", s[i]);
-    if (plain) {
-        buf_put(b, s, n);
-        return;
-    }
-    buf_putc(b, '"');
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == '"' || s[i] == '\\')
-            buf_putc(b, '\\');
-        buf_putc(b, s[i]);
-    }
-    buf_putc(b, '"');
+    pgtype_array_element(b, s, n);
 }
 
 void pg_array_put(struct buf *b, sqlite3_value *v)
@@ -84,7 +67,7 @@ void pg_array_put(struct buf *b, sqlite3_value *v)
     size_t n;
     const char *s = pg_arg(v, &n);
 
-    put_member(b, s, n);
+    pg_array_add(b, s, n);
 }
 
 static void array(sqlite3_context *ctx, int n, sqlite3_value **v)
@@ -251,7 +234,7 @@ static void string_to_array(sqlite3_context *ctx, int n, sqlite3_value **v)
                 hit = hit + 1 < s + len ? hit + 1 : NULL;
         size_t k = hit ? (size_t)(hit - s) : len;
         bool is_null = for_null && k == null_len && memcmp(s, for_null, k) == 0;
-        put_member(&out, is_null ? NULL : s, k);
+        pg_array_add(&out, is_null ? NULL : s, k);
         more = hit != NULL;
         k += more && sep ? sep_len : 0;
         s += k;

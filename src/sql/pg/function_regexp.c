@@ -258,17 +258,11 @@ static void first_match(sqlite3_context *ctx, int n, sqlite3_value **v, bool arr
         if (!array) {
             put_group(&b, s, o, rc, rc > 1 ? 1 : 0);
         } else {
-            for (int i = rc > 1 ? 1 : 0; i < rc; i++) {
-                buf_putc(&b, b.len ? ',' : '{');
-                buf_putc(&b, '"');
-                size_t from = 0, n_bytes = 0;
-                (void)group_of(o, rc, i, &from, &n_bytes);
-                for (size_t k = from; k < from + n_bytes; k++) {
-                    if (s[k] == '"' || s[k] == '\\')
-                        buf_putc(&b, '\\');
-                    buf_putc(&b, s[k]);
-                }
-                buf_putc(&b, '"');
+            int groups = (int)pcre2_get_ovector_count(data);
+            for (int i = groups > 1 ? 1 : 0; i < groups; i++) {
+                size_t from, bytes;
+                bool took_part = group_of(o, rc, i, &from, &bytes);
+                pg_array_add(&b, took_part ? s + from : NULL, took_part ? bytes : 0);
             }
             buf_putc(&b, '}');
         }

@@ -341,21 +341,29 @@ static struct pg_piece *add(struct pg_rewrite *r, const char *text, size_t len)
     return p;
 }
 
-const char *pg_format(struct pg_rewrite *r, const char *fmt, ...)
+/* In the arena; without memory the rewrite has failed, and it is "". */
+static const char *format(struct pg_rewrite *r, const char *fmt, va_list ap)
 {
     char *s = NULL, *copy;
-    va_list ap;
-    int n;
+    int n = vasprintf(&s, fmt, ap);
 
-    va_start(ap, fmt);
-    n = vasprintf(&s, fmt, ap);
-    va_end(ap);
     copy = n >= 0 ? arena_strndup(r->arena, s, (size_t)n) : NULL;
     if (n >= 0)
         free(s);
     if (!copy)
         pg_fail(r, PG_NONE, ERR_NO_MEMORY, "out of memory");
     return copy ? copy : "";
+}
+
+const char *pg_format(struct pg_rewrite *r, const char *fmt, ...)
+{
+    va_list ap;
+    const char *s;
+
+    va_start(ap, fmt);
+    s = format(r, fmt, ap);
+    va_end(ap);
+    return s;
 }
 
 void pg_put(struct pg_rewrite *r, const char *text)
@@ -365,20 +373,11 @@ void pg_put(struct pg_rewrite *r, const char *text)
 
 void pg_putf(struct pg_rewrite *r, const char *fmt, ...)
 {
-    char *s = NULL, *copy;
     va_list ap;
-    int n;
 
     va_start(ap, fmt);
-    n = vasprintf(&s, fmt, ap);
+    pg_put(r, format(r, fmt, ap));
     va_end(ap);
-    copy = n >= 0 ? arena_strndup(r->arena, s, (size_t)n) : NULL;
-    if (n >= 0)
-        free(s);
-    if (!copy)
-        pg_fail(r, PG_NONE, ERR_NO_MEMORY, "out of memory");
-    else
-        add(r, copy, (size_t)n);
 }
 
 void pg_put_string(struct pg_rewrite *r, const char *text, size_t n)
