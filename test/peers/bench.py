@@ -34,15 +34,15 @@ class Sizes:
 
     PRESETS = {
         "smoke": {"rounds": 2, "seconds": 1, "requests": 300, "warmup": 1, "rows": 500, "publishes": 50, "probes": 20, "lag_s": 1, "lag_rate": 50,
-                  "failover_s": 8, "failover_rounds": 1, "long_rounds": 1, "missed": 500, "missed_s": 2, "join_mb": 1, "idle_s": 1,
+                  "failover_s": 8, "failover_rounds": 1, "long_rounds": 1, "missed": 500, "missed_s": 2, "join_mb": 1, "idle_s": 1, "patience_s": 60,
                   "databases": [1, 3], "connections": [1, 4], "growth_rounds": 1, "row_bytes": [1, 1000], "database_mb": [1]},
         "short": {"rounds": 5, "seconds": 1, "requests": 10_000_000, "warmup": 20, "rows": 100_000, "publishes": 1500, "probes": 100, "lag_s": 3,
                   "lag_rate": 2000, "failover_s": 15, "failover_rounds": 1, "long_rounds": 1, "missed": 200_000, "missed_s": 10,
-                  "join_mb": 100, "idle_s": 5, "databases": [1, 100, 1000], "connections": [1, 16, 256, 1000], "growth_rounds": 1,
+                  "join_mb": 100, "idle_s": 5, "patience_s": 120, "databases": [1, 100, 1000], "connections": [1, 16, 256, 1000], "growth_rounds": 1,
                   "row_bytes": [1, 1000, 100_000, 1_000_000], "database_mb": [1, 100]},
         "full": {"rounds": 7, "seconds": 5, "requests": 10_000_000, "warmup": 50, "rows": 100_000, "publishes": 10_000, "probes": 1000, "lag_s": 15,
                  "lag_rate": 2000, "failover_s": 30, "failover_rounds": 5, "long_rounds": 3, "missed": 1_000_000, "missed_s": 300,
-                 "join_mb": 1000, "idle_s": 30, "databases": [1, 100, 1000], "connections": [1, 16, 64, 256, 1000, 2000],
+                 "join_mb": 1000, "idle_s": 30, "patience_s": 900, "databases": [1, 100, 1000], "connections": [1, 16, 64, 256, 1000, 2000],
                  "growth_rounds": 3, "row_bytes": [1, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000],
                  "database_mb": [1, 100, 1000, 10_000]},
     }

@@ -154,17 +154,18 @@ class Http(System):
         super().__init__()
         self.clients = []
 
-    def work(self, kind, second=False):
+    def body(self, kind):
+        """A statement of a request, its parameters by position."""
         sql, params = STATEMENTS[kind]
-        one = '{"sql":%s,"params":[%s]}' % (json.dumps(sql), ",".join(params))
+        return '{"sql":%s,"params":[%s]}' % (json.dumps(sql), ",".join(params))
+
+    def work(self, kind, second=False):
         suffix = "2" if second else ""
-        body = f"[%({one}%)]" if kind in ("fill", "batch") else one
+        body = f"[%({self.body(kind)}%)]" if kind in ("fill", "batch") else self.body(kind)
         return {"path" + suffix: self.path, "body" + suffix: body}
 
     def batch(self, kind, statements):
-        sql, params = STATEMENTS[kind]
-        one = '{"sql":%s,"params":[%s]}' % (json.dumps(sql), ",".join(params))
-        return {"path": self.path, "body": f"[%({one}%)]", "batch": statements}
+        return {"path": self.path, "body": f"[%({self.body(kind)}%)]", "batch": statements}
 
     def execute(self, sql):
         return self.clients[0].ok("POST", self.path, {"sql": sql}).json()
@@ -350,7 +351,14 @@ class LitesqlHa(Http):
         return None if os.access(self.program(), os.X_OK) else self.not_installed()
 
     def version(self):
-        return machine.output(self.program(), "--version")
+        return " ".join(machine.output(self.program(), "--version").split())
+
+    def body(self, kind):
+        """It takes parameters by name only."""
+        sql, params = STATEMENTS[kind]
+        for i in range(len(params)):
+            sql = sql.replace("?", f":p{i}", 1)
+        return '{"sql":%s,"params":{%s}}' % (json.dumps(sql), ",".join(f'"p{i}":{p}' for i, p in enumerate(params)))
 
     def start(self, cluster, count=1):
         self.cluster, self.running, self.clients = cluster, [], []

@@ -13,7 +13,6 @@ import machine
 import systems as systems_
 
 MANY = 64
-CATCH_UP_S = 600
 LONE_ROWS = 2000  # what is filled in where no transaction has many rows
 
 
@@ -64,13 +63,13 @@ class Bench:
                     self.report(name, system, i, {"failed": str(e)[-600:]})
 
 
-def fill(bench, system, rows, table="fill", bytes_=10, limit_s=CATCH_UP_S):
+def fill(bench, system, rows, table="fill", bytes_=10):
     """That many rows, in transactions of 100 where the system has such: how many it got."""
     batch = system.batch(table, 100) or {**(system.work(table) or {})}
     per = batch.get("batch", 1)
     if per == 1:
         rows = min(rows, LONE_ROWS)
-    result = load.program("load", {**system.connect(), **batch, "requests": max(1, rows // per), "first": 0, "seconds": limit_s,
+    result = load.program("load", {**system.connect(), **batch, "requests": max(1, rows // per), "first": 0, "seconds": bench.sizes.patience_s,
                                    "bytes": bytes_, "connections": 1 if per > 1 or system.refuses_writers else 16})
     return result["requests"] * per
 
@@ -289,7 +288,7 @@ def catch_up(bench, classes):
         wanted = s.count(0, "item")
         start = time.monotonic()
         s.start_node(away)
-        ha.wait_until(lambda: s.count(away, "item") >= wanted, CATCH_UP_S, "the node has caught up")
+        ha.wait_until(lambda: s.count(away, "item") >= wanted, bench.sizes.patience_s, "the node has caught up")
         seconds = time.monotonic() - start
         return {"transactions": wanted - before, "seconds": seconds, "rate": (wanted - before) / seconds}
 
@@ -308,7 +307,7 @@ def join(bench, classes):
             s.nodes[0].post("/snapshot", None)
         start = time.monotonic()
         new = s.join()
-        ha.wait_until(lambda: s.count(new, "wide") >= wanted, CATCH_UP_S, "the new node holds the database")
+        ha.wait_until(lambda: s.count(new, "wide") >= wanted, bench.sizes.patience_s, "the new node holds the database")
         seconds = time.monotonic() - start
         return {"mb": wanted * row / 1e6, "seconds": seconds, "rate": wanted * row / 1e6 / seconds}
 
