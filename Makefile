@@ -75,9 +75,11 @@ PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
 # The commands of the program (src/cli) are HTTP clients; the libraries are not.
 CURL_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
-# The load client of test/bench speaks to PostgreSQL.
+# The load client of test/bench speaks to PostgreSQL and MariaDB.
 PQ_CFLAGS := $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 PQ_LIBS   := $(shell pkg-config --libs libpq 2>/dev/null || echo -lpq)
+MY_CFLAGS := $(shell pkg-config --cflags libmariadb 2>/dev/null || echo -I/usr/include/mariadb)
+MY_LIBS   := $(shell pkg-config --libs libmariadb 2>/dev/null || echo -lmariadb)
 CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
 # ---- SQLite --------------------------------------------------------------------------------------------------
@@ -325,9 +327,10 @@ CLIENT_BIN := $(BUILD)/bench/load $(BUILD)/bench/lag
 $(CLIENT_BIN): $(BUILD)/bench/%: test/bench/%.c $(CLIENT_OBJ) $(SQLITE_LINK)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC_RELEASE) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(CLIENT_OBJ) $(SQLITE_LINK) $(PQ_LIBS) $(LIBS) -o $@
+	$(Q)$(CC_RELEASE) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(CLIENT_OBJ) $(SQLITE_LINK) $(PQ_LIBS) $(MY_LIBS) $(LIBS) -o $@
 
 $(BUILD)/obj/test/bench/client/pg.o: CPPFLAGS_ALL += $(PQ_CFLAGS)
+$(BUILD)/obj/test/bench/client/mysql.o: CPPFLAGS_ALL += $(MY_CFLAGS)
 -include $(CLIENT_OBJ:.o=.d)
 
 # Bare loops may use the node's own modules, which libha.a keeps to itself.

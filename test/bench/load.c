@@ -252,7 +252,7 @@ static struct options read_options(int argc, char **argv)
     };
     size_t bytes = (size_t)measure_number(argc, argv, "bytes", 10, 0, MAX_FILL);
     if (!o.protocol)
-        measure_fail("protocol=: http, pg or sqlite is wanted");
+        measure_fail("protocol=: http, mysql, pg or sqlite is wanted");
     o.fill = measure_alloc(bytes + 1, 1);
     memset(o.fill, 'x', bytes);
     read_ports(&o, measure_text(argc, argv, "port", "8080"),

@@ -25,7 +25,8 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 sys.path[1:1] = [os.path.join(ROOT, "test", "wire"), os.path.join(ROOT, "test", "cluster")]
 
 import machine  # noqa: E402
-import systems as systems_  # noqa: E402
+import system as system_  # noqa: E402
+import systems  # noqa: E402
 import workloads  # noqa: E402
 
 
@@ -75,7 +76,7 @@ def shared(bench, classes, count, wanted):
     chosen = [f for name, f in (workloads.SINGLE if count == 1 else workloads.TRIO).items() if name in wanted]
     if not chosen:
         return
-    with systems_.new_cluster() as cluster:
+    with system_.new_cluster() as cluster:
         running = []
         try:
             for c in classes:
@@ -109,11 +110,11 @@ def arguments():
     p.add_argument("--seconds", type=int, help="of one run of the load client")
     p.add_argument("--results", default=os.path.join(ROOT, "build", "peers", "results.jsonl"))
     a = p.parse_args()
-    a.peers = [n for n in a.peers.split(",") if n] or list(systems_.SYSTEMS)
+    a.peers = [n for n in a.peers.split(",") if n] or list(systems.SYSTEMS)
     a.workloads = [n for n in a.workloads.split(",") if n] or workloads.ALL
     for n in a.peers:
-        if n not in systems_.SYSTEMS:
-            p.error(f"no peer {n}: there are {', '.join(systems_.SYSTEMS)}")
+        if n not in systems.SYSTEMS:
+            p.error(f"no peer {n}: there are {', '.join(systems.SYSTEMS)}")
     for n in a.workloads:
         if n not in workloads.ALL:
             p.error(f"no workload {n}: there are {', '.join(workloads.ALL)}")
@@ -128,15 +129,15 @@ def main():
     classes = []
     known = {}
     for name in a.peers:
-        system = systems_.SYSTEMS[name]()
+        system = systems.SYSTEMS[name]()
         missing = system.missing()
         known[name] = {"title": system.title, "missing": missing, "version": "" if missing else system.version(),
                        "durability": system.durability}
         print(f"{system.title}: {missing or known[name]['version'] or 'there'}")
         if not missing:
             classes.append(type(system))
-    for name, reason in systems_.refused().items():
-        if name not in systems_.SYSTEMS and name != "nats-server":
+    for name, reason in system_.refused().items():
+        if name not in systems.SYSTEMS and name != "nats-server":
             known[name] = {"title": name.capitalize(), "missing": reason}
     results.write({"about": {"machine": machine.description(), "load_average": os.getloadavg(), "preset": a.preset,
                              "command": " ".join(sys.argv[1:]), "sizes": vars(sizes), "systems": known}})

@@ -82,10 +82,10 @@ def description():
             "memory_gb": round(memory), "system": _first("/etc/os-release", "PRETTY_NAME"), "kernel": platform.release()}
 
 
-def output(*argv):
-    """What a program says of itself, in one line; "" if it cannot be run."""
+def output(*argv, whole=False):
+    """What a program says of itself, in one line unless the whole is wanted; "" if it cannot be run."""
     try:
         p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return p.stdout.strip().split("\n")[0]
+    return p.stdout.strip() if whole else p.stdout.strip().split("\n")[0]

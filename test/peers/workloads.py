@@ -10,7 +10,7 @@ import time
 import ha
 import load
 import machine
-import systems as systems_
+import system as system_
 
 MANY = 64
 LONE_ROWS = 2000  # what is filled in where no transaction has many rows
@@ -149,7 +149,7 @@ class Publish(Limit):
     name = "bare-publish"
 
     def run(self, bench):
-        return load.program("publish", {"url": self.url, "like": systems_.STREAM, "subject": "ha_replication.bench=2Edb",
+        return load.program("publish", {"url": self.url, "like": system_.STREAM, "subject": "ha_replication.bench=2Edb",
                                         "count": bench.sizes.publishes, "warmup": 20})
 
 
@@ -226,7 +226,7 @@ def own(bench, name, classes, count, run, rounds=None):
     """Each round with a new cluster of one system after the other."""
 
     def once(system):
-        with systems_.new_cluster() as cluster:
+        with system_.new_cluster() as cluster:
             system.start(cluster, count)
             try:
                 system.setup()
@@ -303,8 +303,7 @@ def join(bench, classes):
             raise Refused("no node of it can be asked what it holds")
         row, rows = 10_000, bench.sizes.join_mb * 100
         wanted = fill(bench, s, rows, "wide", row)
-        if isinstance(getattr(s, "nodes", [None])[0], ha.Node):
-            s.nodes[0].post("/snapshot", None)
+        s.take_snapshot()
         start = time.monotonic()
         new = s.join()
         ha.wait_until(lambda: s.count(new, "wide") >= wanted, bench.sizes.patience_s, "the new node holds the database")
@@ -318,7 +317,7 @@ def idle(bench, classes):
     """Start to the first answer, and what it takes of the machine with nothing to do; then after many transactions."""
 
     def run(s):
-        with systems_.new_cluster() as cluster:
+        with system_.new_cluster() as cluster:
             start = time.monotonic()
             s.start(cluster, 1)
             figures = {"first_start_s": time.monotonic() - start}
@@ -353,7 +352,7 @@ def many_databases(bench, classes):
         def run(s, count=count):
             if s.name != "ha":
                 raise Refused("only ha is asked for many databases")
-            with systems_.new_cluster() as cluster:
+            with system_.new_cluster() as cluster:
                 files = [f"file:d{i}.db" for i in range(count)]
                 node = cluster.node(files=files, wait=False)
                 node.wait_ready(120)

@@ -73,6 +73,6 @@ struct protocol {
 /* NULL where there is none of that name. */
 const struct protocol *protocol_find(const char *name);
 
-extern const struct protocol protocol_http, protocol_pg, protocol_sqlite;
+extern const struct protocol protocol_http, protocol_mysql, protocol_pg, protocol_sqlite;
 
 #endif

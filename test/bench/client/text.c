@@ -81,7 +81,8 @@ void text_fill(struct text *out, const char *template, struct numbers *numbers, 
 
 const struct protocol *protocol_find(const char *name)
 {
-    static const struct protocol *const all[] = {&protocol_http, &protocol_pg, &protocol_sqlite};
+    static const struct protocol *const all[] = {&protocol_http, &protocol_mysql, &protocol_pg,
+                                                 &protocol_sqlite};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(all[i]->name, name) == 0)
             return all[i];
