@@ -6,19 +6,31 @@ static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 
 void base64_encode(struct buf *b, const void *bytes, size_t len)
 {
-    const unsigned char *p = bytes;
+    const unsigned char *s = bytes;
+    size_t i = 0;
 
-    for (; len > 0; p += len < 3 ? len : 3, len -= len < 3 ? len : 3) {
-        uint32_t v = (uint32_t)p[0] << 16;
-        if (len > 1)
-            v |= (uint32_t)p[1] << 8;
-        if (len > 2)
-            v |= p[2];
-        buf_putc(b, letters[v >> 18]);
-        buf_putc(b, letters[v >> 12 & 63]);
-        buf_putc(b, len > 1 ? letters[v >> 6 & 63] : '=');
-        buf_putc(b, len > 2 ? letters[v & 63] : '=');
+    if (len > SIZE_MAX / 4 * 3 - 3) {
+        b->failed = true;
+        return;
     }
+    char *p = buf_reserve(b, (len + 2) / 3 * 4);
+    if (!p)
+        return;
+    for (; len - i >= 3; i += 3) {
+        uint32_t v = (uint32_t)s[i] << 16 | (uint32_t)s[i + 1] << 8 | s[i + 2];
+        *p++ = letters[v >> 18];
+        *p++ = letters[v >> 12 & 63];
+        *p++ = letters[v >> 6 & 63];
+        *p++ = letters[v & 63];
+    }
+    if (i < len) {
+        uint32_t v = (uint32_t)s[i] << 16 | (len - i > 1 ? (uint32_t)s[i + 1] << 8 : 0);
+        *p++ = letters[v >> 18];
+        *p++ = letters[v >> 12 & 63];
+        *p++ = len - i > 1 ? letters[v >> 6 & 63] : '=';
+        *p++ = '=';
+    }
+    b->len += (len + 2) / 3 * 4;
 }
 
 static int digit(char c)
@@ -32,21 +44,21 @@ static int digit(char c)
     return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-bool base64_decode(const char *text, size_t len, void *out, size_t size, size_t *got)
+/* How many of the letters are no padding. */
+static size_t digits(const char *text, size_t len)
 {
-    unsigned char *to = out;
-    size_t pad = 0;
+    if (len == 0 || len % 4 != 0 || text[len - 1] != '=')
+        return len;
+    return text[len - 2] == '=' ? len - 2 : len - 1;
+}
 
-    *got = 0;
-    if (len % 4 != 0)
-        return false;
-    while (pad < 2 && len > 0 && text[len - 1] == '=') {
-        pad++;
-        len--;
-    }
+/* `n` digits to as many bytes as they stand for, n / 4 * 3 + n % 4 * 3 / 4. */
+static bool decode(const char *text, size_t n, unsigned char *to)
+{
     uint32_t v = 0;
     unsigned bits = 0;
-    for (size_t i = 0; i < len; i++) {
+
+    for (size_t i = 0; i < n; i++) {
         int d = digit(text[i]);
         if (d < 0)
             return false;
@@ -54,10 +66,38 @@ bool base64_decode(const char *text, size_t len, void *out, size_t size, size_t 
         bits += 6;
         if (bits >= 8) {
             bits -= 8;
-            if (*got == size)
-                return false;
-            to[(*got)++] = (unsigned char)(v >> bits);
+            *to++ = (unsigned char)(v >> bits);
+            v &= (1U << bits) - 1;
         }
     }
+    return v == 0; /* left-over bits that an encoder would never have set */
+}
+
+static size_t decoded_len(size_t n)
+{
+    return n / 4 * 3 + n % 4 * 3 / 4;
+}
+
+bool base64_decode(struct buf *b, const char *text, size_t len)
+{
+    size_t n = digits(text, len);
+
+    if (n % 4 == 1)
+        return false;
+    char *p = buf_reserve(b, decoded_len(n) + 1);
+    if (!p || !decode(text, n, (unsigned char *)p))
+        return false;
+    b->len += decoded_len(n);
+    return true;
+}
+
+bool base64_decode_into(const char *text, size_t len, void *out, size_t size, size_t *got)
+{
+    size_t n = digits(text, len);
+
+    *got = 0;
+    if (len % 4 != 0 || decoded_len(n) > size || !decode(text, n, out))
+        return false;
+    *got = decoded_len(n);
     return true;
 }

@@ -3,7 +3,6 @@
  *
  *   json_put_string, json_put_cstr   quoted and escaped
  *   json_put_double                  shortest text that reads back as the same double
- *   json_put_base64, json_get_base64
  *   json_is_text, json_text_prefix   strict UTF-8 without NUL
  */
 #include "base/json.h"
@@ -223,78 +222,4 @@ void json_put_double(struct buf *b, double r)
         text[n++] = '0';
     }
     buf_put(b, text, (size_t)n);
-}
-
-static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-void json_put_base64(struct buf *b, const void *bytes, size_t len)
-{
-    const unsigned char *s = bytes;
-    size_t i = 0;
-    char *p;
-
-    if (len > SIZE_MAX / 4 * 3 - 3) {
-        b->failed = true;
-        return;
-    }
-    p = buf_reserve(b, (len + 2) / 3 * 4);
-    if (!p)
-        return;
-    for (; len - i >= 3; i += 3) {
-        unsigned v = (unsigned)s[i] << 16 | (unsigned)s[i + 1] << 8 | s[i + 2];
-        *p++ = base64[v >> 18];
-        *p++ = base64[v >> 12 & 63];
-        *p++ = base64[v >> 6 & 63];
-        *p++ = base64[v & 63];
-    }
-    if (i < len) {
-        unsigned v = (unsigned)s[i] << 16 | (len - i > 1 ? (unsigned)s[i + 1] << 8 : 0);
-        *p++ = base64[v >> 18];
-        *p++ = base64[v >> 12 & 63];
-        *p++ = len - i > 1 ? base64[v >> 6 & 63] : '=';
-        *p++ = '=';
-    }
-    b->len += (len + 2) / 3 * 4;
-}
-
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-bool json_get_base64(struct buf *out, const char *s, size_t len)
-{
-    unsigned bits = 0, have = 0;
-    size_t digits = len;
-    char *p;
-
-    if (len % 4 == 0 && len > 0 && s[len - 1] == '=')
-        digits -= s[len - 2] == '=' ? 2 : 1;
-    if (digits % 4 == 1)
-        return false;
-    p = buf_reserve(out, digits / 4 * 3 + 3);
-    if (!p)
-        return false;
-    for (size_t i = 0; i < digits; i++) {
-        int v = base64_digit(s[i]);
-        if (v < 0)
-            return false;
-        bits = bits << 6 | (unsigned)v;
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            *p++ = (char)(unsigned char)(bits >> have & 0xFF);
-            bits &= (1U << have) - 1;
-        }
-    }
-    if (bits) /* left-over bits that an encoder would never have set */
-        return false;
-    out->len = (size_t)(p - out->data);
-    return true;
 }

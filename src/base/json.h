@@ -17,13 +17,6 @@ void json_put_cstr(struct buf *b, const char *s); /* NULL is written as null */
 /* A finite double. The caller handles infinities. */
 void json_put_double(struct buf *b, double r);
 
-/* Standard alphabet with padding, no quotes. */
-void json_put_base64(struct buf *b, const void *bytes, size_t len);
-
-/* Decodes standard base64 (padding optional at the end, nothing else skipped) into `out`.
- * False on any other byte; `out` is then unspecified. */
-bool json_get_base64(struct buf *out, const char *s, size_t len);
-
 /* Valid UTF-8 without NUL? Rejects surrogates, overlong forms and code points over U+10FFFF. */
 bool json_is_text(const char *s, size_t len);
 /* How many bytes of it are, from the beginning. */

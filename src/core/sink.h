@@ -48,4 +48,7 @@ struct sink {
     const struct sink_ops *ops;
 };
 
+/* Forgets everything that it is given. Stateless: any threads at once. */
+extern struct sink sink_nowhere;
+
 #endif

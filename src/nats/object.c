@@ -16,6 +16,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -83,7 +84,7 @@ static void to_url_alphabet(struct buf *b)
 static void meta_subject(const char *bucket, const char *name, char out[OBJECT_SUBJECT_SIZE])
 {
     struct buf b = BUF_INIT;
-    json_put_base64(&b, name, strlen(name));
+    base64_encode(&b, name, strlen(name));
     to_url_alphabet(&b);
     snprintf(out, OBJECT_SUBJECT_SIZE, "$O.%s.M.%s", bucket, buf_cstr(&b));
     buf_free(&b);
@@ -233,7 +234,7 @@ static void digest_text(struct sha256 *s, char out[64])
     unsigned char digest[SHA256_SIZE];
     struct buf b = BUF_INIT;
     sha256_end(s, digest);
-    json_put_base64(&b, digest, sizeof digest);
+    base64_encode(&b, digest, sizeof digest);
     to_url_alphabet(&b);
     snprintf(out, 64, "SHA-256=%s", buf_cstr(&b));
     buf_free(&b);

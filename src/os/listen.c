@@ -70,3 +70,23 @@ uint16_t listen_port(int fd)
         return 0;
     return ntohs(addr.any.sa_family == AF_INET6 ? addr.v6.sin6_port : addr.v4.sin_port);
 }
+
+bool listen_accept(int fd, int flags,
+                   void (*take)(void *arg, int fd, const struct sockaddr_storage *from,
+                                socklen_t len),
+                   void *arg)
+{
+    for (unsigned i = 0; i < BACKLOG; i++) { /* then the caller's other duties have their turn */
+        struct sockaddr_storage from;
+        socklen_t len = sizeof from;
+        int got = accept4(fd, (struct sockaddr *)&from, &len, flags);
+
+        if (got >= 0)
+            take(arg, got, &from, len);
+        else if (errno == EAGAIN)
+            return false;
+        else if (errno != EINTR && errno != ECONNABORTED)
+            return true;
+    }
+    return false;
+}

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 
 void changeset_put_head(struct buf *b, const char *node)
@@ -16,7 +17,7 @@ void changeset_put_head(struct buf *b, const char *node)
 static void put_tagged(struct buf *b, const char *tag, const char *data, size_t len)
 {
     buf_puts(b, tag);
-    json_put_base64(b, data, len);
+    base64_encode(b, data, len);
     buf_puts(b, "\"}");
 }
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "proto/changeset_reader.h"
 
@@ -69,7 +70,7 @@ int build_tagged(struct changeset_reader *r, const char *s, size_t len)
         *v = value_real(negative ? -__builtin_inf() : __builtin_inf());
         return 1;
     }
-    if (!json_get_base64(&r->text, s, len))
+    if (!base64_decode(&r->text, s, len))
         return buf_ok(&r->text) ? reader_fail(r, "invalid base64") : reader_no_memory(r);
     set_bytes(r, v, r->field == F_BLOB ? VALUE_BLOB : VALUE_TEXT, start);
     return 1;

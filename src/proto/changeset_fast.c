@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 #include "proto/changeset_number.h"
 
@@ -103,7 +104,7 @@ static bool take_decoded(struct fast *f, struct input *in, struct value *v, enum
     if (!take_plain(in, &s, &len) || !peek(in, '}'))
         return false;
     in->p++;
-    if (!json_get_base64(&f->bytes, s, len))
+    if (!base64_decode(&f->bytes, s, len))
         return false;
     v->type = type;
     v->u.s.data = (const char *)(uintptr_t)start;

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+#include "base/base64.h"
 #include "base/buf.h"
 #include "base/json.h"
 #include "proto/httpreq_escape.h"
@@ -320,7 +321,7 @@ static int typed_base64(struct httpreq *h, const char *s, size_t len)
 
     if (!bytes)
         return fail_memory(h);
-    if (!json_get_base64(&out, s, len))
+    if (!base64_decode(&out, s, len))
         return fail_param(h, "\"base64\" is not valid base64");
     h->typed = value_blob(bytes, out.len);
     h->has_base64 = true;

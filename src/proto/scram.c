@@ -55,12 +55,12 @@ bool scram_parse_secret(struct scram_secret *out, const char *text)
     if (*p++ != ':' || !colon || iterations == 0)
         return false;
     out->iterations = iterations;
-    return base64_decode(p, (size_t)(dollar - p), out->salt, sizeof out->salt, &out->salt_len) &&
+    return base64_decode_into(p, (size_t)(dollar - p), out->salt, sizeof out->salt, &out->salt_len) &&
            out->salt_len > 0 &&
-           base64_decode(dollar + 1, (size_t)(colon - dollar) - 1, out->stored_key, SCRAM_KEY_BYTES,
+           base64_decode_into(dollar + 1, (size_t)(colon - dollar) - 1, out->stored_key, SCRAM_KEY_BYTES,
                          &n) &&
            n == SCRAM_KEY_BYTES &&
-           base64_decode(colon + 1, strlen(colon + 1), out->server_key, SCRAM_KEY_BYTES, &n) &&
+           base64_decode_into(colon + 1, strlen(colon + 1), out->server_key, SCRAM_KEY_BYTES, &n) &&
            n == SCRAM_KEY_BYTES;
 }
 
@@ -166,7 +166,7 @@ static bool check_binding(const struct scram *s, const char *text, size_t len)
     unsigned char have[256];
     size_t n = 0, header = s->header.len, bound = s->plus ? s->binding_len : 0;
 
-    return base64_decode(text, len, have, sizeof have, &n) && n == header + bound &&
+    return base64_decode_into(text, len, have, sizeof have, &n) && n == header + bound &&
            memcmp(have, s->header.data, header) == 0 &&
            (bound == 0 || memcmp(have + header, s->binding, bound) == 0);
 }
@@ -185,7 +185,7 @@ bool scram_final(struct scram *s, const char *msg, size_t len, bool *proven, str
         return false;
     size_t without_proof = (size_t)(at - msg) - 1; /* the comma belongs to the proof */
     if (!attribute(&at, end, 'p', &p, &p_len) || at != end ||
-        !base64_decode(p, p_len, proof, sizeof proof, &n) || n != sizeof proof)
+        !base64_decode_into(p, p_len, proof, sizeof proof, &n) || n != sizeof proof)
         return false;
     *why = "SCRAM channel binding check failed";
     if (!check_binding(s, c, c_len))

@@ -234,18 +234,21 @@ bool lex_next(const char **at, const char *end, struct lex_token *t)
     return true;
 }
 
-bool lex_is(const struct lex_token *t, const char *keyword)
+bool lex_word_is(const char *text, size_t len, const char *keyword)
 {
-    if (t->type != LEX_TOKEN_WORD)
-        return false;
-    for (size_t i = 0; i < t->len; i++) {
-        char c = t->text[i];
+    for (size_t i = 0; i < len; i++) {
+        char c = text[i];
         if (c >= 'a' && c <= 'z')
             c = (char)(c - 'a' + 'A');
         if (keyword[i] == '\0' || c != keyword[i])
             return false;
     }
-    return keyword[t->len] == '\0';
+    return keyword[len] == '\0';
+}
+
+bool lex_is(const struct lex_token *t, const char *keyword)
+{
+    return t->type == LEX_TOKEN_WORD && lex_word_is(t->text, t->len, keyword);
 }
 
 size_t lex_unquote(const struct lex_token *t, char *out)

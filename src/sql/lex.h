@@ -68,6 +68,7 @@ struct lex_token {
 bool lex_next(const char **at, const char *end, struct lex_token *t);
 
 /* Is it this keyword (in upper case), whatever its case in the text? */
+bool lex_word_is(const char *text, size_t len, const char *keyword);
 bool lex_is(const struct lex_token *t, const char *keyword);
 
 /* Writes the name that the token stands for, terminated, to `out` (t->len + 1 bytes), and returns

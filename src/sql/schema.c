@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "sql/lex.h"
+#include "sql/value.h"
 
 #define SCHEMA_BUCKETS 256
 
@@ -55,7 +56,7 @@ static void table_free(struct table *t)
     for (unsigned i = 0; i < t->n_columns; i++) {
         free(t->columns[i].name);
         free(t->columns[i].default_sql);
-        free(t->columns[i].default_bytes);
+        value_drop(&t->columns[i].default_value);
     }
     free(t->columns);
     free(t->sent);
@@ -513,36 +514,6 @@ enum err_code schema_refresh(struct schema *s, struct err *e)
 
 /* ---- defaults of added columns ---- */
 
-static bool default_copy(struct column *c, sqlite3_value *v)
-{
-    struct value *out = &c->default_value;
-    const void *bytes;
-    size_t n;
-
-    switch (sqlite3_value_type(v)) {
-    case SQLITE_INTEGER:
-        *out = value_int(sqlite3_value_int64(v));
-        return true;
-    case SQLITE_FLOAT:
-        *out = value_real(sqlite3_value_double(v));
-        return true;
-    case SQLITE_NULL:
-        *out = value_null();
-        return true;
-    default:
-        bytes = sqlite3_value_blob(v); /* of a text: its bytes */
-        n = (size_t)sqlite3_value_bytes(v);
-        c->default_bytes = malloc(n + 1);
-        if (!c->default_bytes)
-            return false;
-        if (n > 0)
-            memcpy(c->default_bytes, bytes, n);
-        *out = sqlite3_value_type(v) == SQLITE_TEXT ? value_text(c->default_bytes, n)
-                                                    : value_blob(c->default_bytes, n);
-        return true;
-    }
-}
-
 /* Lets SQLite apply the column's affinity to its default: a table with that column alone. */
 static bool default_read(struct column *c, const char *format)
 {
@@ -555,7 +526,7 @@ static bool default_read(struct column *c, const char *format)
         sqlite3_exec(db, text, NULL, NULL, NULL) == SQLITE_OK &&
         sqlite3_prepare_v2(db, "SELECT c FROM t", -1, &st, NULL) == SQLITE_OK &&
         sqlite3_step(st) == SQLITE_ROW)
-        ok = default_copy(c, sqlite3_column_value(st, 0));
+        ok = value_copy(&c->default_value, sqlite3_column_value(st, 0));
     sqlite3_finalize(st);
     sqlite3_close(db);
     sqlite3_free(text);

@@ -38,8 +38,7 @@ struct column {
 
     /* schema_default()'s own: what default_sql comes to, once it was asked for */
     bool default_known;
-    struct value default_value;
-    char *default_bytes;
+    struct value default_value; /* owned */
 };
 
 struct table {

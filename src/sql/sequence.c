@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proto/changeset.h"
+#include "sql/value.h"
 
 struct row {
     char *name;
@@ -39,8 +40,7 @@ struct sequence *sequence_new(struct conn *c, struct schema *schema)
 
 static void row_clear(struct row *r)
 {
-    if (r->seq.type == VALUE_TEXT || r->seq.type == VALUE_BLOB)
-        free((void *)(uintptr_t)r->seq.u.s.data);
+    value_drop(&r->seq);
     free(r->name);
 }
 
@@ -67,36 +67,6 @@ void sequence_forget(struct sequence *s)
 }
 
 /* ---- reading ---- */
-
-static bool copy_value(sqlite3_value *v, struct value *out)
-{
-    const void *bytes;
-    char *copy;
-    size_t n;
-
-    switch (sqlite3_value_type(v)) {
-    case SQLITE_INTEGER:
-        *out = value_int(sqlite3_value_int64(v));
-        return true;
-    case SQLITE_FLOAT:
-        *out = value_real(sqlite3_value_double(v));
-        return true;
-    case SQLITE_NULL:
-        *out = value_null();
-        return true;
-    default:
-        bytes = sqlite3_value_type(v) == SQLITE_TEXT ? (const void *)sqlite3_value_text(v)
-                                                     : sqlite3_value_blob(v);
-        n = (size_t)sqlite3_value_bytes(v);
-        copy = malloc(n + 1);
-        if (!copy)
-            return false;
-        if (n > 0)
-            memcpy(copy, bytes, n);
-        *out = sqlite3_value_type(v) == SQLITE_TEXT ? value_text(copy, n) : value_blob(copy, n);
-        return true;
-    }
-}
 
 static bool same_value(const struct value *a, const struct value *b)
 {
@@ -138,7 +108,7 @@ static enum err_code add_row(struct rows *r, const char *name, sqlite3_value *se
     }
     to = &r->at[r->n];
     *to = (struct row){.name = strdup(name)};
-    if (!to->name || !copy_value(seq, &to->seq)) {
+    if (!to->name || !value_copy(&to->seq, seq)) {
         free(to->name);
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     }

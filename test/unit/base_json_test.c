@@ -160,44 +160,13 @@ static void test_is_text(void **state)
     }
 }
 
-static void test_base64(void **state)
-{
-    static const struct {
-        const char *plain, *coded;
-    } pairs[] = {{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
-                 {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xFF\xEF\xBE", "/+++"}};
-    static const char *const bad[] = {"Z",    "Zg=",  "Zg==Zg==", "Zm9v\n", "Z===", "Zh==",
-                                      "Zm9=", "====", "=",        "Zm 9",   "-_-_", "Zm9vY"};
-    struct buf b = BUF_INIT;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        size_t n = strlen(pairs[i].coded);
-
-        buf_reset(&b);
-        json_put_base64(&b, pairs[i].plain, strlen(pairs[i].plain));
-        assert_string_equal(buf_cstr(&b), pairs[i].coded);
-        for (int padded = 0; padded < 2; padded++) {
-            buf_reset(&b);
-            assert_true(json_get_base64(&b, pairs[i].coded, n));
-            assert_string_equal(buf_cstr(&b), pairs[i].plain);
-            while (n > 0 && pairs[i].coded[n - 1] == '=')
-                n--;
-        }
-    }
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        buf_reset(&b);
-        assert_false(json_get_base64(&b, bad[i], strlen(bad[i])));
-    }
-    buf_free(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_double_texts), cmocka_unit_test(test_doubles_read_back),
-        cmocka_unit_test(test_strings),      cmocka_unit_test(test_is_text),
-        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_double_texts),
+        cmocka_unit_test(test_doubles_read_back),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_is_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "sql/lex.h"
+
 /* Subscripts may follow a name, but these words are none: a [ behind them opens SQLite's [name]. */
 static const char *const not_subscripted[] = {
     "SELECT", "FROM",   "JOIN",       "WHERE", "AND",  "OR",       "ON",     "BY",
@@ -303,16 +305,7 @@ bool pg_lex_next(struct pg_lexer *x, struct pg_token *t)
 
 bool pg_lex_is(const struct pg_token *t, const char *keyword)
 {
-    if (t->type != PG_TOKEN_WORD)
-        return false;
-    for (size_t i = 0; i < t->len; i++) {
-        char c = t->text[i];
-        if (c >= 'a' && c <= 'z')
-            c = (char)(c - 'a' + 'A');
-        if (keyword[i] == '\0' || c != keyword[i])
-            return false;
-    }
-    return keyword[t->len] == '\0';
+    return t->type == PG_TOKEN_WORD && lex_word_is(t->text, t->len, keyword);
 }
 
 bool pg_lex_is_op(const struct pg_token *t, const char *op)

@@ -276,30 +276,8 @@ enum MHD_Result http_query(struct exchange *x)
 
 /* ---- fixed statements ---- */
 
-static void ignore_columns(struct sink *s, const struct sink_column *cols, unsigned n)
-{
-    (void)s;
-    (void)cols;
-    (void)n;
-}
-static enum sink_verdict ignore_row(struct sink *s, const struct value *values, unsigned n)
-{
-    (void)s;
-    (void)values;
-    (void)n;
-    return SINK_MORE;
-}
-static void ignore_done(struct sink *s, const struct sink_done *d)
-{
-    (void)s;
-    (void)d;
-}
-
 enum err_code http_run_text(struct session *s, const char *sql, uint64_t *seq, struct err *e)
 {
-    static const struct sink_ops ignore = {
-        .columns = ignore_columns, .row = ignore_row, .done = ignore_done};
-    struct sink sink = {&ignore};
     struct query q = {.sql = sql, .len = strlen(sql)};
     struct request_options options = {0};
     struct request *r = NULL;
@@ -308,7 +286,7 @@ enum err_code http_run_text(struct session *s, const char *sql, uint64_t *seq, s
     if (request_new(&r, s, &q, 1, &options, e) != ERR_OK)
         return e->code;
     do
-        status = request_run(r, &sink, e);
+        status = request_run(r, &sink_nowhere, e);
     while (status == REQUEST_PAUSED);
     *seq = status == REQUEST_DONE ? request_seq(r) : 0;
     request_free(r);

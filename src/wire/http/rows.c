@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/json.h"
 
 #define WIDE     "{\"results\":["
@@ -26,7 +27,7 @@
 static void put_tagged(struct buf *b, const char *head, size_t n, const struct value *v)
 {
     buf_put(b, head, n);
-    json_put_base64(b, v->u.s.data, v->u.s.len);
+    base64_encode(b, v->u.s.data, v->u.s.len);
     PUT(b, "\"}");
 }
 
@@ -105,7 +106,7 @@ static void csv_value(struct buf *b, const struct value *v)
     case VALUE_BLOB:
         if (v->u.s.len == 0)
             PUT(b, "\"\"");
-        json_put_base64(b, v->u.s.data, v->u.s.len);
+        base64_encode(b, v->u.s.data, v->u.s.len);
         break;
     }
 }

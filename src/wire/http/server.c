@@ -30,7 +30,6 @@
 #include "os/listen.h"
 #include "wire/http/exchange.h"
 
-#define BACKLOG         512 /* accepted in one go */
 #define LINGER_SLOTS    32u /* refused connections that are still being told so */
 #define LINGER_NS       CLOCK_S
 #define ACCEPT_BREAK_MS 100                /* when the process is out of descriptors */
@@ -146,13 +145,20 @@ static void linger_tend(struct lingerers *l)
 
 /* ---- accepting ---- */
 
-static void take(struct http_server *s, struct lingerers *l, int fd,
-                 const struct sockaddr_storage *addr, socklen_t len)
+/* What the accept thread works with. */
+struct acceptor {
+    struct http_server *server;
+    struct lingerers lingerers;
+};
+
+static void take(void *arg, int fd, const struct sockaddr_storage *addr, socklen_t len)
 {
     static const int on = 1;
+    struct acceptor *a = arg;
+    struct http_server *s = a->server;
 
     if (atomic_load(&s->connections) >= s->max_connections) {
-        refuse(l, fd);
+        refuse(&a->lingerers, fd);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -162,50 +168,33 @@ static void take(struct http_server *s, struct lingerers *l, int fd,
         atomic_fetch_sub(&s->connections, 1);
 }
 
-/* True where accepting should pause: the process cannot have more descriptors right now. */
-static bool accept_all(struct http_server *s, struct lingerers *l)
-{
-    for (unsigned i = 0; i < BACKLOG; i++) {
-        struct sockaddr_storage addr;
-        socklen_t len = sizeof addr;
-        int fd = accept4(s->listener, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-        if (fd >= 0)
-            take(s, l, fd, &addr, len);
-        else if (errno == EAGAIN)
-            return false;
-        else if (errno != EINTR && errno != ECONNABORTED)
-            return true;
-    }
-    return false;
-}
-
 static void *accept_run(void *arg)
 {
     struct http_server *s = arg;
-    struct lingerers l = {.n = 0};
+    struct acceptor a = {.server = s};
+    struct lingerers *l = &a.lingerers;
     unsigned open_txs = 0;
     bool full = false;
 
     while (!atomic_load(&s->stopping)) {
         struct pollfd p[2 + LINGER_SLOTS] = {{.fd = s->wake, .events = POLLIN},
                                              {.fd = full ? -1 : s->listener, .events = POLLIN}};
-        int wait_ms = full || l.n > 0 ? ACCEPT_BREAK_MS : open_txs > 0 ? SWEEP_MS : -1;
+        int wait_ms = full || l->n > 0 ? ACCEPT_BREAK_MS : open_txs > 0 ? SWEEP_MS : -1;
 
-        for (unsigned i = 0; i < l.n; i++)
-            p[2 + i] = (struct pollfd){.fd = l.fd[i], .events = POLLIN};
-        if (poll(p, 2 + l.n, wait_ms) < 0 && errno != EINTR)
+        for (unsigned i = 0; i < l->n; i++)
+            p[2 + i] = (struct pollfd){.fd = l->fd[i], .events = POLLIN};
+        if (poll(p, 2 + l->n, wait_ms) < 0 && errno != EINTR)
             LOG_ERROR("waiting for connections", LOG_STR("error", strerror(errno)));
         if (p[0].revents) {
             eventfd_t ignored;
             (void)eventfd_read(s->wake, &ignored);
         }
-        linger_tend(&l);
-        full = accept_all(s, &l);
+        linger_tend(l);
+        full = listen_accept(s->listener, SOCK_CLOEXEC | SOCK_NONBLOCK, take, &a);
         open_txs = http_tx_sweep(s, false);
     }
-    while (l.n > 0)
-        linger_drop(&l, 0);
+    while (l->n > 0)
+        linger_drop(l, 0);
     return NULL;
 }
 

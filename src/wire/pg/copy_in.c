@@ -81,31 +81,8 @@ static void make_sql(struct copy_in *in, unsigned rows)
     }
 }
 
-static void ignore_columns(struct sink *s, const struct sink_column *cols, unsigned n)
-{
-    (void)s;
-    (void)cols;
-    (void)n;
-}
-
-static enum sink_verdict ignore_row(struct sink *s, const struct value *values, unsigned n)
-{
-    (void)s;
-    (void)values;
-    (void)n;
-    return SINK_MORE;
-}
-
-static void ignore_done(struct sink *s, const struct sink_done *d)
-{
-    (void)s;
-    (void)d;
-}
-
 static enum err_code insert(struct copy_in *in, unsigned first, unsigned rows, struct err *e)
 {
-    static const struct sink_ops ops = {ignore_columns, ignore_row, ignore_done};
-    struct sink sink = {&ops};
     const struct request_options o = pg_request_options(in->conn, false);
     struct query q = {.params = in->params + (size_t)first * in->plan->n,
                       .n_params = rows * in->plan->n};
@@ -119,7 +96,7 @@ static enum err_code insert(struct copy_in *in, unsigned first, unsigned rows, s
     q.len = in->sql.len;
     if (request_new(&r, in->conn->session, &q, 1, &o, e) != ERR_OK)
         return e->code;
-    st = request_run(r, &sink, e);
+    st = request_run(r, &sink_nowhere, e);
     request_free(r);
     return st == REQUEST_FAILED ? e->code : ERR_OK;
 }

@@ -26,7 +26,6 @@
 #include "os/listen.h"
 #include "wire/pg/conn.h"
 
-#define ACCEPT_ROUND    512
 #define ACCEPT_BREAK_MS 100 /* when the process is out of descriptors */
 
 /* As for HTTP's connections: SQLite's own limits must come before the stack's end. */
@@ -134,11 +133,14 @@ static struct pg_conn *new_conn(struct pg_server *s, int fd)
     return c;
 }
 
-static void take(struct pg_server *s, int fd)
+static void take(void *arg, int fd, const struct sockaddr_storage *from, socklen_t len)
 {
     static const int on = 1;
+    struct pg_server *s = arg;
     struct pg_conn *c;
 
+    (void)from;
+    (void)len;
     pthread_mutex_lock(&s->mu);
     bool full = s->n_conns >= s->max_connections;
     pthread_mutex_unlock(&s->mu);
@@ -164,21 +166,6 @@ static void take(struct pg_server *s, int fd)
     }
 }
 
-/* True where accepting should pause: the process cannot have more descriptors right now. */
-static bool accept_all(struct pg_server *s)
-{
-    for (unsigned i = 0; i < ACCEPT_ROUND; i++) {
-        int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
-            take(s, fd);
-        else if (errno == EAGAIN)
-            return false;
-        else if (errno != EINTR && errno != ECONNABORTED)
-            return true;
-    }
-    return false;
-}
-
 static void *accept_run(void *arg)
 {
     struct pg_server *s = arg;
@@ -189,7 +176,7 @@ static void *accept_run(void *arg)
                              {.fd = full ? -1 : s->listener, .events = POLLIN}};
         if (poll(p, 2, full ? ACCEPT_BREAK_MS : -1) < 0 && errno != EINTR)
             LOG_ERROR("waiting for connections", LOG_STR("error", strerror(errno)));
-        full = accept_all(s);
+        full = listen_accept(s->listener, SOCK_CLOEXEC, take, s);
     }
     return NULL;
 }
