@@ -231,7 +231,13 @@ static void test_functions(void **state)
          "2024-02-09 03:04 pm Feb Friday\n"},
         {"SELECT age('2024-03-01', '2023-01-15')", "1 year 1 mon 17 days\n"},
         {"SELECT '2024-01-31' + interval '1 month', '2024-01-01'::date",
-         "2024-03-02 00:00:00.000|2024-01-01\n"},
+         "2024-02-29 00:00:00.000|2024-01-01\n"},
+        {"SELECT '2024-03-31'::timestamp - interval '1 mon 1 day', "
+         "'2024-01-31'::timestamp + interval '1 year 1 month 1.5 days', "
+         "'2024-01-01'::timestamp + interval '0', '2024-01-01'::timestamp + interval '2' hour, "
+         "'2024-01-02'::timestamp + interval '1 day 02:30 ago'",
+         "2024-02-28 00:00:00.000|2025-03-01 12:00:00.000|2024-01-01 00:00:00.000|"
+         "2024-01-01 02:00:00.000|2023-12-31 21:30:00.000\n"},
         {"SELECT regexp_replace('abcabc', 'b(.)', '<\\1>', 'g'), 'Abc' ~* '^aB', 'x' ~ '\\d'",
          "a<c>a<c>|1|0\n"},
         {"SELECT regexp_match('ab', '(a)(x)?(b)(y)?'), regexp_match('a b', '.*')",

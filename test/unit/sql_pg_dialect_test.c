@@ -53,7 +53,9 @@ static const struct {
      "SELECT a FROM t WHERE strftime('%Y-%m-%d %H:%M:%f', 'now') < b"},
     {"SELECT a FROM t WHERE b > now() - interval '1 day 2 hours'",
      "SELECT a FROM t WHERE b > strftime('%Y-%m-%d %H:%M:%f', strftime('%Y-%m-%d %H:%M:%f', "
-     "'now'), '-1 days', '-2 hours')"},
+     "'now'), '-1 days', '-7200 seconds')"},
+    {"SELECT a + interval '1 year 2 mons' AS x FROM t",
+     "SELECT strftime('%Y-%m-%d %H:%M:%f', a, '+14 months', 'floor') AS \"x\" FROM t"},
     {"SELECT substring(a from 2 for 3) AS x FROM t", "SELECT substr(a , 2 , 3) AS \"x\" FROM t"},
     {"SELECT position('a' in b) AS x FROM t", "SELECT instr( b ,'a') AS \"x\" FROM t"},
     {"SELECT extract(year from a) AS x FROM t", "SELECT date_part( 'year' , a) AS \"x\" FROM t"},

@@ -9,7 +9,11 @@
 
 #include "base/clock.h"
 #include "sql/pg/function.h"
+#include "sql/pg/span.h"
 #include "sql/pg/time.h"
+
+#define YEAR_MAX    9999 /* of SQLite's own functions, too */
+#define SPAN_MAX_US 4e17 /* some 12,000 years */
 
 /* Text, or seconds since 1970 as SQLite programs keep them. Answers 1, 0 = NULL, -1 = failed. */
 static int read_arg(sqlite3_context *ctx, sqlite3_value *v, struct pg_time *t)
@@ -391,88 +395,27 @@ static void to_timestamp2(sqlite3_context *ctx, int n, sqlite3_value **v)
 
 /* ---- intervals ---- */
 
-static const struct {
-    const char *unit;
-    int months;
-    int64_t us;
-} units[] = {{"microsecond", 0, 1},
-             {"millisecond", 0, 1000},
-             {"second", 0, 1000000},
-             {"sec", 0, 1000000},
-             {"minute", 0, 60000000},
-             {"min", 0, 60000000},
-             {"hour", 0, 3600000000LL},
-             {"day", 0, 86400000000LL},
-             {"week", 0, 7 * 86400000000LL},
-             {"month", 1, 0},
-             {"mon", 1, 0},
-             {"year", 12, 0}};
-
-/* The rest of hours:minutes[:seconds], from the first colon on; `end` moves behind it. */
-static bool read_clock(double hours, char **end, double *seconds)
-{
-    double part[2] = {0, 0};
-    for (int i = 0; i < 2 && **end == ':'; i++) {
-        const char *from = *end + 1;
-        if (*from < '0' || *from > '9')
-            return false;
-        part[i] = strtod(from, end);
-    }
-    *seconds = hours * 3600 + part[0] * 60 + part[1];
-    return true;
-}
-
-static bool read_interval(const char *p, double *months_out, double *us)
-{
-    *months_out = *us = 0;
-    for (;;) {
-        char *end;
-        double v;
-        size_t n, k = 0;
-
-        p += strspn(p, " ,\t@");
-        if (!*p)
-            return true;
-        v = strtod(p, &end);
-        if (end == p)
-            return false;
-        if (*end == ':') {
-            if (!read_clock(fabs(v), &end, &v))
-                return false;
-            *us += (*p == '-' ? -v : v) * 1e6;
-            p = end;
-            continue;
-        }
-        p = end + strspn(end, " ");
-        n = strcspn(p, " 0123456789+-,");
-        if (n > 1 && (p[n - 1] | 0x20) == 's')
-            n--;
-        while (k < 12 && (strlen(units[k].unit) != n || strncasecmp(p, units[k].unit, n) != 0))
-            k++;
-        if (k == 12)
-            return false;
-        *months_out += v * units[k].months;
-        *us += v * (double)units[k].us;
-        p += n + ((p[n] | 0x20) == 's');
-    }
-}
-
 static void shift(sqlite3_context *ctx, sqlite3_value **v, int sign)
 {
     size_t n;
     const char *s = pg_arg(v[1], &n);
     struct pg_time t;
-    double m, us;
+    struct pg_span span;
     int64_t month;
     int day;
 
     if (!s || read_arg(ctx, v[0], &t) != 1)
         return;
-    if (!read_interval(s, &m, &us)) {
+    if (strlen(s) != n || !pg_span_read(s, "s", 1, &span)) {
         pg_result_error(ctx, "invalid input syntax for type interval: \"%.80s\"", s);
         return;
     }
-    month = (int64_t)t.year * 12 + t.month - 1 + sign * (int64_t)m;
+    month = (int64_t)t.year * 12 + t.month - 1 + sign * (int64_t)span.months;
+    double us = sign * (span.days * 86400 + span.seconds) * 1e6;
+    if (month < 0 || month / 12 > YEAR_MAX || fabs(us) > SPAN_MAX_US) {
+        pg_result_error(ctx, "timestamp out of range");
+        return;
+    }
     t.year = (int)(month / 12);
     t.month = (int)(month % 12) + 1;
     for (day = t.day; day > 28 && pg_time_days(t.year, t.month, day) >=
@@ -480,7 +423,7 @@ static void shift(sqlite3_context *ctx, sqlite3_value **v, int sign)
                                                      : pg_time_days(t.year, t.month + 1, 1));)
         day--;
     t.day = day;
-    pg_time_from_micros(pg_time_micros(&t) + sign * (int64_t)us, &t);
+    pg_time_from_micros(pg_time_micros(&t) + llround(us), &t);
     put(ctx, &t, true, true);
 }
 

@@ -130,6 +130,8 @@ bool pg_boolean(struct pg_rewrite *r, size_t i);
 bool pg_is_boolean_text(const struct pg_token *t, bool *value);
 /* pg/interval.c */
 size_t pg_interval(struct pg_rewrite *r, size_t i, size_t to);
+/* Does token i say what the number before it counts, as in INTERVAL '2' HOUR? */
+bool pg_interval_field(const struct pg_rewrite *r, size_t i);
 /* pg/select.c */
 size_t pg_select(struct pg_rewrite *r, size_t i, size_t to);
 size_t pg_clause(struct pg_rewrite *r, size_t i, size_t to);

@@ -171,7 +171,7 @@ static size_t find_alias(const struct pg_rewrite *r, size_t from, size_t to, siz
     if (to - from >= 2 && pg_is_name(r, to - 1) && !pg_reserved(pg_at(r, to - 1)) &&
         ends_operand(r, to - 2) && !pg_word(r, to - 1, "PRECISION") &&
         !pg_word(r, to - 1, "VARYING") && !pg_word(r, to - 1, "ZONE") &&
-        r->match[to - 1] == PG_NONE) {
+        !pg_interval_field(r, to - 1) && r->match[to - 1] == PG_NONE) {
         *end = to - 1;
         return to - 1;
     }
