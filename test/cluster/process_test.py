@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from ha import BINARY, SLOW, ConnectionLost, free_port, wait_until
+from ha import BINARY, ROOT, SLOW, ConnectionLost, free_port, wait_until
 
 
 def run(*args, env=None, cwd=None, timeout_s=30):
@@ -237,6 +237,26 @@ def test_memory_directory_goes_with_its_node(cluster):
     directory = memory_directory(node)
     assert node.terminate() == 0
     assert not os.path.exists(directory)
+
+
+def test_make_run_says_where_to_connect(tmp_path):
+    """The lines that it prints are commands that work. The second one finds PostgreSQL's port taken."""
+    ports = {"HA_PORT": free_port(), "HA_NATS_PORT": free_port(), "HA_PG_PORT": free_port()}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HA_")} | {k: str(v) for k, v in ports.items()}
+    argv = [os.path.join(ROOT, "scripts", "run"), BINARY]
+    with open(tmp_path / "log", "w+", encoding="utf-8") as log:
+        with subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=log, stderr=log) as node:
+            try:
+                wait_until(lambda: 'msg="node is up"' in (tmp_path / "log").read_text(), 20, "the node is up")
+                said = dict(line.split(None, 1) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("  "))
+                answer = subprocess.run(said["HTTP"], shell=True, check=True, stdout=subprocess.PIPE, text=True).stdout
+                assert json.loads(answer)["columns"] == ["sqlite_version()"]
+                answer = subprocess.run(f"{said['PostgreSQL']} -tAc 'SELECT 6 * 7'", shell=True, check=True, stdout=subprocess.PIPE, text=True)
+                assert answer.stdout == "42\n"
+                assert said["NATS"].startswith(f"nats://localhost:{ports['HA_NATS_PORT']},")
+            finally:
+                node.terminate()
+        assert node.returncode == 0
 
 
 def test_service_manager_is_told(cluster):
