@@ -347,7 +347,7 @@ def cpu_percent(s, seconds):
 
 
 def many_databases(bench, classes):
-    """Nodes with many databases: the second start, when all of them are there already."""
+    """Nodes with many databases: the second start, when all of them are there already; then writes to all of them."""
     for count in bench.sizes.databases:
         def run(s, count=count):
             if s.name != "ha":
@@ -365,6 +365,10 @@ def many_databases(bench, classes):
                 ha.wait_until(quiet(s), 60, "it is quiet")
                 figures["memory_mb"] = machine.memory_mb([node.pid])
                 figures["cpu_percent"] = cpu_percent(s, bench.sizes.idle_s)
+                for i in range(count):
+                    node.http.ok("POST", f"/databases/d{i}.db", {"sql": system_.SCHEMA[0].format(s.identity)})
+                s.ports, work = [node.port], s.work("insert")
+                figures |= bench.load(s, {**work, "path": "/databases/d%r.db"}, connections=MANY, keys=count)
                 s.running = []
                 return figures
 
