@@ -85,6 +85,15 @@ static void read_tags(yajl_val tree, struct object_info *info)
             object_set_tag(info, v->u.object.keys[i], v->u.object.values[i]->u.string);
 }
 
+/* It becomes a token of the subject of the object's chunks. */
+static bool is_token(const char *s)
+{
+    for (const char *p = s; *p; p++)
+        if (*p <= ' ' || *p > '~' || strchr(".*>", *p))
+            return false;
+    return *s != '\0';
+}
+
 bool object_meta_read(const char *data, size_t len, struct object_info *info)
 {
     char problem[64];
@@ -98,9 +107,9 @@ bool object_meta_read(const char *data, size_t len, struct object_info *info)
     const char *nuid = text_at(tree, "nuid"), *digest = text_at(tree, "digest");
     const char *path[] = {"deleted", NULL};
     bool deleted = yajl_tree_get(tree, path, yajl_t_true) != NULL;
-    bool ok = !deleted && nuid && *nuid && !strpbrk(nuid, " .*>") &&
-              strlen(nuid) < sizeof info->nuid && number_at(tree, "size", &info->size) &&
-              number_at(tree, "chunks", &chunks) && chunks <= UINT32_MAX;
+    bool ok = !deleted && nuid && is_token(nuid) && strlen(nuid) < sizeof info->nuid &&
+              number_at(tree, "size", &info->size) && number_at(tree, "chunks", &chunks) &&
+              chunks <= UINT32_MAX;
     if (ok) {
         snprintf(info->nuid, sizeof info->nuid, "%s", nuid);
         snprintf(info->digest, sizeof info->digest, "%s", digest ? digest : "");

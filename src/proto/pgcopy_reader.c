@@ -493,8 +493,10 @@ static enum copy_step line_row(struct copy_reader *r)
         if (r->ended)
             return COPY_END;
         step = scan_line(r, &end);
+        /* Whatever else is wrong behind that: in pieces nobody would have come to see it. */
         if ((step == COPY_MORE && r->in.len - r->at > r->max_row_bytes + LOOK_AHEAD) ||
-            (step == COPY_ROW && end - start > r->max_row_bytes))
+            (step == COPY_ROW && end - start > r->max_row_bytes) ||
+            (step == COPY_FAILED && r->scan - r->at > r->max_row_bytes))
             step = too_big(r);
         /* The column names are asked of no line at all, too. */
         if (step == COPY_END && r->header && r->o.header == COPY_HEADER_MATCH)

@@ -102,7 +102,7 @@ static const char *skip_blank(const char *p, const char *end)
             p += 3;
         } else if (k == C_MINUS && end - p >= 2 && p[1] == '-') {
             const char *nl = memchr(p, '\n', (size_t)(end - p));
-            p = nl ? nl + 1 : end;
+            p = nl ? nl : end; /* the newline is a blank, which a vertical tab may continue */
         } else if (k == C_SLASH && end - p >= 3 && p[1] == '*') {
             /* A comment that does not end reaches to the end of the text, as in SQLite. */
             const char *close = memmem(p + 2, (size_t)(end - p) - 2, "*/", 2);

@@ -263,7 +263,7 @@ void pg_ddl_column(struct pg_rewrite *r, size_t from, size_t to, bool key, bool 
             r->n_out = mark;
             i = next_constraint(r, pg_words(r, what, "NOT", "NULL") ? what + 2 : what + 1, to);
             if (pg_word(r, what, "REFERENCES"))
-                pg_ddl_find_constraint(r, from, to, "REFERENCES", &i);
+                pg_ddl_find_constraint(r, what - 1, to, "REFERENCES", &i);
             continue;
         }
         i = column_constraint(r, i, to, inline_key || key_alone, &not_null);
