@@ -351,7 +351,7 @@ static void follow(struct node *n, uint64_t *next)
     if (code == ERR_OK)
         code = stream_feed_open(&feed, n->client, stream, subject, *next, &e);
     show_feed(n, feed);
-    while (code == ERR_OK && !stopping(n) && atomic_load(&n->connected)) {
+    while (code == ERR_OK && !stopping(n) && node_connected(n)) {
         struct stream_message m;
         struct entry entry;
         bool got = false;
@@ -374,7 +374,7 @@ void *catalog_main(void *node)
     struct node *n = node;
     uint64_t next = 1;
     while (!stopping(n)) {
-        if (atomic_load(&n->connected))
+        if (node_connected(n))
             follow(n, &next);
         if (!stopping(n))
             rest(n);

@@ -29,6 +29,7 @@ struct database {
     char *spools; /* folder for temporary files */
     struct conn_config conn;
     struct replica *replica;
+    struct link *link;
     bool claimed; /* the path is ours in claim.h */
     /* atomic */
     atomic_int refs;
@@ -150,7 +151,7 @@ static enum replica_mode replica_mode_of(const struct node_options *opt)
     return opt->consistency == CONSISTENCY_LWW ? REPLICA_LWW : REPLICA_SERIALIZABLE;
 }
 
-enum err_code database_open(struct database *d, struct node *n, struct err *e)
+enum err_code database_open(struct database *d, struct node *n, struct link *l, struct err *e)
 {
     static const enum replica_start start[] = {
         [START_ALL] = REPLICA_START_ALL,      [START_LAST] = REPLICA_START_LAST,
@@ -167,7 +168,7 @@ enum err_code database_open(struct database *d, struct node *n, struct err *e)
         .row_identify = opt->row_identify,
         .replicate_ddl = !opt->disable_ddl_sync,
         .log_wins = opt->memory,
-        .client = n->client,
+        .client = l->client,
         .stream = opt->stream,
         .replicas = opt->replicas,
         .replicas_explicit = opt->replicas_explicit,
@@ -189,6 +190,7 @@ enum err_code database_open(struct database *d, struct node *n, struct err *e)
     if (code != ERR_OK)
         return code;
     d->claimed = true;
+    d->link = l;
     return replica_open(&d->replica, &ro, e);
 }
 
@@ -280,6 +282,11 @@ const char *database_path(const struct database *d)
 struct replica *database_replica(const struct database *d)
 {
     return d->replica;
+}
+
+const struct link *database_link(const struct database *d)
+{
+    return d->link;
 }
 
 struct snapshot_record *database_snapshots(struct database *d)

@@ -16,6 +16,7 @@
 #include "repl/snapshot.h"
 
 struct database;
+struct link;
 
 /* What this node knows of the database's snapshots. */
 struct snapshot_record {
@@ -49,8 +50,8 @@ enum err_code database_new(struct database **out, const struct node_options *opt
 /* Instead of opening it: when the log that its file belongs to was created, 0 = it belongs to none.
  * False where there is no such file, or none that can be read. */
 bool database_peek(const struct database *d, int64_t *log_created);
-/* Opens the file and, where the node has a client, follows the log. */
-enum err_code database_open(struct database *d, struct node *n, struct err *e);
+/* Opens the file and, where the node replicates, follows the log over `l`. */
+enum err_code database_open(struct database *d, struct node *n, struct link *l, struct err *e);
 struct database *database_ref(struct database *d);
 void database_unref(struct database *d); /* the last one closes; NULL is fine */
 /* No new statements from now on; running ones until the deadline. */
@@ -64,6 +65,7 @@ void database_remove_files(struct database *d);
 const char *database_id(const struct database *d);
 const char *database_path(const struct database *d);
 struct replica *database_replica(const struct database *d); /* NULL before database_open() */
+const struct link *database_link(const struct database *d); /* the same */
 
 struct snapshot_record *database_snapshots(struct database *d);
 struct check_record *database_checks(struct database *d);

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "core/database.h"
+#include "core/link.h"
 #include "core/node.h"
 #include "nats/client.h"
 #include "nats/stream.h"
@@ -19,7 +20,7 @@ struct session;
 struct node {
     /* immutable after node_start */
     struct node_options opt;
-    struct nats_client *client; /* NULL = no replication */
+    struct nats_client *client; /* links[0].client; NULL = no replication */
     char memory_dir[FILE_TEMP_SIZE];
     int memory_lock;
     bool memory_real;
@@ -34,6 +35,10 @@ struct node {
 
     /* held while a database is opened and listed; taken before mu */
     pthread_mutex_t opening;
+    unsigned next_link; /* guarded by `opening`, but for node_start() */
+
+    /* guard themselves; see link.h */
+    struct link links[NODE_LINKS];
 
     /* guarded by mu */
     pthread_mutex_t mu;
@@ -43,12 +48,10 @@ struct node {
     bool started, stopping;
     bool snapshotting;                /* a snapshot is being taken */
     size_t running;                   /* requests under way */
-    uint64_t losses;                  /* of the connection to NATS */
     struct session *sessions;         /* all open ones */
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
-    atomic_bool connected;
     atomic_bool checked;   /* the checker is done */
     atomic_bool leave;     /* stopping: what can be done again another time ends */
     atomic_bool interrupt; /* stopping, and the deadline has passed */
@@ -58,6 +61,12 @@ struct node {
     } protocols[NODE_MAX_PROTOCOLS];
     atomic_llong requests, request_errors;
 };
+
+/* Is the node's own connection to NATS there? */
+static inline bool node_connected(const struct node *n)
+{
+    return atomic_load(&n->links[0].connected);
+}
 
 /* A reference; NULL id = the default one. ERR_NO_DATABASE. */
 enum err_code node_find(struct node *n, const char *id, struct database **out, struct err *e);

@@ -15,9 +15,8 @@
 #include "nats/rpc.h"
 #include "sql/backup.h"
 
-#define NODE_TICK_NS       CLOCK_S
-#define NODE_JS_TIMEOUT_MS 3000
-#define NODE_THREAD_STACK  ((size_t)1984 * 1024) /* as an applier's */
+#define NODE_TICK_NS      CLOCK_S
+#define NODE_THREAD_STACK ((size_t)1984 * 1024) /* as an applier's */
 
 enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e)
 {
@@ -95,18 +94,22 @@ static enum err_code open_and_list(struct node *n, struct database *d, struct er
         code =
             err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", database_id(d));
     bool open = n->started;
-    uint64_t losses = n->losses;
     pthread_mutex_unlock(&n->mu);
+    struct link *l = NULL;
+    uint64_t losses = 0;
     if (code == ERR_OK && open)
-        code = database_open(d, n, e);
+        code = link_choose(n, &l, e);
+    if (code == ERR_OK && open) {
+        pthread_mutex_lock(&n->mu);
+        losses = l->losses;
+        pthread_mutex_unlock(&n->mu);
+        code = database_open(d, n, l, e);
+    }
     pthread_mutex_lock(&n->mu);
     if (code == ERR_OK)
         code = append_locked(n, d, e);
-    /* What nobody has told this database, which was not listed yet. */
-    if (code == ERR_OK && open && n->losses != losses)
-        replica_connection_changed(database_replica(d), false);
-    if (code == ERR_OK && open && atomic_load(&n->connected))
-        replica_connection_changed(database_replica(d), true);
+    if (code == ERR_OK && open) /* nobody has told it, because it was not listed yet */
+        link_catch_up_locked(l, d, losses);
     pthread_mutex_unlock(&n->mu);
     return code;
 }
@@ -147,24 +150,10 @@ enum err_code node_add_file(struct node *n, const char *dsn, struct err *e)
     return code == ERR_OK ? node_adopt(n, d, e) : code;
 }
 
-/* Called by a thread of the NATS library. */
-static void connection_changed(void *arg, bool connected)
-{
-    struct node *n = arg;
-    atomic_store(&n->connected, connected);
-    pthread_mutex_lock(&n->mu);
-    n->losses += connected ? 0 : 1;
-    for (size_t i = 0; i < n->n_dbs; i++)
-        if (database_replica(n->dbs[i]))
-            replica_connection_changed(database_replica(n->dbs[i]), connected);
-    pthread_cond_broadcast(&n->changed);
-    pthread_mutex_unlock(&n->mu);
-}
-
 /* n->mu is held. NATS answers, and JetStream does not? */
 static bool log_is_quiet_locked(struct node *n)
 {
-    if (!atomic_load(&n->connected) || n->n_dbs == 0)
+    if (!node_connected(n) || n->n_dbs == 0)
         return false;
     for (size_t i = 0; i < n->n_dbs; i++) {
         struct replica_status rs;
@@ -195,7 +184,7 @@ static void *tick(void *arg)
             heard_ns = now;
         else if (n->opt.log_quiet)
             n->opt.log_quiet(n->opt.log_quiet_arg, now - heard_ns);
-        if (atomic_load(&n->connected)) {
+        if (node_connected(n)) {
             peers_serve(n);
             roster_publish(n);
             check_look(n);
@@ -220,24 +209,22 @@ static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struc
 enum err_code node_start(struct node *n, struct err *e)
 {
     enum err_code code = ERR_OK;
-    if (n->opt.nats_url && *n->opt.nats_url) {
-        struct nats_client_options co = {.url = n->opt.nats_url,
-                                         .user = n->opt.nats_user,
-                                         .pass = n->opt.nats_pass,
-                                         .name = n->opt.name,
-                                         .timeout_ms = NODE_JS_TIMEOUT_MS,
-                                         .feeds = (unsigned)n->n_dbs,
-                                         .changed = connection_changed,
-                                         .arg = n};
-        code = nats_client_open(&n->client, &co, e);
+    if (n->opt.nats_url && *n->opt.nats_url)
+        code = link_open(&n->links[0], n, e);
+    n->client = n->links[0].client;
+    for (size_t i = 0; i < n->n_dbs && code == ERR_OK; i++) {
+        struct link *l = NULL;
+        code = link_choose(n, &l, e);
+        if (code == ERR_OK)
+            code = database_open(n->dbs[i], n, l, e);
     }
-    for (size_t i = 0; i < n->n_dbs && code == ERR_OK; i++)
-        code = database_open(n->dbs[i], n, e);
     pthread_mutex_lock(&n->mu);
     n->started = true;
+    for (size_t i = 0; i < n->n_dbs && code == ERR_OK && n->client; i++) {
+        const struct link *l = database_link(n->dbs[i]);
+        link_catch_up_locked(l, n->dbs[i], l->losses); /* it may have come before they were open */
+    }
     pthread_mutex_unlock(&n->mu);
-    if (code == ERR_OK && n->client && nats_client_connected(n->client))
-        connection_changed(n, true); /* it may have come before the databases were open */
     if (code == ERR_OK && n->client)
         peers_serve(n); /* otherwise the ticker does, as soon as the connection is there */
     if (code == ERR_OK) {
@@ -279,7 +266,7 @@ void node_stop(struct node *n, int64_t deadline_ns)
     n->stopping = true;
     atomic_store(&n->leave, true);
     pthread_cond_broadcast(&n->changed);
-    if (n->catalog_feed && atomic_load(&n->connected))
+    if (n->catalog_feed && node_connected(n))
         stream_feed_wake(n->catalog_feed);
     while (n->running > 0 && clock_cond_wait(&n->changed, &n->mu, deadline_ns))
         ;
@@ -300,7 +287,7 @@ void node_stop(struct node *n, int64_t deadline_ns)
     n->has_ticker = n->has_catalog = n->has_snapshots = false;
     rpc_service_close(n->peers);
     n->peers = NULL;
-    if (atomic_load(&n->connected))
+    if (node_connected(n))
         roster_publish(n);
     for (size_t i = 0; i < n->n_dbs; i++)
         database_stop(n->dbs[i], deadline_ns);
@@ -312,7 +299,8 @@ void node_free(struct node *n)
         return;
     for (size_t i = 0; i < n->n_dbs; i++)
         database_unref(n->dbs[i]);
-    nats_client_close(n->client);
+    for (size_t i = 0; i < NODE_LINKS; i++)
+        link_close(&n->links[i]);
     if (n->memory_dir[0])
         file_temp_remove(n->memory_dir, n->memory_lock);
     free(n->dbs);

@@ -58,7 +58,7 @@ void peers_serve(struct node *n)
 {
     char prefix[PEER_PREFIX_SIZE];
     struct err e = ERR_INIT;
-    if (n->peers || !atomic_load(&n->connected))
+    if (n->peers || !node_connected(n))
         return;
     peer_prefix(n->opt.stream, prefix);
     if (rpc_service_open(&n->peers, n->client, prefix, methods, sizeof methods / sizeof *methods, n,

@@ -198,9 +198,7 @@ void node_status(struct node *n, struct buf *json)
     buf_puts(json, ",\"reason\":");
     json_put_string(json, why.data ? why.data : "", why.len);
     buf_puts(json, ",\"nats\":");
-    json_put_cstr(json, !n->client                   ? "none"
-                        : atomic_load(&n->connected) ? "connected"
-                                                     : "disconnected");
+    json_put_cstr(json, !n->client ? "none" : node_connected(n) ? "connected" : "disconnected");
     buf_puts(json, ",\"databases\":[");
     for (size_t i = 0; dbs && dbs[i]; i++) {
         if (!database_replica(dbs[i]))
@@ -395,7 +393,7 @@ void node_metrics(struct node *n, struct buf *b)
 {
     struct database **dbs = list(n);
     head(b, "ha_nats_connected", METRIC_GAUGE, "1 while connected to NATS");
-    buf_printf(b, "ha_nats_connected %d\n", atomic_load(&n->connected) ? 1 : 0);
+    buf_printf(b, "ha_nats_connected %d\n", node_connected(n) ? 1 : 0);
     head(b, "ha_requests_total", METRIC_COUNTER, "requests of all protocols");
     buf_printf(b, "ha_requests_total %lld\n", atomic_load(&n->requests));
     head(b, "ha_request_errors_total", METRIC_COUNTER, "requests that failed");

@@ -174,7 +174,7 @@ void *snapshots_main(void *node)
     pthread_mutex_lock(&n->mu);
     while (!n->stopping) {
         clock_cond_wait(&n->changed, &n->mu, clock_deadline(SNAPSHOT_LOOK_NS));
-        for (size_t i = 0; i < n->n_dbs && !n->stopping && atomic_load(&n->connected); i++) {
+        for (size_t i = 0; i < n->n_dbs && !n->stopping && node_connected(n); i++) {
             struct database *d = database_ref(n->dbs[i]);
             pthread_mutex_unlock(&n->mu);
             look_at(n, d);
