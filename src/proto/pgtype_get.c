@@ -333,7 +333,14 @@ static enum pgtype_fault binary_time(uint32_t oid, const char *s, size_t len, st
 
     if (len != (oid == PGTYPE_DATE ? 4 : 8))
         return PGTYPE_SYNTAX;
-    us = oid == PGTYPE_DATE ? (int64_t)(int32_t)be(s, 4) * US_DAY : (int64_t)be(s, 8);
+    if (oid == PGTYPE_DATE) {
+        int64_t days = (int32_t)be(s, 4);
+        if (days > INT64_MAX / US_DAY || days < INT64_MIN / US_DAY)
+            return PGTYPE_RANGE;
+        us = days * US_DAY;
+    } else {
+        us = (int64_t)be(s, 8);
+    }
     if (oid == PGTYPE_TIME ? us < 0 || us > US_DAY
                            : us < INT64_C(-63082281600000000) || us > INT64_C(252455615999999999))
         return PGTYPE_RANGE;
