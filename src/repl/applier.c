@@ -105,6 +105,11 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
         return err_set(e, ERR_DIVERGED,
                        "message %" PRIu64 " follows \"%s\", the file ends with \"%s\"", it->m.seq,
                        info->prev, prev);
+    if (r->opt.mode == REPLICA_SERIALIZABLE && strcmp(info->node, r->opt.node) != 0) {
+        pthread_mutex_lock(&r->mu);
+        turn_of_other(&r->turns, info->node, clock_mono_ns());
+        pthread_mutex_unlock(&r->mu);
+    }
     return ERR_OK;
 }
 

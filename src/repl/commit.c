@@ -117,6 +117,7 @@ static void count(struct replica *r, enum publish_result result, size_t txs, uin
     pthread_mutex_lock(&r->mu);
     r->stats.publish_seconds += (double)elapsed_ns / (double)CLOCK_S;
     if (result == PUBLISH_ACKED) {
+        turn_of_own(&r->turns, clock_mono_ns(), elapsed_ns);
         r->stats.groups++;
         r->stats.commits += txs;
         r->stats.published_bytes += bytes;

@@ -196,11 +196,19 @@ static void settle(struct group *g)
         replica_wait(g->r, seq, clock_deadline(g->r->opt.timeout_ns), &e);
 }
 
+/* r->mu is held. */
+static void take_queued_locked(struct group *g)
+{
+    struct replica *r = g->r;
+    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn)
+        g->m[g->n++].w = queue_shift_locked(r);
+}
+
 static void lead(struct group *g)
 {
     struct replica *r = g->r;
     struct err e = ERR_INIT;
-    bool done = false;
+    bool done = false, begun = false;
     int64_t start = clock_mono_ns();
     int64_t deadline = clock_deadline(r->opt.timeout_ns);
     while (!done) {
@@ -209,6 +217,12 @@ static void lead(struct group *g)
             failed(g, &e);
             return;
         }
+        if (!begun) { /* who has come while this node waited for its turn */
+            pthread_mutex_lock(&r->mu);
+            take_queued_locked(g);
+            pthread_mutex_unlock(&r->mu);
+        }
+        begun = true; /* from now on put_back() may have left there whom it must not run with */
         uint64_t from = r->expect_seq;
         done = turn(g, &conflict);
         lock_release(r);
@@ -237,8 +251,7 @@ static void lead_queue(struct replica *r, struct waiting *self)
     }
     g->r = r;
     g->n = 0;
-    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn)
-        g->m[g->n++].w = queue_shift_locked(r);
+    take_queued_locked(g);
     pthread_mutex_unlock(&r->mu);
     lead(g);
     for (size_t i = 0; i < g->n; i++)

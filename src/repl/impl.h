@@ -13,6 +13,7 @@
 #include "repl/replica.h"
 #include "repl/restore.h"
 #include "repl/snapshot.h"
+#include "repl/turn.h"
 
 #define GROUP_MAX_TXNS 256
 #define GROUP_MAX_BYTES                                                                            \
@@ -55,6 +56,7 @@ struct replica {
     struct waiting *head, *tail;
     bool leading;
     struct stream_feed *feed; /* the applier's; here so that others can wake it */
+    struct turns turns;       /* no broadcast */
     struct tx *tx;            /* the explicit transaction that leads, if one does */
     struct replica_status stats;
 

@@ -27,6 +27,13 @@ static bool may_write_locked(const struct replica *r, int64_t *until)
             return false;
         }
     }
+    if (r->opt.mode == REPLICA_SERIALIZABLE) {
+        int64_t now = clock_mono_ns(), begins = turn_begins(&r->turns, now);
+        if (begins > now) {
+            *until = begins;
+            return false;
+        }
+    }
     return true;
 }
 
@@ -39,6 +46,13 @@ static enum err_code refusal_locked(const struct replica *r, struct err *e)
         return err_set(e, ERR_STOPPED, "database \"%s\" is stopped on this node: %s", r->opt.id,
                        r->reason.msg);
     return ERR_OK;
+}
+
+/* r->mu is held. The caller is about to wait for what the applier does. */
+static void want_applier_locked(struct replica *r)
+{
+    r->applier_wanted = true;
+    pthread_cond_signal(&r->nap);
 }
 
 enum err_code lock_write(struct replica *r, int64_t deadline_ns, struct err *e)
@@ -62,6 +76,8 @@ enum err_code lock_write(struct replica *r, int64_t deadline_ns, struct err *e)
                                  r->reason.msg[0] ? r->reason.msg : "NATS is not connected");
             break;
         }
+        if (until != CLOCK_EVER) /* for somebody else's message */
+            want_applier_locked(r);
         clock_cond_wait(&r->changed, &r->mu, until < deadline_ns ? until : deadline_ns);
     }
     pthread_mutex_unlock(&r->mu);
@@ -120,13 +136,6 @@ bool lock_nap(struct replica *r, int64_t ns)
     r->applier_wanted = false;
     pthread_mutex_unlock(&r->mu);
     return !in_time;
-}
-
-/* r->mu is held. The caller is about to wait for what the applier does. */
-static void want_applier_locked(struct replica *r)
-{
-    r->applier_wanted = true;
-    pthread_cond_signal(&r->nap);
 }
 
 void lock_release(struct replica *r)
