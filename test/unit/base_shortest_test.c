@@ -4,6 +4,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -62,7 +63,17 @@ static void test_texts(void **state)
         assert_string_equal(print(cases[i].r), cases[i].text);
 }
 
-/* Reads back, is not longer than the first %g that does, and where as long has its digits. */
+/* Does this text lie just between r, which is positive, and a double next to it? */
+static bool is_between(const char *text, double r)
+{
+    long double v = strtold(text, NULL);
+
+    return v == ((long double)r + nextafter(r, 0)) / 2 ||
+           v == ((long double)r + nextafter(r, INFINITY)) / 2;
+}
+
+/* Reads back, is not longer than the first %e that does unless that is a matter of rounding, and
+ * where as long has its digits. */
 static void check(double r)
 {
     char text[64], reference[64];
@@ -81,7 +92,7 @@ static void check(double r)
         if (strtod(reference, NULL) == r)
             break;
     }
-    assert_true(n <= (size_t)digits + 1);
+    assert_true(n <= (size_t)digits || is_between(reference, r));
     if (n == (size_t)digits) {
         (void)snprintf(text, sizeof text, "%llue%d", (unsigned long long)s.digits, s.exponent);
         (void)snprintf(reference, sizeof reference, "%.*e", digits - 1, r);
@@ -112,7 +123,7 @@ static void test_any(void **state)
     uint64_t x = 88172645463325252U;
 
     (void)state;
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 20000; i++) {
         double r;
         x ^= x << 13;
         x ^= x >> 7;
