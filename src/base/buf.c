@@ -53,7 +53,7 @@ static bool grow(struct buf *b, size_t need)
     return true;
 }
 
-char *buf_reserve(struct buf *b, size_t n)
+char *buf_grow(struct buf *b, size_t n)
 {
     if (b->failed)
         return NULL;
@@ -68,31 +68,9 @@ char *buf_reserve(struct buf *b, size_t n)
     return b->data + b->len;
 }
 
-void buf_put(struct buf *b, const void *bytes, size_t n)
-{
-    char *p;
-
-    if (n == 0)
-        return;
-    p = buf_reserve(b, n);
-    if (!p)
-        return;
-    memcpy(p, bytes, n);
-    b->len += n;
-}
-
 void buf_puts(struct buf *b, const char *s)
 {
     buf_put(b, s, strlen(s));
-}
-
-void buf_putc(struct buf *b, char c)
-{
-    if (!b->failed && b->len < b->cap && (!b->limit || b->len < b->limit)) {
-        b->data[b->len++] = c;
-        return;
-    }
-    buf_put(b, &c, 1);
 }
 
 void buf_printf(struct buf *b, const char *fmt, ...)
@@ -125,36 +103,6 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     (void)vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
     va_end(ap);
     b->len += (size_t)n;
-}
-
-void buf_u8(struct buf *b, uint8_t v)
-{
-    buf_putc(b, (char)v);
-}
-
-void buf_be16(struct buf *b, uint16_t v)
-{
-    const unsigned char bytes[2] = {(unsigned char)(v >> 8), (unsigned char)(v & 0xFF)};
-
-    buf_put(b, bytes, sizeof bytes);
-}
-
-void buf_be32(struct buf *b, uint32_t v)
-{
-    unsigned char bytes[4];
-
-    for (int i = 0; i < 4; i++)
-        bytes[i] = (unsigned char)(v >> (24 - 8 * i) & 0xFF);
-    buf_put(b, bytes, sizeof bytes);
-}
-
-void buf_be64(struct buf *b, uint64_t v)
-{
-    unsigned char bytes[8];
-
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(v >> (56 - 8 * i) & 0xFF);
-    buf_put(b, bytes, sizeof bytes);
 }
 
 static void put_decimal(struct buf *b, uint64_t v, bool negative)

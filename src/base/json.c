@@ -7,10 +7,9 @@
  */
 #include "base/json.h"
 
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "base/shortest.h"
 
 /* Length of the valid UTF-8 sequence at s (n > 0 bytes left), 0 if there is none. */
 static size_t utf8_length(const unsigned char *s, size_t n)
@@ -150,76 +149,14 @@ void json_put_cstr(struct buf *b, const char *s)
         buf_puts(b, "null");
 }
 
-/* m / 10^digits as text, trailing zeros already gone from m. */
-static void put_fixed(struct buf *b, bool negative, uint64_t m, unsigned digits)
-{
-    char text[32];
-    char *p = text + sizeof text;
-
-    for (unsigned i = 0; i < digits; i++) {
-        *--p = (char)('0' + m % 10);
-        m /= 10;
-    }
-    *--p = '.';
-    do {
-        *--p = (char)('0' + m % 10);
-        m /= 10;
-    } while (m);
-    if (negative)
-        *--p = '-';
-    buf_put(b, p, (size_t)(text + sizeof text - p));
-}
-
-/*
- * Most doubles in databases are short decimals. If m / 10^k gives the double back, then m with k
- * digits behind the point reads back as it, too: both operands are exact (below 2^53), so the
- * division is the correctly rounded value of that decimal, which is what a parser computes. With at
- * most 15 digits there is no other decimal of that length, so it is also the shortest one.
- */
-static bool put_short(struct buf *b, double r)
-{
-    static const double pow10[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
-    double a = fabs(r);
-
-    if (a >= 1e15)
-        return false;
-    for (unsigned k = 0; k < sizeof pow10 / sizeof *pow10; k++) {
-        double scaled = a * pow10[k];
-        uint64_t m;
-
-        if (scaled >= 1e15)
-            return false;
-        m = (uint64_t)(scaled + 0.5);
-        if ((double)m / pow10[k] != a)
-            continue;
-        if (k == 0)
-            put_fixed(b, signbit(r) != 0, m * 10, 1);
-        else
-            put_fixed(b, signbit(r) != 0, m, k);
-        return true;
-    }
-    return false;
-}
-
 void json_put_double(struct buf *b, double r)
 {
-    char text[40];
-    int n = 0;
-    char *comma;
+    char text[SHORTEST_BYTES + 2];
+    size_t n = shortest_put(text, r);
 
-    if (put_short(b, r))
-        return;
-    for (int precision = 15; precision <= 17; precision++) {
-        n = snprintf(text, sizeof text - 2, "%.*g", precision, r);
-        if (precision == 17 || strtod(text, NULL) == r)
-            break;
-    }
-    comma = strchr(text, ','); /* a library may have called setlocale() */
-    if (comma)
-        *comma = '.';
-    if (!strpbrk(text, ".e")) {
+    if (!memchr(text, '.', n) && !memchr(text, 'e', n)) {
         text[n++] = '.';
         text[n++] = '0';
     }
-    buf_put(b, text, (size_t)n);
+    buf_put(b, text, n);
 }

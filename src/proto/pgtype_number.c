@@ -1,9 +1,9 @@
 /* Doubles as texts, and numeric: decimal texts and groups of four digits (base 10000). */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/shortest.h"
 #include "proto/pgtype.h"
 
 #define NUMERIC_DIGITS_MAX 1000 /* of a text that is taken for a number; PostgreSQL: 147,455 */
@@ -74,28 +74,18 @@ bool pgtype_is_numeric_text(const char *s, size_t len)
     return parse(s, len, &d);
 }
 
-static int shortest(double r, char out[40])
-{
-    for (int digits = 15; digits < 17; digits++) {
-        int n = snprintf(out, 40, "%.*g", digits, r);
-        if (strtod(out, NULL) == r)
-            return n;
-    }
-    return snprintf(out, 40, "%.17g", r);
-}
-
 void pgtype_format_double(struct buf *b, double r, bool sqlite)
 {
-    char text[40];
+    char text[SHORTEST_BYTES];
 
     if (isnan(r)) {
         buf_puts(b, "NaN");
     } else if (isinf(r)) {
         buf_puts(b, sqlite ? (r < 0 ? "-Inf" : "Inf") : (r < 0 ? "-Infinity" : "Infinity"));
     } else {
-        int n = shortest(r, text);
-        buf_put(b, text, (size_t)n);
-        if (sqlite && strspn(text, "-0123456789") == (size_t)n)
+        size_t n = shortest_put(text, r);
+        buf_put(b, text, n);
+        if (sqlite && !memchr(text, '.', n) && !memchr(text, 'e', n))
             buf_puts(b, ".0");
     }
 }
@@ -122,14 +112,14 @@ static void put_plain(struct buf *b, const struct decimal *d)
 
 void pgtype_format_decimal(struct buf *b, double r)
 {
-    char text[40];
+    char text[SHORTEST_BYTES];
     struct decimal d;
 
     if (isnan(r) || isinf(r)) {
         pgtype_format_double(b, r, false);
         return;
     }
-    if (parse(text, (size_t)shortest(r, text), &d))
+    if (parse(text, shortest_put(text, r), &d))
         put_plain(b, &d);
 }
 

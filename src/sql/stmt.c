@@ -21,6 +21,7 @@
 #include "sql/lex.h"
 #include "sql/policy.h"
 #include "sql/table_text.h"
+#include "sql/value.h"
 
 #define STMT_CACHE_STATEMENTS 128                       /* kept per connection … */
 #define STMT_CACHE_BYTES      ((size_t)2 * 1024 * 1024) /* … and their memory, texts included */
@@ -645,21 +646,5 @@ const char *stmt_column_decltype(struct stmt *s, unsigned i)
 
 struct value stmt_column(const struct stmt *s, unsigned i)
 {
-    int col = (int)i;
-    const void *data;
-
-    switch (sqlite3_column_type(s->raw, col)) {
-    case SQLITE_INTEGER:
-        return value_int(sqlite3_column_int64(s->raw, col));
-    case SQLITE_FLOAT:
-        return value_real(sqlite3_column_double(s->raw, col));
-    case SQLITE_TEXT: /* the pointer first: it may convert, and only then the length is right */
-        data = sqlite3_column_text(s->raw, col);
-        return value_text(data, (size_t)sqlite3_column_bytes(s->raw, col));
-    case SQLITE_BLOB:
-        data = sqlite3_column_blob(s->raw, col);
-        return value_blob(data, (size_t)sqlite3_column_bytes(s->raw, col));
-    default:
-        return value_null();
-    }
+    return value_view(sqlite3_column_value(s->raw, (int)i));
 }

@@ -4,31 +4,39 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct value value_view(sqlite3_value *v)
+{
+    const void *data;
+
+    switch (sqlite3_value_type(v)) {
+    case SQLITE_INTEGER:
+        return value_int(sqlite3_value_int64(v));
+    case SQLITE_FLOAT:
+        return value_real(sqlite3_value_double(v));
+    case SQLITE_TEXT: /* the pointer first: it may convert, and only then the length is right */
+        data = sqlite3_value_text(v);
+        return value_text(data, data ? (size_t)sqlite3_value_bytes(v) : 0);
+    case SQLITE_BLOB:
+        data = sqlite3_value_blob(v);
+        return value_blob(data, (size_t)sqlite3_value_bytes(v));
+    default:
+        return value_null();
+    }
+}
+
 bool value_copy(struct value *out, sqlite3_value *v)
 {
-    int type = sqlite3_value_type(v);
+    char *copy;
 
-    switch (type) {
-    case SQLITE_INTEGER:
-        *out = value_int(sqlite3_value_int64(v));
+    *out = value_view(v);
+    if (out->type != VALUE_TEXT && out->type != VALUE_BLOB)
         return true;
-    case SQLITE_FLOAT:
-        *out = value_real(sqlite3_value_double(v));
-        return true;
-    case SQLITE_NULL:
-        *out = value_null();
-        return true;
-    default:
-        break;
-    }
-    const void *bytes = sqlite3_value_blob(v); /* of a text: its bytes */
-    size_t n = (size_t)sqlite3_value_bytes(v);
-    char *copy = malloc(n + 1);
+    copy = malloc(out->u.s.len + 1);
     if (!copy)
         return false;
-    if (n > 0)
-        memcpy(copy, bytes, n);
-    *out = type == SQLITE_TEXT ? value_text(copy, n) : value_blob(copy, n);
+    if (out->u.s.len > 0)
+        memcpy(copy, out->u.s.data, out->u.s.len);
+    out->u.s.data = copy;
     return true;
 }
 

@@ -30,8 +30,12 @@ static void make_tag(struct pg_result *r, const struct sink_done *d)
     } else if (t->count == PG_COUNT_NONE) {
         pg_tag(r->tag, t->tag);
     } else {
-        (void)snprintf(r->tag, sizeof r->tag, "%s%s%lld", t->tag,
-                       t->count == PG_COUNT_INSERT ? " 0 " : " ", (long long)n);
+        /* Never more than its limit, so it never grows. */
+        struct buf b = {.data = r->tag, .cap = sizeof r->tag, .limit = sizeof r->tag};
+        buf_puts(&b, t->tag);
+        buf_puts(&b, t->count == PG_COUNT_INSERT ? " 0 " : " ");
+        buf_i64(&b, n);
+        buf_putc(&b, '\0');
     }
 }
 
@@ -89,6 +93,20 @@ static bool name_column(struct pg_column *c, const struct sink_column *from)
     return c->name != NULL;
 }
 
+/* The declared type of a column. A statement that runs again mostly has what it had: then what the
+ * text came to is still known. */
+static struct pgtype_ref type_of(struct pg_column *c, const char *decltype)
+{
+    if (!decltype)
+        return pgtype_of_declared(NULL, 0);
+    if (!c->decltype || strcmp(c->decltype, decltype) != 0) {
+        free(c->decltype);
+        c->decltype = strdup(decltype);
+        c->of_decltype = pgtype_of_declared(decltype, strlen(decltype));
+    }
+    return c->of_decltype;
+}
+
 static void on_columns(struct sink *sink, const struct sink_column *cols, unsigned n)
 {
     struct pg_result *r = (struct pg_result *)sink;
@@ -106,8 +124,7 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
         struct pg_column *c = &r->columns[i];
         if (!name_column(c, &cols[i]))
             r->conn->dead = true;
-        c->type =
-            pgtype_of_declared(cols[i].decltype, cols[i].decltype ? strlen(cols[i].decltype) : 0);
+        c->type = type_of(c, cols[i].decltype);
         if (r->promised && i < r->n_promised)
             c->type.oid = r->promised[i];
         c->declared = c->type.oid != PGTYPE_NONE;
@@ -263,8 +280,10 @@ void pg_result_again(struct pg_result *r)
 
 void pg_result_fini(struct pg_result *r)
 {
-    for (unsigned i = 0; i < r->cap_columns; i++)
+    for (unsigned i = 0; i < r->cap_columns; i++) {
         free(r->columns[i].name);
+        free(r->columns[i].decltype);
+    }
     free(r->columns);
     rowset_free(r->spill);
     buf_free(&r->scratch);

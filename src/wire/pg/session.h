@@ -86,7 +86,9 @@ struct pg_result {
 };
 
 struct pg_column {
-    char *name; /* owned */
+    char *name;                    /* owned */
+    char *decltype;                /* owned: what the next field was made of; NULL = nothing yet */
+    struct pgtype_ref of_decltype; /* by its declaration alone */
     struct pgtype_ref type;
     bool declared; /* by a column or a promise, not guessed */
     bool binary;
