@@ -153,6 +153,18 @@ enum err_code stream_purge(struct nats_client *c, const char *name, const char *
     return nats_failure(s, jerr, "purging the stream", e);
 }
 
+enum err_code stream_erase(struct nats_client *c, const char *name, uint64_t seq, bool *erased,
+                           struct err *e)
+{
+    jsErrCode jerr = 0;
+    natsStatus s = js_DeleteMsg(nats_client_js(c), name, seq, NULL, &jerr);
+    *erased = s == NATS_OK;
+    if (s == NATS_OK || s == NATS_NOT_FOUND || jerr == JSStreamNotFoundErr ||
+        jerr == JSNoMessageFoundErr || jerr == JSSequenceNotFoundErr)
+        return ERR_OK;
+    return nats_failure(s, jerr, "deleting a message", e);
+}
+
 /* The shared end of both look-ups: absent is an answer, not a failure. */
 static enum err_code take(natsStatus s, jsErrCode jerr, natsMsg *msg, struct stream_message *m,
                           bool *found, struct err *e)

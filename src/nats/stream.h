@@ -52,6 +52,9 @@ enum err_code stream_delete(struct nats_client *c, const char *name, struct err 
 /* Drops every message of one subject. */
 enum err_code stream_purge(struct nats_client *c, const char *name, const char *subject,
                            struct err *e);
+/* Takes one message out. *erased = false where there was none. */
+enum err_code stream_erase(struct nats_client *c, const char *name, uint64_t seq, bool *erased,
+                           struct err *e);
 
 enum publish_result { PUBLISH_ACKED, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_UNKNOWN };
 
