@@ -18,6 +18,7 @@
 #include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -249,6 +250,7 @@ enum err_code catalog_announce_drop(struct node *n, struct database *d, struct e
     code = announce_entry(n, "drop", database_id(d), NULL, &entry, e);
     if (code == ERR_OK)
         code = stream_delete(n->client, replica_stream(r), e);
+    FAULT_POINT("drop.log");
     return code == ERR_OK ? snapshots_forget(n, d, e) : code;
 }
 
@@ -292,6 +294,10 @@ static void obey(struct node *n, const struct entry *entry)
     struct database *d = NULL;
     struct err e = ERR_INIT;
     discard_dropped(n, entry);
+    /* Whoever dropped it may have been killed before he came to the snapshots. Those of a log that
+     * was only lost stay: the catalog names the ones that were dropped. */
+    if (entry->n_dropped > 0)
+        snapshots_collect(n, entry->id, entry->dropped, entry->n_dropped);
     if (entry->drop)
         return;
     if (node_find(n, entry->id, &d, &e) == ERR_OK) {

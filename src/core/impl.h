@@ -103,6 +103,8 @@ enum err_code catalog_announce_drop(struct node *n, struct database *d, struct e
 void *snapshots_main(void *node);
 /* Of a database that is dropped. */
 enum err_code snapshots_forget(struct node *n, struct database *d, struct err *e);
+/* What is left of databases of this name whose logs were created at these times. */
+void snapshots_collect(struct node *n, const char *id, const int64_t *dropped, size_t n_dropped);
 /* ,"snapshot":{…} of a database in /status. */
 void snapshots_put_status(struct database *d, struct buf *json);
 

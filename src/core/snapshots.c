@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "core/impl.h"
@@ -34,6 +35,21 @@ enum err_code snapshots_forget(struct node *n, struct database *d, struct err *e
 {
     struct snapshot_place at = place_of(n, d);
     return snapshot_remove(&at, e);
+}
+
+void snapshots_collect(struct node *n, const char *id, const int64_t *dropped, size_t n_dropped)
+{
+    struct snapshot_place at = {.client = n->client, .stream = n->opt.stream, .id = id};
+    struct err e = ERR_INIT;
+    unsigned removed = 0;
+    FAULT_POINT("drop.collect");
+    enum err_code code = snapshot_remove_of(&at, dropped, n_dropped, &removed, &e);
+    if (removed > 0)
+        LOG_INFO("snapshots of a dropped database are deleted", LOG_STR("db", id),
+                 LOG_UINT("snapshots", removed));
+    if (code != ERR_OK)
+        LOG_WARN("snapshots of a dropped database may be left", LOG_STR("db", id),
+                 LOG_STR("reason", e.msg));
 }
 
 /* ---- one at a time ---- */

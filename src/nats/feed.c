@@ -20,7 +20,6 @@
 #define FEED_HEARTBEAT_MIN_NS (500 * CLOCK_MS)
 #define FEED_HEARTBEAT_NS     (25 * CLOCK_MS) /* for each feed that is open */
 #define FEED_HEARTBEAT_MAX_NS (5 * CLOCK_S)
-#define FEED_PROBE_MS         5000
 
 /* Flow control alone does not bound what waits here: with every heartbeat that says "stalled" the
  * library (3.4.1) asks for more. What exceeds the limit is dropped, which the reader sees as a gap.
@@ -117,8 +116,7 @@ static int64_t heartbeat_ns(struct feed_list *l)
 }
 
 static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, const char *stream,
-                               const char *subject, uint64_t start_seq, int64_t start_time,
-                               struct err *e)
+                               const char *subject, uint64_t start_seq, struct err *e)
 {
     jsErrCode jerr = 0;
     jsOptions o;
@@ -135,13 +133,8 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
     so.Config.InactiveThreshold = FEED_INACTIVE_NS;
     so.Config.MemoryStorage = true;
     so.Config.Replicas = 1;
-    if (start_seq > 0) {
-        so.Config.DeliverPolicy = js_DeliverByStartSequence;
-        so.Config.OptStartSeq = start_seq;
-    } else {
-        so.Config.DeliverPolicy = js_DeliverByStartTime;
-        so.Config.OptStartTime = start_time;
-    }
+    so.Config.DeliverPolicy = js_DeliverByStartSequence;
+    so.Config.OptStartSeq = start_seq;
     /* An attempt that is given up may leave a consumer behind; nobody reads it, so it goes away.
      * And one may be given a place on a server that has just gone: the next one may have better
      * luck. */
@@ -160,7 +153,7 @@ enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, 
     struct stream_feed *f = calloc(1, sizeof *f);
     if (!f)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    enum err_code code = open_feed(f, c, stream, subject, start_seq > 0 ? start_seq : 1, 0, e);
+    enum err_code code = open_feed(f, c, stream, subject, start_seq > 0 ? start_seq : 1, e);
     if (code != ERR_OK) {
         stream_feed_close(f);
         return code;
@@ -205,58 +198,4 @@ void stream_feed_close(struct stream_feed *f)
     list_remove(f);
     nats_client_retire(f->client, f->sub);
     free(f);
-}
-
-/* Whether a feed that was just opened has anything to deliver; a message that does not come in time
- * says nothing about that, the consumer itself does. */
-static enum err_code feed_has_more(struct stream_feed *f, bool *more, struct err *e)
-{
-    jsErrCode jerr = 0;
-    jsConsumerInfo *info = NULL;
-    natsStatus s = NATS_TIMEOUT;
-    jsOptions o;
-    jsOptions_Init(&o);
-    for (unsigned i = 0; nats_client_wait(f->client, i, &o.Wait) && s == NATS_TIMEOUT; i++)
-        s = natsSubscription_GetConsumerInfo(&info, f->sub, &o, &jerr);
-    if (s != NATS_OK)
-        return nats_failure(s, jerr, "looking for a time in the stream", e);
-    *more = info->NumPending > 0 || info->Delivered.Consumer > 0;
-    jsConsumerInfo_Destroy(info);
-    return ERR_OK;
-}
-
-static enum err_code first_of(struct stream_feed *f, uint64_t *seq, struct err *e)
-{
-    struct stream_message m = {0};
-    bool more = false, got = false;
-    enum err_code code = feed_has_more(f, &more, e);
-    if (code != ERR_OK || !more)
-        return code;
-    code = stream_feed_next(f, FEED_PROBE_MS, &m, &got, e);
-    if (code == ERR_OK && !got)
-        return err_set(e, ERR_LOG_UNAVAILABLE, "looking for a time in the stream: no answer");
-    *seq = m.seq;
-    stream_message_free(&m);
-    return code;
-}
-
-enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t time_ns,
-                            uint64_t *seq, struct err *e)
-{
-    struct stream_state state;
-    bool found = false;
-    enum err_code code = stream_info(c, stream, &state, &found, e);
-    if (code != ERR_OK)
-        return code;
-    *seq = found ? state.last_seq + 1 : 1;
-    if (!found || state.messages == 0)
-        return ERR_OK;
-    struct stream_feed *f = calloc(1, sizeof *f);
-    if (!f)
-        return err_set(e, ERR_NO_MEMORY, "out of memory");
-    code = open_feed(f, c, stream, ">", 0, time_ns, e);
-    if (code == ERR_OK)
-        code = first_of(f, seq, e);
-    stream_feed_close(f);
-    return code;
 }

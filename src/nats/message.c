@@ -54,6 +54,8 @@ void message_view(natsMsg *msg, struct stream_message *m)
     m->data = natsMsg_GetData(msg);
     m->len = (size_t)natsMsg_GetDataLength(msg);
     m->id = natsMsgHeader_Get(msg, MESSAGE_HEADER_ID, &value) == NATS_OK && value ? value : "";
+    if (natsMsgHeader_Get(msg, MESSAGE_HEADER_NAME, &value) == NATS_OK && value)
+        m->id = value;
     if (natsMsgHeader_Get(msg, MESSAGE_HEADER_PART, &value) == NATS_OK && value)
         parse_part(value, m);
 }

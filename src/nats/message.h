@@ -6,6 +6,7 @@
 #include "nats/stream.h"
 
 #define MESSAGE_HEADER_ID   "Nats-Msg-Id"
+#define MESSAGE_HEADER_NAME "HA-Id"   /* the message's own id, where that of the copy is another */
 #define MESSAGE_HEADER_PART "HA-Part" /* "3/200": this is part 3 of 200 of one message */
 
 /* natsMsg_Destroy(), sooner or later; NULL is fine. The library hands every message to a thread of

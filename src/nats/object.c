@@ -284,6 +284,15 @@ enum err_code object_delete(struct nats_client *c, const char *bucket, const cha
     return code == ERR_OK ? object_drop(c, bucket, info.nuid, e) : code;
 }
 
+enum err_code object_delete_exactly(struct nats_client *c, const char *bucket,
+                                    const struct object_info *info, bool *deleted, struct err *e)
+{
+    char stream[OBJECT_STREAM_SIZE];
+    stream_of(bucket, stream);
+    enum err_code code = stream_erase(c, stream, info->seq, deleted, e);
+    return code == ERR_OK && *deleted ? object_drop(c, bucket, info->nuid, e) : code;
+}
+
 /* ---- left-overs ---- */
 
 /* Is there a meta message among the stream's subjects that points at `nuid`? Where one cannot be

@@ -55,6 +55,10 @@ enum err_code object_drop(struct nats_client *c, const char *bucket, const char 
 /* Takes the name away, and deletes its chunks. No such object is fine. */
 enum err_code object_delete(struct nats_client *c, const char *bucket, const char *name,
                             struct err *e);
+/* The same for that very object, `info` as object_find() has given it: one that has got the name
+ * since then stays. *deleted = false where it has the name no more. */
+enum err_code object_delete_exactly(struct nats_client *c, const char *bucket,
+                                    const struct object_info *info, bool *deleted, struct err *e);
 /* Deletes chunks that no name points at and that are older than `age_ns`: somebody began to write
  * an object and was killed. *dropped counts objects. */
 enum err_code object_sweep(struct nats_client *c, const char *bucket, int64_t age_ns,

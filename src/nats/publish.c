@@ -17,6 +17,11 @@
  *
  * Only one copy is ever stored. Where an end is expected the others do not meet it (I4); where any
  * will do they are recognised by the id, in the two minutes of the duplicate window.
+ *
+ * A server may remember the id of a message that was dropped in a change of leaders, and call every
+ * copy a duplicate of nothing (2.10.27 by its source). Where an end is expected the id is not what
+ * keeps a second copy out. So a copy then goes under another id of the server's, and says which
+ * message it is in a header of ours; readers see no difference.
  */
 #include <inttypes.h>
 #include <pthread.h>
@@ -27,6 +32,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "nats/inbox.h"
 #include "nats/internal.h"
@@ -41,20 +47,25 @@
 #define PUBLISH_ANSWER_MAX_MS 1000 /* … up to this */
 #define PUBLISH_PAUSE_MIN_MS  20   /* between copies that were answered "not now", growing too */
 #define PUBLISH_PAUSE_MAX_MS  160
-#define PUBLISH_LOOK_MS       1000 /* for a look into the stream */
-#define ACK_MAX               1024 /* bytes of an answer that are looked at */
+#define PUBLISH_LOOK_MS       1000    /* for a look into the stream */
+#define PUBLISH_DUPLICATE_NS  CLOCK_S /* that a copy may be under way before another id is tried */
+#define ACK_MAX               1024    /* bytes of an answer that are looked at */
 
 /* Codes that the table of libnats 3.4 does not name yet. */
 #define JS_WRONG_LAST_SEQUENCE_CONSTANT 10164
 #define JS_STORE_FAILED                 10077
 #define JS_DUPLICATE_IN_PROCESS         10158
 
-static natsStatus build(const struct publish *p, const char *reply, natsMsg **msg)
+/* `alias`: what the server is to know the copy by; "" = the message's own id. */
+static natsStatus build(const struct publish *p, const char *alias, const char *reply,
+                        natsMsg **msg)
 {
     char text[32];
     natsStatus s = natsMsg_Create(msg, p->subject, reply, p->data, (int)p->len);
     if (s == NATS_OK && p->id)
-        s = natsMsgHeader_Set(*msg, MESSAGE_HEADER_ID, p->id);
+        s = natsMsgHeader_Set(*msg, MESSAGE_HEADER_ID, *alias ? alias : p->id);
+    if (s == NATS_OK && p->id && *alias)
+        s = natsMsgHeader_Set(*msg, MESSAGE_HEADER_NAME, p->id);
     if (s == NATS_OK && p->expect_seq != PUBLISH_ANY_SEQ) {
         /* jsPubOptions cannot say "the stream is empty": 0 means unset there. */
         snprintf(text, sizeof text, "%" PRIu64, p->expect_seq);
@@ -177,6 +188,8 @@ struct sending {
     bool wait_on; /* for the answer to an earlier copy, instead of sending another */
     bool doubt;   /* a copy may be in the stream, or get there yet */
     unsigned silences, pauses;
+    int64_t pending_ns; /* since when the server has called the copies duplicates; 0 = it has not */
+    char alias[ID_SIZE]; /* see build() */
 };
 
 /* `least`, doubled so often, but never above `most`. */
@@ -217,8 +230,10 @@ static natsStatus make(struct sending *w)
     if (w->msg)
         return NATS_OK;
     w->wait_on = false;
-    natsStatus s = inbox_take(nats_client_inboxes(w->c), nats_client_connection(w->c), &w->inbox);
-    return s == NATS_OK ? build(w->p, inbox_subject(w->inbox), &w->msg) : s;
+    natsStatus s = NATS_OK;
+    if (!w->inbox)
+        s = inbox_take(nats_client_inboxes(w->c), nats_client_connection(w->c), &w->inbox);
+    return s == NATS_OK ? build(w->p, w->alias, inbox_subject(w->inbox), &w->msg) : s;
 }
 
 /* Sends a copy, or waits on for the answer to an earlier one. */
@@ -226,6 +241,11 @@ static enum word ask(struct sending *w, uint64_t *seq, struct err *e)
 {
     int64_t wait_ms = within(w, grown(PUBLISH_ANSWER_MIN_MS, PUBLISH_ANSWER_MAX_MS, w->silences));
     natsMsg *answer = NULL;
+    if (!w->alias[0] && FAULT_FAILS("publish.duplicate")) {
+        err_set(e, ERR_LOG_UNAVAILABLE, "publishing: the message is under way (injected)");
+        pause_ms(wait_ms);
+        return WORD_PENDING;
+    }
     natsStatus s = make(w);
     if (s != NATS_OK) {
         nats_failure(s, 0, "publishing", e);
@@ -268,7 +288,7 @@ static enum sight look(const struct sending *w, uint64_t *seq, struct err *e)
     struct stream_message m;
     struct stream_state st;
     bool found = false;
-    if (!p->id || p->expect_seq == PUBLISH_ANY_SEQ)
+    if (p->expect_seq == PUBLISH_ANY_SEQ)
         return w->doubt ? SIGHT_NOTHING : SIGHT_OTHER;
     if (stream_get_within(w->c, p->stream, p->expect_seq + 1, within(w, PUBLISH_LOOK_MS), &m,
                           &found, e) != ERR_OK)
@@ -306,6 +326,25 @@ static enum sight look_at_end(const struct sending *w, uint64_t *seq, struct err
     return sight;
 }
 
+/* The server has called the copies duplicates for a while, and nothing stands where they would.
+ * Only whole messages: a part is known to the next one by the server's id. */
+static void rename_copies(struct sending *w)
+{
+    int64_t now = clock_mono_ns();
+    if (w->pending_ns == 0)
+        w->pending_ns = now;
+    if (w->p->expect_seq == PUBLISH_ANY_SEQ || w->p->parts > 0 ||
+        now - w->pending_ns < PUBLISH_DUPLICATE_NS)
+        return;
+    id_next(w->alias);
+    LOG_INFO("the log calls a message that it does not have a duplicate: sent under another id",
+             LOG_STR("stream", w->p->stream), LOG_STR("id", w->p->id), LOG_STR("as", w->alias));
+    w->pending_ns = now;
+    w->wait_on = false;
+    message_discard(w->msg); /* answers to earlier copies still count: the inbox stays */
+    w->msg = NULL;
+}
+
 /* True when it is known what has become of the message. */
 static bool settled(struct sending *w, enum word word, enum publish_result *result, uint64_t *seq,
                     struct err *e)
@@ -323,6 +362,8 @@ static bool settled(struct sending *w, enum word word, enum publish_result *resu
          */
         w->doubt = w->wait_on = true;
         sight = look(w, seq, e);
+        if (sight == SIGHT_NOTHING)
+            rename_copies(w);
         *result = PUBLISH_UNKNOWN;
         break;
     case WORD_MOVED:
@@ -350,8 +391,14 @@ static bool settled(struct sending *w, enum word word, enum publish_result *resu
 enum publish_result stream_publish(struct nats_client *c, const struct publish *p,
                                    int64_t deadline_ns, uint64_t *seq, struct err *e)
 {
-    struct sending w = {.c = c, .p = p, .deadline_ns = deadline_ns};
+    char own[ID_SIZE];
+    struct publish named = *p;
+    struct sending w = {.c = c, .p = &named, .deadline_ns = deadline_ns};
     enum publish_result result = PUBLISH_REFUSED;
+    if (!p->id && p->expect_seq != PUBLISH_ANY_SEQ) { /* or it could not be told from another one */
+        id_next(own);
+        named.id = own;
+    }
     while (left_ms(&w) > 0) {
         if (!nats_client_connected(c)) { /* the library would keep it and send it who knows when */
             pause_ms(PUBLISH_PAUSE_MIN_MS);
@@ -361,7 +408,7 @@ enum publish_result stream_publish(struct nats_client *c, const struct publish *
         if (settled(&w, ask(&w, seq, e), &result, seq, e))
             break;
         LOG_DEBUG("publishing goes on", LOG_STR("stream", p->stream),
-                  LOG_STR("id", p->id ? p->id : ""), LOG_STR("reason", e->msg));
+                  LOG_STR("id", named.id ? named.id : ""), LOG_STR("reason", e->msg));
         if (silences == w.silences && !w.wait_on)
             pause_ms(within(&w, grown(PUBLISH_PAUSE_MIN_MS, PUBLISH_PAUSE_MAX_MS, w.pauses - 1)));
     }

@@ -153,6 +153,18 @@ enum err_code stream_purge(struct nats_client *c, const char *name, const char *
     return nats_failure(s, jerr, "purging the stream", e);
 }
 
+enum err_code stream_erase(struct nats_client *c, const char *name, uint64_t seq, bool *erased,
+                           struct err *e)
+{
+    jsErrCode jerr = 0;
+    natsStatus s = js_DeleteMsg(nats_client_js(c), name, seq, NULL, &jerr);
+    *erased = s == NATS_OK;
+    if (s == NATS_OK || s == NATS_NOT_FOUND || jerr == JSStreamNotFoundErr ||
+        jerr == JSNoMessageFoundErr || jerr == JSSequenceNotFoundErr)
+        return ERR_OK;
+    return nats_failure(s, jerr, "deleting a message", e);
+}
+
 /* The shared end of both look-ups: absent is an answer, not a failure. */
 static enum err_code take(natsStatus s, jsErrCode jerr, natsMsg *msg, struct stream_message *m,
                           bool *found, struct err *e)
@@ -203,4 +215,50 @@ enum err_code stream_last(struct nats_client *c, const char *stream, const char 
     jsErrCode jerr = 0;
     natsStatus s = js_GetLastMsg(&msg, nats_client_js(c), stream, subject, NULL, &jerr);
     return take(s, jerr, msg, m, found, e);
+}
+
+/* The first message at or behind `from`, and before `end`, that the stream still has. */
+static enum err_code next_there(struct nats_client *c, const char *stream, uint64_t from,
+                                uint64_t end, struct stream_message *m, bool *found, struct err *e)
+{
+    enum err_code code = ERR_OK;
+    *found = false;
+    for (; code == ERR_OK && !*found && from < end; from++)
+        code = stream_get(c, stream, from, m, found, e);
+    return code;
+}
+
+/*
+ * Looked for by halves, message by message. A consumer that begins at a time would say it, too, but
+ * in the moment in which a consumer of nats-server 2.9 sends its only message that is neither
+ * pending nor delivered: then it looks as if there were none.
+ */
+enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t time_ns,
+                            uint64_t *seq, struct err *e)
+{
+    struct stream_state state;
+    bool found = false;
+    enum err_code code = stream_info(c, stream, &state, &found, e);
+    if (code != ERR_OK)
+        return code;
+    *seq = found ? state.last_seq + 1 : 1;
+    uint64_t low = found && state.first_seq > 0 ? state.first_seq : 1; /* it is in low … */
+    uint64_t high = *seq;                                              /* … high */
+    while (low < high) {
+        struct stream_message m;
+        uint64_t middle = low + (high - low) / 2;
+        code = next_there(c, stream, middle, high, &m, &found, e);
+        if (code != ERR_OK)
+            return code;
+        if (found && m.time_ns < time_ns) {
+            low = m.seq + 1;
+        } else {
+            if (found)
+                *seq = m.seq;
+            high = middle;
+        }
+        if (found)
+            stream_message_free(&m);
+    }
+    return ERR_OK;
 }

@@ -52,6 +52,9 @@ enum err_code stream_delete(struct nats_client *c, const char *name, struct err 
 /* Drops every message of one subject. */
 enum err_code stream_purge(struct nats_client *c, const char *name, const char *subject,
                            struct err *e);
+/* Takes one message out. *erased = false where there was none. */
+enum err_code stream_erase(struct nats_client *c, const char *name, uint64_t seq, bool *erased,
+                           struct err *e);
 
 enum publish_result { PUBLISH_ACKED, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_UNKNOWN };
 
@@ -60,7 +63,7 @@ enum publish_result { PUBLISH_ACKED, PUBLISH_CONFLICT, PUBLISH_REFUSED, PUBLISH_
 struct publish {
     const char *stream; /* must be the one that takes the subject */
     const char *subject;
-    const char *id; /* Nats-Msg-Id; NULL = none: it may come to stand there more than once */
+    const char *id; /* NULL = none: without an expected end it may stand there more than once */
     const void *data;
     size_t len;
     uint64_t expect_seq;   /* last sequence of the stream, 0 = empty; PUBLISH_ANY_SEQ = any (I4) */
@@ -79,7 +82,7 @@ struct stream_message {
     uint64_t pending; /* messages that the server still had to deliver after this one; feeds only */
     int64_t time_ns;
     const char *subject;
-    const char *id; /* Nats-Msg-Id; "" = none */
+    const char *id; /* as it was published; "" = none */
     uint32_t part, parts;
     const char *data;
     size_t len;

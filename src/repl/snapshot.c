@@ -517,6 +517,26 @@ enum err_code snapshot_remove(const struct snapshot_place *at, struct err *e)
     return code;
 }
 
+enum err_code snapshot_remove_of(const struct snapshot_place *at, const int64_t *created, size_t n,
+                                 unsigned *removed, struct err *e)
+{
+    char bucket[BUCKET_SIZE];
+    bucket_of(at, bucket);
+    *removed = 0;
+    for (int g = 0; g < SNAPSHOT_GENERATIONS; g++) {
+        struct snapshot s;
+        bool found = false, gone = false;
+        if (snapshot_find(at, (enum snapshot_generation)g, &s, &found, e) != ERR_OK)
+            return e->code;
+        for (size_t i = 0; found && !gone && i < n; i++)
+            if (s.pos.stream_created == created[i] &&
+                object_delete_exactly(at->client, bucket, &s.object, &gone, e) != ERR_OK)
+                return e->code;
+        *removed += gone ? 1 : 0;
+    }
+    return ERR_OK;
+}
+
 /* ---- all of it ---- */
 
 /* What this node has must be what the log says, or the snapshot would spread it. */

@@ -67,6 +67,10 @@ enum err_code snapshot_take(const struct snapshot_place *at, const char *path, c
 /* Both generations; of a database that is dropped. None is fine. */
 enum err_code snapshot_remove(const struct snapshot_place *at, struct err *e);
 
+/* Those that belong to a log that was created at one of `n` times, and no others. */
+enum err_code snapshot_remove_of(const struct snapshot_place *at, const int64_t *created, size_t n,
+                                 unsigned *removed, struct err *e);
+
 /* *found = false where there is none, or none that can be understood. */
 enum err_code snapshot_find(const struct snapshot_place *at, enum snapshot_generation g,
                             struct snapshot *s, bool *found, struct err *e);

@@ -246,6 +246,32 @@ def test_no_acknowledgement_ever(cluster):
     assert_equal(a, b)
 
 
+def test_messages_under_another_id(cluster):
+    """A server calls a node's messages duplicates of nothing: they go under another id, and are the same messages to all
+    nodes, also to one that comes back, and to the looks at the log before a write."""
+    servers = cluster.nats_cluster(3)
+    a = cluster.node(name="a", url=servers[0], replicas=3)
+    b = cluster.node(name="b", url=servers[1], replicas=3, env={"HA_FAULT": "publish.duplicate=fail"})
+    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    both_ready(a, b)
+    for i in range(2):
+        b.retrying(lambda i=i: b.query("INSERT INTO t(v) VALUES (?)", [f"b {i}"]))
+        a.retrying(lambda i=i: a.query("INSERT INTO t(v) VALUES (?)", [f"a {i}"]))
+    assert "under another id" in b.log()
+    b.restart()
+    a.restart()
+    b.retrying(lambda: b.query("INSERT INTO t(v) VALUES ('last')"))
+    both_ready(a, b)
+    assert_equal(a, b)
+    c = cluster.node(name="c", url=servers[2], replicas=3)
+    both_ready(c)
+    assert_equal(a, c)
+    for n in (a, b, c):
+        d = database(n)
+        assert d["divergences"] == 0 and d["restores"] == 0, d
+        assert n.query("SELECT count(*) FROM t").value == 5
+
+
 # ---- a damaged log ---------------------------------------------------------------------------------------------------
 
 

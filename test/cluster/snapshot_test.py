@@ -198,6 +198,44 @@ def test_dropped_while_a_snapshot_is_taken(cluster, point, second, by_other):
         assert {k: int(m["metadata"]["ha-seq"]) for k, m in metas(nats).items()} == {"ha.db": other, "x.db": new["seq"]}
 
 
+@pytest.mark.parametrize("again", (False, True))
+def test_killed_while_dropping(cluster, again):
+    """The log is deleted, the snapshots are not yet: the next node that starts does it. A database whose log was only lost
+    keeps its own."""
+    server = cluster.nats()
+    folder = ["--create-db-dir", os.path.join(cluster.directory, "dbs")]
+    a = cluster.node(url=server, args=folder, env={"HA_FAULT": "drop.log=kill,drop.collect=pause:5000"})
+    for db in ("x.db", "lost.db"):
+        a.post("/databases", {"dsn": db})
+        for _ in range(2):
+            fill(a, 10, db=db)
+            kept = take(a, db)["seq"]
+    a.may_die = True
+    with pytest.raises(ha.ConnectionLost):
+        a.http.ok("DELETE", "/databases/x.db")
+    a.wait_exit()
+    a.may_die = False
+    with NatsClient(server.port) as nats:
+        streams = set(nats.api("STREAM.NAMES")["streams"])
+        assert not any("x=2Edb" in s for s in streams), streams
+        assert {"x.db", "x.db/previous", "lost.db", "lost.db/previous"} == set(metas(nats))
+        nats.api("STREAM.DELETE.ha_replication-lost=2Edb")
+        del a.env["HA_FAULT"]
+        a.start(wait=False)
+        wait_until(lambda: set(metas(nats)) == {"lost.db", "lost.db/previous"})
+        assert {s.rsplit(".", 1)[1] for s in chunk_subjects(nats)} == {m["nuid"] for m in metas(nats).values()}
+        if again:
+            a.retrying(lambda: a.post("/databases", {"dsn": "x.db"}))
+            fill(a, 10, db="x.db")
+            new = take(a, "x.db")["seq"]
+            a.restart(wait=False)
+            wait_until(lambda: any(d["id"] == "x.db" and d["state"] == "following" for d in a.status()["databases"]))
+            # The catalog is read in order: this is behind the entries of both.
+            a.post("/databases", {"dsn": "later.db"})
+            names = {k: int(m["metadata"]["ha-seq"]) for k, m in metas(nats).items()}
+            assert names["x.db"] == new and names["lost.db"] == kept and "x.db/previous" not in names, names
+
+
 def test_interval(cluster):
     """Of two nodes with an interval one takes each snapshot, and an idle database costs nothing."""
     a, b = cluster.nodes(2, args=["--snapshot-interval", "1s"])

@@ -528,6 +528,27 @@ static void sequences_by_time(void **state)
     assert_true(seq == 1);
     assert_int_equal(stream_seq_at(client, "time", second + 60 * CLOCK_S, &seq, &e), ERR_OK);
     assert_true(seq == 3);
+    for (int i = 0; i < 20; i++)
+        acked("time", "time.a", NULL, "more");
+    /* What it answers is there, so that following from there on leaves nothing out. */
+    for (uint64_t at = 1; at <= 22; at++) {
+        assert_int_equal(stream_get(client, "time", at, &m, &found, &e), ERR_OK);
+        assert_true(found);
+        assert_int_equal(stream_seq_at(client, "time", m.time_ns, &seq, &e), ERR_OK);
+        assert_int_equal(seq, at);
+        assert_int_equal(stream_seq_at(client, "time", m.time_ns + 1, &seq, &e), ERR_OK);
+        assert_int_equal(seq, at + 1);
+        stream_message_free(&m);
+    }
+    for (uint64_t at = 8; at <= 12; at++)
+        nats_delete_message(&server, "time", at);
+    nats_delete_message(&server, "time", 1);
+    assert_int_equal(stream_seq_at(client, "time", second - 60 * CLOCK_S, &seq, &e), ERR_OK);
+    assert_int_equal(seq, 2);
+    assert_int_equal(stream_get(client, "time", 7, &m, &found, &e), ERR_OK);
+    assert_int_equal(stream_seq_at(client, "time", m.time_ns + 1, &seq, &e), ERR_OK);
+    assert_int_equal(seq, 13);
+    stream_message_free(&m);
 }
 
 /* ---- the client ------------------------------------------------------------------------------ */
