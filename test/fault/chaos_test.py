@@ -21,6 +21,9 @@ LIVENESS_S = 40
 
 # Without full disks, which a nats-server 2.9 may not survive.
 NEMESES = ("kill", "pause", "partition", "loss", "members", "diskslow", "clock")
+# Nor does its log survive that two of three servers stand still; where no message names the one before it a node may then have
+# read what the log has lost, and not know it (docs/reliability.md, seed 500400).
+NOT_SERIALIZABLE = NEMESES if ha.server_version() >= (2, 10, 23) else tuple(n for n in NEMESES if n != "pause")
 
 
 @pytest.mark.parametrize("mode, topology", (("serializable", "external"), ("lww", "embedded"), ("async", "external")))
@@ -31,7 +34,8 @@ def test_short_run(mode, topology, tmp_path):
     if not os.path.exists(ha.BINARY):
         pytest.fail(f"{ha.BINARY} was not built")
     print(f"CHAOS_SEED={SEED}")
-    options = chaos.Options(SEED, SECONDS, mode, topology, 3, NEMESES, liveness_s=LIVENESS_S)
+    nemeses = NEMESES if mode == "serializable" else NOT_SERIALIZABLE
+    options = chaos.Options(SEED, SECONDS, mode, topology, 3, nemeses, liveness_s=LIVENESS_S)
     report = chaos.Episode(options).run(str(tmp_path))
     if not report.formed:
         pytest.skip("the nats-servers did not become a cluster")
