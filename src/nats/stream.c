@@ -230,8 +230,8 @@ static enum err_code next_there(struct nats_client *c, const char *stream, uint6
 
 /*
  * Looked for by halves, message by message. A consumer that begins at a time would say it, too, but
- * in the moment in which a consumer of nats-server 2.9 sends its only message that is neither
- * pending nor delivered: then it looks as if there were none.
+ * the library (3.4.1) writes the nanoseconds of that time without leading zeros: 0.05 s behind the
+ * full second becomes 0.5 s, and what lies between the two is left out.
  */
 enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t time_ns,
                             uint64_t *seq, struct err *e)
