@@ -78,7 +78,8 @@ CURL_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
 # The load client of test/bench speaks to PostgreSQL and MariaDB.
 PQ_CFLAGS := $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 PQ_LIBS   := $(shell pkg-config --libs libpq 2>/dev/null || echo -lpq)
-MY_CFLAGS := $(shell pkg-config --cflags libmariadb 2>/dev/null || echo -I/usr/include/mariadb)
+# As a system's: clang-tidy is not to judge its headers.
+MY_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags libmariadb 2>/dev/null || echo -I/usr/include/mariadb))
 MY_LIBS   := $(shell pkg-config --libs libmariadb 2>/dev/null || echo -lmariadb)
 CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 
@@ -391,7 +392,7 @@ check-asan:
 check-tsan:
 	$(MAKE) test BUILD=build-tsan SANITIZE=thread
 
-lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(PQ_CFLAGS)
+lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(PQ_CFLAGS) $(MY_CFLAGS)
 lint:
 	@scripts/install-deps --lint
 	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so

@@ -55,10 +55,11 @@ bool scram_parse_secret(struct scram_secret *out, const char *text)
     if (*p++ != ':' || !colon || iterations == 0)
         return false;
     out->iterations = iterations;
-    return base64_decode_into(p, (size_t)(dollar - p), out->salt, sizeof out->salt, &out->salt_len) &&
+    return base64_decode_into(p, (size_t)(dollar - p), out->salt, sizeof out->salt,
+                              &out->salt_len) &&
            out->salt_len > 0 &&
-           base64_decode_into(dollar + 1, (size_t)(colon - dollar) - 1, out->stored_key, SCRAM_KEY_BYTES,
-                         &n) &&
+           base64_decode_into(dollar + 1, (size_t)(colon - dollar) - 1, out->stored_key,
+                              SCRAM_KEY_BYTES, &n) &&
            n == SCRAM_KEY_BYTES &&
            base64_decode_into(colon + 1, strlen(colon + 1), out->server_key, SCRAM_KEY_BYTES, &n) &&
            n == SCRAM_KEY_BYTES;

@@ -97,7 +97,7 @@ static void test_many_nodes(void **state)
     }
     assert_true(turn_begins(&t, 50) <= 50); /* all of them have written since */
     turn_of_own(&t, 60, INT64_C(3600) * CLOCK_S);
-    assert_true(turn_begins(&t, 60) <= 60 + TURN_OTHERS * 50 * MS); /* a slot has an end */
+    assert_true(turn_begins(&t, 60) <= 60 + 50 * MS * TURN_OTHERS); /* a slot has an end */
 }
 
 int main(void)
