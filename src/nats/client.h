@@ -1,5 +1,5 @@
 /*
- * The node's connection to NATS, shared by all of its databases. It reconnects for ever, by itself.
+ * A connection to NATS, shared by databases of the node. It reconnects for ever, by itself.
  *
  * src/nats is the only caller of libnats. Every function may be called by any thread.
  */

@@ -8,7 +8,20 @@ import machine
 from system import BIN, DATABASE, START_S, STATEMENTS, Http, Program, System, peer_program, pinned
 
 
-class LitesqlHa(Http):
+class Processes:
+    """A node is one process, self.running[i], and can be away for a while."""
+
+    def kill9(self, i):
+        self.running[i].kill9()
+
+    def stop_node(self, i):
+        self.running[i].terminate()
+
+    def start_node(self, i):
+        self.running[i].start()
+
+
+class LitesqlHa(Processes, Http):
     name, title, nodes_possible = "litesql-ha", "litesql/ha, HTTP", (1, 3)
     durability = "log written, synced every 2 min (the default of the NATS in it)"
 
@@ -58,21 +71,12 @@ class LitesqlHa(Http):
     def busiest(self):
         return 0
 
-    def kill9(self, i):
-        self.running[i].kill9()
-
-    def stop_node(self, i):
-        self.running[i].terminate()
-
-    def start_node(self, i):
-        self.running[i].start()
-
     def join(self):
         self.add(0, self.url, "--from-latest-snapshot")
         return len(self.running) - 1
 
 
-class Rqlite(System):
+class Rqlite(Processes, System):
     name, title, nodes_possible = "rqlite", "rqlite, HTTP", (1, 3)
     durability = "every entry of the Raft log synced (its default)"
 
@@ -134,15 +138,6 @@ class Rqlite(System):
         nodes = self.clients[0].ok("GET", "/nodes").json()
         names = [c.name for c in self.clients]
         return next((names.index(n) for n, state in nodes.items() if state.get("leader") and n in names), 0)
-
-    def kill9(self, i):
-        self.running[i].kill9()
-
-    def stop_node(self, i):
-        self.running[i].terminate()
-
-    def start_node(self, i):
-        self.running[i].start()
 
     def join(self):
         self.add()
