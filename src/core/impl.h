@@ -128,6 +128,13 @@ enum err_code roster_others(void *node, const char *id, bool *any, struct err *e
 /* Begins to answer, if NATS is connected; node_start(), then the ticker's thread. */
 void peers_serve(struct node *n);
 
+/* ---- agreement.c: do all nodes have the same messages? ---- */
+#define AGREEMENT_SUMS "sums"
+struct rpc_call;
+void agreement_tell(struct node *n); /* the ticker's thread */
+/* Another node has told. Any thread; does not block. */
+enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *e);
+
 /* ---- check.c: comparing with other nodes after a restore ---- */
 void check_look(struct node *n); /* the ticker's thread */
 void check_end(struct node *n);  /* waits for what it has begun; node_stop() */
@@ -136,7 +143,6 @@ void check_put_status(struct database *d, struct buf *json);
 
 /* ---- verify.c: do all nodes hold the same? ---- */
 #define VERIFY_CONTENT "content"
-struct rpc_call;
 /* Another node (or this one) asks what a database holds. */
 enum err_code verify_answer(struct node *n, struct rpc_call *call, struct err *e);
 

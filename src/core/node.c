@@ -187,6 +187,7 @@ static void *tick(void *arg)
         if (node_connected(n)) {
             peers_serve(n);
             roster_publish(n);
+            agreement_tell(n);
             check_look(n);
         }
         pthread_mutex_lock(&n->mu);

@@ -48,10 +48,16 @@ static enum err_code content(void *node, struct rpc_call *call, struct err *e)
     return verify_answer(node, call, e);
 }
 
+static enum err_code sums(void *node, struct rpc_call *call, struct err *e)
+{
+    return agreement_hear(node, call, e);
+}
+
 static const struct rpc_method methods[] = {
     {PEER_POSITION, true, position},
     {PEER_COPY, false, copy},
     {VERIFY_CONTENT, false, content},
+    {AGREEMENT_SUMS, true, sums},
 };
 
 void peers_serve(struct node *n)

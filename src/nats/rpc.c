@@ -216,9 +216,9 @@ static void call_run(struct rpc_call *call)
     enum err_code code = call->method->run(call->service->arg, call, &e);
     if (code == ERR_OK && !buf_ok(&call->answer))
         code = err_set(&e, ERR_TOO_BIG, "the answer is too big for one message");
-    if (code != ERR_OK)
+    if (code != ERR_OK && call->reply[0])
         send_failure(call, &e);
-    else if (!call->gone && flush_piece(call))
+    else if (code == ERR_OK && !call->gone && flush_piece(call))
         send_end(call);
 }
 
@@ -308,7 +308,9 @@ static struct rpc_call *call_new(struct rpc_service *s, const struct rpc_method 
     call->body = malloc(len + 1);
     call->digest = sha256_new();
     buf_init(&call->answer, RPC_ANSWER_MAX);
-    snprintf(call->reply, sizeof call->reply, "%s", natsMsg_GetReply(msg));
+    if (natsMsg_GetReply(msg))
+        snprintf(call->reply, sizeof call->reply, "%s", natsMsg_GetReply(msg));
+    call->gone = !call->reply[0]; /* told, not asked */
     if (!call->body || !call->digest) {
         call_free(call);
         return NULL;
@@ -328,7 +330,8 @@ static void on_question(natsConnection *nc, natsSubscription *sub, natsMsg *msg,
     struct err e = ERR_INIT;
     (void)nc;
     (void)sub;
-    if (reply && strlen(reply) < RPC_REPLY_MAX && method && !atomic_load(&s->closing) &&
+    bool fits = reply ? strlen(reply) < RPC_REPLY_MAX : method && method->quick;
+    if (fits && method && !atomic_load(&s->closing) &&
         (size_t)natsMsg_GetDataLength(msg) <= RPC_BODY_MAX)
         call = call_new(s, method, msg);
     natsMsg_Destroy(msg);

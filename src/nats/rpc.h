@@ -95,6 +95,9 @@ enum err_code rpc_ask(struct nats_client *c, const struct rpc_question *q, int64
                       bool (*answer)(void *arg, const struct rpc_answer *a), void *arg,
                       struct err *e);
 
+/* Tells it, and nobody answers: for quick methods. It may get lost. */
+enum err_code rpc_tell(struct nats_client *c, const struct rpc_question *q, struct err *e);
+
 struct rpc_reader {
     void (*size)(void *arg, uint64_t bytes);                 /* may be NULL */
     bool (*write)(void *arg, const void *bytes, size_t len); /* false ends it: ERR_INTERRUPTED */

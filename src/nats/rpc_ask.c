@@ -28,17 +28,25 @@ static void asked_close(struct asked *a)
     natsInbox_Destroy(a->inbox);
 }
 
+/* Where it goes; ERR_OK: it can be sent. */
+static enum err_code address(struct nats_client *c, const struct rpc_question *q,
+                             char subject[ASK_SUBJECT], struct err *e)
+{
+    if (!nats_client_connection(c) || !nats_client_connected(c))
+        return err_set(e, ERR_LOG_UNAVAILABLE, "NATS is not connected");
+    if (q->len > RPC_BODY_MAX)
+        return err_set(e, ERR_TOO_BIG, "a question to other nodes is too long");
+    snprintf(subject, ASK_SUBJECT, "%s.%s.%s", q->prefix, q->method, q->target ? q->target : "all");
+    return ERR_OK;
+}
+
 static enum err_code asked_open(struct asked *a, struct nats_client *c,
                                 const struct rpc_question *q, struct err *e)
 {
     char subject[ASK_SUBJECT];
     *a = (struct asked){.client = c, .nc = nats_client_connection(c)};
-    if (!a->nc || !nats_client_connected(c))
-        return err_set(e, ERR_LOG_UNAVAILABLE, "NATS is not connected");
-    if (q->len > RPC_BODY_MAX)
-        return err_set(e, ERR_TOO_BIG, "a question to other nodes is too long");
-    snprintf(subject, sizeof subject, "%s.%s.%s", q->prefix, q->method,
-             q->target ? q->target : "all");
+    if (address(c, q, subject, e) != ERR_OK)
+        return e->code;
     natsStatus s = natsInbox_Create(&a->inbox);
     if (s == NATS_OK)
         s = natsConnection_SubscribeSync(&a->sub, a->nc, (const char *)a->inbox);
@@ -127,6 +135,15 @@ enum err_code rpc_ask(struct nats_client *c, const struct rpc_question *q, int64
     }
     asked_close(&asked);
     return code;
+}
+
+enum err_code rpc_tell(struct nats_client *c, const struct rpc_question *q, struct err *e)
+{
+    char subject[ASK_SUBJECT];
+    if (address(c, q, subject, e) != ERR_OK)
+        return e->code;
+    natsStatus s = natsConnection_Publish(nats_client_connection(c), subject, q->body, (int)q->len);
+    return s == NATS_OK ? ERR_OK : nats_failure(s, 0, "cannot tell other nodes", e);
 }
 
 /* ---- streams -------------------------------------------------------------------------------- */

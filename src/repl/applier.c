@@ -211,14 +211,16 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     while (code == ERR_OK && got) {
         if (ready) {
             bool own = false;
+            bool wrong = FAULT_FAILS("apply.wrong"); /* as if the feed had brought another one */
             code = outbox ? outbox_delivered(r, it->m.id, &own, e) : ERR_OK;
-            if (code == ERR_OK && !own)
+            if (code == ERR_OK && !own && !wrong)
                 code = apply_item(r, it, p.msg_id, e);
             if (code != ERR_OK)
                 r->trouble_seq = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
             p.seq = it->m.seq;
             snprintf(p.msg_id, sizeof p.msg_id, "%s%s", it->m.id,
-                     FAULT_FAILS("apply.other") ? "x" : "");
+                     wrong || FAULT_FAILS("apply.other") ? "x" : "");
+            digest_add(r->digest, p.seq, p.msg_id);
             pending = it->m.pending;
             item_done(r, it);
             applied++;
@@ -240,6 +242,7 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
         if (r->trouble_seq <= r->pos.seq)
             r->trouble_seq = r->pos.seq + 1;
         apply_rollback(r->apply);
+        digest_cut(r->digest, r->pos.seq);
         return code;
     }
     if (apply_took_schema(r->apply))
@@ -290,6 +293,9 @@ static enum err_code follow(struct replica *r, struct err *e)
     while (code == ERR_OK) {
         struct item it;
         bool got = false, ready = false;
+        uint64_t before = 0;
+        if (suspect_due(r))
+            suspect_look(r);
         pthread_mutex_lock(&r->mu);
         bool leave = r->closing || r->verify;
         pthread_mutex_unlock(&r->mu);
@@ -308,6 +314,8 @@ static enum err_code follow(struct replica *r, struct err *e)
         if (code != ERR_OK || !ready)
             continue;
         if (!lock_apply(r, it.m.seq, it.m.id)) { /* it is in the file already */
+            if (digest_denies(r->digest, it.m.seq, it.m.id, &before))
+                (void)suspect(r, before, it.m.seq);
             item_done(r, &it);
             naps = news_ns - own_ns < APPLIER_NAPS * APPLIER_NAP_NS ? 1 : 0;
             own_ns = news_ns;

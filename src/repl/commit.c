@@ -39,6 +39,7 @@ static void commit_file(struct replica *r, const char *id, uint64_t expected, ui
         code = writer_commit(r->writer, &e);
     if (code == ERR_OK) {
         FAULT_POINT("commit.done");
+        digest_add(r->digest, p.seq, p.msg_id);
         if (r->import_id[0])
             replica_stand(r, &p); /* the message is what the file had */
         else

@@ -9,6 +9,7 @@
 #include "base/name.h"
 #include "base/spool.h"
 #include "nats/stream.h"
+#include "repl/digest.h"
 #include "repl/message.h"
 #include "repl/replica.h"
 #include "repl/restore.h"
@@ -24,6 +25,12 @@
 struct waiting; /* queue.h */
 struct outbox;  /* outbox.c */
 struct wish;    /* freeze.c */
+
+/* Messages in (from, to] may not be those of the log; to = 0: there is no such suspicion. */
+struct suspicion {
+    uint64_t from, to;
+    int64_t look_ns; /* when the log's leader is to be asked (again) */
+};
 
 struct replica {
     /* immutable after open */
@@ -55,10 +62,21 @@ struct replica {
     uint64_t target_seq;      /* the log's end when it was last verified */
     struct waiting *head, *tail;
     bool leading;
-    struct stream_feed *feed; /* the applier's; here so that others can wake it */
-    struct turns turns;       /* no broadcast */
-    struct tx *tx;            /* the explicit transaction that leads, if one does */
+    struct stream_feed *feed;   /* the applier's; here so that others can wake it */
+    struct turns turns;         /* no broadcast */
+    struct tx *tx;              /* the explicit transaction that leads, if one does */
+    struct suspicion suspicion; /* that the file has other messages than the log: suspect.c */
     struct replica_status stats;
+
+    /* guards itself; NULL without a log */
+    struct digest *digest;
+
+    /* guarded by peers_mu, which is taken before mu and the digest's own */
+    pthread_mutex_t peers_mu;
+    struct digest_peer *peers; /* PEERS_MAX of them, the one heard of last in front; NULL = none */
+    struct digest_state told;  /* what the others have been told last */
+    int64_t told_ns;
+    unsigned accusations; /* how often they are still to be told of told.accused */
 
     /* guarded by wish_mu, which is taken last */
     pthread_mutex_t wish_mu;
@@ -96,9 +114,10 @@ struct replica {
     int64_t verdict_since_ns;
     unsigned verdict_looks;
     uint64_t hole_seq; /* a message that two feeds left out and the log does not have, 0 = none */
-    bool has_aside;    /* the file was kept aside, as it was at … */
-    uint64_t aside_version; /* … this version */
-    bool apply_stale;       /* `apply` is older than the file that was put in place */
+    struct suspicion proved; /* the leader has other messages in there than the file */
+    bool has_aside;          /* the file was kept aside, as it was at … */
+    uint64_t aside_version;  /* … this version */
+    bool apply_stale;        /* `apply` is older than the file that was put in place */
     struct apply *apply;
     uint64_t next_seq;    /* what the feed must deliver next */
     uint64_t missing_seq; /* left out by the last feed, 0 = none */
@@ -165,6 +184,20 @@ enum err_code verify_log(struct replica *r, struct err *e);
 /* The file belongs to this log from now on, and stands at `seq`, which has the message `id`. */
 enum err_code verify_tie(struct replica *r, const struct stream_state *st, uint64_t seq,
                          const char *id, struct err *e);
+
+/* ---- suspect.c: does the file contain the log's messages, and not only its last one? ---- */
+
+/* Any thread. False where the same was suspected already. */
+bool suspect(struct replica *r, uint64_t from, uint64_t to);
+/* The file was replaced: nothing is suspected of what takes its place. */
+void suspect_forget(struct replica *r);
+/* Applier thread: is there a suspicion that is to be looked into? */
+bool suspect_due(struct replica *r);
+/* Applier thread: asks the log's leader. r->proved is set where the suspicion is right. */
+void suspect_look(struct replica *r);
+/* Applier thread, with r->proved set: once more. ERR_DIVERGED and r->verdict where the leader still
+ * says so; else r->proved is cleared. */
+enum err_code suspect_judge(struct replica *r, struct err *e);
 
 /* ---- import.c: the content of an existing file becomes the log's first message ---- */
 

@@ -209,6 +209,8 @@ void replica_stand(struct replica *r, const struct position *p)
     r->pos = *p;
     atomic_store(&r->log_created, p->stream_created);
     freeze_reached(r, p->seq);
+    if (r->digest)
+        digest_stand(r->digest, p->seq);
     pthread_mutex_lock(&r->mu);
     atomic_store(&r->seq, p->seq);
     if (atomic_load(&r->tail_seq) < p->seq)

@@ -34,6 +34,9 @@ static enum err_code open_files(struct replica *r, struct err *e)
     code = apply_open(&r->apply, &r->opt.conn, mode, r->opt.row_identify, e);
     if (code == ERR_OK && r->opt.mode == REPLICA_ASYNC)
         code = outbox_open(r, e);
+    r->digest = digest_new();
+    if (code == ERR_OK && !r->digest)
+        code = err_set(e, ERR_NO_MEMORY, "out of memory");
     return code;
 }
 
@@ -56,6 +59,9 @@ static void free_replica(struct replica *r)
     spool_free(r->changes);
     spool_free(r->chain);
     buf_free(&r->message);
+    digest_free(r->digest);
+    free(r->peers);
+    pthread_mutex_destroy(&r->peers_mu);
     pthread_cond_destroy(&r->changed);
     pthread_cond_destroy(&r->nap);
     pthread_mutex_destroy(&r->mu);
@@ -87,6 +93,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     r->opt.conn.full_sync = opt->mode == REPLICA_ASYNC || !opt->client;
     pthread_mutex_init(&r->mu, NULL);
     pthread_mutex_init(&r->wish_mu, NULL);
+    pthread_mutex_init(&r->peers_mu, NULL);
     atomic_init(&r->wish_seq, UINT64_MAX);
     clock_cond_init(&r->changed);
     clock_cond_init(&r->nap);
@@ -100,6 +107,8 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
         free_replica(r);
         return code;
     }
+    if (r->digest)
+        digest_stand(r->digest, r->pos.seq);
     atomic_store(&r->seq, r->pos.seq);
     atomic_store(&r->tail_seq, r->pos.seq);
     atomic_store(&r->last_seq, r->pos.seq);

@@ -28,6 +28,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "nats/client.h"
+#include "repl/digest.h"
 #include "sql/apply.h"
 #include "sql/conn.h"
 #include "sql/writer.h"
@@ -136,6 +137,14 @@ void replica_resume(struct replica *r);
 
 /* Housekeeping, about once a second: ends an explicit transaction that idles too long. */
 void replica_tick(struct replica *r, int64_t now_ns);
+
+/* ---- do the nodes have the same messages? (digest.h) ---- */
+
+/* What the others are to be told; false: nothing new. About once a second, one thread. */
+bool replica_tell(struct replica *r, int64_t now_ns, struct digest_state *out);
+/* Node `node` has told `state`. If its messages are not those of this file, the log's leader is
+ * asked, and whoever has others than that restores itself. */
+void replica_hear(struct replica *r, const char *node, const struct digest_state *state);
 
 /* ---- autocommit: one transaction through the write group ---- */
 

@@ -25,9 +25,13 @@
 const char *verdict_name(enum verdict v)
 {
     static const char *const names[] = {
-        [VERDICT_OURS] = "ours",           [VERDICT_GAP] = "gap",
-        [VERDICT_HOLE] = "hole",           [VERDICT_ANEW] = "created anew",
-        [VERDICT_REWRITTEN] = "rewritten", [VERDICT_LOST_END] = "lost its end",
+        [VERDICT_OURS] = "ours",
+        [VERDICT_GAP] = "gap",
+        [VERDICT_HOLE] = "hole",
+        [VERDICT_ANEW] = "created anew",
+        [VERDICT_REWRITTEN] = "rewritten",
+        [VERDICT_DIFFERS] = "differs",
+        [VERDICT_LOST_END] = "lost its end",
         [VERDICT_GONE] = "gone",
     };
     return names[v];
@@ -84,9 +88,10 @@ static enum err_code from_beginning(struct replica *r, struct copy *c, struct er
     return code;
 }
 
-/* ERR_NOT_FOUND: no snapshot that the log continues at `least` or later, or none that is sound. */
+/* ERR_NOT_FOUND: no snapshot that the log continues between `least` and `most`, or none that is
+ * sound. */
 static enum err_code from_snapshot(struct replica *r, const struct stream_state *st, uint64_t least,
-                                   struct copy *c, struct err *e)
+                                   uint64_t most, struct copy *c, struct err *e)
 {
     struct snapshot_place at = place_of(r);
     struct snapshot s;
@@ -97,7 +102,7 @@ static enum err_code from_snapshot(struct replica *r, const struct stream_state 
             code = snapshot_fits(&at, st, &s, &fits, e);
         if (code != ERR_OK)
             return code;
-        if (!found || !fits || s.pos.seq < least)
+        if (!found || !fits || s.pos.seq < least || s.pos.seq > most)
             continue;
         atomic_store(&r->restoring.done_bytes, 0);
         atomic_store(&r->restoring.total_bytes, s.file_bytes);
@@ -165,12 +170,14 @@ static enum err_code find_copy(struct replica *r, const struct stream_state *st,
                                struct err *e)
 {
     uint64_t least = r->verdict == VERDICT_HOLE ? r->hole_seq : 0;
+    /* A later one may be of this very file, or of one that is like it. */
+    uint64_t most = r->verdict == VERDICT_DIFFERS ? r->proved.from : UINT64_MAX;
     bool pending = false;
     if (r->opt.mode == REPLICA_ASYNC && has_pending(r, &pending, e) != ERR_OK)
         return e->code;
     if (!is_prefix(r->verdict) && st->first_seq <= 1 && !pending)
         return from_beginning(r, c, e);
-    enum err_code code = from_snapshot(r, st, least, c, e);
+    enum err_code code = from_snapshot(r, st, least, most, c, e);
     if (code != ERR_NOT_FOUND)
         return code;
     err_clear(e);
@@ -360,6 +367,7 @@ static enum err_code put_in_place(struct replica *r, const struct copy *c, bool 
     atomic_store(&r->last_seq, c->pos.seq);
     r->import_id[0] = '\0';
     replica_advance(r, &c->pos);
+    suspect_forget(r);
     r->apply_stale = true;
     return restore_settle(r, e);
 }
@@ -437,10 +445,11 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
 /* ---- which side is right? ---- */
 
 /* What the log has, it has; what it lacks may still come: three seconds after kills, servers of
- * 2.10.27 answered with an end 48 messages before the one that they knew soon after. */
+ * 2.10.27 answered with an end 48 messages before the one that they knew soon after. And where only
+ * a sum says that something is wrong, whoever answers as the leader is to be the leader. */
 static bool may_still_come(enum verdict v)
 {
-    return v == VERDICT_LOST_END || v == VERDICT_GONE;
+    return v == VERDICT_LOST_END || v == VERDICT_GONE || v == VERDICT_DIFFERS;
 }
 
 /* The same verdict for a while: a server that was elected a moment ago may not know its own log. */
@@ -542,7 +551,7 @@ enum err_code restore_begin(struct replica *r, const struct stream_state *st, bo
     struct copy c;
     temp_path(r, c.path);
     image_remove(c.path);
-    enum err_code code = from_snapshot(r, st, 0, &c, e);
+    enum err_code code = from_snapshot(r, st, 0, UINT64_MAX, &c, e);
     *done = code == ERR_OK;
     if (code == ERR_NOT_FOUND) {
         LOG_INFO("there is no snapshot to begin with", LOG_STR("db", r->opt.id));

@@ -1,11 +1,13 @@
 /*
  * A file that the log cannot continue is replaced by one that it can. Applier thread.
  *
- *   verdict              the file …                                     what is done
- *   GAP, HOLE            ends before what the log still has             copy
- *   ANEW, REWRITTEN      is not a prefix of this log                    kept aside, copy
- *   LOST_END             is longer than the log                         kept aside, copy; refused
- * on the only node that has it GONE, or an empty    is all that is left refused: the user decides
+ *   verdict              the file                            what is done
+ *   GAP, HOLE            ends before what the log still has  copy
+ *   ANEW, REWRITTEN      is not a prefix of this log         kept aside, copy
+ *   DIFFERS              has other messages in the middle    kept aside, copy
+ *   LOST_END             is longer than the log              kept aside, copy; refused on the only
+ *                                                            node that has it
+ *   GONE, or an empty    is all that is left                 refused: the user decides
  *   log instead of ours
  *
  * A copy is, in this order: for a file that is no prefix, nothing at all, where the log still
@@ -32,6 +34,7 @@ enum verdict {
     VERDICT_HOLE,
     VERDICT_ANEW,
     VERDICT_REWRITTEN,
+    VERDICT_DIFFERS, /* the message at the position is the log's, one before it is not */
     VERDICT_LOST_END,
     VERDICT_GONE
 };

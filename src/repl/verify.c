@@ -264,6 +264,8 @@ static enum err_code judge(struct replica *r, struct stream_state *st, struct er
         code = check_beginning(r, st, e);
     else
         code = check_tied(r, st, e);
+    if (code == ERR_OK && r->proved.to > 0)
+        code = suspect_judge(r, e);
     return code == ERR_OK && r->opt.mend && r->hole_seq > r->pos.seq ? hole(r, e) : code;
 }
 
@@ -297,6 +299,7 @@ enum err_code verify_log(struct replica *r, struct err *e)
     r->verdict_held = VERDICT_OURS;
     r->log_copies = st.replicas > 1;
     r->hole_seq = 0;
+    r->proved = (struct suspicion){0};
     if (r->trouble_seq <= r->pos.seq)
         r->trouble_seq = 0;
     if (r->behind_seq > st.last_seq)

@@ -218,7 +218,8 @@ def test_streaming_takes_no_memory_and_waits_for_a_slow_reader(node):
         got = 0
         while got < 20_000_000:
             got += len(s.recv(1 << 20))
-        assert rss_kib(node.pid) - before < 8192 * ha.SLOW
+        if not os.environ.get("SANITIZE"):  # what is freed is kept for a while there
+            assert rss_kib(node.pid) - before < 8192
     # The connection's end ends the read.
     assert node.query("SELECT 1").value == 1
 
