@@ -149,6 +149,19 @@ static enum err_code overdue(struct replica *r, struct err *e)
     return code;
 }
 
+/* The next message as the log's leader has it: a feed has brought another one there. */
+static enum err_code ask_leader(struct replica *r, struct item *it, bool *got, struct err *e)
+{
+    enum err_code code = stream_get(r->opt.client, r->stream, r->next_seq, &it->m, got, e);
+    uint64_t last = atomic_load(&r->last_seq);
+    if (code != ERR_OK)
+        return code;
+    if (!*got)
+        return left_out(r, e);
+    it->m.pending = last > it->m.seq ? last - it->m.seq : 0;
+    return ERR_OK;
+}
+
 /* Reads the next message that the feed has. *ready: `it` is complete and lies behind the position.
  */
 static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct item *it, bool *got,
@@ -156,7 +169,9 @@ static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct ite
 {
     *ready = false;
     it->spooled = false;
-    enum err_code code = stream_feed_next(r->feed, timeout_ms, &it->m, got, e);
+    enum err_code code = r->next_seq <= r->leader_to
+                             ? ask_leader(r, it, got, e)
+                             : stream_feed_next(r->feed, timeout_ms, &it->m, got, e);
     if (code != ERR_OK || !*got)
         return code;
     if (it->m.seq != r->next_seq) {
@@ -360,8 +375,9 @@ static enum err_code verify_and_open(struct replica *r, struct err *e)
         lock_release(r);
     chain_drop(r);
     struct stream_feed *feed = NULL;
+    uint64_t start = r->next_seq > r->leader_to ? r->next_seq : r->leader_to + 1;
     if (code == ERR_OK)
-        code = stream_feed_open(&feed, r->opt.client, r->stream, r->subject, r->next_seq, e);
+        code = stream_feed_open(&feed, r->opt.client, r->stream, r->subject, start, e);
     pthread_mutex_lock(&r->mu);
     r->feed = feed;
     pthread_mutex_unlock(&r->mu);

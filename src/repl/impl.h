@@ -120,6 +120,7 @@ struct replica {
     bool apply_stale;        /* `apply` is older than the file that was put in place */
     struct apply *apply;
     uint64_t next_seq;    /* what the feed must deliver next */
+    uint64_t leader_to;   /* until there the log's leader is asked, message by message */
     uint64_t missing_seq; /* left out by the last feed, 0 = none */
     uint64_t trouble_seq; /* where the message begins that could not be applied, 0 = none */
     uint64_t behind_seq;  /* a restored file is not served before it has come this far, 0 = it is */

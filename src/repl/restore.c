@@ -21,6 +21,7 @@
 #define RESTORE_CONFIRM_NS    (2 * CLOCK_S)
 #define RESTORE_PATIENCE_NS   (15 * CLOCK_S) /* longer than an election takes (4 to 9 s) */
 #define RESTORE_ASIDE_TRIES   100            /* in one second */
+#define RESTORE_ASK_MORE      65536u         /* messages behind a wrong one that are not believed */
 
 const char *verdict_name(enum verdict v)
 {
@@ -436,6 +437,12 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     /* What was read here before is not to be missing from what is read next. */
     if (!is_prefix(r->verdict))
         r->behind_seq = st->last_seq;
+    /* The next feed may read the same copy of the log, which still has the wrong message, and after
+     * that perhaps more of them. */
+    if (r->verdict == VERDICT_DIFFERS)
+        r->leader_to = r->proved.to + RESTORE_ASK_MORE < st->last_seq
+                           ? r->proved.to + RESTORE_ASK_MORE
+                           : st->last_seq;
     LOG_INFO("database restored", LOG_STR("db", r->opt.id), LOG_STR("from", c.from),
              LOG_STR("because", why.msg), LOG_UINT("seq", c.pos.seq),
              LOG_INT("ms", (clock_mono_ns() - start) / CLOCK_MS));
