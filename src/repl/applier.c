@@ -211,7 +211,7 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     while (code == ERR_OK && got) {
         if (ready) {
             bool own = false;
-            code = outbox ? outbox_delivered(r, it->m.id, &own, e) : ERR_OK;
+            code = outbox ? outbox_delivered(r, it->m.id, it->m.seq, &own, e) : ERR_OK;
             if (code == ERR_OK && !own)
                 code = apply_item(r, it, p.msg_id, e);
             if (code != ERR_OK)
@@ -290,6 +290,7 @@ static enum err_code follow(struct replica *r, struct err *e)
     while (code == ERR_OK) {
         struct item it;
         bool got = false, ready = false;
+        FAULT_POINT("apply.next");
         pthread_mutex_lock(&r->mu);
         bool leave = r->closing || r->verify;
         pthread_mutex_unlock(&r->mu);

@@ -9,6 +9,7 @@ import pytest
 
 from ha import CATCH_UP_S, SLOW, HttpError, assert_equal, synced, wait_until
 from ledger import Ledger, outbox
+from natsclient import NatsClient
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1 << 30))
 
@@ -215,3 +216,58 @@ def test_dies_on_the_way(cluster, point):
     victim.may_die = False
     ledger.wait_progress()
     ledger.finish()
+
+
+# ---- what the log acknowledged and then lost ---------------------------------------------------------------------
+
+OWED_S = 90  # suspicion takes 15 s; the fault points of these tests slow the applier down
+
+
+def log_of(node):
+    return node.status()["databases"][0]
+
+
+def messages(server, node):
+    with NatsClient(server.port) as nats:
+        return nats.stream(log_of(node)["stream"])["state"]["last_seq"]
+
+
+def settled(*nodes):
+    for n in nodes:
+        wait_until(lambda n=n: outbox(n) == 0, OWED_S, f"{n.name}: the outbox is empty")
+    drained(*nodes)
+
+
+def test_a_lost_message_is_repeated_in_order(cluster):
+    """One message of many was acknowledged and is not in the log: what its node wrote behind it is there already, delivered
+    and taken out, and the last write still wins, on all nodes; at the node itself nothing ever goes back."""
+    server, (a, b) = start(cluster)
+    a.query("INSERT INTO c VALUES (1, 0), (2, 0)")
+    drained(a, b)
+    a.env["HA_FAULT"] = "outbox.lost=fail@3"
+    a.restart()
+    for i in range(1, 7):  # the third one gets lost
+        r = a.batch([("INSERT INTO t VALUES (?, 'a', 0)", [i]), "UPDATE c SET n = n + 1 WHERE id = 1 RETURNING n"])
+        assert r[1].rows == [[i]]
+    wait_until(lambda: outbox(a) > 0, what="something is owed")
+    until = time.monotonic() + 30 * SLOW
+    done, n, others = False, 6, 0
+    while not done and time.monotonic() < until:  # it goes on writing, as does the other one
+        n += 1
+        assert a.query("UPDATE c SET n = n + 1 WHERE id = 1 RETURNING n").rows == [[n]]
+        others += 1
+        b.query("UPDATE c SET n = n + 1 WHERE id = 2")
+        done = "published again" in a.log()
+    assert done, "it was not noticed"
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert sorted(r[0] for r in d["table t"]) == list(range(1, 7))
+    assert b.query("SELECT n FROM c ORDER BY id").rows == [[n], [others]]
+    assert a.log().count("published again") == 1
+    assert log_of(a)["restores"] == log_of(b)["restores"] == 0
+    a.post("/snapshot", "")  # refused with a message in the outbox
+    del a.env["HA_FAULT"]
+    before = messages(server, a)
+    a.restart()
+    settled(a, b)
+    assert messages(server, a) == before, "nothing is published once more"
