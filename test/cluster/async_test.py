@@ -1,7 +1,12 @@
 """--async-replication: the client is told when the file has its transaction; the log gets it when it can."""
 
+import base64
+import contextlib
 import os
 import random
+import re
+import shutil
+import sqlite3
 import threading
 import time
 
@@ -271,3 +276,99 @@ def test_a_lost_message_is_repeated_in_order(cluster):
     a.restart()
     settled(a, b)
     assert messages(server, a) == before, "nothing is published once more"
+
+
+def test_the_log_is_rolled_back_under_an_asynchronous_node(cluster):
+    """nats-server comes back with an older store while a message that it acknowledged is on its way: another node's message
+    stands in its place."""
+    server, (a, b) = start(cluster)
+    b.query("INSERT INTO t VALUES (1, 'b', 'before')")
+    drained(a, b)
+    a.env["HA_FAULT"] = "apply.next=pause:5000"  # so long it does not look at what the log delivers
+    a.restart(wait=False)
+    wait_until(lambda: log_of(a)["state"] == "following", OWED_S, "a follows the log")
+    server.terminate()
+    shutil.copytree(server.directory + "/js", server.directory + "/older")
+    wait_until(lambda: log_of(a)["state"] == "offline", OWED_S, "a sees that NATS is gone")
+    server.start()
+    wait_until(lambda: log_of(a)["state"] == "following" and log_of(b)["state"] == "following", OWED_S, "both follow the log")
+    last = messages(server, a)
+    a.query("INSERT INTO t VALUES (2, 'a', 'lost')")
+    wait_until(lambda: messages(server, a) == last + 1, what="the message is in the log")
+    server.kill9()
+    assert log_of(a)["seq"] == last, "it was delivered already"
+    b.kill9()  # it may have got it; then its file would be aside
+    shutil.rmtree(b.directory)
+    os.mkdir(b.directory)
+    shutil.rmtree(server.directory + "/js")
+    shutil.move(server.directory + "/older", server.directory + "/js")
+    server.start()
+    b.start()
+    b.query("INSERT INTO t VALUES (3, 'b', 'in its place')")
+    wait_until(lambda: messages(server, a) == last + 1, what="b's message is in the log")
+    wait_until(lambda: "published again" in a.log(), OWED_S, "a notices that its message is lost")
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert sorted(r[0] for r in d["table t"]) == [1, 2, 3]
+    assert messages(server, a) == last + 2, "the lost one, once"
+    assert log_of(a)["restores"] == 0
+
+
+def test_a_copy_that_holds_the_message_already(cluster):
+    """A message is in the log, and its node, which has not seen it there yet, is restored from a copy that holds it: it
+    leaves the outbox, is not published again, and does not lie on what another node wrote behind it."""
+    server, (a, b) = start(cluster)
+    b.query("INSERT INTO c VALUES (1, 0)")
+    drained(a, b)
+    a.env["HA_FAULT"] = "apply.next=pause:3000"
+    a.restart(wait=False)
+    wait_until(lambda: log_of(a)["state"] == "following", OWED_S, "a follows the log")
+    seen = log_of(a)["seq"]
+    b.query("INSERT INTO t VALUES (1, 'b', 'to be erased')")
+    wait_until(lambda: messages(server, b) == seen + 1, what="b's message is in the log")
+    a.query("UPDATE c SET n = 1")
+    wait_until(lambda: messages(server, b) == seen + 2, what="a's message is in the log")
+    with NatsClient(server.port) as nats:
+        nats.api(f"STREAM.MSG.DELETE.{log_of(b)['stream']}", {"seq": seen + 1})
+    wait_until(lambda: b.query("SELECT n FROM c").value == 1, what="b has both")
+    b.query("UPDATE c SET n = 2")
+    wait_until(lambda: messages(server, b) == seen + 3, what="b's answer to it is in the log")
+    server.terminate()  # what a's feed has brought already goes with it
+    assert log_of(a)["seq"] == seen and outbox(a) == 1, "it was delivered already"
+    server.start()
+    wait_until(lambda: log_of(a)["restores"] == 1, OWED_S, "a takes a copy")
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert d["table c"][0][-1] == 2 and len(d["table t"]) == 1
+    assert messages(server, b) == seen + 3, "nothing is published again"
+
+
+def stored(server, node, seq):
+    """Id and body of a message of the log."""
+    with NatsClient(server.port) as nats:
+        m = nats.api(f"STREAM.MSG.GET.{log_of(node)['stream']}", {"seq": seq})["message"]
+    return re.search(r"Nats-Msg-Id: *(\S+)", base64.b64decode(m["hdrs"]).decode())[1], base64.b64decode(m["data"])
+
+
+def test_a_message_that_the_file_has_passed(cluster):
+    """The log has a message of the outbox before the file's position: the file was not made from this log. It is kept aside,
+    and the message is not published again."""
+    server, (a, b) = start(cluster)
+    a.query("INSERT INTO c VALUES (1, 1)")
+    drained(a, b)
+    seq = log_of(a)["seq"]
+    b.query("UPDATE c SET n = 2")
+    drained(a, b)
+    a.terminate()
+    with contextlib.closing(sqlite3.connect(a.directory + "/ha.db")) as db:
+        msg_id, body = stored(server, b, seq)
+        db.execute("INSERT INTO ha_outbox VALUES (1, ?, 0, 0, ?)", (msg_id, body))
+        db.execute("UPDATE c SET n = 1")
+        db.commit()
+    a.start(wait=False)
+    wait_until(lambda: log_of(a)["restores"] == 1, OWED_S, "a takes a copy")
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert d["table c"][0][-1] == 2
+    assert log_of(a)["divergences"] == 1 and "the file has passed it" in a.log()
+    assert messages(server, b) == seq + 1, "nothing is published again"
