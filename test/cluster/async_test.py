@@ -372,3 +372,51 @@ def test_a_message_that_the_file_has_passed(cluster):
     assert d["table c"][0][-1] == 2
     assert log_of(a)["divergences"] == 1 and "the file has passed it" in a.log()
     assert messages(server, b) == seq + 1, "nothing is published again"
+
+
+def test_nodes_that_lose_messages_converge(cluster):
+    """Two nodes write the same rows, big transactions among it, and the log loses a message of each."""
+    print(f"CHAOS_SEED={SEED}")
+    _, (a, b) = start(cluster)
+    for n, fault in ((a, 7), (b, 13)):
+        n.env["HA_FAULT"] = f"outbox.lost=fail@{fault}"
+        n.restart()
+    errors, over, added = [], threading.Event(), [0, 0]
+
+    def work(node, number):
+        rnd = random.Random(f"{SEED} lost {number}")
+        try:
+            for i in range(10**6):
+                if over.is_set():
+                    return
+                k, size = f"k{rnd.randrange(5)}", 2000000 if i % 50 == 6 else 10
+                if rnd.randrange(4):
+                    node.query("INSERT INTO u VALUES (?, ? || hex(zeroblob(?))) ON CONFLICT(k) DO UPDATE SET v = excluded.v",
+                               [k, f"{node.name} {i} ", size // 2])
+                else:
+                    node.query("DELETE FROM u WHERE k = ?", [k])
+                node.query("INSERT INTO c VALUES (?, 1) ON CONFLICT(id) DO UPDATE SET n = n + 1", [number])
+                added[number] += 1
+                over.wait(0.02)
+        except BaseException as e:  # pylint: disable=broad-except
+            errors.append(e)
+        finally:
+            node.http.close()
+
+    threads = [threading.Thread(target=work, args=(n, i), daemon=True) for i, n in enumerate((a, b))]
+    for t in threads:
+        t.start()
+    try:
+        for n in (a, b):
+            wait_until(lambda n=n: errors or "published again" in n.log(), OWED_S, f"{n.name} notices that a message is lost")
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    if errors:
+        raise errors[0]
+    settled(a, b)
+    assert_equal(a, b)
+    for n in (a, b):
+        assert n.query("SELECT n FROM c ORDER BY id").rows == [[added[0]], [added[1]]]
+        assert log_of(n)["restores"] == 0
