@@ -230,11 +230,16 @@ static bool drain(struct replica *r, struct outbox *o)
         struct err e = ERR_INIT;
         bool found = false;
         uint64_t seq = 0, version = atomic_load(&r->version);
-        if (clock_mono_ns() >= debt_due(o->debt))
+        bool look = clock_mono_ns() >= debt_due(o->debt);
+        if (look)
             debt_look(o->debt, &o->published);
-        enum err_code code = outbox_next(o->conn, o->published, &entry, &found, &e);
-        if (code == ERR_OK && (!found || debt_holds(o->debt))) {
-            count_left(r, o, version);
+        bool holds = debt_holds(o->debt);
+        enum err_code code = ERR_OK;
+        if (!holds)
+            code = outbox_next(o->conn, o->published, &entry, &found, &e);
+        if (code == ERR_OK && !found) {
+            if (!holds || look) /* not for each that is written meanwhile */
+                count_left(r, o, version);
             return true;
         }
         if (code == ERR_OK) {
