@@ -116,7 +116,7 @@ static int64_t heartbeat_ns(struct feed_list *l)
 }
 
 static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, const char *stream,
-                               const char *subject, uint64_t start_seq, struct err *e)
+                               const char *subject, uint64_t start_seq, bool headers, struct err *e)
 {
     jsErrCode jerr = 0;
     jsOptions o;
@@ -132,6 +132,7 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
     so.Config.Heartbeat = heartbeat_ns(nats_client_feeds(c));
     so.Config.InactiveThreshold = FEED_INACTIVE_NS;
     so.Config.MemoryStorage = true;
+    so.Config.HeadersOnly = headers;
     so.Config.Replicas = 1;
     so.Config.DeliverPolicy = js_DeliverByStartSequence;
     so.Config.OptStartSeq = start_seq;
@@ -146,14 +147,15 @@ static enum err_code open_feed(struct stream_feed *f, struct nats_client *c, con
     return s == NATS_OK ? ERR_OK : nats_failure(s, jerr, "following the stream", e);
 }
 
-enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, const char *stream,
-                               const char *subject, uint64_t start_seq, struct err *e)
+static enum err_code new_feed(struct stream_feed **out, struct nats_client *c, const char *stream,
+                              const char *subject, uint64_t start_seq, bool headers, struct err *e)
 {
     *out = NULL;
     struct stream_feed *f = calloc(1, sizeof *f);
     if (!f)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    enum err_code code = open_feed(f, c, stream, subject, start_seq > 0 ? start_seq : 1, e);
+    enum err_code code =
+        open_feed(f, c, stream, subject, start_seq > 0 ? start_seq : 1, headers, e);
     if (code != ERR_OK) {
         stream_feed_close(f);
         return code;
@@ -161,6 +163,19 @@ enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, 
     list_add(f, nats_client_feeds(c));
     *out = f;
     return ERR_OK;
+}
+
+enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, const char *stream,
+                               const char *subject, uint64_t start_seq, struct err *e)
+{
+    return new_feed(out, c, stream, subject, start_seq, false, e);
+}
+
+enum err_code stream_feed_open_headers(struct stream_feed **out, struct nats_client *c,
+                                       const char *stream, const char *subject, uint64_t start_seq,
+                                       struct err *e)
+{
+    return new_feed(out, c, stream, subject, start_seq, true, e);
 }
 
 void stream_feed_wake(struct stream_feed *f)

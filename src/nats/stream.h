@@ -104,6 +104,10 @@ struct stream_feed;
 
 enum err_code stream_feed_open(struct stream_feed **out, struct nats_client *c, const char *stream,
                                const char *subject, uint64_t start_seq, struct err *e);
+/* The same without the messages' data: len is 0. */
+enum err_code stream_feed_open_headers(struct stream_feed **out, struct nats_client *c,
+                                       const char *stream, const char *subject, uint64_t start_seq,
+                                       struct err *e);
 /* Sequence of the first message stored at or after a time; last + 1 where there is none. */
 enum err_code stream_seq_at(struct nats_client *c, const char *stream, int64_t time_ns,
                             uint64_t *seq, struct err *e);

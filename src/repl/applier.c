@@ -227,7 +227,7 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
         if (ready) {
             bool own = false;
             bool wrong = FAULT_FAILS("apply.wrong"); /* as if the feed had brought another one */
-            code = outbox ? outbox_delivered(r, it->m.id, &own, e) : ERR_OK;
+            code = outbox ? outbox_delivered(r, it->m.id, it->m.seq, &own, e) : ERR_OK;
             if (code == ERR_OK && !own && !wrong)
                 code = apply_item(r, it, p.msg_id, e);
             if (code != ERR_OK)
@@ -309,6 +309,7 @@ static enum err_code follow(struct replica *r, struct err *e)
         struct item it;
         bool got = false, ready = false;
         uint64_t before = 0;
+        FAULT_POINT("apply.next");
         if (suspect_due(r))
             suspect_look(r);
         pthread_mutex_lock(&r->mu);

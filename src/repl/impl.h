@@ -103,9 +103,11 @@ struct replica {
     int64_t import_tail_ns;
 
     /* atomic */
-    atomic_bool cancel;     /* closing: a restore ends */
-    atomic_bool unreadable; /* see replica_readable() */
-    atomic_bool disputed;   /* see struct replica_status */
+    atomic_bool cancel;          /* closing: a restore ends */
+    atomic_bool unreadable;      /* see replica_readable() */
+    atomic_bool disputed;        /* see struct replica_status */
+    atomic_bool overtaken;       /* debt_overtaken(), not looked at yet */
+    _Atomic uint64_t passed_seq; /* a message of the outbox that the file has passed, 0 = none */
     struct snapshot_progress restoring;
 
     /* applier thread only */
@@ -227,9 +229,10 @@ void outbox_close(struct replica *r);
 /* Inside the writer's open transaction: keeps the message for later instead of publishing it. */
 enum err_code outbox_put(struct replica *r, const char *id, const struct message_source *src,
                          struct err *e);
-/* Inside the applier's transaction: a message of this id has been delivered. *own = true: its
- * changes are in the file, on top of all that came before it, so it needs no applying. */
-enum err_code outbox_delivered(struct replica *r, const char *id, bool *own, struct err *e);
+/* Inside the applier's transaction: the message `id`, at `seq`, has been delivered. *own = true:
+ * its changes are in the file, on top of all that came before it, so it needs no applying. */
+enum err_code outbox_delivered(struct replica *r, const char *id, uint64_t seq, bool *own,
+                               struct err *e);
 /* At the end of the applier's transaction: what is in the outbox goes on top of what others wrote.
  */
 enum err_code outbox_reapply(struct replica *r, struct err *e);

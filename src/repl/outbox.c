@@ -8,12 +8,17 @@
  * messages of others are applied, what the outbox holds is applied again behind them, in the same
  * transaction: nobody here sees his own rows as they were before, and a message of our own that the
  * log delivers later changes nothing.
+ *
+ * What the log has acknowledged and then lost is published again: debt.h.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
+#include "base/id.h"
 #include "base/log.h"
+#include "repl/debt.h"
 #include "repl/impl.h"
 #include "sql/image.h"
 #include "sql/outbox.h"
@@ -27,6 +32,7 @@ struct outbox {
     /* outbox thread only */
     struct conn *conn;
     uint64_t published; /* everything up to this id has been acknowledged */
+    struct debt *debt;  /* what of it has not been delivered */
     struct buf scratch;
     /* applier thread only */
     struct spool *again; /* one message on its way from the outbox into the file */
@@ -47,6 +53,9 @@ enum err_code outbox_open(struct replica *r, struct err *e)
     o->again = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
     if (code == ERR_OK && !o->again)
         code = err_set(e, ERR_NO_MEMORY, "out of memory");
+    o->debt = debt_new(r, o->conn);
+    if (code == ERR_OK && !o->debt)
+        code = err_set(e, ERR_NO_MEMORY, "out of memory");
     o->next_id = last + 1;
     r->stats.outbox = messages;
     return code;
@@ -56,6 +65,7 @@ void outbox_close(struct replica *r)
 {
     if (!r->outbox)
         return;
+    debt_free(r->outbox->debt);
     conn_close(r->outbox->conn);
     buf_free(&r->outbox->scratch);
     spool_free(r->outbox->again);
@@ -79,11 +89,25 @@ enum err_code outbox_put(struct replica *r, const char *id, const struct message
     return ERR_OK;
 }
 
-enum err_code outbox_delivered(struct replica *r, const char *id, bool *own, struct err *e)
+enum err_code outbox_delivered(struct replica *r, const char *id, uint64_t seq, bool *own,
+                               struct err *e)
 {
-    uint64_t base = 0;
-    bool found = false;
-    enum err_code code = outbox_take(apply_conn(r->apply), id, &base, &found, e);
+    struct conn *c = apply_conn(r->apply);
+    uint64_t at = 0, first = 0;
+    bool found = false, any = false;
+    enum err_code code = outbox_find(c, id, &at, &found, e);
+    if (code == ERR_OK && found)
+        code = outbox_first(c, &first, &any, e);
+    if (code == ERR_OK && found && at > first) {
+        /* O2: it is in the log without the older one, and will be there again behind that. What the
+         * file shows stays as it is: that one, and on top of it this one. */
+        char as[ID_SIZE];
+        id_next(as);
+        code = outbox_rename(c, id, as, seq, e);
+        debt_overtaken(r);
+    } else if (code == ERR_OK && found) {
+        code = outbox_take(c, id, e);
+    }
     *own = code == ERR_OK && found && !r->foreign;
     r->foreign = r->foreign || !found;
     return code;
@@ -136,14 +160,18 @@ static enum err_code read_entry(void *arg, uint64_t from, uint64_t n, struct buf
 }
 
 /* Waits until the log is followed and, the first time, until all of it that was there is in the
- * file: messages published before a crash are thereby taken out. */
+ * file: messages published before a crash are thereby taken out. And until there is something to
+ * publish, or to look after. */
 static bool wait_turn(struct replica *r, uint64_t *version)
 {
     pthread_mutex_lock(&r->mu);
-    while (!r->closing &&
-           (r->state != REPLICA_FOLLOWING || atomic_load(&r->tail_seq) < r->target_seq ||
-            *version == atomic_load(&r->version)))
-        clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
+    while (!r->closing) {
+        bool follows = r->state == REPLICA_FOLLOWING && atomic_load(&r->tail_seq) >= r->target_seq;
+        int64_t due = debt_due(r->outbox->debt);
+        if (follows && (*version != atomic_load(&r->version) || clock_mono_ns() >= due))
+            break;
+        clock_cond_wait(&r->changed, &r->mu, follows ? due : CLOCK_EVER);
+    }
     *version = atomic_load(&r->version);
     bool go = !r->closing;
     pthread_mutex_unlock(&r->mu);
@@ -156,6 +184,35 @@ static void nap(struct replica *r)
     pthread_mutex_lock(&r->mu);
     while (!r->closing && clock_cond_wait(&r->changed, &r->mu, until))
         ;
+    pthread_mutex_unlock(&r->mu);
+}
+
+static enum publish_result publish(struct outbox *o, struct outbox_entry *entry,
+                                   const struct message_target *to, uint64_t *seq, struct err *e)
+{
+    void *both[2] = {o->conn, entry};
+    struct message_source src = {entry->len, read_entry, both};
+    uint64_t first = 0;
+    if (FAULT_FAILS("outbox.lost")) { /* acknowledged, and then the log is rolled back */
+        struct stream_state st = {0};
+        bool found = false;
+        stream_info(to->client, to->stream, &st, &found, e);
+        *seq = st.last_seq + 1;
+        return PUBLISH_ACKED;
+    }
+    return message_publish(&src, entry->msg_id, to, &first, seq, e);
+}
+
+/* How many messages are left. `version`: of the file before it was looked into. */
+static void count_left(struct replica *r, struct outbox *o, uint64_t version)
+{
+    uint64_t last_id, messages = 0;
+    struct err e = ERR_INIT;
+    if (outbox_extent(o->conn, &last_id, &messages, &e) != ERR_OK)
+        return;
+    pthread_mutex_lock(&r->mu);
+    if (atomic_load(&r->version) == version) /* else it comes here again, at once */
+        r->stats.outbox = messages;
     pthread_mutex_unlock(&r->mu);
 }
 
@@ -172,22 +229,23 @@ static bool drain(struct replica *r, struct outbox *o)
         struct outbox_entry entry;
         struct err e = ERR_INIT;
         bool found = false;
-        uint64_t first, last, messages = 0, last_id;
-        uint64_t version = atomic_load(&r->version);
-        enum err_code code = outbox_next(o->conn, o->published, &entry, &found, &e);
+        uint64_t seq = 0, version = atomic_load(&r->version);
+        bool look = clock_mono_ns() >= debt_due(o->debt);
+        if (look)
+            debt_look(o->debt, &o->published);
+        bool holds = debt_holds(o->debt);
+        enum err_code code = ERR_OK;
+        if (!holds)
+            code = outbox_next(o->conn, o->published, &entry, &found, &e);
         if (code == ERR_OK && !found) {
-            outbox_extent(o->conn, &last_id, &messages, &e);
-            pthread_mutex_lock(&r->mu);
-            if (atomic_load(&r->version) == version) /* else it comes here again, at once */
-                r->stats.outbox = messages;
-            pthread_mutex_unlock(&r->mu);
+            if (!holds || look) /* not for each that is written meanwhile */
+                count_left(r, o, version);
             return true;
         }
         if (code == ERR_OK) {
-            void *both[2] = {o->conn, &entry};
-            struct message_source src = {entry.len, read_entry, both};
-            enum publish_result result =
-                message_publish(&src, entry.msg_id, &to, &first, &last, &e);
+            enum publish_result result = publish(o, &entry, &to, &seq, &e);
+            if (result == PUBLISH_ACKED)
+                debt_add(o->debt, &entry, seq);
             if (result == PUBLISH_ACKED || e.code == ERR_NOT_FOUND) {
                 o->published = entry.last_id;
                 continue;

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "repl/impl.h"
 #include "repl/peer.h"
+#include "repl/search.h"
 #include "repl/snapshot.h"
 #include "sql/backup.h"
 #include "sql/image.h"
@@ -19,9 +20,8 @@
 
 #define RESTORE_CONFIRM_LOOKS 3
 #define RESTORE_CONFIRM_NS    (2 * CLOCK_S)
-#define RESTORE_PATIENCE_NS   (15 * CLOCK_S) /* longer than an election takes (4 to 9 s) */
-#define RESTORE_ASIDE_TRIES   100            /* in one second */
-#define RESTORE_ASK_MORE      65536u         /* messages behind a wrong one that are not believed */
+#define RESTORE_ASIDE_TRIES   100    /* in one second */
+#define RESTORE_ASK_MORE      65536u /* messages behind a wrong one that are not believed */
 
 const char *verdict_name(enum verdict v)
 {
@@ -76,6 +76,7 @@ struct copy {
     char path[PATH_MAX];
     char from[160]; /* for people */
     struct position pos;
+    struct buf in_log; /* ids (uint64_t) of the messages of the outbox that it contains */
 };
 
 static enum err_code from_beginning(struct replica *r, struct copy *c, struct err *e)
@@ -202,13 +203,51 @@ static enum err_code fit_pages(struct replica *r, const struct copy *c, struct e
                         &(struct watch){.cancel = &r->cancel}, e);
 }
 
+static enum err_code note_contained(void *arg, uint64_t id, uint64_t seq, struct err *e)
+{
+    struct buf *ids = arg;
+    (void)seq;
+    buf_put(ids, &id, sizeof id);
+    return buf_ok(ids) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+/* Which messages of the outbox does the copy contain? The log has them before the copy's position,
+ * and the applier, which begins behind it, never meets them. What the log has dropped by its age it
+ * does not tell: such a message counts as not contained. */
+static enum err_code find_contained(struct replica *r, struct copy *c, struct err *e)
+{
+    struct conn *live = NULL;
+    uint64_t base = 0;
+    bool any = false;
+    enum err_code code = conn_open(&live, &r->opt.conn, CONN_READER, e);
+    if (code == ERR_OK)
+        code = outbox_least_base(live, &base, &any, e);
+    /* Where the log was written anew it may have been shorter than the file was. */
+    if (code == ERR_OK && any)
+        code = search_log(r, live, is_prefix(r->verdict) ? base + 1 : 1, c->pos.seq, note_contained,
+                          &c->in_log, e);
+    conn_close(live);
+    return code;
+}
+
+static bool contains(const struct copy *c, uint64_t id)
+{
+    for (size_t at = 0; at < c->in_log.len; at += sizeof id)
+        if (memcmp(c->in_log.data + at, &id, sizeof id) == 0)
+            return true;
+    return false;
+}
+
 /* Transactions of this node that are committed here and not yet in the log (asynchronous
- * replication) go into the copy and on top of what it holds, as they are in the file. */
-static enum err_code carry_outbox(struct replica *r, struct apply *a, struct err *e)
+ * replication) go into the copy and on top of what it holds, as they are in the file. One that it
+ * contains does not, unless the log has lost an older one that goes: see O2 in debt.h. */
+static enum err_code carry_outbox(struct replica *r, const struct copy *c, struct apply *a,
+                                  struct err *e)
 {
     struct conn *live = NULL;
     struct spool *s = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
     uint64_t after = 0, messages = 0;
+    char entry_id[CHANGESET_ID_SIZE];
     enum err_code code = s ? conn_open(&live, &r->opt.conn, CONN_READER, e)
                            : err_set(e, ERR_NO_MEMORY, "out of memory");
     while (code == ERR_OK) {
@@ -221,6 +260,13 @@ static enum err_code carry_outbox(struct replica *r, struct apply *a, struct err
             break;
         id = entry.id;
         after = entry.last_id;
+        if (contains(c, id)) {
+            if (messages == 0)
+                continue;
+            id_next(entry_id);
+        } else {
+            memcpy(entry_id, entry.msg_id, sizeof entry_id);
+        }
         spool_reset(s);
         for (uint64_t from = 0; code == ERR_OK && from < entry.len; id++) {
             uint64_t n =
@@ -228,8 +274,8 @@ static enum err_code carry_outbox(struct replica *r, struct apply *a, struct err
             struct buf part = BUF_INIT;
             code = outbox_read(live, &entry, from, n, &part, e);
             if (code == ERR_OK)
-                code = outbox_insert(apply_conn(a), id, entry.msg_id, 0, from / OUTBOX_PART_BYTES,
-                                     part.data, part.len, e);
+                code = outbox_insert(apply_conn(a), id, entry_id, c->pos.seq,
+                                     from / OUTBOX_PART_BYTES, part.data, part.len, e);
             buf_put(spool_tail(s), part.data, part.len);
             spool_flush(s);
             buf_free(&part);
@@ -264,7 +310,7 @@ static enum err_code tie(struct replica *r, const struct copy *c, struct err *e)
     if (code == ERR_OK)
         code = apply_begin(a, e);
     if (code == ERR_OK && r->opt.mode == REPLICA_ASYNC)
-        code = carry_outbox(r, a, e);
+        code = carry_outbox(r, c, a, e);
     if (code == ERR_OK)
         code = apply_commit(a, &c->pos, e);
     if (code != ERR_OK && a)
@@ -373,12 +419,14 @@ static enum err_code put_in_place(struct replica *r, const struct copy *c, bool 
     return restore_settle(r, e);
 }
 
-static enum err_code replace(struct replica *r, const struct copy *c, bool aside, struct err *e)
+static enum err_code replace(struct replica *r, struct copy *c, bool aside, struct err *e)
 {
     /* As in verify_and_open(): asynchronous writers have gone on until here. */
     bool lock = r->opt.mode == REPLICA_ASYNC && r->pos.seq > 0;
     if (fit_pages(r, c, e) != ERR_OK)
         return e->code;
+    if (r->opt.mode == REPLICA_ASYNC && c->pos.seq > 0 && find_contained(r, c, e) != ERR_OK)
+        return err_wrap(e, "looking for the outbox's messages in the log");
     if (lock && !lock_take(r))
         return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
     enum err_code code = put_in_place(r, c, aside, e);
@@ -412,7 +460,7 @@ static void announce(struct replica *r, const struct err *why)
 
 static enum err_code mend(struct replica *r, const struct stream_state *st, struct err *e)
 {
-    struct copy c;
+    struct copy c = {.in_log = BUF_INIT};
     struct err why = *e;
     int64_t start = clock_mono_ns();
     announce(r, &why);
@@ -427,6 +475,7 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
         code = replace(r, &c, !is_prefix(r->verdict), e);
     }
     image_remove(c.path);
+    buf_free(&c.in_log);
     atomic_store(&r->restoring.total_bytes, 0);
     if (code == ERR_NOT_FOUND) {
         *e = why;
@@ -555,7 +604,7 @@ enum err_code restore_mend(struct replica *r, const struct stream_state *st, boo
 enum err_code restore_begin(struct replica *r, const struct stream_state *st, bool *done,
                             struct err *e)
 {
-    struct copy c;
+    struct copy c = {.in_log = BUF_INIT};
     temp_path(r, c.path);
     image_remove(c.path);
     enum err_code code = from_snapshot(r, st, 0, UINT64_MAX, &c, e);
@@ -575,6 +624,7 @@ enum err_code restore_begin(struct replica *r, const struct stream_state *st, bo
     if (code == ERR_OK)
         code = replace(r, &c, false, e);
     image_remove(c.path);
+    buf_free(&c.in_log);
     if (code == ERR_OK)
         LOG_INFO("database begins with a snapshot", LOG_STR("db", r->opt.id),
                  LOG_STR("from", c.from), LOG_UINT("seq", seq));

@@ -23,8 +23,12 @@
 
 #include <stdbool.h>
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "nats/stream.h"
+
+/* What the log's leader lacks may still come: longer than an election takes (4 to 9 s). */
+#define RESTORE_PATIENCE_NS (15 * CLOCK_S)
 
 struct replica;
 

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "repl/debt.h"
 #include "repl/impl.h"
 #include "sql/wipe.h"
 
@@ -266,6 +267,10 @@ static enum err_code judge(struct replica *r, struct stream_state *st, struct er
         code = check_tied(r, st, e);
     if (code == ERR_OK && r->proved.to > 0)
         code = suspect_judge(r, e);
+    if (code == ERR_OK && r->opt.mend && debt_check(r, e) != ERR_OK) {
+        r->verdict = e->code == ERR_DIVERGED ? VERDICT_REWRITTEN : r->verdict;
+        code = e->code;
+    }
     return code == ERR_OK && r->opt.mend && r->hole_seq > r->pos.seq ? hole(r, e) : code;
 }
 

@@ -95,11 +95,12 @@ enum err_code outbox_next(struct conn *c, uint64_t after, struct outbox_entry *e
     stmt_release(s);
 
     v = text(entry->msg_id);
-    code = query(c, "SELECT max(id), sum(length(body)) FROM ha_outbox WHERE msg_id = ?", &v, 1, &s,
-                 &row, e);
+    code = query(c, "SELECT max(id), sum(length(body)), min(base) FROM ha_outbox WHERE msg_id = ?",
+                 &v, 1, &s, &row, e);
     if (code == ERR_OK && row) {
         entry->last_id = (uint64_t)stmt_column(s, 0).u.i;
         entry->len = (uint64_t)stmt_column(s, 1).u.i;
+        entry->base = (uint64_t)stmt_column(s, 2).u.i;
         *found = entry->last_id >= entry->id; /* the applier may have taken it just now */
     }
     stmt_release(s);
@@ -134,17 +135,53 @@ enum err_code outbox_read(struct conn *c, const struct outbox_entry *entry, uint
     return buf_ok(out) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
-enum err_code outbox_take(struct conn *c, const char *msg_id, uint64_t *base, bool *found,
+enum err_code outbox_find(struct conn *c, const char *msg_id, uint64_t *id, bool *found,
                           struct err *e)
 {
     struct stmt *s;
     struct value v = text(msg_id);
-    enum err_code code =
-        query(c, "SELECT base FROM ha_outbox WHERE msg_id = ? LIMIT 1", &v, 1, &s, found, e);
+    enum err_code code = query(c, "SELECT id FROM ha_outbox WHERE msg_id = ? ORDER BY part LIMIT 1",
+                               &v, 1, &s, found, e);
     if (code == ERR_OK && *found)
-        *base = (uint64_t)stmt_column(s, 0).u.i;
+        *id = (uint64_t)stmt_column(s, 0).u.i;
     stmt_release(s);
-    if (code == ERR_OK && *found)
-        code = run(c, "DELETE FROM ha_outbox WHERE msg_id = ?", &v, 1, e);
     return code;
+}
+
+static enum err_code least(struct conn *c, const char *sql, uint64_t *least, bool *found,
+                           struct err *e)
+{
+    struct stmt *s;
+    bool row;
+    *found = false;
+    enum err_code code = query(c, sql, NULL, 0, &s, &row, e);
+    if (code == ERR_OK && row && stmt_column(s, 0).type == VALUE_INTEGER) {
+        *least = (uint64_t)stmt_column(s, 0).u.i;
+        *found = true;
+    }
+    stmt_release(s);
+    return code;
+}
+
+enum err_code outbox_first(struct conn *c, uint64_t *id, bool *found, struct err *e)
+{
+    return least(c, "SELECT min(id) FROM ha_outbox", id, found, e);
+}
+
+enum err_code outbox_least_base(struct conn *c, uint64_t *base, bool *found, struct err *e)
+{
+    return least(c, "SELECT min(base) FROM ha_outbox", base, found, e);
+}
+
+enum err_code outbox_take(struct conn *c, const char *msg_id, struct err *e)
+{
+    struct value v = text(msg_id);
+    return run(c, "DELETE FROM ha_outbox WHERE msg_id = ?", &v, 1, e);
+}
+
+enum err_code outbox_rename(struct conn *c, const char *msg_id, const char *as, uint64_t base,
+                            struct err *e)
+{
+    const struct value params[] = {text(as), value_int((int64_t)base), text(msg_id)};
+    return run(c, "UPDATE ha_outbox SET msg_id = ?, base = ? WHERE msg_id = ?", params, 3, e);
 }

@@ -30,9 +30,10 @@ enum err_code outbox_extent(struct conn *c, uint64_t *last_id, uint64_t *message
 enum err_code outbox_insert(struct conn *c, uint64_t id, const char *msg_id, uint64_t base,
                             uint64_t part, const void *body, size_t len, struct err *e);
 
-/* The first message behind `after`: its id, message id, the id of its last part and its length. */
+/* The first message behind `after`: its id, message id, the id of its last part, its length and its
+ * base. */
 struct outbox_entry {
-    uint64_t id, last_id, len;
+    uint64_t id, last_id, len, base;
     char msg_id[CHANGESET_ID_SIZE];
 };
 enum err_code outbox_next(struct conn *c, uint64_t after, struct outbox_entry *entry, bool *found,
@@ -41,8 +42,18 @@ enum err_code outbox_next(struct conn *c, uint64_t after, struct outbox_entry *e
 enum err_code outbox_read(struct conn *c, const struct outbox_entry *entry, uint64_t from,
                           uint64_t n, struct buf *out, struct err *e);
 
-/* Deletes a message; *found = false if it is not there, else *base is its base. */
-enum err_code outbox_take(struct conn *c, const char *msg_id, uint64_t *base, bool *found,
+/* *found = false if the message is not there, else *id is the id of its first part. */
+enum err_code outbox_find(struct conn *c, const char *msg_id, uint64_t *id, bool *found,
                           struct err *e);
+/* The least id of all; *found = false if there is none. */
+enum err_code outbox_first(struct conn *c, uint64_t *id, bool *found, struct err *e);
+/* The least base of all, which takes a look at each. */
+enum err_code outbox_least_base(struct conn *c, uint64_t *base, bool *found, struct err *e);
+
+/* Deletes a message. */
+enum err_code outbox_take(struct conn *c, const char *msg_id, struct err *e);
+/* It keeps its place, and is another message from now on. */
+enum err_code outbox_rename(struct conn *c, const char *msg_id, const char *as, uint64_t base,
+                            struct err *e);
 
 #endif

@@ -1,7 +1,12 @@
 """--async-replication: the client is told when the file has its transaction; the log gets it when it can."""
 
+import base64
+import contextlib
 import os
 import random
+import re
+import shutil
+import sqlite3
 import threading
 import time
 
@@ -9,6 +14,7 @@ import pytest
 
 from ha import CATCH_UP_S, SLOW, HttpError, assert_equal, synced, wait_until
 from ledger import Ledger, outbox
+from natsclient import NatsClient
 
 SEED = int(os.environ.get("CHAOS_SEED") or random.randrange(1 << 30))
 
@@ -215,3 +221,202 @@ def test_dies_on_the_way(cluster, point):
     victim.may_die = False
     ledger.wait_progress()
     ledger.finish()
+
+
+# ---- what the log acknowledged and then lost ---------------------------------------------------------------------
+
+OWED_S = 90  # suspicion takes 15 s; the fault points of these tests slow the applier down
+
+
+def log_of(node):
+    return node.status()["databases"][0]
+
+
+def messages(server, node):
+    with NatsClient(server.port) as nats:
+        return nats.stream(log_of(node)["stream"])["state"]["last_seq"]
+
+
+def settled(*nodes):
+    for n in nodes:
+        wait_until(lambda n=n: outbox(n) == 0, OWED_S, f"{n.name}: the outbox is empty")
+    drained(*nodes)
+
+
+def test_a_lost_message_is_repeated_in_order(cluster):
+    """One message of many was acknowledged and is not in the log: what its node wrote behind it is there already, delivered
+    and taken out, and the last write still wins, on all nodes; at the node itself nothing ever goes back."""
+    server, (a, b) = start(cluster)
+    a.query("INSERT INTO c VALUES (1, 0), (2, 0)")
+    drained(a, b)
+    a.env["HA_FAULT"] = "outbox.lost=fail@3"
+    a.restart()
+    for i in range(1, 7):  # the third one gets lost
+        r = a.batch([("INSERT INTO t VALUES (?, 'a', 0)", [i]), "UPDATE c SET n = n + 1 WHERE id = 1 RETURNING n"])
+        assert r[1].rows == [[i]]
+    wait_until(lambda: outbox(a) > 0, what="something is owed")
+    until = time.monotonic() + 30 * SLOW
+    done, n, others = False, 6, 0
+    while not done and time.monotonic() < until:  # it goes on writing, as does the other one
+        n += 1
+        assert a.query("UPDATE c SET n = n + 1 WHERE id = 1 RETURNING n").rows == [[n]]
+        others += 1
+        b.query("UPDATE c SET n = n + 1 WHERE id = 2")
+        done = "published again" in a.log()
+    assert done, "it was not noticed"
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert sorted(r[0] for r in d["table t"]) == list(range(1, 7))
+    assert b.query("SELECT n FROM c ORDER BY id").rows == [[n], [others]]
+    assert a.log().count("published again") == 1
+    assert log_of(a)["restores"] == log_of(b)["restores"] == 0
+    a.post("/snapshot", "")  # refused with a message in the outbox
+    del a.env["HA_FAULT"]
+    before = messages(server, a)
+    a.restart()
+    settled(a, b)
+    assert messages(server, a) == before, "nothing is published once more"
+
+
+def test_the_log_is_rolled_back_under_an_asynchronous_node(cluster):
+    """nats-server comes back with an older store while a message that it acknowledged is on its way: another node's message
+    stands in its place."""
+    server, (a, b) = start(cluster)
+    b.query("INSERT INTO t VALUES (1, 'b', 'before')")
+    drained(a, b)
+    a.env["HA_FAULT"] = "apply.next=pause:5000"  # so long it does not look at what the log delivers
+    a.restart(wait=False)
+    wait_until(lambda: log_of(a)["state"] == "following", OWED_S, "a follows the log")
+    server.terminate()
+    shutil.copytree(server.directory + "/js", server.directory + "/older")
+    wait_until(lambda: log_of(a)["state"] == "offline", OWED_S, "a sees that NATS is gone")
+    server.start()
+    wait_until(lambda: log_of(a)["state"] == "following" and log_of(b)["state"] == "following", OWED_S, "both follow the log")
+    last = messages(server, a)
+    a.query("INSERT INTO t VALUES (2, 'a', 'lost')")
+    wait_until(lambda: messages(server, a) == last + 1, what="the message is in the log")
+    server.kill9()
+    assert log_of(a)["seq"] == last, "it was delivered already"
+    b.kill9()  # it may have got it; then its file would be aside
+    shutil.rmtree(b.directory)
+    os.mkdir(b.directory)
+    shutil.rmtree(server.directory + "/js")
+    shutil.move(server.directory + "/older", server.directory + "/js")
+    server.start()
+    b.start()
+    b.query("INSERT INTO t VALUES (3, 'b', 'in its place')")
+    wait_until(lambda: messages(server, a) == last + 1, what="b's message is in the log")
+    wait_until(lambda: "published again" in a.log(), OWED_S, "a notices that its message is lost")
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert sorted(r[0] for r in d["table t"]) == [1, 2, 3]
+    assert messages(server, a) == last + 2, "the lost one, once"
+    assert log_of(a)["restores"] == 0
+
+
+def test_a_copy_that_holds_the_message_already(cluster):
+    """A message is in the log, and its node, which has not seen it there yet, is restored from a copy that holds it: it
+    leaves the outbox, is not published again, and does not lie on what another node wrote behind it."""
+    server, (a, b) = start(cluster)
+    b.query("INSERT INTO c VALUES (1, 0)")
+    drained(a, b)
+    a.env["HA_FAULT"] = "apply.next=pause:3000"
+    a.restart(wait=False)
+    wait_until(lambda: log_of(a)["state"] == "following", OWED_S, "a follows the log")
+    seen = log_of(a)["seq"]
+    b.query("INSERT INTO t VALUES (1, 'b', 'to be erased')")
+    wait_until(lambda: messages(server, b) == seen + 1, what="b's message is in the log")
+    a.query("UPDATE c SET n = 1")
+    wait_until(lambda: messages(server, b) == seen + 2, what="a's message is in the log")
+    with NatsClient(server.port) as nats:
+        nats.api(f"STREAM.MSG.DELETE.{log_of(b)['stream']}", {"seq": seen + 1})
+    wait_until(lambda: b.query("SELECT n FROM c").value == 1, what="b has both")
+    b.query("UPDATE c SET n = 2")
+    wait_until(lambda: messages(server, b) == seen + 3, what="b's answer to it is in the log")
+    server.terminate()  # what a's feed has brought already goes with it
+    assert log_of(a)["seq"] == seen and outbox(a) == 1, "it was delivered already"
+    server.start()
+    wait_until(lambda: log_of(a)["restores"] == 1, OWED_S, "a takes a copy")
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert d["table c"][0][-1] == 2 and len(d["table t"]) == 1
+    assert messages(server, b) == seen + 3, "nothing is published again"
+
+
+def stored(server, node, seq):
+    """Id and body of a message of the log."""
+    with NatsClient(server.port) as nats:
+        m = nats.api(f"STREAM.MSG.GET.{log_of(node)['stream']}", {"seq": seq})["message"]
+    return re.search(r"Nats-Msg-Id: *(\S+)", base64.b64decode(m["hdrs"]).decode())[1], base64.b64decode(m["data"])
+
+
+def test_a_message_that_the_file_has_passed(cluster):
+    """The log has a message of the outbox before the file's position: the file was not made from this log. It is kept aside,
+    and the message is not published again."""
+    server, (a, b) = start(cluster)
+    a.query("INSERT INTO c VALUES (1, 1)")
+    drained(a, b)
+    seq = log_of(a)["seq"]
+    b.query("UPDATE c SET n = 2")
+    drained(a, b)
+    a.terminate()
+    with contextlib.closing(sqlite3.connect(a.directory + "/ha.db")) as db:
+        msg_id, body = stored(server, b, seq)
+        db.execute("INSERT INTO ha_outbox VALUES (1, ?, 0, 0, ?)", (msg_id, body))
+        db.execute("UPDATE c SET n = 1")
+        db.commit()
+    a.start(wait=False)
+    wait_until(lambda: log_of(a)["restores"] == 1, OWED_S, "a takes a copy")
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert d["table c"][0][-1] == 2
+    assert log_of(a)["divergences"] == 1 and "the file has passed it" in a.log()
+    assert messages(server, b) == seq + 1, "nothing is published again"
+
+
+def test_nodes_that_lose_messages_converge(cluster):
+    """Two nodes write the same rows, big transactions among it, and the log loses a message of each."""
+    print(f"CHAOS_SEED={SEED}")
+    _, (a, b) = start(cluster)
+    for n, fault in ((a, 7), (b, 13)):
+        n.env["HA_FAULT"] = f"outbox.lost=fail@{fault}"
+        n.restart()
+    errors, over, added = [], threading.Event(), [0, 0]
+
+    def work(node, number):
+        rnd = random.Random(f"{SEED} lost {number}")
+        try:
+            for i in range(10**6):
+                if over.is_set():
+                    return
+                k, size = f"k{rnd.randrange(5)}", 2000000 if i % 50 == 6 else 10
+                if rnd.randrange(4):
+                    node.query("INSERT INTO u VALUES (?, ? || hex(zeroblob(?))) ON CONFLICT(k) DO UPDATE SET v = excluded.v",
+                               [k, f"{node.name} {i} ", size // 2])
+                else:
+                    node.query("DELETE FROM u WHERE k = ?", [k])
+                node.query("INSERT INTO c VALUES (?, 1) ON CONFLICT(id) DO UPDATE SET n = n + 1", [number])
+                added[number] += 1
+                over.wait(0.02)
+        except BaseException as e:  # pylint: disable=broad-except
+            errors.append(e)
+        finally:
+            node.http.close()
+
+    threads = [threading.Thread(target=work, args=(n, i), daemon=True) for i, n in enumerate((a, b))]
+    for t in threads:
+        t.start()
+    try:
+        for n in (a, b):
+            wait_until(lambda n=n: errors or "published again" in n.log(), OWED_S, f"{n.name} notices that a message is lost")
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    if errors:
+        raise errors[0]
+    settled(a, b)
+    assert_equal(a, b)
+    for n in (a, b):
+        assert n.query("SELECT n FROM c ORDER BY id").rows == [[added[0]], [added[1]]]
+        assert log_of(n)["restores"] == 0

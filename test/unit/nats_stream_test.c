@@ -450,6 +450,25 @@ static void feeds_deliver_in_order(void **state)
     stream_feed_close(NULL);
 }
 
+static void feeds_of_headers_have_no_data(void **state)
+{
+    struct stream_feed *f;
+    struct stream_message m;
+    struct err e = ERR_INIT;
+    bool got = false;
+
+    (void)state;
+    make_stream("heads", "heads.>");
+    acked("heads", "heads.a", "its-id", "some data");
+    assert_int_equal(stream_feed_open_headers(&f, client, "heads", "heads.>", 1, &e), ERR_OK);
+    for (int i = 0; i < 30 && !got; i++)
+        assert_int_equal(stream_feed_next(f, 1000, &m, &got, &e), ERR_OK);
+    assert_true(got && m.seq == 1 && m.len == 0);
+    assert_string_equal(m.id, "its-id");
+    stream_message_free(&m);
+    stream_feed_close(f);
+}
+
 static void feeds_need_a_stream(void **state)
 {
     struct stream_feed *f;
@@ -614,6 +633,7 @@ int main(void)
         cmocka_unit_test(duplicates_are_recognised),
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(feeds_deliver_in_order),
+        cmocka_unit_test(feeds_of_headers_have_no_data),
         cmocka_unit_test(feeds_need_a_stream),
         cmocka_unit_test(sequences_by_time),
         cmocka_unit_test(urls_are_checked),
