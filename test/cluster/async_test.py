@@ -420,3 +420,24 @@ def test_nodes_that_lose_messages_converge(cluster):
     for n in (a, b):
         assert n.query("SELECT n FROM c ORDER BY id").rows == [[added[0]], [added[1]]]
         assert log_of(n)["restores"] == 0
+
+
+def test_killed_while_a_message_is_owed(cluster):
+    """What came without the lost message in front stays in the outbox, over a kill, and is repeated behind it."""
+    _, (a, b) = start(cluster)
+    a.query("INSERT INTO c VALUES (1, 0)")
+    drained(a, b)
+    a.env["HA_FAULT"] = "outbox.lost=fail@3"
+    a.restart()
+    for i in range(1, 7):
+        assert a.query("UPDATE c SET n = n + 1 WHERE id = 1 RETURNING n").rows == [[i]]
+    wait_until(lambda: "does not have a message that it has acknowledged" in a.log(), what="it is missed")
+    wait_until(lambda: b.query("SELECT n FROM c").value > 3, what="what came behind it is at b")
+    a.kill9()
+    del a.env["HA_FAULT"]
+    assert "published again" not in a.log()
+    a.start()
+    assert a.query("SELECT n FROM c").value == 6
+    settled(a, b)
+    d = assert_equal(a, b)
+    assert d["table c"][0][-1] == 6
