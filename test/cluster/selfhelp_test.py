@@ -89,7 +89,13 @@ def test_a_node_starts_its_own_server_anew_where_others_work(cluster, cluster_wi
     write_config(ODD)
     b.args = ["--nats-config", path]
     b.start(wait=False)
-    pid = wait_until(lambda: nats_child(b))
+
+    def knows_others():
+        with NatsClient(b.nats_port) as nats:
+            return len(nats.info.get("connect_urls", [])) == 3
+
+    wait_until(knows_others, what="its server has told it of the others")
+    pid = nats_child(b)
 
     # Without the others nobody knows whether it is this server that is at fault: nothing is done.
     for s in two:
