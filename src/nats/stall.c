@@ -69,8 +69,7 @@ void stall_over(struct nats_client *c, const char *stream)
     struct stall **at = find_locked(l, stream), *s = *at;
     if (s)
         begin_anew(s);
-    if (s && !s->asking &&
-        (s->asked_ns == 0 || clock_mono_ns() - s->asked_ns >= STALL_AGAIN_NS)) {
+    if (s && !s->asking && (s->asked_ns == 0 || clock_mono_ns() - s->asked_ns >= STALL_AGAIN_NS)) {
         *at = s->next;
         atomic_fetch_sub(&l->n, 1);
         free(s);
@@ -108,8 +107,8 @@ static void step_down(struct nats_client *c, const char *stream, const char *lea
     char subject[NAME_SIZE + 64];
     natsMsg *answer = NULL;
     (void)snprintf(subject, sizeof subject, "$JS.API.STREAM.LEADER.STEPDOWN.%s", stream);
-    natsStatus s = natsConnection_RequestString(&answer, nats_client_connection(c), subject, "",
-                                                STALL_ASK_MS);
+    natsStatus s =
+        natsConnection_RequestString(&answer, nats_client_connection(c), subject, "", STALL_ASK_MS);
     const char *text = s == NATS_OK ? natsMsg_GetData(answer) : NULL;
     bool granted = text && strstr(text, "\"success\":true");
     if (granted)

@@ -49,8 +49,8 @@ static bool is_it(int fd, const char *local_ip, int local_port, int peer_port)
 static bool cut(int fd, const char *local_ip, int local_port, int peer_port)
 {
     int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    bool done = own >= 0 && is_it(own, local_ip, local_port, peer_port) &&
-                shutdown(own, SHUT_RDWR) == 0;
+    bool done =
+        own >= 0 && is_it(own, local_ip, local_port, peer_port) && shutdown(own, SHUT_RDWR) == 0;
 
     if (own >= 0)
         (void)close(own);

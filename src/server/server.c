@@ -33,10 +33,10 @@ struct server {
     const struct config *config; /* borrowed */
     struct server_host host;
     struct file_list files;
-    char *data_dir;             /* of the first database */
-    char *nats_dir;             /* the embedded NATS' store */
-    struct nats_server *nats;   /* NULL = none */
-    int64_t restarted_quiet_ns; /* the node's ticker only: how long it had been quiet then */
+    char *data_dir;               /* of the first database */
+    char *nats_dir;               /* the embedded NATS' store */
+    struct nats_server *nats;     /* NULL = none */
+    int64_t restarted_quiet_ns;   /* the node's ticker only: how long it had been quiet then */
     int64_t restarted_useless_ns; /* the node's watch thread only; 0 = never */
     long restarted_pid;           /* … and whom it told to end */
     struct node_options options;
