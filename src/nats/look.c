@@ -49,22 +49,38 @@ enum look nats_look(struct nats_client *c, char id[NATS_SERVER_ID_SIZE])
     return strcmp(id, after) == 0 ? LOOK_USELESS : LOOK_NOBODY;
 }
 
-/* True: JetStream answers through this one. *other = it is another server than `but`. */
-static bool ask_one(struct nats_client *c, const char *url, const char *but, bool *other)
+/* `id`: the server at `url`, "" = nobody is there. */
+static enum look ask_one(struct nats_client *c, const char *url, char id[NATS_SERVER_ID_SIZE],
+                         const char *but)
 {
     natsOptions *o = NULL;
     natsConnection *nc = NULL;
-    char id[NATS_SERVER_ID_SIZE] = "";
+    enum look seen = LOOK_NOBODY;
+    id[0] = '\0';
     natsStatus s = nats_client_single(c, url, &o);
     if (s == NATS_OK)
         s = natsConnection_Connect(&nc, o);
     if (s == NATS_OK)
-        s = natsConnection_GetConnectedServerId(nc, id, sizeof id);
-    *other = s != NATS_OK || strcmp(id, but) != 0;
-    bool ok = s == NATS_OK && *other && answers(nc);
+        s = natsConnection_GetConnectedServerId(nc, id, NATS_SERVER_ID_SIZE);
+    if (s == NATS_OK)
+        seen = but && strcmp(id, but) == 0 ? LOOK_USELESS : answers(nc) ? LOOK_OK : LOOK_USELESS;
     natsConnection_Destroy(nc);
     natsOptions_Destroy(o);
-    return ok;
+    return seen;
+}
+
+void nats_look_url(struct nats_client *c, char *url, size_t size)
+{
+    natsConnection *nc = nats_client_connection(c);
+    if (!nc || natsConnection_GetConnectedUrl(nc, url, size) != NATS_OK)
+        url[0] = '\0';
+}
+
+enum look nats_look_at(struct nats_client *c, const char *url, const char *id)
+{
+    char there[NATS_SERVER_ID_SIZE];
+    enum look seen = ask_one(c, url, there, NULL);
+    return seen == LOOK_USELESS && strcmp(there, id) != 0 ? LOOK_OK : seen;
 }
 
 bool nats_look_elsewhere(struct nats_client *c, const char *but, const atomic_bool *cancel,
@@ -77,16 +93,16 @@ bool nats_look_elsewhere(struct nats_client *c, const char *but, const atomic_bo
     bool found = false;
     natsConnection *nc = nats_client_connection(c);
     *asked = 0;
-    (void)natsConnection_GetConnectedUrl(nc, here, sizeof here);
-    if (natsConnection_GetServers(nc, &servers, &n) != NATS_OK)
+    nats_look_url(c, here, sizeof here);
+    if (!nc || natsConnection_GetServers(nc, &servers, &n) != NATS_OK)
         return false;
     /* The list begins where the library would begin. */
     for (int i = 0; i < n && !found && !atomic_load(cancel) && clock_mono_ns() < until; i++) {
-        bool other = false;
+        char id[NATS_SERVER_ID_SIZE];
         if (strcmp(servers[i], here) == 0)
             continue;
-        found = ask_one(c, servers[i], but, &other);
-        *asked += other ? 1 : 0;
+        found = ask_one(c, servers[i], id, but) == LOOK_OK;
+        *asked += strcmp(id, but) != 0 ? 1 : 0;
         if (found)
             (void)snprintf(url, size, "%s", servers[i]);
     }

@@ -26,6 +26,13 @@ enum look {
 /* `id`: the server that was asked; "" = not connected. */
 enum look nats_look(struct nats_client *c, char id[NATS_SERVER_ID_SIZE]);
 
+/* Where the client is connected to now; "" = nowhere. Does not block. */
+void nats_look_url(struct nats_client *c, char *url, size_t size);
+
+/* Asks the server at `url` over a connection of its own. LOOK_OK also where it is not the one
+ * called `id` (any more). */
+enum look nats_look_at(struct nats_client *c, const char *url, const char *id);
+
 /* Does JetStream answer through another server than the one called `but`? Asks over connections of
  * its own, one server of the client's list after the other, discovered ones included, until one
  * answers (its URL is in `url`), none is left, or *cancel. *asked = how many others were tried. */

@@ -108,8 +108,8 @@ def test_a_node_starts_its_own_server_anew_where_others_work(cluster, cluster_wi
     write_config("")
     for s in two:
         s.signal(signal.SIGCONT)
-    wait_until(lambda: nats_child(b) not in (None, pid), HELP_S, "the server was started anew")
     wait_until(b.ready, HELP_S, "the node follows its log")
+    wait_until(lambda: nats_child(b) not in (None, pid), 2 * HELP_S, "the server was started anew")
     wait_until(lambda: says(b.nats_port) == "", HELP_S, "its server knows a leader")
     assert b.log().count("is started anew") == 1
     b.query("INSERT INTO t VALUES (1)")
