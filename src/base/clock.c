@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <time.h>
 
 static int64_t read_clock(clockid_t id)
@@ -30,6 +31,17 @@ int64_t clock_deadline(int64_t duration_ns)
     if (duration_ns > 0 && duration_ns > CLOCK_EVER - now)
         return CLOCK_EVER;
     return now + duration_ns;
+}
+
+int64_t clock_jitter(int64_t most_ns)
+{
+    uint64_t bits = 0;
+
+    if (most_ns <= 0)
+        return 0;
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits)
+        bits = (uint64_t)clock_mono_ns() * UINT64_C(0x9E3779B97F4A7C15) >> 16;
+    return (int64_t)(bits % (uint64_t)most_ns);
 }
 
 void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_SIZE])

@@ -20,6 +20,9 @@ int64_t clock_wall_ns(void); /* since 1970-01-01 UTC */
 /* now + duration, saturating at CLOCK_EVER. */
 int64_t clock_deadline(int64_t duration_ns);
 
+/* Somewhere in 0 … most - 1 ns: so that nodes which wait for the same thing do not act at once. */
+int64_t clock_jitter(int64_t most_ns);
+
 /* "2026-01-31T12:34:56.789Z", terminated; `out` needs CLOCK_TEXT_SIZE bytes. */
 #define CLOCK_TEXT_SIZE 32
 void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_SIZE]);

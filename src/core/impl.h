@@ -24,8 +24,8 @@ struct node {
     char memory_dir[FILE_TEMP_SIZE];
     int memory_lock;
     bool memory_real;
-    pthread_t ticker, catalog, snapshots;
-    bool has_ticker, has_catalog, has_snapshots;
+    pthread_t ticker, catalog, snapshots, watch;
+    bool has_ticker, has_catalog, has_snapshots, has_watch;
     int64_t started_wall_ns;
 
     /* the ticker's thread; after it has ended node_stop()'s */
@@ -60,6 +60,7 @@ struct node {
         atomic_llong open, total;
     } protocols[NODE_MAX_PROTOCOLS];
     atomic_llong requests, request_errors;
+    atomic_llong nats_moves; /* connections that left a server which was of no use */
 };
 
 /* Is the node's own connection to NATS there? */
@@ -123,6 +124,9 @@ enum err_code roster_each(struct node *n, const char *id, roster_line_fn *each, 
 /* Has another node than this one ever said that it holds database `id`? Any thread; `node` is a
  * struct node. */
 enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);
+
+/* ---- watch.c: connections to servers that are of no use ---- */
+void *watch_main(void *node);
 
 /* ---- peers.c: what other nodes ask this one ---- */
 /* Begins to answer, if NATS is connected; node_start(), then the ticker's thread. */

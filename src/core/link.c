@@ -29,8 +29,13 @@ enum err_code link_open(struct link *l, struct node *n, struct err *e)
                                      .feeds = (unsigned)n->n_dbs,
                                      .changed = changed,
                                      .arg = l};
+    struct nats_client *c = NULL;
     l->node = n;
-    return nats_client_open(&l->client, &co, e);
+    enum err_code code = nats_client_open(&c, &co, e);
+    pthread_mutex_lock(&n->mu);
+    l->client = c;
+    pthread_mutex_unlock(&n->mu);
+    return code;
 }
 
 void link_close(struct link *l)
@@ -55,4 +60,14 @@ void link_catch_up_locked(const struct link *l, struct database *d, uint64_t los
         replica_connection_changed(database_replica(d), false);
     if (atomic_load(&l->connected))
         replica_connection_changed(database_replica(d), true);
+}
+
+uint64_t link_stepdowns(struct node *n)
+{
+    uint64_t sum = 0;
+    pthread_mutex_lock(&n->mu);
+    for (size_t i = 0; i < NODE_LINKS; i++)
+        sum += n->links[i].client ? nats_client_stepdowns(n->links[i].client) : 0;
+    pthread_mutex_unlock(&n->mu);
+    return sum;
 }

@@ -22,7 +22,7 @@ struct node;
 struct link {
     /* immutable after link_open() */
     struct node *node;
-    struct nats_client *client; /* NULL = not opened */
+    struct nats_client *client; /* NULL = not opened; set with the node's mu held */
     /* guarded by the node's mu */
     uint64_t losses; /* of the connection */
     /* atomic */
@@ -40,5 +40,8 @@ enum err_code link_choose(struct node *n, struct link **out, struct err *e);
 /* Tells a database that has just been listed what it has missed: `losses` is what the link had
  * counted when the database was opened. n->mu is held. */
 void link_catch_up_locked(const struct link *l, struct database *d, uint64_t losses);
+
+/* Of all links: nats_client_stepdowns(). Takes n->mu. */
+uint64_t link_stepdowns(struct node *n);
 
 #endif

@@ -236,6 +236,10 @@ enum err_code node_start(struct node *n, struct err *e)
         code = start_thread(&n->catalog, catalog_main, n, e);
         n->has_catalog = code == ERR_OK;
     }
+    if (code == ERR_OK && n->client) {
+        code = start_thread(&n->watch, watch_main, n, e);
+        n->has_watch = code == ERR_OK;
+    }
     if (code == ERR_OK && n->client && n->opt.snapshot_interval_ns > 0) {
         code = start_thread(&n->snapshots, snapshots_main, n, e);
         n->has_snapshots = code == ERR_OK;
@@ -285,7 +289,9 @@ void node_stop(struct node *n, int64_t deadline_ns)
         pthread_join(n->catalog, NULL);
     if (n->has_snapshots)
         pthread_join(n->snapshots, NULL);
-    n->has_ticker = n->has_catalog = n->has_snapshots = false;
+    if (n->has_watch)
+        pthread_join(n->watch, NULL);
+    n->has_ticker = n->has_catalog = n->has_snapshots = n->has_watch = false;
     rpc_service_close(n->peers);
     n->peers = NULL;
     if (node_connected(n))

@@ -61,6 +61,11 @@ struct node_options {
      * how long that has lasted; NULL = nobody wants to know. */
     void (*log_quiet)(void *arg, int64_t quiet_ns);
     void *log_quiet_arg;
+    /* The server that calls itself `server_id` has answered nothing useful about JetStream for the
+     * better part of a minute, and another one does. Again and again until it answers, or is
+     * another one. Called by a thread of the node, may block; NULL = nobody wants to know. */
+    void (*server_useless)(void *arg, const char *server_id);
+    void *server_useless_arg;
 };
 
 /* Opens nothing yet. */

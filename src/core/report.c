@@ -394,6 +394,12 @@ void node_metrics(struct node *n, struct buf *b)
     struct database **dbs = list(n);
     head(b, "ha_nats_connected", METRIC_GAUGE, "1 while connected to NATS");
     buf_printf(b, "ha_nats_connected %d\n", node_connected(n) ? 1 : 0);
+    head(b, "ha_nats_moves_total", METRIC_COUNTER,
+         "times a connection left a server that answered nothing about JetStream");
+    buf_printf(b, "ha_nats_moves_total %lld\n", atomic_load(&n->nats_moves));
+    head(b, "ha_log_stepdowns_total", METRIC_COUNTER,
+         "times the leader of a log that answered no publish was made to step down");
+    buf_printf(b, "ha_log_stepdowns_total %llu\n", (unsigned long long)link_stepdowns(n));
     head(b, "ha_requests_total", METRIC_COUNTER, "requests of all protocols");
     buf_printf(b, "ha_requests_total %lld\n", atomic_load(&n->requests));
     head(b, "ha_request_errors_total", METRIC_COUNTER, "requests that failed");

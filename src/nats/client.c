@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "nats/inbox.h"
 #include "nats/internal.h"
+#include "nats/stall.h"
 #include "nats/url.h"
 
 #define CLIENT_DEFAULT_PAYLOAD     ((size_t)1024 * 1024)
@@ -17,6 +18,7 @@
 #define CLIENT_RECONNECT_JITTER_MS 50
 #define CLIENT_PING_INTERVAL_MS    10000
 #define CLIENT_CONNECT_TIMEOUT_MS  2000
+#define CLIENT_SINGLE_TIMEOUT_MS   1000
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
 #define CLIENT_RETIRE_MS           1000
 #define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
@@ -34,6 +36,8 @@
 struct nats_client {
     /* immutable after open */
     char self[ID_SIZE];
+    char *list, *user, *pass, *name; /* owned; `list` is what the URLs point into */
+    struct nats_urls urls;
     natsOptions *options;
     int64_t timeout_ms;
     void (*changed)(void *arg, bool connected);
@@ -48,7 +52,8 @@ struct nats_client {
     natsSubscription **retired; /* to be freed; not announced by `news` */
     size_t n_retired;
     struct feed_list feeds;
-    struct inbox_pool inboxes; /* has a lock of its own */
+    struct inbox_pool inboxes; /* have locks of their own */
+    struct stall_list stalls;
     /* atomic; set once */
     _Atomic(natsConnection *) nc;
     _Atomic(jsCtx *) js;
@@ -106,6 +111,16 @@ bool nats_client_wait(const struct nats_client *c, unsigned attempt, int64_t *wa
 struct inbox_pool *nats_client_inboxes(struct nats_client *c)
 {
     return &c->inboxes;
+}
+
+struct stall_list *nats_client_stalls(struct nats_client *c)
+{
+    return &c->stalls;
+}
+
+uint64_t nats_client_stepdowns(struct nats_client *c)
+{
+    return atomic_load(&c->stalls.stepdowns);
 }
 
 /* mu is not held. */
@@ -201,21 +216,29 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, vo
     LOG_DEBUG("NATS client reports", LOG_STR("status", natsStatus_GetText(s)));
 }
 
-static natsStatus fill_options(natsOptions *o, struct nats_client *c,
-                               const struct nats_client_options *opt, struct nats_urls *urls)
+/* What every connection of this client needs, whatever server it is to. */
+static natsStatus fill_access(natsOptions *o, const struct nats_client *c)
 {
     bool tls = false;
-    for (int i = 0; i < urls->n; i++)
-        tls = tls || strncmp(urls->url[i], "tls://", 6) == 0;
-    natsStatus s = natsOptions_SetServers(o, urls->url, urls->n);
-    if (s == NATS_OK && opt->user && *opt->user)
-        s = natsOptions_SetUserInfo(o, opt->user, opt->pass ? opt->pass : "");
-    else if (s == NATS_OK && urls->user[0])
-        s = natsOptions_SetUserInfo(o, urls->user, urls->pass);
+    for (int i = 0; i < c->urls.n; i++)
+        tls = tls || strncmp(c->urls.url[i], "tls://", 6) == 0;
+    natsStatus s = NATS_OK;
+    if (*c->user)
+        s = natsOptions_SetUserInfo(o, c->user, c->pass);
+    else if (c->urls.user[0])
+        s = natsOptions_SetUserInfo(o, c->urls.user, c->urls.pass);
     if (s == NATS_OK && tls)
         s = natsOptions_SetSecure(o, true);
     if (s == NATS_OK)
-        s = natsOptions_SetName(o, opt->name);
+        s = natsOptions_SetName(o, c->name);
+    return s;
+}
+
+static natsStatus fill_options(natsOptions *o, struct nats_client *c)
+{
+    natsStatus s = natsOptions_SetServers(o, c->urls.url, c->urls.n);
+    if (s == NATS_OK)
+        s = fill_access(o, c);
     if (s == NATS_OK)
         s = natsOptions_SetTimeout(o, CLIENT_CONNECT_TIMEOUT_MS);
     if (s == NATS_OK)
@@ -239,6 +262,37 @@ static natsStatus fill_options(natsOptions *o, struct nats_client *c,
         s = natsOptions_SetClosedCB(o, on_closed, c);
     if (s == NATS_OK)
         s = natsOptions_SetErrorHandler(o, on_error, c);
+    return s;
+}
+
+static void on_single_error(natsConnection *nc, natsSubscription *sub, natsStatus s, void *arg)
+{
+    (void)nc;
+    (void)sub;
+    (void)arg;
+    LOG_DEBUG("NATS client reports", LOG_STR("status", natsStatus_GetText(s)));
+}
+
+natsStatus nats_client_single(const struct nats_client *c, const char *url, natsOptions **out)
+{
+    natsOptions *o = NULL;
+    natsStatus s = natsOptions_Create(&o);
+    if (s == NATS_OK)
+        s = natsOptions_SetServers(o, &url, 1);
+    if (s == NATS_OK)
+        s = fill_access(o, c);
+    if (s == NATS_OK)
+        s = natsOptions_SetTimeout(o, CLIENT_SINGLE_TIMEOUT_MS);
+    if (s == NATS_OK)
+        s = natsOptions_SetAllowReconnect(o, false);
+    if (s == NATS_OK)
+        s = natsOptions_SetIgnoreDiscoveredServers(o, true);
+    if (s == NATS_OK)
+        s = natsOptions_SetErrorHandler(o, on_single_error, NULL);
+    if (s == NATS_OK)
+        *out = o;
+    else
+        natsOptions_Destroy(o);
     return s;
 }
 
@@ -317,15 +371,33 @@ static bool is_hopeless(natsStatus s)
     return s == NATS_INVALID_ARG || s == NATS_ADDRESS_MISSING || s == NATS_NO_MEMORY;
 }
 
+static void free_texts(struct nats_client *c)
+{
+    if (!c)
+        return;
+    free(c->list);
+    free(c->user);
+    free(c->pass);
+    free(c->name);
+}
+
+static bool copy_texts(struct nats_client *c, const struct nats_client_options *opt)
+{
+    c->list = strdup(opt->url);
+    c->user = strdup(opt->user ? opt->user : "");
+    c->pass = strdup(opt->pass ? opt->pass : "");
+    c->name = strdup(opt->name);
+    return c->list && c->user && c->pass && c->name;
+}
+
 enum err_code nats_client_open(struct nats_client **out, const struct nats_client_options *opt,
                                struct err *e)
 {
     *out = NULL;
     struct nats_client *c = calloc(1, sizeof *c);
-    char *copy = strdup(opt->url);
-    if (!c || !copy) {
+    if (!c || !copy_texts(c, opt)) {
+        free_texts(c);
         free(c);
-        free(copy);
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     }
     c->changed = opt->changed;
@@ -337,17 +409,16 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
     pthread_mutex_init(&c->feeds.mu, NULL);
     c->feeds.expected = opt->feeds;
     inbox_pool_init(&c->inboxes, c);
+    stall_list_init(&c->stalls);
     clock_cond_init(&c->news);
 
     (void)nats_Open(0); /* no spinning on the library's locks; fails where it is open already */
-    struct nats_urls urls;
-    natsStatus s =
-        nats_urls_parse(copy, &urls) == 0 ? natsOptions_Create(&c->options) : NATS_INVALID_ARG;
+    natsStatus s = nats_urls_parse(c->list, &c->urls) == 0 ? natsOptions_Create(&c->options)
+                                                           : NATS_INVALID_ARG;
     if (s == NATS_OK)
-        s = fill_options(c->options, c, opt, &urls);
+        s = fill_options(c->options, c);
     if (s == NATS_OK)
         s = connect_once(c);
-    free(copy);
     if (s != NATS_OK && (is_hopeless(s) || atomic_load(&c->nc) || !c->options)) {
         char blank[256];
         enum err_code code = err_set(e, ERR_CONFIG, "NATS URL \"%s\": %s",
@@ -406,11 +477,13 @@ void nats_client_close(struct nats_client *c)
         free_retired(c->retired, c->n_retired);
     }
     inbox_pool_fini(&c->inboxes);
+    stall_list_fini(&c->stalls);
     natsConnection_Destroy(nc);
     natsOptions_Destroy(c->options);
     pthread_cond_destroy(&c->news);
     pthread_mutex_destroy(&c->mu);
     pthread_mutex_destroy(&c->feeds.mu);
+    free_texts(c);
     free(c);
 }
 

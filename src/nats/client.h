@@ -36,4 +36,7 @@ bool nats_client_connected(const struct nats_client *c);
 /* Bytes of payload and headers that the server takes in one message; 1 MB until it has said. */
 size_t nats_client_max_payload(const struct nats_client *c);
 
+/* How often the leader of a stream that answers no publish was made to step down: nats/stall.h. */
+uint64_t nats_client_stepdowns(struct nats_client *c);
+
 #endif

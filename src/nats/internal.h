@@ -52,6 +52,13 @@ enum err_code stream_get_within(struct nats_client *c, const char *stream, uint6
                                 int64_t timeout_ms, struct stream_message *m, bool *found,
                                 struct err *e);
 
+struct stall_list;
+struct stall_list *nats_client_stalls(struct nats_client *c);
+
+/* Options of a connection to one server only, as the client would connect to it, that neither comes
+ * back nor learns of other servers. The caller destroys them. */
+natsStatus nats_client_single(const struct nats_client *c, const char *url, natsOptions **out);
+
 struct inbox_pool *nats_client_inboxes(struct nats_client *c);
 
 /* Translates a library status and JetStream error into `e`; `doing` names what failed. Must be

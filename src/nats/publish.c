@@ -37,6 +37,7 @@
 #include "nats/inbox.h"
 #include "nats/internal.h"
 #include "nats/message.h"
+#include "nats/stall.h"
 
 /*
  * Of what a server that leads the log has to answer in (0.4 ms, 28 ms in a hundred for 512 KB,
@@ -253,11 +254,16 @@ static enum word ask(struct sending *w, uint64_t *seq, struct err *e)
         w->pauses++;
         return judge_silence(s) == WORD_REFUSED ? WORD_REFUSED : WORD_NOWHERE;
     }
+    int64_t start = clock_mono_ns();
     s = inbox_ask(w->inbox, nats_client_connection(w->c), w->wait_on ? NULL : w->msg, wait_ms,
                   &answer);
     w->wait_on = false;
     if (s == NATS_OK && FAULT_FAILS("publish.ack"))
         s = NATS_TIMEOUT;
+    if (s == NATS_TIMEOUT)
+        stall_silent(w->c, w->p->stream, clock_mono_ns() - start);
+    else
+        stall_over(w->c, w->p->stream);
     enum word word;
     if (s == NATS_OK) {
         word = read_answer(answer, seq, e);

@@ -4,7 +4,7 @@
  *   find_program, ask_version, warn_about_version
  *   lock_directory, wait_for_port, put_config
  *   find_url                where the child listens, out of its ports file
- *   probe                   the first line a client would get: does it have JetStream?
+ *   greeting, probe         the first line a client would get: does it have JetStream?
  *   wait_until_ready
  *   nats_server_*
  */
@@ -366,19 +366,16 @@ static int connect_to(const char *url)
     return fd;
 }
 
-enum probe { PROBE_OK, PROBE_NO_JETSTREAM, PROBE_SILENT };
-
-/* The server speaks first: INFO {"version":"2.9.10","jetstream":true,…}\r\n */
-static enum probe probe(const char *url)
+/* The server speaks first: INFO {"server_id":"N…","version":"2.9.10","jetstream":true,…}\r\n
+ * Puts that into `b`; false where it says something else, or nothing. */
+static bool greeting(const char *url, struct buf *b)
 {
     int fd = connect_to(url);
-    struct buf b;
-    enum probe result = PROBE_SILENT;
+    bool whole = false;
 
     if (fd < 0)
-        return PROBE_SILENT;
-    buf_init(&b, GREETING_MAX);
-    while (buf_ok(&b)) {
+        return false;
+    while (buf_ok(b) && !whole) {
         char bytes[2048];
         ssize_t n = recv(fd, bytes, sizeof bytes, 0);
 
@@ -386,15 +383,23 @@ static enum probe probe(const char *url)
             continue;
         if (n <= 0)
             break;
-        buf_put(&b, bytes, (size_t)n);
-        if (memchr(bytes, '\n', (size_t)n)) {
-            const char *text = buf_cstr(&b);
-            if (strncmp(text, "INFO ", 5) == 0)
-                result = strstr(text, "\"jetstream\":true") ? PROBE_OK : PROBE_NO_JETSTREAM;
-            break;
-        }
+        buf_put(b, bytes, (size_t)n);
+        whole = memchr(bytes, '\n', (size_t)n) != NULL;
     }
     (void)close(fd);
+    return whole && strncmp(buf_cstr(b), "INFO ", 5) == 0;
+}
+
+enum probe { PROBE_OK, PROBE_NO_JETSTREAM, PROBE_SILENT };
+
+static enum probe probe(const char *url)
+{
+    struct buf b;
+    enum probe result = PROBE_SILENT;
+
+    buf_init(&b, GREETING_MAX);
+    if (greeting(url, &b))
+        result = strstr(buf_cstr(&b), "\"jetstream\":true") ? PROBE_OK : PROBE_NO_JETSTREAM;
     buf_free(&b);
     return result;
 }
@@ -530,6 +535,19 @@ const char *nats_server_url(const struct nats_server *s)
 const char *nats_server_version(const struct nats_server *s)
 {
     return s->version;
+}
+
+bool nats_server_is(const struct nats_server *s, const char *server_id)
+{
+    char name[URL_SIZE];
+    struct buf b;
+    bool is;
+
+    buf_init(&b, GREETING_MAX);
+    (void)snprintf(name, sizeof name, "\"server_id\":\"%s\"", server_id);
+    is = *server_id && greeting(s->url, &b) && strstr(buf_cstr(&b), name);
+    buf_free(&b);
+    return is;
 }
 
 uint64_t nats_server_restarts(struct nats_server *s, long *pid)

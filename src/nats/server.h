@@ -44,6 +44,9 @@ enum err_code nats_server_start(struct nats_server **out, const struct nats_serv
 const char *nats_server_url(const struct nats_server *s);     /* "nats://127.0.0.1:4222" */
 const char *nats_server_version(const struct nats_server *s); /* "2.10.27" */
 
+/* Does the child that runs now call itself so? Asks it, for a second or two at most. */
+bool nats_server_is(const struct nats_server *s, const char *server_id);
+
 /* How often it died and was started again; *pid = 0 while it is down. */
 uint64_t nats_server_restarts(struct nats_server *s, long *pid);
 

@@ -24,6 +24,7 @@
 #define NODE_STOP_WAIT   (9 * CLOCK_S)
 #define NATS_STOP_LEAST  (2 * CLOCK_S) /* even when the others used up the time */
 #define NATS_QUIET_LIMIT (15 * CLOCK_S)
+#define NATS_RESTART_GAP (300 * CLOCK_S) /* between restarts of a server that is of no use */
 #define DEFAULT_FILE     "ha.db"
 #define SHM_DIR          "/dev/shm"
 #define SHM_LITTLE       (UINT64_C(256) << 20) /* bytes: containers have 64 MiB by default */
@@ -32,10 +33,12 @@ struct server {
     const struct config *config; /* borrowed */
     struct server_host host;
     struct file_list files;
-    char *data_dir;             /* of the first database */
-    char *nats_dir;             /* the embedded NATS' store */
-    struct nats_server *nats;   /* NULL = none */
-    int64_t restarted_quiet_ns; /* the node's ticker only: how long it had been quiet then */
+    char *data_dir;               /* of the first database */
+    char *nats_dir;               /* the embedded NATS' store */
+    struct nats_server *nats;     /* NULL = none */
+    int64_t restarted_quiet_ns;   /* the node's ticker only: how long it had been quiet then */
+    int64_t restarted_useless_ns; /* the node's watch thread only; 0 = never */
+    long restarted_pid;           /* … and whom it told to end */
     struct node_options options;
     struct node *node;
     struct http_server *http; /* NULL = none */
@@ -120,6 +123,31 @@ static void restart_quiet_nats(void *arg, int64_t quiet_ns)
         (void)kill((pid_t)pid, SIGKILL);
 }
 
+/* It has its cluster around it, JetStream works there, and through this server it does not: what a
+ * person would do is to start it anew (seen with 2.10.27 after a partition: it knew no leader of
+ * the metadata, and never learned of one). It hands over what it may still lead. Where it is cut
+ * off from the others by the network this does not help; so not too often. */
+static void restart_useless_nats(void *arg, const char *server_id)
+{
+    struct server *s = arg;
+    int64_t now = clock_mono_ns();
+    long pid = 0;
+
+    if (s->restarted_useless_ns != 0 && now - s->restarted_useless_ns < NATS_RESTART_GAP)
+        return;
+    if (!nats_server_is(s->nats, server_id))
+        return;
+    (void)nats_server_restarts(s->nats, &pid);
+    if (pid <= 0)
+        return;
+    LOG_WARN("nats-server answers nothing about JetStream while others of its cluster do, and is "
+             "started anew",
+             LOG_INT("pid", pid), LOG_STR("server_id", server_id));
+    (void)kill((pid_t)pid, pid == s->restarted_pid ? SIGKILL : SIGTERM);
+    s->restarted_useless_ns = now;
+    s->restarted_pid = pid;
+}
+
 /* ---- the node ------------------------------------------------------------------------------- */
 
 /* The choices in flags.h stand in the order of these. */
@@ -168,6 +196,10 @@ static void fill_options(struct server *s)
     if (embedded && !*c->nats_config) {
         o->log_quiet = restart_quiet_nats;
         o->log_quiet_arg = s;
+    }
+    if (s->nats && *c->nats_config) { /* a generated one has no cluster */
+        o->server_useless = restart_useless_nats;
+        o->server_useless_arg = s;
     }
 }
 
