@@ -40,6 +40,7 @@ struct exchange *http_exchange_new(struct http_server *s, struct MHD_Connection 
     }
     x->server = s;
     x->mhd = c;
+    x->watch = WATCH_INIT;
     x->fd = info->connect_fd;
     buf_init(&x->raw, HTTP_SMALL_BODY_BYTES);
     pthread_mutex_init(&x->mu, NULL);
@@ -299,7 +300,6 @@ void http_completed(void *server, struct MHD_Connection *c, void **slot,
     struct http_server *s = server;
 
     (void)c;
-    (void)why;
     if (!x)
         return;
     *slot = NULL;
@@ -314,6 +314,8 @@ void http_completed(void *server, struct MHD_Connection *c, void **slot,
         buf_free(&x->out);
     atomic_store(&x->busy, false);
     atomic_fetch_sub(&s->running, 1);
+    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->early && !atomic_load(&s->stopping))
+        watch_socket(&x->watch, x->fd);
     if (atomic_load(&s->stopping)) {
         (void)shutdown(x->fd, SHUT_RD); /* no further request */
         pthread_mutex_lock(&s->mu);
