@@ -203,6 +203,7 @@ static enum MHD_Result begin(struct exchange *x, const char *url, const char *me
     else
         route(x, url, method);
     announced = body_announced(x);
+    x->announced = announced == SIZE_MAX ? 0 : announced;
     if (announced == 0)
         return MHD_YES;
     if (announced != SIZE_MAX && announced > body_limit(x) && x->err.code == ERR_OK)
@@ -233,7 +234,7 @@ static bool body_piece(struct exchange *x, const char *bytes, size_t n)
     if (x->route->body == HTTP_BODY_NONE)
         return true;
     if (!x->body)
-        x->body = httpreq_begin(x->arena);
+        x->body = httpreq_begin(x->arena, x->announced);
     if (!x->body)
         err_set(&x->err, ERR_NO_MEMORY, "no memory for the request's body");
     else

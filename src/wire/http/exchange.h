@@ -135,9 +135,10 @@ struct exchange {
     bool head;
     const char *id, *name; /* captured and decoded, NULL where the path has none */
     struct httpreq *body;
-    size_t received; /* bytes of body */
-    bool early;      /* answered before the body was read */
-    struct err err;  /* why it will not be handled */
+    size_t announced; /* bytes of body, 0 = unknown */
+    size_t received;
+    bool early;     /* answered before the body was read */
+    struct err err; /* why it will not be handled */
     uint64_t seq, position;
     uint64_t snapshot_seq; /* X-Sequence; 0 = none */
     long statement;        /* index of the failed query, -1 = none */
