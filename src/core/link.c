@@ -33,6 +33,12 @@ enum err_code link_open(struct link *l, struct node *n, struct err *e)
     return nats_client_open(&l->client, &co, e);
 }
 
+void link_leave(struct link *l)
+{
+    if (l->client)
+        nats_client_leave(l->client);
+}
+
 void link_close(struct link *l)
 {
     nats_client_close(l->client);
