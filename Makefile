@@ -73,8 +73,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
                      echo -lnats -lmicrohttpd -lyajl -lzstd -lssl -lcrypto -lpcre2-8)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
-# The commands of the program (src/cli) are HTTP clients; the libraries are not.
-CURL_LIBS := $(shell pkg-config --libs libcurl 2>/dev/null || echo -lcurl)
+# libcurl, for the commands (src/cli), is loaded when one needs it: cli/curl.h.
 # The load client of test/bench speaks to PostgreSQL and MariaDB.
 PQ_CFLAGS := $(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql)
 PQ_LIBS   := $(shell pkg-config --libs libpq 2>/dev/null || echo -lpq)
@@ -130,7 +129,7 @@ $(BUILD)/obj/%.o: %.c | $(SQLITE_READY)
 
 $(BUILD)/ha: $(OBJ) $(SQLITE_LINK)
 	$(call say,LINK,$@)
-	$(Q)$(CC) -pie -pthread $(HARDEN_LD) $(SAN) $(LDFLAGS) $(OBJ) $(SQLITE_LINK) $(LIBS) $(CURL_LIBS) -o $@
+	$(Q)$(CC) -pie -pthread $(HARDEN_LD) $(SAN) $(LDFLAGS) $(OBJ) $(SQLITE_LINK) $(LIBS) -o $@
 
 # One object with everything but ha_* made local, so that an application may link a SQLite of its own.
 $(BUILD)/libha.a: $(LIB_OBJ) $(SQLITE_OBJ)
@@ -227,7 +226,7 @@ $(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
 $(BUILD)/test/ha: FORCE $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@$(MAKE) --no-print-directory -s test-objects
 	@if [ ! -f $@ ] || [ -n "$$(find $(TEST_OBJ) $(SQLITE_LINK) Makefile -newer $@ 2>/dev/null)" ]; then \
-	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) $(CURL_LIBS) -o $@; fi
+	    printf '  %-7s %s\n' LINK $@; $(CC) -pie -pthread $(SAN) $(LDFLAGS) $(TEST_OBJ) $(SQLITE_LINK) $(LIBS) -o $@; fi
 
 $(BUILD)/test/unit/%: test/unit/%.c $(TEST_ARCHIVE) $(SQLITE_LINK)
 	@mkdir -p $(@D)

@@ -110,6 +110,19 @@ static void put_escape(struct buf *b, unsigned char c)
     buf_put(b, text, n);
 }
 
+/* Do eight bytes go out as they are: no control character, no quote, no backslash, ASCII? A borrow
+ * from a lower byte can only make it say no. */
+static bool plain_eight(const unsigned char *p)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    uint64_t w, quote, backslash;
+
+    memcpy(&w, p, 8);
+    quote = w ^ ones * '"';
+    backslash = w ^ ones * '\\';
+    return ((w | (w - ones * 0x20) | (quote - ones) | (backslash - ones)) & tops) == 0;
+}
+
 void json_put_string(struct buf *b, const char *s, size_t len)
 {
     const unsigned char *p = (const unsigned char *)s;
@@ -123,6 +136,8 @@ void json_put_string(struct buf *b, const char *s, size_t len)
 
         if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
             i++;
+            while (len - i >= 8 && plain_eight(p + i))
+                i += 8;
             continue;
         }
         if (c >= 0x80 && (n = utf8_length(p + i, len - i)) > 0) {

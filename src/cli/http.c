@@ -1,5 +1,5 @@
 /* Requests to a node, by libcurl. */
-#include <curl/curl.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include <yajl/yajl_tree.h>
 
 #include "cli/cli.h"
+#include "cli/curl.h"
 
 #define HTTP_CONNECT_S 10L
 #define HTTP_STALL_S   120L /* without a single byte; verifying takes its time */
@@ -25,7 +26,7 @@ static size_t receive(char *bytes, size_t size, size_t n, void *arg)
 {
     struct transfer *t = arg;
     long status = 0;
-    curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+    libcurl.easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status != HTTP_OK) {
         buf_put(&t->problem, bytes, size * n);
         return size * n;
@@ -63,30 +64,30 @@ static enum err_code perform(struct transfer *t, const char *url, struct err *e)
     char why[CURL_ERROR_SIZE] = "";
     long status = 0;
     CURL *c = t->curl;
-    curl_easy_setopt(c, CURLOPT_URL, url);
-    curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, HTTP_CONNECT_S);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, HTTP_STALL_S);
-    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, why);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, t->get->bar ? 0L : 1L);
-    curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, show);
-    curl_easy_setopt(c, CURLOPT_XFERINFODATA, t->get);
+    libcurl.easy_setopt(c, CURLOPT_URL, url);
+    libcurl.easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    libcurl.easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    libcurl.easy_setopt(c, CURLOPT_CONNECTTIMEOUT, HTTP_CONNECT_S);
+    libcurl.easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    libcurl.easy_setopt(c, CURLOPT_LOW_SPEED_TIME, HTTP_STALL_S);
+    libcurl.easy_setopt(c, CURLOPT_ERRORBUFFER, why);
+    libcurl.easy_setopt(c, CURLOPT_WRITEFUNCTION, receive);
+    libcurl.easy_setopt(c, CURLOPT_WRITEDATA, t);
+    libcurl.easy_setopt(c, CURLOPT_NOPROGRESS, t->get->bar ? 0L : 1L);
+    libcurl.easy_setopt(c, CURLOPT_XFERINFOFUNCTION, show);
+    libcurl.easy_setopt(c, CURLOPT_XFERINFODATA, t->get);
     if (t->get->token && *t->get->token) {
-        curl_easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
-        curl_easy_setopt(c, CURLOPT_XOAUTH2_BEARER, t->get->token);
+        libcurl.easy_setopt(c, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+        libcurl.easy_setopt(c, CURLOPT_XOAUTH2_BEARER, t->get->token);
     }
-    CURLcode rc = curl_easy_perform(c);
-    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
+    CURLcode rc = libcurl.easy_perform(c);
+    libcurl.easy_getinfo(c, CURLINFO_RESPONSE_CODE, &status);
     if (t->refused)
         return err_set(e, ERR_IO, "what came could not be written");
     if (rc == CURLE_URL_MALFORMAT || rc == CURLE_UNSUPPORTED_PROTOCOL)
         return err_set(e, ERR_CONFIG, "\"%.200s\" is not the URL of a node", url);
     if (rc != CURLE_OK)
-        return err_set(e, ERR_IO, "%.200s: %s", url, why[0] ? why : curl_easy_strerror(rc));
+        return err_set(e, ERR_IO, "%.200s: %s", url, why[0] ? why : libcurl.easy_strerror(rc));
     return status == HTTP_OK ? ERR_OK : refusal(t, status, e);
 }
 
@@ -104,12 +105,14 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
     int n = snprintf(url, sizeof url, "%.*s%s", (int)len, base, path);
     if (n < 0 || (size_t)n >= sizeof url)
         return err_set(e, ERR_CONFIG, "the URL is too long");
+    if (libcurl_load(e) != ERR_OK)
+        return e->code;
     buf_init(&t.problem, HTTP_ERROR_MAX);
-    t.curl = curl_easy_init();
+    t.curl = libcurl.easy_init();
     if (!t.curl)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     enum err_code code = perform(&t, url, e);
-    curl_easy_cleanup(t.curl);
+    libcurl.easy_cleanup(t.curl);
     buf_free(&t.problem);
     return code;
 }

@@ -11,7 +11,6 @@
  */
 #include "cli/s3.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -26,6 +25,7 @@
 #include "base/buf.h"
 #include "base/sha256.h"
 #include "cli/cli.h"
+#include "cli/curl.h"
 #include "os/file.h"
 
 #define S3_SCHEME       "s3://"
@@ -102,7 +102,7 @@ static size_t receive(char *bytes, size_t size, size_t n, void *arg)
 {
     struct call *c = arg;
     size_t len = size * n;
-    curl_easy_getinfo(c->s->curl, CURLINFO_RESPONSE_CODE, &c->status);
+    libcurl.easy_getinfo(c->s->curl, CURLINFO_RESPONSE_CODE, &c->status);
     if (!c->write || c->status != OK) {
         if (len > S3_ANSWER_MAX - c->answer.len)
             return 0; /* nothing that is kept in memory is as long as that */
@@ -201,18 +201,18 @@ static struct curl_slist *headers(const struct call *c, const char *hash, struct
     char line[S3_HEADER_BYTES];
     struct curl_slist *list = NULL, *more;
     (void)snprintf(line, sizeof line, "x-amz-content-sha256: %s", hash);
-    list = curl_slist_append(NULL, line);
+    list = libcurl.slist_append(NULL, line);
     if (list && (c->from >= 0 || c->text)) {
-        more = curl_slist_append(list, "content-type: application/octet-stream");
+        more = libcurl.slist_append(list, "content-type: application/octet-stream");
         if (!more)
-            curl_slist_free_all(list);
+            libcurl.slist_free_all(list);
         list = more;
     }
     if (list && c->s->token) {
         (void)snprintf(line, sizeof line, "x-amz-security-token: %s", c->s->token);
-        more = curl_slist_append(list, line);
+        more = libcurl.slist_append(list, line);
         if (!more)
-            curl_slist_free_all(list);
+            libcurl.slist_free_all(list);
         list = more;
     }
     if (!list)
@@ -223,42 +223,42 @@ static struct curl_slist *headers(const struct call *c, const char *hash, struct
 static void set_up(struct call *c, const char *url, struct curl_slist *list, char *why)
 {
     CURL *h = c->s->curl;
-    curl_easy_reset(h); /* keeps the connection */
-    curl_easy_setopt(h, CURLOPT_URL, url);
-    curl_easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT, S3_CONNECT_S);
-    curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, S3_STALL_S);
-    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, why);
-    curl_easy_setopt(h, CURLOPT_AWS_SIGV4, c->s->sigv4);
-    curl_easy_setopt(h, CURLOPT_USERNAME, c->s->key_id);
-    curl_easy_setopt(h, CURLOPT_PASSWORD, c->s->secret);
-    curl_easy_setopt(h, CURLOPT_HTTPHEADER, list);
-    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, receive);
-    curl_easy_setopt(h, CURLOPT_WRITEDATA, c);
-    curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, header);
-    curl_easy_setopt(h, CURLOPT_HEADERDATA, c);
-    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
-    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, show);
-    curl_easy_setopt(h, CURLOPT_XFERINFODATA, c);
+    libcurl.easy_reset(h); /* keeps the connection */
+    libcurl.easy_setopt(h, CURLOPT_URL, url);
+    libcurl.easy_setopt(h, CURLOPT_PATH_AS_IS, 1L);
+    libcurl.easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+    libcurl.easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    libcurl.easy_setopt(h, CURLOPT_CONNECTTIMEOUT, S3_CONNECT_S);
+    libcurl.easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    libcurl.easy_setopt(h, CURLOPT_LOW_SPEED_TIME, S3_STALL_S);
+    libcurl.easy_setopt(h, CURLOPT_ERRORBUFFER, why);
+    libcurl.easy_setopt(h, CURLOPT_AWS_SIGV4, c->s->sigv4);
+    libcurl.easy_setopt(h, CURLOPT_USERNAME, c->s->key_id);
+    libcurl.easy_setopt(h, CURLOPT_PASSWORD, c->s->secret);
+    libcurl.easy_setopt(h, CURLOPT_HTTPHEADER, list);
+    libcurl.easy_setopt(h, CURLOPT_WRITEFUNCTION, receive);
+    libcurl.easy_setopt(h, CURLOPT_WRITEDATA, c);
+    libcurl.easy_setopt(h, CURLOPT_HEADERFUNCTION, header);
+    libcurl.easy_setopt(h, CURLOPT_HEADERDATA, c);
+    libcurl.easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    libcurl.easy_setopt(h, CURLOPT_XFERINFOFUNCTION, show);
+    libcurl.easy_setopt(h, CURLOPT_XFERINFODATA, c);
     if (c->range)
-        curl_easy_setopt(h, CURLOPT_RANGE, c->range);
+        libcurl.easy_setopt(h, CURLOPT_RANGE, c->range);
     if (c->from >= 0) {
-        curl_easy_setopt(h, CURLOPT_UPLOAD, 1L);
-        curl_easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->len);
-        curl_easy_setopt(h, CURLOPT_READFUNCTION, give);
-        curl_easy_setopt(h, CURLOPT_READDATA, c);
-        curl_easy_setopt(h, CURLOPT_SEEKFUNCTION, again);
-        curl_easy_setopt(h, CURLOPT_SEEKDATA, c);
+        libcurl.easy_setopt(h, CURLOPT_UPLOAD, 1L);
+        libcurl.easy_setopt(h, CURLOPT_INFILESIZE_LARGE, (curl_off_t)c->len);
+        libcurl.easy_setopt(h, CURLOPT_READFUNCTION, give);
+        libcurl.easy_setopt(h, CURLOPT_READDATA, c);
+        libcurl.easy_setopt(h, CURLOPT_SEEKFUNCTION, again);
+        libcurl.easy_setopt(h, CURLOPT_SEEKDATA, c);
     } else if (c->text) {
-        curl_easy_setopt(h, CURLOPT_POSTFIELDS, c->text);
-        curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE, (long)strlen(c->text));
+        libcurl.easy_setopt(h, CURLOPT_POSTFIELDS, c->text);
+        libcurl.easy_setopt(h, CURLOPT_POSTFIELDSIZE, (long)strlen(c->text));
     } else if (strcmp(c->method, "HEAD") == 0) {
-        curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
+        libcurl.easy_setopt(h, CURLOPT_NOBODY, 1L);
     } else if (strcmp(c->method, "GET") != 0) {
-        curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, c->method);
+        libcurl.easy_setopt(h, CURLOPT_CUSTOMREQUEST, c->method);
     }
 }
 
@@ -275,19 +275,19 @@ static enum err_code call(struct call *c, struct err *e)
         buf_printf(&url, "?%s", c->query);
     struct curl_slist *list = headers(c, hash, e);
     if (!list || !buf_ok(&url)) {
-        curl_slist_free_all(list);
+        libcurl.slist_free_all(list);
         buf_free(&url);
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     }
     set_up(c, buf_cstr(&url), list, why);
-    CURLcode rc = curl_easy_perform(s->curl);
+    CURLcode rc = libcurl.easy_perform(s->curl);
     curl_off_t size = -1;
-    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &c->status);
-    curl_easy_getinfo(s->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
+    libcurl.easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &c->status);
+    libcurl.easy_getinfo(s->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &size);
     c->size = size;
-    curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(s->curl, CURLOPT_ERRORBUFFER, NULL);
-    curl_slist_free_all(list);
+    libcurl.easy_setopt(s->curl, CURLOPT_HTTPHEADER, NULL);
+    libcurl.easy_setopt(s->curl, CURLOPT_ERRORBUFFER, NULL);
+    libcurl.slist_free_all(list);
     buf_free(&url);
     if (c->failed)
         return file_error(e, "read", "the local file", c->failed);
@@ -298,7 +298,8 @@ static enum err_code call(struct call *c, struct err *e)
     if (rc == CURLE_ABORTED_BY_CALLBACK)
         return err_set(e, ERR_INTERRUPTED, "%.100s: interrupted", s->name);
     if (rc != CURLE_OK)
-        return err_set(e, ERR_IO, "%.100s: %.300s", s->name, why[0] ? why : curl_easy_strerror(rc));
+        return err_set(e, ERR_IO, "%.100s: %.300s", s->name,
+                       why[0] ? why : libcurl.easy_strerror(rc));
     return ERR_OK;
 }
 
@@ -406,12 +407,14 @@ static enum err_code set_credentials(struct s3 *s, const char *region, struct er
                        key_id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
     if (token && (strpbrk(token, "\r\n") || strlen(token) > S3_HEADER_BYTES - 64))
         return err_set(e, ERR_CONFIG, "AWS_SESSION_TOKEN is none");
+    if (libcurl_load(e) != ERR_OK)
+        return e->code;
     (void)snprintf(sigv4, sizeof sigv4, "aws:amz:%s:s3", region);
     s->key_id = strdup(key_id);
     s->secret = strdup(secret);
     s->token = token ? strdup(token) : NULL;
     s->sigv4 = strdup(sigv4);
-    s->curl = curl_easy_init();
+    s->curl = libcurl.easy_init();
     if (!s->key_id || !s->secret || (token && !s->token) || !s->sigv4 || !s->curl)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     return ERR_OK;
@@ -455,7 +458,7 @@ void s3_free(struct s3 *s)
     if (!s)
         return;
     if (s->curl)
-        curl_easy_cleanup(s->curl);
+        libcurl.easy_cleanup(s->curl);
     buf_free(&s->url);
     free(s->name);
     free(s->key_id);

@@ -38,6 +38,12 @@ enum err_code link_open(struct link *l, struct node *n, struct err *e)
     return code;
 }
 
+void link_leave(struct link *l)
+{
+    if (l->client)
+        nats_client_leave(l->client);
+}
+
 void link_close(struct link *l)
 {
     nats_client_close(l->client);

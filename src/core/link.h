@@ -32,6 +32,8 @@ struct link {
 /* Connects in the background, as nats_client_open() does. No other thread opens links meanwhile:
  * node_start(), or n->opening is held. */
 enum err_code link_open(struct link *l, struct node *n, struct err *e);
+/* Every database is stopped: where the server does not answer nobody waits for it any longer. */
+void link_leave(struct link *l);
 void link_close(struct link *l); /* after every database is closed; not opened is fine */
 
 /* The next database's, opened if need be. Guarded like link_open(). */

@@ -21,6 +21,7 @@
 #define CLIENT_SINGLE_TIMEOUT_MS   1000
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
 #define CLIENT_RETIRE_MS           1000
+#define CLIENT_LEAVE_MS            250 /* for a sign of life */
 #define CLIENT_CLOSED_WAIT_NS      (5 * CLOCK_S)
 #define CLIENT_FAREWELL_MS         100 /* for the end of a feed's consumer, which ends anyway */
 #define CLIENT_WAITS               3 /* attempts of a request, each longer than the one before: … */
@@ -162,7 +163,8 @@ void nats_client_retire(struct nats_client *c, natsSubscription *sub)
     (void)natsSubscription_Unsubscribe(sub);
     put_retired(c, sub);
     natsSubscription **subs = take_retired(c, &n);
-    if (natsConnection_FlushTimeout(nats_client_connection(c), CLIENT_RETIRE_MS) == NATS_OK) {
+    if (nats_client_connected(c) &&
+        natsConnection_FlushTimeout(nats_client_connection(c), CLIENT_RETIRE_MS) == NATS_OK) {
         free_retired(subs, n);
         return;
     }
@@ -460,6 +462,16 @@ static void wait_closed(struct nats_client *c)
     pthread_mutex_unlock(&c->mu);
     if (!closed)
         LOG_WARN("the connection to NATS does not close");
+}
+
+void nats_client_leave(struct nats_client *c)
+{
+    natsConnection *nc = atomic_load(&c->nc);
+    if (!nc ||
+        (nats_client_connected(c) && natsConnection_FlushTimeout(nc, CLIENT_LEAVE_MS) == NATS_OK))
+        return;
+    atomic_store(&c->closing, true); /* nobody is told */
+    natsConnection_Close(nc);
 }
 
 void nats_client_close(struct nats_client *c)

@@ -30,6 +30,10 @@ struct nats_client_options {
  * that cannot be parsed is (ERR_CONFIG). Strings are copied. */
 enum err_code nats_client_open(struct nats_client **out, const struct nats_client_options *opt,
                                struct err *e);
+/* Before feeds are closed, of which somebody may be waiting for the next message: if the server
+ * does not answer, or there is no connection, all of them end at once. Nothing but closing follows.
+ */
+void nats_client_leave(struct nats_client *c);
 void nats_client_close(struct nats_client *c); /* NULL is fine; feeds must be closed before */
 
 bool nats_client_connected(const struct nats_client *c);

@@ -3,6 +3,10 @@
  *
  *   httpreq_begin → httpreq_feed… → httpreq_end, httpreq_free
  *
+ * yajl begins a token anew with every piece of it that comes, so what arrives is collected into
+ * pieces that are at least as long as the part of the token that is there already: see
+ * parse_piece().
+ *
  * Where the parser stands is one of the states below; each event is legal in some of them and an
  * error, with its place named, in the others.
  *
@@ -26,8 +30,9 @@
 #include "base/json.h"
 #include "proto/httpreq_escape.h"
 
-#define MAX_VALUES  8000000u /* parameters of all queries of one body */
-#define NUMBER_SIZE 64u      /* longer numbers are copied to the arena to be read */
+#define MAX_VALUES  8000000u          /* parameters of all queries of one body */
+#define NUMBER_SIZE 64u               /* longer numbers are copied to the arena to be read */
+#define PIECE_BYTES ((size_t)1 << 20) /* to collect of a body that is known to be long */
 
 enum at {
     AT_START,
@@ -49,6 +54,14 @@ struct httpreq {
     yajl_handle yajl;
     struct err err;
     uint64_t fed; /* bytes of earlier pieces */
+
+    /* What has come and is not parsed yet. */
+    struct buf held;
+    size_t expected; /* bytes of the whole body, 0 = unknown */
+    size_t want;     /* to be held before they are parsed */
+    size_t open;     /* bytes that the token which is not complete may have by now */
+    bool event;      /* in this piece a token was complete */
+
     struct httpreq_escapes escapes;
 
     enum at at;
@@ -461,6 +474,7 @@ static int on_null(void *arg)
 {
     struct httpreq *h = arg;
 
+    h->event = true;
     if (h->skipping)
         return 1;
     if (h->at == AT_PARAMS) { /* as if they were not there */
@@ -474,6 +488,7 @@ static int on_boolean(void *arg, int truth)
 {
     struct httpreq *h = arg;
 
+    h->event = true;
     return h->skipping ? 1 : on_value(h, value_int(truth != 0));
 }
 
@@ -482,6 +497,7 @@ static int on_number(void *arg, const char *s, size_t len)
     struct httpreq *h = arg;
     struct value v;
 
+    h->event = true;
     if (h->skipping)
         return 1;
     if (h->at == AT_TYPED_VALUE)
@@ -497,6 +513,7 @@ static int on_string(void *arg, const unsigned char *bytes, size_t len)
     const char *s = (const char *)bytes;
     char *copy;
 
+    h->event = true;
     if (h->skipping)
         return 1;
     if (h->at == AT_TYPED_VALUE)
@@ -540,6 +557,7 @@ static int on_key(void *arg, const unsigned char *bytes, size_t len)
     struct httpreq *h = arg;
     const char *key = (const char *)bytes;
 
+    h->event = true;
     if (h->skipping)
         return 1;
     if (h->at == AT_FIELD)
@@ -555,6 +573,7 @@ static int on_key(void *arg, const unsigned char *bytes, size_t len)
 
 static int container_begin(struct httpreq *h, bool map)
 {
+    h->event = true;
     if (++h->depth > HTTPREQ_MAX_DEPTH)
         return fail(h, ERR_PROTOCOL, "nested deeper than %u levels", HTTPREQ_MAX_DEPTH);
     if (h->skipping || h->at == AT_SKIPPED) {
@@ -586,6 +605,7 @@ static int container_begin(struct httpreq *h, bool map)
 
 static int container_end(struct httpreq *h)
 {
+    h->event = true;
     h->depth--;
     if (h->skipping) {
         if (--h->skipping == 0)
@@ -633,13 +653,15 @@ static const yajl_callbacks callbacks = {
 
 /* ---- interface ---- */
 
-struct httpreq *httpreq_begin(struct arena *a)
+struct httpreq *httpreq_begin(struct arena *a, size_t expected)
 {
     struct httpreq *h = arena_alloc(a, sizeof *h);
 
     if (!h)
         return NULL;
     h->arena = a;
+    h->expected = expected;
+    h->want = expected < PIECE_BYTES ? expected : PIECE_BYTES;
     h->yajl = yajl_alloc(&callbacks, NULL, h);
     return h->yajl ? h : NULL;
 }
@@ -649,6 +671,7 @@ void httpreq_free(struct httpreq *h)
     if (!h)
         return;
     yajl_free(h->yajl);
+    buf_free(&h->held);
     free(h->params);
     free(h->queries);
 }
@@ -664,35 +687,65 @@ static void syntax_error(struct httpreq *h)
         yajl_free_error(h->yajl, text);
 }
 
-static enum err_code answer(struct httpreq *h, yajl_status status, struct err *e)
+static enum err_code answer(struct httpreq *h, struct err *e)
 {
-    if (status != yajl_status_ok && h->err.code == ERR_OK)
-        syntax_error(h);
     if (h->err.code != ERR_OK)
         *e = h->err;
     return h->err.code;
 }
 
-enum err_code httpreq_feed(struct httpreq *h, const char *bytes, size_t n, struct err *e)
+static void parse_piece(struct httpreq *h, const char *bytes, size_t n)
 {
     yajl_status status;
-    size_t half;
-
-    if (h->err.code != ERR_OK || n == 0)
-        return answer(h, yajl_status_ok, e);
     /* Up to the half only: an error before it comes first, wherever the pieces were cut. */
-    half = httpreq_escapes_check(&h->escapes, bytes, n);
+    size_t half = httpreq_escapes_check(&h->escapes, bytes, n);
+
+    h->event = false;
     status = yajl_parse(h->yajl, (const unsigned char *)bytes, half);
     if (half < n && status == yajl_status_ok)
         err_set(&h->err, ERR_PROTOCOL, "byte %llu: half of a surrogate pair",
                 (unsigned long long)(h->fed + half));
-    if (answer(h, status, e) == ERR_OK)
-        h->fed += n;
-    return h->err.code;
+    if (status != yajl_status_ok && h->err.code == ERR_OK)
+        syntax_error(h);
+    h->fed += n;
+    /* Twice the part that is there: so all of a token's beginnings together are not longer than
+     * twice the token. */
+    h->open = h->event ? n : h->open + n;
+    h->want = h->expected < PIECE_BYTES ? h->expected : PIECE_BYTES;
+    if (!h->event && h->want < h->open)
+        h->want = h->open;
+}
+
+static void parse_held(struct httpreq *h)
+{
+    if (h->held.len > 0 && h->err.code == ERR_OK)
+        parse_piece(h, h->held.data, h->held.len);
+    buf_reset(&h->held);
+}
+
+enum err_code httpreq_feed(struct httpreq *h, const char *bytes, size_t n, struct err *e)
+{
+    bool whole = h->expected > 0 && h->fed + h->held.len + n == h->expected;
+
+    if (h->err.code != ERR_OK || n == 0)
+        return answer(h, e);
+    if (h->held.len == 0 && (n >= h->want || whole)) {
+        parse_piece(h, bytes, n);
+        return answer(h, e);
+    }
+    if (h->held.len == 0)
+        (void)buf_reserve(&h->held, h->want);
+    buf_put(&h->held, bytes, n);
+    if (!buf_ok(&h->held))
+        fail_memory(h);
+    else if (h->held.len >= h->want || whole)
+        parse_held(h);
+    return answer(h, e);
 }
 
 enum err_code httpreq_end(struct httpreq *h, struct httpreq_body *out, struct err *e)
 {
+    parse_held(h);
     if (h->err.code == ERR_OK && h->fed == 0)
         err_set(&h->err, ERR_PROTOCOL, "the body is empty");
     if (h->err.code == ERR_OK) {
@@ -703,7 +756,7 @@ enum err_code httpreq_end(struct httpreq *h, struct httpreq_body *out, struct er
     }
     if (h->err.code == ERR_OK && h->n_queries == 0)
         err_set(&h->err, ERR_PROTOCOL, "the array holds no query");
-    if (answer(h, yajl_status_ok, e) != ERR_OK)
+    if (answer(h, e) != ERR_OK)
         return h->err.code;
     *out = (struct httpreq_body){h->queries, h->n_queries, h->array};
     /* One query, the usual case, and many alike move to where the caller expects them. */

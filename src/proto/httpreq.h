@@ -53,8 +53,9 @@ struct httpreq_body {
 
 struct httpreq;
 
-/* A parser for one body. NULL when out of memory. */
-struct httpreq *httpreq_begin(struct arena *a);
+/* A parser for one body of `expected` bytes, 0 where that is not known: it says only how much is
+ * worth collecting, and may be wrong. NULL when out of memory. */
+struct httpreq *httpreq_begin(struct arena *a, size_t expected);
 /* The next bytes. After an error every further call answers the same error. */
 enum err_code httpreq_feed(struct httpreq *h, const char *bytes, size_t n, struct err *e);
 /* Everything has arrived: fills `out`. An empty body, and an array without a query, are errors. */

@@ -16,8 +16,8 @@
 #include "base/log.h"
 #include "repl/impl.h"
 
-#define APPLIER_WAIT_MS   2000 /* for a message; without a connection nothing else can wake us */
-#define APPLIER_BEHIND_MS 250  /* the same while the log is known to go on */
+#define APPLIER_WAIT_MS   10000 /* for a message; without a connection nothing else can wake us */
+#define APPLIER_BEHIND_MS 250   /* the same while the log is known to go on */
 #define APPLIER_OVERDUE_NS                                                                         \
     (2 * CLOCK_S) /* for what is known to be there; then the log is asked                          \
                    */

@@ -154,6 +154,8 @@ bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns);
 void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason);
 /* The log is to be verified again, soon. */
 void replica_doubt(struct replica *r);
+/* The applier shall look around, wherever it waits. r->mu is held. */
+void replica_wake_applier_locked(struct replica *r);
 /* The write lock is held: the file is now at `p`, with other content than before. */
 void replica_advance(struct replica *r, const struct position *p);
 /* The same where only the log was settled and the content is what it was: whoever has read it may

@@ -150,8 +150,10 @@ bool lock_wait_tail(struct replica *r, uint64_t from, int64_t deadline_ns)
 {
     bool in_time = true;
     pthread_mutex_lock(&r->mu);
-    if (atomic_load(&r->last_seq) <= from)
+    if (atomic_load(&r->last_seq) <= from) {
         atomic_store(&r->last_seq, from + 1);
+        replica_wake_applier_locked(r); /* it may be waiting at a feed that is lost */
+    }
     want_applier_locked(r);
     while (atomic_load(&r->tail_seq) <= from && !r->closing && r->state == REPLICA_FOLLOWING &&
            in_time)

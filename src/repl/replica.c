@@ -133,7 +133,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     return ERR_OK;
 }
 
-static void wake_applier_locked(struct replica *r)
+void replica_wake_applier_locked(struct replica *r)
 {
     pthread_cond_broadcast(&r->changed);
     pthread_cond_signal(&r->nap);
@@ -147,7 +147,7 @@ void replica_stop(struct replica *r, int64_t deadline_ns)
     r->closing = true;
     atomic_store(&r->cancel, true);
     queue_wake_all_locked(r);
-    wake_applier_locked(r);
+    replica_wake_applier_locked(r);
     while (r->leading) {
         if (clock_mono_ns() >= deadline_ns) {
             if (r->tx)
@@ -188,7 +188,18 @@ void replica_connection_changed(struct replica *r, bool connected)
         r->state = REPLICA_OFFLINE;
         err_set(&r->reason, ERR_LOG_UNAVAILABLE, "the connection to NATS is lost");
     }
-    wake_applier_locked(r);
+    replica_wake_applier_locked(r);
+    pthread_mutex_unlock(&r->mu);
+}
+
+void replica_heard(struct replica *r, int64_t log_created, uint64_t seq)
+{
+    pthread_mutex_lock(&r->mu);
+    if (log_created != 0 && log_created == atomic_load(&r->log_created) &&
+        atomic_load(&r->last_seq) < seq) {
+        atomic_store(&r->last_seq, seq);
+        replica_wake_applier_locked(r);
+    }
     pthread_mutex_unlock(&r->mu);
 }
 
@@ -196,7 +207,7 @@ void replica_doubt(struct replica *r)
 {
     pthread_mutex_lock(&r->mu);
     r->verify = true;
-    wake_applier_locked(r);
+    replica_wake_applier_locked(r);
     pthread_mutex_unlock(&r->mu);
 }
 

@@ -109,6 +109,9 @@ void replica_close(struct replica *r);
 /* The connection to NATS came or went (callback of the client). That it is there is no news to a
  * replica that knows it; after a loss the log is verified again. */
 void replica_connection_changed(struct replica *r, bool connected);
+/* Another node has said that it stands at `seq` of the log that was created then: if the feed does
+ * not bring it soon, the feed is lost. Any thread. */
+void replica_heard(struct replica *r, int64_t log_created, uint64_t seq);
 
 void replica_status(struct replica *r, struct replica_status *st);
 uint64_t replica_position(const struct replica *r);

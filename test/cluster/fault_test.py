@@ -365,3 +365,31 @@ def test_stream_purged(cluster):
     assert a.query("INSERT INTO t(v) VALUES ('on')", db="one.db").rows_affected == 1
     b.wait_ready()
     assert_equal(a, b, db="one.db")
+
+
+def test_a_lost_feed_is_noticed_before_its_heartbeats_stay_out(cluster):
+    """Among many databases heartbeats are rare: two of them that stay out would be 24 s here. But another node goes on, and says so."""
+    names = [f"d{i}.db" for i in range(40)]
+    a, b = cluster.nodes(2, files=[f"file:{n}" for n in names])
+    db = names[7]
+    a.query("CREATE TABLE t (v)", db=db)
+    wait_until(lambda: database(b, db)["seq"] == 1, CATCH_UP_S, "b follows")
+    with NatsClient(a.nats_port) as nats:
+        stream = database(a, db)["stream"]
+        for consumer in nats.api(f"CONSUMER.NAMES.{stream}", {})["consumers"]:
+            nats.api(f"CONSUMER.DELETE.{stream}.{consumer}")
+    a.query("INSERT INTO t VALUES (1)", db=db)
+    wait_until(lambda: b.query("SELECT count(*) FROM t", db=db).value == 1, 12, "b has found out")
+    b.query("INSERT INTO t VALUES (2)", db=db)  # so that a, whose feed is gone, too, has something to miss
+    wait_until(lambda: a.query("SELECT count(*) FROM t", db=db).value == 2, 12, "a has found out")
+
+
+def test_stops_at_once_without_a_connection(cluster):
+    """Every database's thread waits for the next message of a server that does not answer."""
+    server = cluster.nats()
+    a = cluster.node(url=server, files=[f"file:d{i}.db" for i in range(20)])
+    server.kill9()
+    wait_until(lambda: database(a, "d0.db")["state"] == "offline", CATCH_UP_S, "the node has noticed")
+    begin = time.monotonic()
+    a.terminate()
+    assert time.monotonic() - begin < ANSWER_S * SLOW

@@ -113,6 +113,32 @@ static void test_strings(void **state)
     buf_free(&b);
 }
 
+/* Every byte at every place among plain ones: as by itself. */
+static void test_strings_at_every_place(void **state)
+{
+    struct buf b = BUF_INIT, alone = BUF_INIT, want = BUF_INIT;
+    char text[24];
+
+    (void)state;
+    for (unsigned c = 0; c < 256; c++) {
+        for (size_t at = 0; at < sizeof text; at++) {
+            memset(text, c % 2 ? 'a' : ' ', sizeof text);
+            text[at] = (char)c;
+            const char *one = quote(&alone, text + at, 1);
+            buf_reset(&want);
+            buf_putc(&want, '"');
+            buf_put(&want, text, at);
+            buf_put(&want, one + 1, strlen(one) - 2);
+            buf_put(&want, text + at + 1, sizeof text - at - 1);
+            buf_putc(&want, '"');
+            assert_string_equal(quote(&b, text, sizeof text), buf_cstr(&want));
+        }
+    }
+    buf_free(&b);
+    buf_free(&alone);
+    buf_free(&want);
+}
+
 static void test_is_text(void **state)
 {
     static const char *const bad[] = {
@@ -164,9 +190,8 @@ static void test_is_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_double_texts),
-        cmocka_unit_test(test_doubles_read_back),
-        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_double_texts), cmocka_unit_test(test_doubles_read_back),
+        cmocka_unit_test(test_strings),      cmocka_unit_test(test_strings_at_every_place),
         cmocka_unit_test(test_is_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,14 +31,14 @@ static int teardown(void **state)
     return 0;
 }
 
-static enum err_code parse_pieces(const char *text, size_t len, size_t piece)
+static enum err_code parse_expected(const char *text, size_t len, size_t piece, size_t expected)
 {
     struct httpreq *h;
     enum err_code code = ERR_OK;
 
     arena_reset(arena);
     err_clear(&e);
-    h = httpreq_begin(arena);
+    h = httpreq_begin(arena, expected);
     assert_non_null(h);
     for (size_t at = 0; at < len && code == ERR_OK; at += piece)
         code = httpreq_feed(h, text + at, len - at < piece ? len - at : piece, &e);
@@ -48,6 +48,11 @@ static enum err_code parse_pieces(const char *text, size_t len, size_t piece)
     return code;
 }
 
+static enum err_code parse_pieces(const char *text, size_t len, size_t piece)
+{
+    return parse_expected(text, len, piece, 0);
+}
+
 static enum err_code parse(const char *text)
 {
     size_t len = strlen(text);
@@ -55,8 +60,12 @@ static enum err_code parse(const char *text)
     char msg[ERR_MSG_SIZE];
 
     memcpy(msg, e.msg, sizeof msg);
-    for (size_t piece = 1; piece < 8; piece++)
+    for (size_t piece = 1; piece < 8; piece++) {
         assert_int_equal(parse_pieces(text, len, piece), whole);
+        assert_int_equal(parse_expected(text, len, piece, len), whole);
+        assert_int_equal(parse_expected(text, len, piece, len / 2), whole);
+        assert_int_equal(parse_expected(text, len, piece, len * 2), whole);
+    }
     (void)parse_pieces(text, len, len ? len : 1);
     return whole;
 }
@@ -391,6 +400,31 @@ static void many_queries(void **state)
     buf_free(&b);
 }
 
+/* A long token that comes in many pieces is not looked through from its beginning with each of
+ * them: that would be 24 GB here. */
+static void long_strings(void **state)
+{
+    static const char head[] = "{\"sql\":\"x\",\"params\":[\"";
+    const size_t len = (size_t)7 << 20;
+    struct buf b = BUF_INIT;
+
+    (void)state;
+    buf_puts(&b, head);
+    for (size_t i = 0; i < len; i++)
+        buf_putc(&b, (char)('a' + i % 26));
+    buf_puts(&b, "\",17]}");
+    const size_t expected[] = {0, b.len, len / 2, 2 * len};
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
+        assert_int_equal(parse_expected(b.data, b.len, 1000, expected[i]), ERR_OK);
+        assert_int_equal(body.queries[0].n_params, 2);
+        assert_int_equal(body.queries[0].params[0].value.u.s.len, len);
+        assert_memory_equal(body.queries[0].params[0].value.u.s.data, b.data + sizeof head - 1,
+                            len);
+        assert_int_equal(body.queries[0].params[1].value.u.i, 17);
+    }
+    buf_free(&b);
+}
+
 /* ---- small objects ---- */
 
 static void fields(void **state)
@@ -438,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(depth, setup, teardown),
         cmocka_unit_test_setup_teardown(many_params, setup, teardown),
         cmocka_unit_test_setup_teardown(many_queries, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_strings, setup, teardown),
         cmocka_unit_test_setup_teardown(fields, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,7 @@ struct exchange *http_exchange_new(struct http_server *s, struct MHD_Connection 
     }
     x->server = s;
     x->mhd = c;
+    x->watch = WATCH_INIT;
     x->fd = info->connect_fd;
     buf_init(&x->raw, HTTP_SMALL_BODY_BYTES);
     pthread_mutex_init(&x->mu, NULL);
@@ -202,6 +203,7 @@ static enum MHD_Result begin(struct exchange *x, const char *url, const char *me
     else
         route(x, url, method);
     announced = body_announced(x);
+    x->announced = announced == SIZE_MAX ? 0 : announced;
     if (announced == 0)
         return MHD_YES;
     if (announced != SIZE_MAX && announced > body_limit(x) && x->err.code == ERR_OK)
@@ -232,7 +234,7 @@ static bool body_piece(struct exchange *x, const char *bytes, size_t n)
     if (x->route->body == HTTP_BODY_NONE)
         return true;
     if (!x->body)
-        x->body = httpreq_begin(x->arena);
+        x->body = httpreq_begin(x->arena, x->announced);
     if (!x->body)
         err_set(&x->err, ERR_NO_MEMORY, "no memory for the request's body");
     else
@@ -299,7 +301,6 @@ void http_completed(void *server, struct MHD_Connection *c, void **slot,
     struct http_server *s = server;
 
     (void)c;
-    (void)why;
     if (!x)
         return;
     *slot = NULL;
@@ -314,6 +315,8 @@ void http_completed(void *server, struct MHD_Connection *c, void **slot,
         buf_free(&x->out);
     atomic_store(&x->busy, false);
     atomic_fetch_sub(&s->running, 1);
+    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->early && !atomic_load(&s->stopping))
+        watch_socket(&x->watch, x->fd);
     if (atomic_load(&s->stopping)) {
         (void)shutdown(x->fd, SHUT_RD); /* no further request */
         pthread_mutex_lock(&s->mu);

@@ -31,6 +31,7 @@
 #include "base/sha256.h"
 #include "core/node.h"
 #include "core/session.h"
+#include "os/watch.h"
 #include "proto/httpreq.h"
 #include "wire/http/http.h"
 #include "wire/http/rows.h"
@@ -118,6 +119,7 @@ struct exchange {
     int fd;
     struct exchange *next, *prev; /* guarded by server->mu */
     atomic_bool busy;             /* an exchange is under way */
+    struct watch watch;           /* for the next request */
 
     pthread_mutex_t mu;
     struct session *session;   /* guarded by mu for http_stop(), which cancels it */
@@ -133,9 +135,10 @@ struct exchange {
     bool head;
     const char *id, *name; /* captured and decoded, NULL where the path has none */
     struct httpreq *body;
-    size_t received; /* bytes of body */
-    bool early;      /* answered before the body was read */
-    struct err err;  /* why it will not be handled */
+    size_t announced; /* bytes of body, 0 = unknown */
+    size_t received;
+    bool early;     /* answered before the body was read */
+    struct err err; /* why it will not be handled */
     uint64_t seq, position;
     uint64_t snapshot_seq; /* X-Sequence; 0 = none */
     long statement;        /* index of the failed query, -1 = none */

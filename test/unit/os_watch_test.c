@@ -1,0 +1,93 @@
+/* Looking at a socket for a moment before sleeping on it. */
+#include "os/watch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int pair[2];
+
+static int setup(void **state)
+{
+    (void)state;
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    close(pair[0]);
+    if (pair[1] >= 0)
+        close(pair[1]);
+    return 0;
+}
+
+static void the_first_ones_are_left_out(void **state)
+{
+    struct watch w = WATCH_INIT;
+
+    (void)state;
+    for (unsigned left = w.skip; left > 0; left--) {
+        assert_int_equal(w.skip, left);
+        watch_socket(&w, pair[0]);
+        assert_int_equal(w.in_vain, 0);
+    }
+    watch_socket(&w, pair[0]);
+    assert_int_equal(w.in_vain, 1);
+}
+
+static void in_vain_ever_rarer(void **state)
+{
+    struct watch w = {0};
+    unsigned watched = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 10000; i++) {
+        watched += w.skip == 0;
+        watch_socket(&w, pair[0]);
+        assert_in_range(w.in_vain, 1, 1023);
+    }
+    assert_in_range(watched, 10, 20);
+}
+
+static void what_comes_makes_it_frequent_again(void **state)
+{
+    struct watch w = {.in_vain = 1023};
+
+    (void)state;
+    assert_int_equal(write(pair[1], "x", 1), 1);
+    for (unsigned i = 0; i < 10; i++) {
+        watch_socket(&w, pair[0]);
+        assert_int_equal(w.skip, 0);
+    }
+    assert_int_equal(w.in_vain, 0);
+}
+
+/* The owner reads on and sees what happened. */
+static void a_closed_socket_ends_it(void **state)
+{
+    struct watch w = {.in_vain = 8};
+
+    (void)state;
+    close(pair[1]);
+    pair[1] = -1;
+    watch_socket(&w, pair[0]);
+    assert_int_equal(w.skip, 0);
+    assert_int_equal(w.in_vain, 4);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(the_first_ones_are_left_out, setup, teardown),
+        cmocka_unit_test_setup_teardown(in_vain_ever_rarer, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_comes_makes_it_frequent_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_closed_socket_ends_it, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
