@@ -9,7 +9,6 @@
 #include "core/link.h"
 #include "core/node.h"
 #include "nats/client.h"
-#include "nats/listener.h"
 #include "nats/stream.h"
 #include "os/file.h"
 
@@ -31,7 +30,6 @@ struct node {
 
     /* the ticker's thread; after it has ended node_stop()'s */
     struct rpc_service *peers;
-    struct listener *news;     /* what other nodes tell the roster */
     struct database *checking; /* by the thread `checker`; NULL = there is none */
     pthread_t checker;
 
@@ -113,11 +111,6 @@ void snapshots_put_status(struct database *d, struct buf *json);
 
 /* ---- roster.c: what the nodes say of their positions ---- */
 void roster_publish(struct node *n);
-/* From here on what other nodes write is kept, if NATS is connected; node_start(), then the
- * ticker's thread. */
-void roster_listen(struct node *n);
-/* Looks at what they have written since the last call. The ticker's thread. */
-void roster_hear(struct node *n);
 struct roster_line {
     char name[256], database[256], version[64];
     uint64_t seq;

@@ -186,8 +186,6 @@ static void *tick(void *arg)
             n->opt.log_quiet(n->opt.log_quiet_arg, now - heard_ns);
         if (node_connected(n)) {
             peers_serve(n);
-            roster_listen(n);
-            roster_hear(n);
             roster_publish(n);
             agreement_tell(n);
             check_look(n);
@@ -228,10 +226,8 @@ enum err_code node_start(struct node *n, struct err *e)
         link_catch_up_locked(l, n->dbs[i], l->losses); /* it may have come before they were open */
     }
     pthread_mutex_unlock(&n->mu);
-    if (code == ERR_OK && n->client) { /* otherwise the ticker does, when the connection is there */
-        peers_serve(n);
-        roster_listen(n);
-    }
+    if (code == ERR_OK && n->client)
+        peers_serve(n); /* otherwise the ticker does, as soon as the connection is there */
     if (code == ERR_OK) {
         code = start_thread(&n->ticker, tick, n, e);
         n->has_ticker = code == ERR_OK;
@@ -297,9 +293,7 @@ void node_stop(struct node *n, int64_t deadline_ns)
         pthread_join(n->watch, NULL);
     n->has_ticker = n->has_catalog = n->has_snapshots = n->has_watch = false;
     rpc_service_close(n->peers);
-    listener_close(n->news);
     n->peers = NULL;
-    n->news = NULL;
     if (node_connected(n))
         roster_publish(n);
     for (size_t i = 0; i < n->n_dbs; i++)

@@ -165,36 +165,6 @@ void roster_publish(struct node *n)
     }
 }
 
-/* ---- hearing ---- */
-
-void roster_listen(struct node *n)
-{
-    char subject[ROSTER_SUBJECT_SIZE];
-    struct err e = ERR_INIT;
-    if (n->news || !node_connected(n))
-        return;
-    subject_of(n, NULL, NULL, subject);
-    if (listener_open(&n->news, n->client, subject, &e) != ERR_OK)
-        LOG_WARN("what other nodes say is not heard", LOG_STR("reason", e.msg));
-}
-
-/* A node that moves on says so within a second. A feed that does not bring what another node has
- * got is lost, and nobody need wait for its heartbeats to find that out. */
-void roster_hear(struct node *n)
-{
-    struct stream_message m;
-    struct roster_line line;
-    struct err e = ERR_INIT;
-    for (unsigned i = 0; n->news && i < ROSTER_MAX_LINES && listener_next(n->news, &m); i++) {
-        struct database *d = NULL;
-        if (parse(&m, &line) && strcmp(line.name, n->opt.name) != 0 &&
-            node_find(n, line.database, &d, &e) == ERR_OK && database_replica(d))
-            replica_heard(database_replica(d), line.log_created, line.seq);
-        database_unref(d);
-        stream_message_free(&m);
-    }
-}
-
 /* ---- reading ---- */
 
 /* Lines of one database, and of one node where `name` is given. */

@@ -192,17 +192,6 @@ void replica_connection_changed(struct replica *r, bool connected)
     pthread_mutex_unlock(&r->mu);
 }
 
-void replica_heard(struct replica *r, int64_t log_created, uint64_t seq)
-{
-    pthread_mutex_lock(&r->mu);
-    if (log_created != 0 && log_created == atomic_load(&r->log_created) &&
-        atomic_load(&r->last_seq) < seq) {
-        atomic_store(&r->last_seq, seq);
-        replica_wake_applier_locked(r);
-    }
-    pthread_mutex_unlock(&r->mu);
-}
-
 void replica_doubt(struct replica *r)
 {
     pthread_mutex_lock(&r->mu);

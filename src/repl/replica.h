@@ -109,9 +109,6 @@ void replica_close(struct replica *r);
 /* The connection to NATS came or went (callback of the client). That it is there is no news to a
  * replica that knows it; after a loss the log is verified again. */
 void replica_connection_changed(struct replica *r, bool connected);
-/* Another node has said that it stands at `seq` of the log that was created then: if the feed does
- * not bring it soon, the feed is lost. Any thread. */
-void replica_heard(struct replica *r, int64_t log_created, uint64_t seq);
 
 void replica_status(struct replica *r, struct replica_status *st);
 uint64_t replica_position(const struct replica *r);
@@ -146,7 +143,8 @@ void replica_tick(struct replica *r, int64_t now_ns);
 /* What the others are to be told; false: nothing new. About once a second, one thread. */
 bool replica_tell(struct replica *r, int64_t now_ns, struct digest_state *out);
 /* Node `node` has told `state`. If its messages are not those of this file, the log's leader is
- * asked, and whoever has others than that restores itself. */
+ * asked, and whoever has others than that restores itself. If it is ahead, the log goes on: a feed
+ * that does not bring that soon is lost, and nobody need wait for its heartbeats to notice. */
 void replica_hear(struct replica *r, const char *node, const struct digest_state *state);
 
 /* ---- autocommit: one transaction through the write group ---- */

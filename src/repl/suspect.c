@@ -79,12 +79,23 @@ static struct digest_peer *peer_of_locked(struct replica *r, const char *name)
     return r->peers;
 }
 
+static void note_end(struct replica *r, uint64_t seq)
+{
+    pthread_mutex_lock(&r->mu);
+    if (atomic_load(&r->last_seq) < seq) {
+        atomic_store(&r->last_seq, seq);
+        replica_wake_applier_locked(r);
+    }
+    pthread_mutex_unlock(&r->mu);
+}
+
 void replica_hear(struct replica *r, const char *node, const struct digest_state *state)
 {
     struct digest_state own;
     uint64_t from = state->from, to = state->to;
     if (!r->digest)
         return;
+    note_end(r, state->end.seq);
     digest_read(r->digest, &own);
     bool news = strcmp(state->accused, own.name) == 0 && suspect(r, from, to);
     pthread_mutex_lock(&r->peers_mu);
@@ -108,8 +119,7 @@ bool suspect(struct replica *r, uint64_t from, uint64_t to)
         *s = (struct suspicion){from, to, 0};
     s->from = from < s->from ? from : s->from;
     s->to = to > s->to ? to : s->to;
-    if (r->feed && r->connected)
-        stream_feed_wake(r->feed);
+    replica_wake_applier_locked(r);
     pthread_mutex_unlock(&r->mu);
     return news;
 }

@@ -40,7 +40,7 @@ struct exchange *http_exchange_new(struct http_server *s, struct MHD_Connection 
     }
     x->server = s;
     x->mhd = c;
-    x->watch = WATCH_INIT;
+    x->spin = SPIN_INIT;
     x->fd = info->connect_fd;
     buf_init(&x->raw, HTTP_SMALL_BODY_BYTES);
     pthread_mutex_init(&x->mu, NULL);
@@ -316,7 +316,7 @@ void http_completed(void *server, struct MHD_Connection *c, void **slot,
     atomic_store(&x->busy, false);
     atomic_fetch_sub(&s->running, 1);
     if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->early && !atomic_load(&s->stopping))
-        watch_socket(&x->watch, x->fd);
+        spin_on(&x->spin, x->fd);
     if (atomic_load(&s->stopping)) {
         (void)shutdown(x->fd, SHUT_RD); /* no further request */
         pthread_mutex_lock(&s->mu);

@@ -31,7 +31,7 @@
 #include "base/sha256.h"
 #include "core/node.h"
 #include "core/session.h"
-#include "os/watch.h"
+#include "os/spin.h"
 #include "proto/httpreq.h"
 #include "wire/http/http.h"
 #include "wire/http/rows.h"
@@ -119,7 +119,7 @@ struct exchange {
     int fd;
     struct exchange *next, *prev; /* guarded by server->mu */
     atomic_bool busy;             /* an exchange is under way */
-    struct watch watch;           /* for the next request */
+    struct spin spin;             /* for the next request */
 
     pthread_mutex_t mu;
     struct session *session;   /* guarded by mu for http_stop(), which cancels it */

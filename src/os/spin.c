@@ -1,4 +1,4 @@
-#include "os/watch.h"
+#include "os/spin.h"
 
 #include <poll.h>
 #include <pthread.h>
@@ -9,10 +9,10 @@
 
 #include "base/clock.h"
 
-#define WATCH_NS   (50 * CLOCK_MS / 1000)
-#define WATCH_VAIN 1023u
+#define SPIN_NS   (50 * CLOCK_MS / 1000)
+#define SPIN_VAIN 1023u
 
-static atomic_uint watching; /* threads, all watches together */
+static atomic_uint spinning; /* threads of this process */
 static unsigned limit;       /* of them; immutable after `once` */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -33,7 +33,7 @@ static bool came(int fd)
 
 static bool look(int fd)
 {
-    int64_t until = clock_deadline(WATCH_NS);
+    int64_t until = clock_deadline(SPIN_NS);
 
     do {
         if (came(fd))
@@ -43,20 +43,20 @@ static bool look(int fd)
     return false;
 }
 
-void watch_socket(struct watch *w, int fd)
+void spin_on(struct spin *w, int fd)
 {
     (void)pthread_once(&once, count_processors);
     if (w->skip > 0) {
         w->skip--;
         return;
     }
-    if (atomic_fetch_add(&watching, 1) < limit) {
+    if (atomic_fetch_add(&spinning, 1) < limit) {
         if (look(fd)) {
             w->in_vain /= 2;
         } else {
-            w->in_vain = w->in_vain < WATCH_VAIN ? w->in_vain * 2 + 1 : WATCH_VAIN;
+            w->in_vain = w->in_vain < SPIN_VAIN ? w->in_vain * 2 + 1 : SPIN_VAIN;
             w->skip = w->in_vain;
         }
     }
-    atomic_fetch_sub(&watching, 1);
+    atomic_fetch_sub(&spinning, 1);
 }

@@ -1,5 +1,5 @@
 /* Looking at a socket for a moment before sleeping on it. */
-#include "os/watch.h"
+#include "os/spin.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,27 +29,27 @@ static int teardown(void **state)
 
 static void the_first_ones_are_left_out(void **state)
 {
-    struct watch w = WATCH_INIT;
+    struct spin w = SPIN_INIT;
 
     (void)state;
     for (unsigned left = w.skip; left > 0; left--) {
         assert_int_equal(w.skip, left);
-        watch_socket(&w, pair[0]);
+        spin_on(&w, pair[0]);
         assert_int_equal(w.in_vain, 0);
     }
-    watch_socket(&w, pair[0]);
+    spin_on(&w, pair[0]);
     assert_int_equal(w.in_vain, 1);
 }
 
 static void in_vain_ever_rarer(void **state)
 {
-    struct watch w = {0};
+    struct spin w = {0};
     unsigned watched = 0;
 
     (void)state;
     for (unsigned i = 0; i < 10000; i++) {
         watched += w.skip == 0;
-        watch_socket(&w, pair[0]);
+        spin_on(&w, pair[0]);
         assert_in_range(w.in_vain, 1, 1023);
     }
     assert_in_range(watched, 10, 20);
@@ -57,12 +57,12 @@ static void in_vain_ever_rarer(void **state)
 
 static void what_comes_makes_it_frequent_again(void **state)
 {
-    struct watch w = {.in_vain = 1023};
+    struct spin w = {.in_vain = 1023};
 
     (void)state;
     assert_int_equal(write(pair[1], "x", 1), 1);
     for (unsigned i = 0; i < 10; i++) {
-        watch_socket(&w, pair[0]);
+        spin_on(&w, pair[0]);
         assert_int_equal(w.skip, 0);
     }
     assert_int_equal(w.in_vain, 0);
@@ -71,12 +71,12 @@ static void what_comes_makes_it_frequent_again(void **state)
 /* The owner reads on and sees what happened. */
 static void a_closed_socket_ends_it(void **state)
 {
-    struct watch w = {.in_vain = 8};
+    struct spin w = {.in_vain = 8};
 
     (void)state;
     close(pair[1]);
     pair[1] = -1;
-    watch_socket(&w, pair[0]);
+    spin_on(&w, pair[0]);
     assert_int_equal(w.skip, 0);
     assert_int_equal(w.in_vain, 4);
 }

@@ -1,0 +1,28 @@
+/*
+ * A short look at a socket, again and again, before its thread goes to sleep on it.
+ *
+ * A client that sends a request after each answer has the next one ready within some ten
+ * microseconds. On a machine that has little to do a sleeping processor takes longer than that to
+ * wake up, twice for each exchange: once here, once at the client. So the thread looks a few times
+ * first, and lets every other thread run between two looks.
+ *
+ * It costs processor time whenever nothing comes. So no more threads spin at a time than
+ * there are processors, and one that has spun in vain leaves out the next 1, 3, 7 … up to 1,023
+ * times: for one that sends a request now and then nobody spins. Any thread; a struct is one
+ * thread's.
+ */
+#ifndef HA_OS_SPIN_H
+#define HA_OS_SPIN_H
+
+struct spin {
+    unsigned skip;    /* so many times to be left out */
+    unsigned in_vain; /* how many to leave out the last time it was in vain, halved since */
+};
+
+/* The first exchanges of a connection are left out: many have but one. */
+#define SPIN_INIT ((struct spin){.skip = 4})
+
+/* Returns when `fd` has something to read, has an error, or after SPIN_NS at the latest. */
+void spin_on(struct spin *w, int fd);
+
+#endif
