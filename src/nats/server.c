@@ -17,6 +17,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #include "base/name.h"
 #include "os/child.h"
 #include "os/file.h"
+#include "os/holder.h"
 #include "os/port.h"
 
 #define PROGRAM          "nats-server"
@@ -38,12 +40,14 @@
 #define FAILED_STOP_WAIT CLOCK_S /* for a child that runs but is of no use */
 #define POLL_MS          2       /* between looks at a starting child */
 #define NODE_LOCK_WAIT   CLOCK_S /* a killed node's lock goes away with the process */
-#define VERSION_WAIT     (5 * CLOCK_S)
-#define PROBE_WAIT_S     2        /* for the server's greeting */
-#define PORTS_FILE_MAX   65536    /* bytes */
-#define GREETING_MAX     32768    /* bytes */
-#define VERSION_SYNC     2010000U /* 2.10.0 knows sync_interval: always */
-#define VERSION_SAFE_R3  2010023U /* 2.10.23 keeps acknowledged messages of replicated streams */
+#define SERVER_LOCK_WAIT                                                                           \
+    (5 * CLOCK_S) /* a server that was told to end hands over and closes its store */
+#define VERSION_WAIT    (5 * CLOCK_S)
+#define PROBE_WAIT_S    2        /* for the server's greeting */
+#define PORTS_FILE_MAX  65536    /* bytes */
+#define GREETING_MAX    32768    /* bytes */
+#define VERSION_SYNC    2010000U /* 2.10.0 knows sync_interval: always */
+#define VERSION_SAFE_R3 2010023U /* 2.10.23 keeps acknowledged messages of replicated streams */
 
 struct nats_server {
     /* Immutable after init. */
@@ -152,6 +156,27 @@ static enum err_code join_path(char *out, size_t size, const char *dir, const ch
     return ERR_OK;
 }
 
+/* The node's lock is ours, so whoever holds the server's was left behind by a node that is no more,
+ * and was told to end when that node died. One that hangs (2.9.10, its disk full) is killed: what
+ * it has acknowledged it has written. */
+static enum err_code lock_server(struct nats_server *s, const char *path, int64_t deadline_ns,
+                                 struct err *e)
+{
+    int64_t soon = clock_deadline(SERVER_LOCK_WAIT);
+    enum err_code code =
+        file_lock(&s->server_lock, path, soon < deadline_ns ? soon : deadline_ns, e);
+    pid_t pid = code == ERR_BUSY ? holder_find(path) : 0;
+
+    if (pid > 0) {
+        LOG_WARN("the " PROGRAM " of an earlier run does not end, and is killed",
+                 LOG_INT("pid", pid), LOG_STR("lock", path));
+        (void)kill(pid, SIGKILL);
+        err_clear(e);
+        code = file_lock(&s->server_lock, path, deadline_ns, e);
+    }
+    return code == ERR_BUSY ? err_wrap(e, "the " PROGRAM " of an earlier run has not ended") : code;
+}
+
 static enum err_code lock_directory(struct nats_server *s, const char *dir, int64_t deadline_ns,
                                     struct err *e)
 {
@@ -168,11 +193,7 @@ static enum err_code lock_directory(struct nats_server *s, const char *dir, int6
                            "--nats-store-dir)");
     if (!code)
         code = join_path(path, sizeof path, dir, "server.lock", e);
-    if (!code)
-        code = file_lock(&s->server_lock, path, deadline_ns, e);
-    if (code == ERR_BUSY)
-        return err_wrap(e, "the " PROGRAM " of an earlier run has not ended");
-    return code;
+    return code ? code : lock_server(s, path, deadline_ns, e);
 }
 
 /* What a killed server left behind, so that its address is never taken for ours. */

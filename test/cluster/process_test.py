@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -195,6 +196,23 @@ def test_nats_server_dies_with_its_node(cluster):
         node.start()
         assert gone(pid), "the new node waited for the old server to end"
         assert node.query("SELECT count(*) FROM t").value == i + 1
+
+
+def test_nats_server_of_an_earlier_run_hangs(cluster):
+    """Its node is no more, and it does not end as it was told to: the store is taken from it."""
+    node = cluster.node()
+    node.query("CREATE TABLE t(x)")
+    node.kill9()
+    holder = "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", holder, os.path.join(node.directory, "nats", "server.lock")], text=True,
+                          stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout.readline() == "held\n"
+            node.start()
+            assert other.wait(10) == -signal.SIGKILL and "does not end, and is killed" in node.log()
+        finally:
+            other.kill()
+    node.query("INSERT INTO t VALUES (1)")
 
 
 def test_second_signal_ends_at_once(cluster):
