@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "core/node.h"
 #include "core/session.h"
+#include "os/spin.h"
 #include "proto/pgwire.h"
 #include "proto/scram.h"
 #include "sql/pg/session.h"
@@ -113,6 +114,7 @@ struct pg_conn {
     struct buf in;
     size_t in_at;
     struct buf out;
+    struct spin spin;    /* for the next message */
     bool dead;           /* nothing can be sent or read any more */
     int64_t deadline_ns; /* of reading; CLOCK_EVER once it is authenticated */
 

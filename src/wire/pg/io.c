@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "os/spin.h"
 #include "wire/pg/conn.h"
 
 #define READ_BYTES       8192u
@@ -22,6 +23,7 @@ void pg_io_init(struct pg_conn *c, int fd)
     buf_init(&c->in, 0);
     buf_init(&c->out, 0);
     c->in_at = 0;
+    c->spin = SPIN_INIT;
 }
 
 void pg_io_fini(struct pg_conn *c)
@@ -177,6 +179,9 @@ static enum pg_read fill(struct pg_conn *c, size_t want)
     char *to = buf_reserve(&c->in, room);
     if (!to)
         return PG_READ_CLOSED;
+    /* Most of the time it is the next query that is waited for. */
+    if (c->deadline_ns == CLOCK_EVER && !(c->ssl && SSL_has_pending(c->ssl)))
+        spin_on(&c->spin, c->fd);
     ssize_t n = receive(c, to, room);
     if (n < 0)
         return PG_READ_TIMEOUT;
