@@ -90,21 +90,48 @@ static void note_tail(struct replica *r, uint64_t seq, uint64_t pending)
     pthread_mutex_unlock(&r->mu);
 }
 
+/* What came does not fit what was before it, and servers' copies of a log may differ: the leader is
+ * asked from here on, for a while. False where it was the leader that said so. */
+static bool distrust_feed(struct replica *r, uint64_t seq)
+{
+    uint64_t last = atomic_load(&r->last_seq);
+    if (!r->log_copies || seq <= r->leader_to)
+        return false;
+    r->leader_to = last > seq + FEED_DOUBTED ? seq + FEED_DOUBTED : last > seq ? last : seq;
+    return true;
+}
+
+/* Message `seq` names another one before it than there is. A node that has nothing of its own yet
+ * may take what the others have made of the log (BROKEN); one that has stops, and says so. */
+static enum err_code broken(struct replica *r, uint64_t seq, const char *names, const char *prev,
+                            struct err *e)
+{
+    if (distrust_feed(r, seq))
+        return err_set(e, ERR_LOG_UNAVAILABLE,
+                       "message %" PRIu64
+                       " follows \"%s\", the feed has brought \"%s\": the log's leader is asked",
+                       seq, names, prev);
+    if (!r->joined || r->behind_seq > 0)
+        r->broken_seq = seq;
+    return err_set(e, ERR_DIVERGED, "message %" PRIu64 " follows \"%s\", the file ends with \"%s\"",
+                   seq, names, prev);
+}
+
 static enum err_code apply_item(struct replica *r, const struct item *it, const char *prev,
                                 struct err *e)
 {
     const struct changeset_info *info = NULL;
     enum err_code code = it->spooled ? apply_spooled(r->apply, r->chain, &info, e)
                                      : apply_message(r->apply, it->m.data, it->m.len, &info, e);
-    if (code != ERR_OK)
+    if (code != ERR_OK) {
+        (void)distrust_feed(r, it->m.seq);
         return err_wrap(e, "message %" PRIu64, it->m.seq);
+    }
     if (FAULT_FAILS("apply.message"))
         return err_set(e, ERR_DISK_FULL, "message %" PRIu64 ": disk full (injected)", it->m.seq);
     if (r->opt.mode == REPLICA_SERIALIZABLE && prev[0] && info->prev[0] &&
         strcmp(info->prev, prev) != 0)
-        return err_set(e, ERR_DIVERGED,
-                       "message %" PRIu64 " follows \"%s\", the file ends with \"%s\"", it->m.seq,
-                       info->prev, prev);
+        return broken(r, it->m.seq, info->prev, prev, e);
     if (r->opt.mode == REPLICA_SERIALIZABLE && strcmp(info->node, r->opt.node) != 0) {
         pthread_mutex_lock(&r->mu);
         turn_of_other(&r->turns, info->node, clock_mono_ns());
@@ -277,6 +304,7 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
 /* Until here the replica was STOPPED, though it tried again now and then, or came nearer. */
 static void look_for_the_end_of_trouble(struct replica *r)
 {
+    r->joined = r->joined || atomic_load(&r->tail_seq) >= r->target_seq;
     if (r->trouble_seq > 0 && atomic_load(&r->seq) >= r->trouble_seq)
         r->trouble_seq = 0;
     else if (r->behind_seq > 0 && atomic_load(&r->tail_seq) >= r->behind_seq)

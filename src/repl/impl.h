@@ -20,6 +20,8 @@
 #define GROUP_MAX_BYTES                                                                            \
     ((uint64_t)512 * 1024) /* a group stops growing here; one txn may exceed it */
 #define SPOOL_MEMORY   ((size_t)4 * 1024 * 1024)
+/* Messages behind a wrong one that a feed is not believed, either. */
+#define FEED_DOUBTED   65536u
 #define CHAIN_STALL_NS (3 * CLOCK_S) /* parts of a message that stop coming count as abandoned */
 
 struct waiting; /* queue.h */
@@ -123,6 +125,8 @@ struct replica {
     struct apply *apply;
     uint64_t next_seq;    /* what the feed must deliver next */
     uint64_t leader_to;   /* until there the log's leader is asked, message by message */
+    uint64_t broken_seq;  /* does not follow the message before it, as the leader has them; 0 = none */
+    bool joined;          /* the file has had, in this process or before, all that the log had */
     uint64_t missing_seq; /* left out by the last feed, 0 = none */
     uint64_t trouble_seq; /* where the message begins that could not be applied, 0 = none */
     uint64_t behind_seq;  /* a restored file is not served before it has come this far, 0 = it is */

@@ -114,6 +114,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     atomic_store(&r->last_seq, r->pos.seq);
     atomic_store(&r->log_created, r->pos.stream_created);
     r->opened_seq = r->pos.seq;
+    r->joined = r->pos.seq > 0;
     r->state = opt->client ? REPLICA_OFFLINE : REPLICA_FOLLOWING;
     if (opt->client) {
         err_set(&r->reason, ERR_LOG_UNAVAILABLE, "NATS is not connected yet");

@@ -20,28 +20,24 @@
 
 #define RESTORE_CONFIRM_LOOKS 3
 #define RESTORE_CONFIRM_NS    (2 * CLOCK_S)
-#define RESTORE_ASIDE_TRIES   100    /* in one second */
-#define RESTORE_ASK_MORE      65536u /* messages behind a wrong one that are not believed */
+#define RESTORE_ASIDE_TRIES   100 /* in one second */
 
 const char *verdict_name(enum verdict v)
 {
     static const char *const names[] = {
-        [VERDICT_OURS] = "ours",
-        [VERDICT_GAP] = "gap",
-        [VERDICT_HOLE] = "hole",
-        [VERDICT_ANEW] = "created anew",
-        [VERDICT_REWRITTEN] = "rewritten",
-        [VERDICT_DIFFERS] = "differs",
-        [VERDICT_LOST_END] = "lost its end",
+        [VERDICT_OURS] = "ours",         [VERDICT_GAP] = "gap",
+        [VERDICT_HOLE] = "hole",         [VERDICT_BROKEN] = "broken",
+        [VERDICT_ANEW] = "created anew", [VERDICT_REWRITTEN] = "rewritten",
+        [VERDICT_DIFFERS] = "differs",   [VERDICT_LOST_END] = "lost its end",
         [VERDICT_GONE] = "gone",
     };
     return names[v];
 }
 
-/* The file is a prefix of the log, but messages that follow it are gone. */
+/* The file is a prefix of the log, but messages that follow it are gone, or cannot follow it. */
 static bool is_prefix(enum verdict v)
 {
-    return v == VERDICT_GAP || v == VERDICT_HOLE;
+    return v == VERDICT_GAP || v == VERDICT_HOLE || v == VERDICT_BROKEN;
 }
 
 static void temp_path(const struct replica *r, char out[PATH_MAX])
@@ -171,7 +167,9 @@ static enum err_code has_pending(const struct replica *r, bool *pending, struct 
 static enum err_code find_copy(struct replica *r, const struct stream_state *st, struct copy *c,
                                struct err *e)
 {
-    uint64_t least = r->verdict == VERDICT_HOLE ? r->hole_seq : 0;
+    uint64_t least = r->verdict == VERDICT_HOLE     ? r->hole_seq
+                     : r->verdict == VERDICT_BROKEN ? r->broken_seq
+                                                    : 0;
     /* A later one may be of this very file, or of one that is like it. */
     uint64_t most = r->verdict == VERDICT_DIFFERS ? r->proved.from : UINT64_MAX;
     bool pending = false;
@@ -463,6 +461,9 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     struct copy c = {.in_log = BUF_INIT};
     struct err why = *e;
     int64_t start = clock_mono_ns();
+    uint64_t wrong = r->verdict == VERDICT_DIFFERS     ? r->proved.to
+                     : r->verdict == VERDICT_REWRITTEN ? r->pos.seq
+                                                       : 0;
     announce(r, &why);
     temp_path(r, c.path);
     image_remove(c.path);
@@ -488,10 +489,8 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
         r->behind_seq = st->last_seq;
     /* The next feed may read the same copy of the log, which still has the wrong message, and after
      * that perhaps more of them. */
-    if (r->verdict == VERDICT_DIFFERS)
-        r->leader_to = r->proved.to + RESTORE_ASK_MORE < st->last_seq
-                           ? r->proved.to + RESTORE_ASK_MORE
-                           : st->last_seq;
+    if (wrong > 0 && st->replicas > 1)
+        r->leader_to = wrong + FEED_DOUBTED < st->last_seq ? wrong + FEED_DOUBTED : st->last_seq;
     LOG_INFO("database restored", LOG_STR("db", r->opt.id), LOG_STR("from", c.from),
              LOG_STR("because", why.msg), LOG_UINT("seq", c.pos.seq),
              LOG_INT("ms", (clock_mono_ns() - start) / CLOCK_MS));

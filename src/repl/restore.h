@@ -2,7 +2,7 @@
  * A file that the log cannot continue is replaced by one that it can. Applier thread.
  *
  *   verdict              the file                            what is done
- *   GAP, HOLE            ends before what the log still has  copy
+ *   GAP, HOLE, BROKEN    ends before what the log still has  copy
  *   ANEW, REWRITTEN      is not a prefix of this log         kept aside, copy
  *   DIFFERS              has other messages in the middle    kept aside, copy
  *   LOST_END             is longer than the log              kept aside, copy; refused on the only
@@ -36,6 +36,7 @@ enum verdict {
     VERDICT_OURS, /* the log continues the file */
     VERDICT_GAP,
     VERDICT_HOLE,
+    VERDICT_BROKEN, /* servers' copies have become different, and the log is a mixture of them */
     VERDICT_ANEW,
     VERDICT_REWRITTEN,
     VERDICT_DIFFERS, /* the message at the position is the log's, one before it is not */

@@ -267,6 +267,13 @@ static enum err_code judge(struct replica *r, struct stream_state *st, struct er
         code = check_tied(r, st, e);
     if (code == ERR_OK && r->proved.to > 0)
         code = suspect_judge(r, e);
+    if (code == ERR_OK && r->opt.mend && r->broken_seq > r->pos.seq) {
+        r->verdict = VERDICT_BROKEN;
+        return err_set(e, ERR_DIVERGED,
+                       "message %" PRIu64
+                       " of the log follows another one than the log has before it",
+                       r->broken_seq);
+    }
     if (code == ERR_OK && r->opt.mend && debt_check(r, e) != ERR_OK) {
         r->verdict = e->code == ERR_DIVERGED ? VERDICT_REWRITTEN : r->verdict;
         code = e->code;
@@ -305,6 +312,7 @@ enum err_code verify_log(struct replica *r, struct err *e)
     r->log_copies = st.replicas > 1;
     r->hole_seq = 0;
     r->proved = (struct suspicion){0};
+    r->broken_seq = 0;
     if (r->trouble_seq <= r->pos.seq)
         r->trouble_seq = 0;
     if (r->behind_seq > st.last_seq)

@@ -35,6 +35,35 @@ def test_who_has_another_message_takes_the_log_s(cluster, mode):
     wait_until(lambda: b.query("SELECT count(*) FROM t").value == 21, what="b follows")
 
 
+def test_a_feed_that_brings_another_message(cluster):
+    """The next message shows it: the log's leader is asked for both."""
+    servers = cluster.nats_cluster()
+    a = cluster.node(url=servers[0], replicas=3)
+    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    for i in range(20):
+        a.query("INSERT INTO t(v) VALUES (?)", [i])
+    b = cluster.node(url=servers[1], replicas=3, env={"HA_FAULT": "apply.wrong=fail@5"})
+    assert_equal(a, b)
+    assert "the log's leader is asked" in b.log()
+    b.retrying(lambda: b.query("INSERT INTO t(v) VALUES ('of b')"))
+    assert_equal(a, b)
+    assert b.query("SELECT count(*) FROM t").value == 21
+
+
+def test_a_node_joins_a_log_that_is_broken(cluster):
+    """A message does not follow the one before it, and it is the leader that says so: the others have passed it, and give a copy."""
+    server = cluster.nats()
+    a = cluster.node(url=server)
+    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    for i in range(20):
+        a.query("INSERT INTO t(v) VALUES (?)", [i])
+    b = cluster.node(url=server, env={"HA_FAULT": "apply.wrong=fail@5"})
+    assert_equal(a, b)
+    assert db_status(b)["restores"] == 1 and db_status(b)["gaps"] == 1 and "another node" in b.log()
+    b.retrying(lambda: b.query("INSERT INTO t(v) VALUES ('of b')"))
+    assert_equal(a, b)
+
+
 def test_the_log_cannot_tell_any_more(cluster):
     """It does not reach back to where they differ: both say so, and go on."""
     server = cluster.nats()

@@ -8,25 +8,6 @@
 
 #include "support/repl_fixture.h"
 
-static struct nats_fixture server;
-
-static int set_up(void **state)
-{
-    struct err e = ERR_INIT;
-
-    (void)state;
-    assert_int_equal(conn_library_init(&e), ERR_OK);
-    nats_up(&server, 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    nats_down(&server);
-    return 0;
-}
-
 static struct peer *new_peer(const char *name, const char *stream, enum replica_mode mode)
 {
     struct peer *p = calloc(1, sizeof *p);

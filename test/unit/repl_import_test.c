@@ -5,26 +5,8 @@
 
 #include "support/nats_fixture.h"
 
+#define NATS_MAX_PAYLOAD 65536 /* bytes */
 #include "support/repl_fixture.h"
-
-static struct nats_fixture server;
-
-static int set_up(void **state)
-{
-    struct err e = ERR_INIT;
-
-    (void)state;
-    assert_int_equal(conn_library_init(&e), ERR_OK);
-    nats_up(&server, 65536);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    nats_down(&server);
-    return 0;
-}
 
 static struct peer *make_peer(const char *name, const char *content)
 {

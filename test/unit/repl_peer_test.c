@@ -9,22 +9,6 @@
 
 #define BIG (5 * 1000 * 1000 + 17)
 
-static struct nats_fixture server;
-
-static int set_up(void **state)
-{
-    (void)state;
-    nats_up(&server, 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    nats_down(&server);
-    return 0;
-}
-
 static char byte_at(uint64_t i)
 {
     return (char)((i * 2654435761u) >> 13);

@@ -6,25 +6,6 @@
 #include "sql/outbox.h"
 #include "support/repl_fixture.h"
 
-static struct nats_fixture server;
-
-static int set_up(void **state)
-{
-    struct err e = ERR_INIT;
-
-    (void)state;
-    assert_int_equal(conn_library_init(&e), ERR_OK);
-    nats_up(&server, 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    nats_down(&server);
-    return 0;
-}
-
 /* One replica makes the log; the outbox is a file beside it. */
 struct scene {
     struct peer p;

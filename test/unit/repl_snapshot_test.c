@@ -10,22 +10,6 @@
 #include "support/nats_fixture.h"
 #include "support/repl_fixture.h"
 
-static struct nats_fixture server;
-
-static int set_up(void **state)
-{
-    (void)state;
-    nats_up(&server, 0);
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    nats_down(&server);
-    return 0;
-}
-
 /* ---- unpack ---- */
 
 struct sum {

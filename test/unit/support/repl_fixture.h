@@ -1,6 +1,7 @@
 /*
- * Replicas without a node around them: each has a directory and a connection to NATS of its own,
- * and follows the log "<stream>-t=2Edb" with the others. To be included after nats_fixture.h.
+ * A nats-server for the whole program (set_up, tear_down), and replicas without a node around them:
+ * each has a directory and a connection to NATS of its own, and follows the log "<stream>-t=2Edb"
+ * with the others. To be included after nats_fixture.h.
  *
  *     struct peer p = {.mode = REPLICA_SERIALIZABLE};
  *     peer_make(&p, "p");          a directory; the file is not there yet
@@ -19,6 +20,30 @@
 #include "repl/impl.h"
 #include "repl/replica.h"
 #include "sql/stmt.h"
+
+#ifndef NATS_MAX_PAYLOAD
+#define NATS_MAX_PAYLOAD 0 /* the server's own */
+#endif
+
+/* Of the whole test program. */
+static struct nats_fixture server;
+
+UNUSED_OK static int set_up(void **state)
+{
+    struct err e = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(conn_library_init(&e), ERR_OK);
+    nats_up(&server, NATS_MAX_PAYLOAD);
+    return 0;
+}
+
+UNUSED_OK static int tear_down(void **state)
+{
+    (void)state;
+    nats_down(&server);
+    return 0;
+}
 
 struct peer {
     /* to be chosen before peer_open() */
@@ -68,14 +93,14 @@ UNUSED_OK static void peer_prepare_file(const struct peer *p, const char *sql)
     conn_close(c);
 }
 
-UNUSED_OK static void peer_open(struct peer *p, const struct nats_fixture *server,
+UNUSED_OK static void peer_open(struct peer *p, const struct nats_fixture *nats,
                                 const char *stream)
 {
     struct replica *r = NULL;
     struct err e = ERR_INIT;
 
     (void)snprintf(p->stream, sizeof p->stream, "%s", stream);
-    p->client = nats_connect(server, peer_changed, p);
+    p->client = nats_connect(nats, peer_changed, p);
     struct replica_options o = {
         .id = "t.db",
         .node = p->name,
