@@ -422,6 +422,7 @@ def test_snapshot_of_a_log_that_is_no_more(cluster):
     for _ in range(5):
         fill(a, 10)
     lost = take(a)
+    wait_until(lambda: ha.synced(b))
     kept_object = os.path.join(server.directory, "js")
     with NatsClient(server.port) as nats:
         assert int(metas(nats)["ha.db"]["metadata"]["ha-seq"]) == lost["seq"]
