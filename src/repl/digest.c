@@ -7,7 +7,7 @@
 /* The last `count` points, at most `size` of them, in ascending order of seq. */
 struct ring {
     struct digest_point *points;
-    size_t size, first, count;
+    size_t size, first, count; /* size is a power of two */
 };
 
 struct digest {
@@ -23,13 +23,13 @@ struct digest {
 
 static struct digest_point *ring_at(const struct ring *r, size_t i)
 {
-    return &r->points[(r->first + i) % r->size];
+    return &r->points[(r->first + i) & (r->size - 1)];
 }
 
 static void ring_push(struct ring *r, const struct digest_point *p)
 {
     if (r->count == r->size) {
-        r->first = (r->first + 1) % r->size;
+        r->first = (r->first + 1) & (r->size - 1);
         r->count--;
     }
     *ring_at(r, r->count++) = *p;

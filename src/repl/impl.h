@@ -123,10 +123,11 @@ struct replica {
     uint64_t aside_version;  /* … this version */
     bool apply_stale;        /* `apply` is older than the file that was put in place */
     struct apply *apply;
-    uint64_t next_seq;    /* what the feed must deliver next */
-    uint64_t leader_to;   /* until there the log's leader is asked, message by message */
-    uint64_t broken_seq;  /* does not follow the message before it, as the leader has them; 0 = none */
-    bool joined;          /* the file has had, in this process or before, all that the log had */
+    uint64_t next_seq;  /* what the feed must deliver next */
+    uint64_t leader_to; /* until there the log's leader is asked, message by message */
+    uint64_t
+        broken_seq; /* does not follow the message before it, as the leader has them; 0 = none */
+    bool joined;    /* the file has had, in this process or before, all that the log had */
     uint64_t missing_seq; /* left out by the last feed, 0 = none */
     uint64_t trouble_seq; /* where the message begins that could not be applied, 0 = none */
     uint64_t behind_seq;  /* a restored file is not served before it has come this far, 0 = it is */

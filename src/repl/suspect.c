@@ -207,12 +207,11 @@ static enum answer ask(struct replica *r, uint64_t from, uint64_t to, struct sus
     struct digest_point *points = malloc(max * sizeof *points);
     size_t n = points ? digest_points(r->digest, from, to, points, max) : 0;
     enum answer answer = ANSWER_SAME;
-    if (stream_info(r->opt.client, r->stream, &st, &found, e) != ERR_OK)
+    if (stream_info(r->opt.client, r->stream, &st, &found, e) != ERR_OK ||
+        (found && st.last_seq < to))
         answer = ANSWER_LATER;
     else if (n < 2 || !found || st.first_seq > from + 1)
         answer = ANSWER_UNKNOWN;
-    else if (st.last_seq < to)
-        answer = ANSWER_LATER;
     struct walk w = {.r = r};
     for (size_t i = 1; i < n && answer == ANSWER_SAME; i++) {
         if (walk_to(&w, points[i - 1].seq, points[i].seq, e) != ERR_OK)

@@ -203,7 +203,7 @@ def test_nats_server_of_an_earlier_run_hangs(cluster):
     node = cluster.node()
     node.query("CREATE TABLE t(x)")
     node.kill9()
-    holder = "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); time.sleep(600)"
+    holder = "import fcntl, signal, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", holder, os.path.join(node.directory, "nats", "server.lock")], text=True,
                           stdout=subprocess.PIPE) as other:
         try:

@@ -93,8 +93,7 @@ UNUSED_OK static void peer_prepare_file(const struct peer *p, const char *sql)
     conn_close(c);
 }
 
-UNUSED_OK static void peer_open(struct peer *p, const struct nats_fixture *nats,
-                                const char *stream)
+UNUSED_OK static void peer_open(struct peer *p, const struct nats_fixture *nats, const char *stream)
 {
     struct replica *r = NULL;
     struct err e = ERR_INIT;
