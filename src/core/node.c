@@ -10,13 +10,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/stack.h"
 #include "core/impl.h"
 #include "core/session.h"
 #include "nats/rpc.h"
 #include "sql/backup.h"
 
-#define NODE_TICK_NS      CLOCK_S
-#define NODE_THREAD_STACK ((size_t)1984 * 1024) /* as an applier's */
+#define NODE_TICK_NS CLOCK_S
 
 enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e)
 {
@@ -201,7 +201,7 @@ static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struc
 {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, NODE_THREAD_STACK);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
     int rc = pthread_create(thread, &attr, run, n);
     pthread_attr_destroy(&attr);
     return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));

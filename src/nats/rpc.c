@@ -8,10 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "base/stack.h"
 #include "nats/internal.h"
 #include "nats/rpc_frame.h"
 
-#define RPC_STACK     ((size_t)1984 * 1024)
 #define RPC_PULSE_NS  CLOCK_S        /* between two signs of life */
 #define RPC_STALL_NS  (15 * CLOCK_S) /* a reader that acknowledges nothing has gone */
 #define RPC_ACK_MS    500
@@ -268,7 +268,7 @@ static bool call_start(struct rpc_call *call, struct err *e)
         return false;
     }
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, RPC_STACK);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     int rc = pthread_create(&thread, &attr, call_main, call);
     pthread_attr_destroy(&attr);

@@ -7,12 +7,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/stack.h"
 #include "repl/impl.h"
 #include "repl/queue.h"
 
-#define REPLICA_STACK                                                                              \
-    ((size_t)1984 * 1024) /* SQLite parses deep expressions and chains of views                    \
-                           */
 #define REPLICA_NAP_NS     (20 * CLOCK_MS)
 #define REPLICA_MAX_STREAM 64 /* with the token it stays under JetStream's limit of 255 */
 
@@ -45,7 +43,7 @@ static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struc
 {
     pthread_attr_t attr;
     pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, REPLICA_STACK);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
     int rc = pthread_create(thread, &attr, run, r);
     pthread_attr_destroy(&attr);
     return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));

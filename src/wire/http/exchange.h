@@ -31,6 +31,7 @@
 #include "base/sha256.h"
 #include "core/node.h"
 #include "core/session.h"
+#include "os/acceptor.h"
 #include "os/spin.h"
 #include "proto/httpreq.h"
 #include "wire/http/http.h"
@@ -92,11 +93,9 @@ struct http_server {
     size_t max_body_bytes;
     unsigned max_connections;
     unsigned idle_timeout_s;
-    uint16_t port;
-    int listener;
-    int wake; /* eventfd: the accept thread is to look around */
     struct MHD_Daemon *daemon;
-    pthread_t acceptor;
+    struct acceptor acceptor;
+    struct lingerers *lingerers; /* the accept thread's, server.c */
 
     atomic_uint connections; /* accepted and not yet closed */
     atomic_uint running;     /* exchanges under way */
@@ -105,7 +104,6 @@ struct http_server {
     pthread_mutex_t mu;
     pthread_cond_t idle;    /* `running` fell while stopping */
     struct exchange *first; /* guarded by mu: all connections */
-    bool acceptor_runs;     /* the thread is to be joined */
     struct http_tx *txs;    /* guarded by mu: a list */
     unsigned n_txs;         /* guarded by mu */
 };

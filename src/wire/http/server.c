@@ -17,34 +17,22 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "os/listen.h"
+#include "base/stack.h"
 #include "wire/http/exchange.h"
 
-#define LINGER_SLOTS    32u /* refused connections that are still being told so */
-#define LINGER_NS       CLOCK_S
-#define ACCEPT_BREAK_MS 100                /* when the process is out of descriptors */
-#define SWEEP_MS        5000               /* while transactions are open */
-#define CONN_MEMORY     ((size_t)32 << 10) /* of libmicrohttpd for a connection: its longest header */
-
-/* SQLite's own limits must come before the stack's end: statements at its limits of depth need up
- * to 700 KiB, a chain of 2,000 views more than 1 MiB. Pages that nobody touches cost nothing, and
- * below 2 MiB no transparent huge page can lie in a stack. Sanitizers put red zones around
- * variables. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_BYTES ((size_t)8 << 20)
-#else
-#define STACK_BYTES ((size_t)1984 << 10)
-#endif
+#define LINGER_SLOTS   32u /* refused connections that are still being told so */
+#define LINGER_NS      CLOCK_S
+#define LINGER_LOOK_MS 100
+#define SWEEP_MS       5000               /* while transactions are open */
+#define CONN_MEMORY    ((size_t)32 << 10) /* of libmicrohttpd for a connection: its longest header */
 
 /* ---- connections ---- */
 
@@ -145,20 +133,13 @@ static void linger_tend(struct lingerers *l)
 
 /* ---- accepting ---- */
 
-/* What the accept thread works with. */
-struct acceptor {
-    struct http_server *server;
-    struct lingerers lingerers;
-};
-
 static void take(void *arg, int fd, const struct sockaddr_storage *addr, socklen_t len)
 {
     static const int on = 1;
-    struct acceptor *a = arg;
-    struct http_server *s = a->server;
+    struct http_server *s = arg;
 
     if (atomic_load(&s->connections) >= s->max_connections) {
-        refuse(&a->lingerers, fd);
+        refuse(s->lingerers, fd);
         return;
     }
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -168,34 +149,13 @@ static void take(void *arg, int fd, const struct sockaddr_storage *addr, socklen
         atomic_fetch_sub(&s->connections, 1);
 }
 
-static void *accept_run(void *arg)
+static int tend(void *arg)
 {
     struct http_server *s = arg;
-    struct acceptor a = {.server = s};
-    struct lingerers *l = &a.lingerers;
-    unsigned open_txs = 0;
-    bool full = false;
+    unsigned open_txs = http_tx_sweep(s, false);
 
-    while (!atomic_load(&s->stopping)) {
-        struct pollfd p[2 + LINGER_SLOTS] = {{.fd = s->wake, .events = POLLIN},
-                                             {.fd = full ? -1 : s->listener, .events = POLLIN}};
-        int wait_ms = full || l->n > 0 ? ACCEPT_BREAK_MS : open_txs > 0 ? SWEEP_MS : -1;
-
-        for (unsigned i = 0; i < l->n; i++)
-            p[2 + i] = (struct pollfd){.fd = l->fd[i], .events = POLLIN};
-        if (poll(p, 2 + l->n, wait_ms) < 0 && errno != EINTR)
-            LOG_ERROR("waiting for connections", LOG_STR("error", strerror(errno)));
-        if (p[0].revents) {
-            eventfd_t ignored;
-            (void)eventfd_read(s->wake, &ignored);
-        }
-        linger_tend(l);
-        full = listen_accept(s->listener, SOCK_CLOEXEC | SOCK_NONBLOCK, take, &a);
-        open_txs = http_tx_sweep(s, false);
-    }
-    while (l->n > 0)
-        linger_drop(l, 0);
-    return NULL;
+    linger_tend(s->lingerers);
+    return s->lingerers->n > 0 ? LINGER_LOOK_MS : open_txs > 0 ? SWEEP_MS : -1;
 }
 
 /* ---- libmicrohttpd ---- */
@@ -248,7 +208,7 @@ static void configure(struct http_server *s, struct node *n, const struct http_o
 
     s->node = n;
     s->node_name = no->name ? no->name : "";
-    s->listener = s->wake = -1;
+    s->acceptor = ACCEPTOR_INIT;
     s->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : HTTP_DEFAULT_MAX_BODY_BYTES;
     s->max_connections = o->max_connections ? o->max_connections : HTTP_DEFAULT_MAX_CONNECTIONS;
     s->idle_timeout_s = o->idle_timeout_s ? o->idle_timeout_s : HTTP_DEFAULT_IDLE_TIMEOUT_S;
@@ -261,21 +221,20 @@ static void configure(struct http_server *s, struct node *n, const struct http_o
 
 static enum err_code start(struct http_server *s, const struct http_options *o, struct err *e)
 {
-    int rc;
+    const struct acceptor_options ao = {.address = o->address,
+                                        .port = o->port,
+                                        .what = "HTTP",
+                                        .flags = SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                        .take = take,
+                                        .tend = tend,
+                                        .arg = s};
 
-    if (listen_open(&s->listener, o->address, o->port, "HTTP", e) != ERR_OK)
-        return e->code;
-    s->port = listen_port(s->listener);
-    s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->wake < 0)
-        return err_set(e, ERR_IO, "eventfd: %s", strerror(errno));
+    s->lingerers = calloc(1, sizeof *s->lingerers);
+    if (!s->lingerers)
+        return err_set(e, ERR_NO_MEMORY, "no memory for the HTTP server");
     if (daemon_start(s, e) != ERR_OK)
         return e->code;
-    rc = pthread_create(&s->acceptor, NULL, accept_run, s);
-    if (rc != 0)
-        return err_set(e, ERR_IO, "no thread to accept connections: %s", strerror(rc));
-    s->acceptor_runs = true;
-    return ERR_OK;
+    return acceptor_start(&s->acceptor, &ao, e);
 }
 
 enum err_code http_start(struct http_server **out, struct node *n, const struct http_options *o,
@@ -299,7 +258,7 @@ enum err_code http_start(struct http_server **out, struct node *n, const struct 
 
 uint16_t http_port(const struct http_server *s)
 {
-    return s->port;
+    return s->acceptor.port;
 }
 
 /* Connections without an exchange end; the others find `stopping` when theirs is over. */
@@ -327,14 +286,9 @@ void http_stop(struct http_server *s, int64_t deadline_ns)
     if (!s)
         return;
     atomic_store(&s->stopping, true);
-    if (s->acceptor_runs) {
-        (void)eventfd_write(s->wake, 1);
-        pthread_join(s->acceptor, NULL);
-        s->acceptor_runs = false;
-    }
-    if (s->listener >= 0)
-        close(s->listener);
-    s->listener = -1;
+    acceptor_stop(&s->acceptor);
+    while (s->lingerers && s->lingerers->n > 0)
+        linger_drop(s->lingerers, 0);
     if (!s->daemon)
         return;
     pthread_mutex_lock(&s->mu);
@@ -354,8 +308,8 @@ void http_free(struct http_server *s)
     if (!s)
         return;
     http_stop(s, 0);
-    if (s->wake >= 0)
-        close(s->wake);
+    acceptor_fini(&s->acceptor);
+    free(s->lingerers);
     pthread_cond_destroy(&s->idle);
     pthread_mutex_destroy(&s->mu);
     free(s);

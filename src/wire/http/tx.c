@@ -181,7 +181,7 @@ static enum err_code tx_add(struct http_server *s, struct http_tx *t, struct err
     s->txs = t;
     pthread_mutex_unlock(&s->mu);
     if (first) /* now there is something to sweep */
-        (void)eventfd_write(s->wake, 1);
+        acceptor_wake(&s->acceptor);
     return ERR_OK;
 }
 

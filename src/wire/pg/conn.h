@@ -27,6 +27,7 @@
 #include "base/err.h"
 #include "core/node.h"
 #include "core/session.h"
+#include "os/acceptor.h"
 #include "os/spin.h"
 #include "proto/pgwire.h"
 #include "proto/scram.h"
@@ -71,10 +72,7 @@ struct pg_server {
     SSL_CTX *tls; /* NULL = none */
     unsigned max_connections;
     int64_t auth_timeout_ns;
-    int listener, wake;
-    uint16_t port;
-    pthread_t acceptor;
-    bool acceptor_runs;
+    struct acceptor acceptor;
     /* atomic */
     atomic_bool stopping;
     _Atomic uint32_t next_pid;

@@ -188,7 +188,7 @@ static bool wants_types(const struct pg_prepared *s, const struct pgwire_bind *m
     return false;
 }
 
-static void bind(struct pg_conn *c, const struct pg_message *msg)
+static void bind_portal(struct pg_conn *c, const struct pg_message *msg)
 {
     struct pgwire_bind m;
     struct pg_prepared *s;
@@ -430,7 +430,7 @@ void pg_extended(struct pg_conn *c, const struct pg_message *m)
         parse(c, m);
         return;
     case 'B':
-        bind(c, m);
+        bind_portal(c, m);
         return;
     case 'E':
         execute(c, m);

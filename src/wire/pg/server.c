@@ -9,31 +9,17 @@
  *       ─▶ reading ends on every socket: who idles says 57P01 and leaves, who works answers first
  *       ─▶ deadline: what still runs is cancelled ─▶ every connection has left
  */
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/crypto.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "os/listen.h"
+#include "base/stack.h"
 #include "wire/pg/conn.h"
-
-#define ACCEPT_BREAK_MS 100 /* when the process is out of descriptors */
-
-/* As for HTTP's connections: SQLite's own limits must come before the stack's end. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STACK_BYTES ((size_t)8 << 20)
-#else
-#define STACK_BYTES ((size_t)1984 << 10)
-#endif
 
 /* ---- connections ---- */
 
@@ -166,21 +152,6 @@ static void take(void *arg, int fd, const struct sockaddr_storage *from, socklen
     }
 }
 
-static void *accept_run(void *arg)
-{
-    struct pg_server *s = arg;
-    bool full = false;
-
-    while (!atomic_load(&s->stopping)) {
-        struct pollfd p[] = {{.fd = s->wake, .events = POLLIN},
-                             {.fd = full ? -1 : s->listener, .events = POLLIN}};
-        if (poll(p, 2, full ? ACCEPT_BREAK_MS : -1) < 0 && errno != EINTR)
-            LOG_ERROR("waiting for connections", LOG_STR("error", strerror(errno)));
-        full = listen_accept(s->listener, SOCK_CLOEXEC, take, s);
-    }
-    return NULL;
-}
-
 bool pg_server_cancel(struct pg_server *s, uint32_t pid, const void *key, size_t len)
 {
     bool found = false;
@@ -201,7 +172,6 @@ bool pg_server_cancel(struct pg_server *s, uint32_t pid, const void *key, size_t
 static enum err_code start(struct pg_server *s, const struct pg_options *o, struct err *e)
 {
     bool cert = o->cert && *o->cert, key = o->key && *o->key;
-    int rc;
 
     if (pg_users_load(&s->users, o, e) != ERR_OK)
         return e->code;
@@ -209,17 +179,13 @@ static enum err_code start(struct pg_server *s, const struct pg_options *o, stru
         return err_set(e, ERR_CONFIG, "--pg-cert and --pg-key go together");
     if (cert && pg_tls_load(&s->tls, o->cert, o->key, e) != ERR_OK)
         return e->code;
-    if (listen_open(&s->listener, o->address, o->port, "PostgreSQL", e) != ERR_OK)
-        return e->code;
-    s->port = listen_port(s->listener);
-    s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (s->wake < 0)
-        return err_set(e, ERR_IO, "eventfd: %s", strerror(errno));
-    rc = pthread_create(&s->acceptor, NULL, accept_run, s);
-    if (rc != 0)
-        return err_set(e, ERR_IO, "no thread to accept connections: %s", strerror(rc));
-    s->acceptor_runs = true;
-    return ERR_OK;
+    const struct acceptor_options ao = {.address = o->address,
+                                        .port = o->port,
+                                        .what = "PostgreSQL",
+                                        .flags = SOCK_CLOEXEC,
+                                        .take = take,
+                                        .arg = s};
+    return acceptor_start(&s->acceptor, &ao, e);
 }
 
 enum err_code pg_start(struct pg_server **out, struct node *n, const struct pg_options *o,
@@ -231,7 +197,7 @@ enum err_code pg_start(struct pg_server **out, struct node *n, const struct pg_o
     if (!s)
         return err_set(e, ERR_NO_MEMORY, "no memory for the PostgreSQL server");
     s->node = n;
-    s->listener = s->wake = -1;
+    s->acceptor = ACCEPTOR_INIT;
     s->auth = o->auth;
     s->max_connections = o->max_connections ? o->max_connections : PG_DEFAULT_MAX_CONNECTIONS;
     s->auth_timeout_ns =
@@ -249,7 +215,7 @@ enum err_code pg_start(struct pg_server **out, struct node *n, const struct pg_o
 
 uint16_t pg_port(const struct pg_server *s)
 {
-    return s->port;
+    return s->acceptor.port;
 }
 
 static void shut_locked(struct pg_server *s, int how, bool cancel)
@@ -267,14 +233,7 @@ void pg_stop(struct pg_server *s, int64_t deadline_ns)
     if (!s)
         return;
     atomic_store(&s->stopping, true);
-    if (s->acceptor_runs) {
-        (void)eventfd_write(s->wake, 1);
-        pthread_join(s->acceptor, NULL);
-        s->acceptor_runs = false;
-    }
-    if (s->listener >= 0)
-        close(s->listener);
-    s->listener = -1;
+    acceptor_stop(&s->acceptor);
     pthread_mutex_lock(&s->mu);
     shut_locked(s, SHUT_RD, false);
     while (s->n_conns > 0 && clock_cond_wait(&s->changed, &s->mu, deadline_ns))
@@ -291,8 +250,7 @@ void pg_free(struct pg_server *s)
     if (!s)
         return;
     pg_stop(s, 0);
-    if (s->wake >= 0)
-        close(s->wake);
+    acceptor_fini(&s->acceptor);
     SSL_CTX_free(s->tls);
     pg_users_free(&s->users);
     pthread_cond_destroy(&s->changed);
