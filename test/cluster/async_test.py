@@ -385,17 +385,21 @@ def test_nodes_that_lose_messages_converge(cluster):
 
     def work(node, number):
         rnd = random.Random(f"{SEED} lost {number}")
+
+        def write(sql, params):
+            node.retrying(lambda: node.query(sql, params))
+
         try:
             for i in range(10**6):
                 if over.is_set():
                     return
                 k, size = f"k{rnd.randrange(5)}", 2000000 if i % 50 == 6 else 10
                 if rnd.randrange(4):
-                    node.query("INSERT INTO u VALUES (?, ? || hex(zeroblob(?))) ON CONFLICT(k) DO UPDATE SET v = excluded.v",
-                               [k, f"{node.name} {i} ", size // 2])
+                    write("INSERT INTO u VALUES (?, ? || hex(zeroblob(?))) ON CONFLICT(k) DO UPDATE SET v = excluded.v",
+                          [k, f"{node.name} {i} ", size // 2])
                 else:
-                    node.query("DELETE FROM u WHERE k = ?", [k])
-                node.query("INSERT INTO c VALUES (?, 1) ON CONFLICT(id) DO UPDATE SET n = n + 1", [number])
+                    write("DELETE FROM u WHERE k = ?", [k])
+                write("INSERT INTO c VALUES (?, 1) ON CONFLICT(id) DO UPDATE SET n = n + 1", [number])
                 added[number] += 1
                 over.wait(0.02)
         except BaseException as e:  # pylint: disable=broad-except
