@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "repl/carry.h"
 #include "repl/impl.h"
 #include "repl/peer.h"
-#include "repl/search.h"
 #include "repl/snapshot.h"
 #include "sql/backup.h"
 #include "sql/image.h"
@@ -201,98 +201,6 @@ static enum err_code fit_pages(struct replica *r, const struct copy *c, struct e
                         &(struct watch){.cancel = &r->cancel}, e);
 }
 
-static enum err_code note_contained(void *arg, uint64_t id, uint64_t seq, struct err *e)
-{
-    struct buf *ids = arg;
-    (void)seq;
-    buf_put(ids, &id, sizeof id);
-    return buf_ok(ids) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
-}
-
-/* Which messages of the outbox does the copy contain? The log has them before the copy's position,
- * and the applier, which begins behind it, never meets them. What the log has dropped by its age it
- * does not tell: such a message counts as not contained. */
-static enum err_code find_contained(struct replica *r, struct copy *c, struct err *e)
-{
-    struct conn *live = NULL;
-    uint64_t base = 0;
-    bool any = false;
-    enum err_code code = conn_open(&live, &r->opt.conn, CONN_READER, e);
-    if (code == ERR_OK)
-        code = outbox_least_base(live, &base, &any, e);
-    /* Where the log was written anew it may have been shorter than the file was. */
-    if (code == ERR_OK && any)
-        code = search_log(r, live, is_prefix(r->verdict) ? base + 1 : 1, c->pos.seq, note_contained,
-                          &c->in_log, e);
-    conn_close(live);
-    return code;
-}
-
-static bool contains(const struct copy *c, uint64_t id)
-{
-    for (size_t at = 0; at < c->in_log.len; at += sizeof id)
-        if (memcmp(c->in_log.data + at, &id, sizeof id) == 0)
-            return true;
-    return false;
-}
-
-/* Transactions of this node that are committed here and not yet in the log (asynchronous
- * replication) go into the copy and on top of what it holds, as they are in the file. One that it
- * contains does not, unless the log has lost an older one that goes: see O2 in debt.h. */
-static enum err_code carry_outbox(struct replica *r, const struct copy *c, struct apply *a,
-                                  struct err *e)
-{
-    struct conn *live = NULL;
-    struct spool *s = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
-    uint64_t after = 0, messages = 0;
-    char entry_id[CHANGESET_ID_SIZE];
-    enum err_code code = s ? conn_open(&live, &r->opt.conn, CONN_READER, e)
-                           : err_set(e, ERR_NO_MEMORY, "out of memory");
-    while (code == ERR_OK) {
-        struct outbox_entry entry;
-        bool found = false;
-        const struct changeset_info *info = NULL;
-        uint64_t id;
-        code = outbox_next(live, after, &entry, &found, e);
-        if (code != ERR_OK || !found)
-            break;
-        id = entry.id;
-        after = entry.last_id;
-        if (contains(c, id)) {
-            if (messages == 0)
-                continue;
-            id_next(entry_id);
-        } else {
-            memcpy(entry_id, entry.msg_id, sizeof entry_id);
-        }
-        spool_reset(s);
-        for (uint64_t from = 0; code == ERR_OK && from < entry.len; id++) {
-            uint64_t n =
-                entry.len - from < OUTBOX_PART_BYTES ? entry.len - from : OUTBOX_PART_BYTES;
-            struct buf part = BUF_INIT;
-            code = outbox_read(live, &entry, from, n, &part, e);
-            if (code == ERR_OK)
-                code = outbox_insert(apply_conn(a), id, entry_id, c->pos.seq,
-                                     from / OUTBOX_PART_BYTES, part.data, part.len, e);
-            buf_put(spool_tail(s), part.data, part.len);
-            spool_flush(s);
-            buf_free(&part);
-            from += n;
-        }
-        if (code == ERR_OK)
-            code = spool_error(s, e);
-        if (code == ERR_OK)
-            code = apply_spooled(a, s, &info, e);
-        messages++;
-    }
-    conn_close(live);
-    spool_free(s);
-    if (code == ERR_OK && messages > 0)
-        LOG_INFO("transactions that are not in the log yet are carried over",
-                 LOG_STR("db", r->opt.id), LOG_UINT("messages", messages));
-    return code;
-}
-
 /* The copy belongs to this log, as this node knows it. */
 static enum err_code tie(struct replica *r, const struct copy *c, struct err *e)
 {
@@ -308,7 +216,7 @@ static enum err_code tie(struct replica *r, const struct copy *c, struct err *e)
     if (code == ERR_OK)
         code = apply_begin(a, e);
     if (code == ERR_OK && r->opt.mode == REPLICA_ASYNC)
-        code = carry_outbox(r, c, a, e);
+        code = carry_outbox(r, &c->in_log, c->pos.seq, a, e);
     if (code == ERR_OK)
         code = apply_commit(a, &c->pos, e);
     if (code != ERR_OK && a)
@@ -423,7 +331,8 @@ static enum err_code replace(struct replica *r, struct copy *c, bool aside, stru
     bool lock = r->opt.mode == REPLICA_ASYNC && r->pos.seq > 0;
     if (fit_pages(r, c, e) != ERR_OK)
         return e->code;
-    if (r->opt.mode == REPLICA_ASYNC && c->pos.seq > 0 && find_contained(r, c, e) != ERR_OK)
+    if (r->opt.mode == REPLICA_ASYNC && c->pos.seq > 0 &&
+        carry_find(r, is_prefix(r->verdict), c->pos.seq, &c->in_log, e) != ERR_OK)
         return err_wrap(e, "looking for the outbox's messages in the log");
     if (lock && !lock_take(r))
         return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
