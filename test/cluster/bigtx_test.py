@@ -66,12 +66,8 @@ def start(cluster, mode):
     return a, b
 
 
-# Where the processors are busy with something else, libnats keeps more messages than it has to: open.
-LWW_MEMORY = pytest.mark.xfail(reason="memory in lww goes over the bound on a loaded machine", strict=False)
-
-
 @pytest.mark.limit(600)
-@pytest.mark.parametrize("mode", ("serializable", pytest.param("lww", marks=LWW_MEMORY)))
+@pytest.mark.parametrize("mode", ("serializable", "lww"))
 def test_replicates(cluster, mode):
     a, b = start(cluster, mode)
     for n in (a, b):
