@@ -23,8 +23,8 @@ LIVENESS_S = 40
 NEMESES = ("kill", "pause", "partition", "loss", "members", "diskslow", "clock")
 if os.environ.get("SANITIZE"):  # then libnats waits by the wall clock, for as long as that is wrong (src/nats/monotonic_wait.c)
     NEMESES = NEMESES[:-1]
-# Nor does its log survive that two of three servers stand still; where no message names the one before it a node may then have
-# read what the log has lost, and not know it (docs/reliability.md, seed 500400).
+# Nor does its log survive that two of three servers stand still. Where no message names the one before it, a node that has read
+# what the log has lost is found out by its sums, and restored once that has stood for longer than an election: too long for here.
 NOT_SERIALIZABLE = NEMESES if ha.server_version() >= (2, 10, 23) else tuple(n for n in NEMESES if n != "pause")
 
 
