@@ -111,8 +111,11 @@ static enum err_code broken(struct replica *r, uint64_t seq, const char *names, 
                        "message %" PRIu64
                        " follows \"%s\", the feed has brought \"%s\": the log's leader is asked",
                        seq, names, prev);
-    if (!r->joined || r->behind_seq > 0)
+    if (!r->joined || r->behind_seq > 0) {
         r->broken_seq = seq;
+        if (strcmp(prev, r->pos.msg_id) == 0) /* the file ends with what nobody goes on from */
+            atomic_store(&r->unreadable, true);
+    }
     return err_set(e, ERR_DIVERGED, "message %" PRIu64 " follows \"%s\", the file ends with \"%s\"",
                    seq, names, prev);
 }
@@ -239,7 +242,7 @@ static void item_done(struct replica *r, struct item *it)
 static enum err_code apply_batch(struct replica *r, struct item *it, struct err *e)
 {
     struct position p = r->pos;
-    uint64_t pending = 0, applied = 0;
+    uint64_t pending = 0, applied = 0, last_first = 0; /* where the message before begins */
     /* Where much has to be applied again behind every batch, batches are longer. */
     bool outbox = r->opt.mode == REPLICA_ASYNC;
     int64_t limit_ns =
@@ -257,8 +260,13 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
             code = outbox ? outbox_delivered(r, it->m.id, it->m.seq, &own, e) : ERR_OK;
             if (code == ERR_OK && !own && !wrong)
                 code = apply_item(r, it, p.msg_id, e);
+            uint64_t first = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
+            /* Of two that do not fit the wrong one may be the first: it is not to be seen, either.
+             */
+            bool misfit = code == ERR_DIVERGED || code == ERR_LOG_UNAVAILABLE;
             if (code != ERR_OK)
-                r->trouble_seq = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
+                r->trouble_seq = misfit && last_first > 0 ? last_first : first;
+            last_first = first;
             p.seq = it->m.seq;
             snprintf(p.msg_id, sizeof p.msg_id, "%s%s", it->m.id,
                      wrong || FAULT_FAILS("apply.other") ? "x" : "");
