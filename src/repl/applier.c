@@ -256,16 +256,17 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     while (code == ERR_OK && got) {
         if (ready) {
             bool own = false;
+            uint64_t doubted = r->leader_to;
             bool wrong = FAULT_FAILS("apply.wrong"); /* as if the feed had brought another one */
             code = outbox ? outbox_delivered(r, it->m.id, it->m.seq, &own, e) : ERR_OK;
             if (code == ERR_OK && !own && !wrong)
                 code = apply_item(r, it, p.msg_id, e);
             uint64_t first = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
-            /* Of two that do not fit the wrong one may be the first: it is not to be seen, either.
-             */
-            bool misfit = code == ERR_DIVERGED || code == ERR_LOG_UNAVAILABLE;
+            /* Of two that do not fit the wrong one may be the first: while somebody else can be
+             * asked, the leader or a member, that one is not to be seen, either. */
+            bool ask = r->leader_to != doubted || r->broken_seq == it->m.seq;
             if (code != ERR_OK)
-                r->trouble_seq = misfit && last_first > 0 ? last_first : first;
+                r->trouble_seq = ask && last_first > 0 ? last_first : first;
             last_first = first;
             p.seq = it->m.seq;
             snprintf(p.msg_id, sizeof p.msg_id, "%s%s", it->m.id,

@@ -476,5 +476,7 @@ int main(void)
         cmocka_unit_test(writes_go_on_without_the_log),
         cmocka_unit_test(the_outbox_survives_a_restart),
     };
+    /* A batch waits for what comes with its first message: it is to hold more than that one. */
+    (void)setenv("HA_FAULT", "apply.begin=pause:10", 1);
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
