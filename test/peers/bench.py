@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Measures ha and its peers with the same work, in one run, in turns: `make bench-peers`, docs/performance.md.
 
-    test/peers/bench.py [--preset smoke|short|full] [--peers a,b] [--workloads a,b] [--rounds N] [--seconds N]
+    test/peers/bench.py [--preset smoke|short|full] [--peers a,b] [--workloads a,b] [--rounds N] [--seconds N] [--size NAME=N,…]
 
 Results go to build/peers/results.jsonl, a line for each round of each system; test/peers/report.py makes the tables and plots of them.
 A peer that is not installed is left out, and the results say why. The exit status is 1 if a system of ours failed at something.
@@ -48,9 +48,20 @@ class Sizes:
                  "database_mb": [1, 100, 1000, 10_000]},
     }
 
-    def __init__(self, preset, rounds=None, seconds=None):
-        self.__dict__.update(self.PRESETS[preset])
+    def __init__(self, preset, rounds=None, seconds=None, others=None):
+        self.__dict__.update(self.PRESETS[preset] | (others or {}))
         self.rounds, self.seconds = rounds or self.rounds, seconds or self.seconds
+
+    @classmethod
+    def others(cls, text):
+        """NAME=N with commas between; a list has colons between its numbers."""
+        found = {}
+        for name, value in (pair.split("=", 1) for pair in text.split(",") if pair):
+            known = cls.PRESETS["full"].get(name)
+            if known is None:
+                raise argparse.ArgumentTypeError(f"no size {name}: there are {', '.join(cls.PRESETS['full'])}")
+            found[name] = [int(v) for v in value.split(":")] if isinstance(known, list) else int(value)
+        return found
 
 
 class Results:
@@ -108,6 +119,7 @@ def arguments():
     p.add_argument("--workloads", default="", help=f"of {', '.join(workloads.ALL)}")
     p.add_argument("--rounds", type=int)
     p.add_argument("--seconds", type=int, help="of one run of the load client")
+    p.add_argument("--size", type=Sizes.others, default={}, help="others than the preset has: missed=1000000,database_mb=1:100")
     p.add_argument("--results", default=os.path.join(ROOT, "build", "peers", "results.jsonl"))
     a = p.parse_args()
     a.peers = [n for n in a.peers.split(",") if n] or list(systems.SYSTEMS)
@@ -125,7 +137,7 @@ def main():
     a = arguments()
     os.makedirs(os.path.dirname(os.path.abspath(a.results)), exist_ok=True)
     run = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    results, sizes = Results(a.results, run), Sizes(a.preset, a.rounds, a.seconds)
+    results, sizes = Results(a.results, run), Sizes(a.preset, a.rounds, a.seconds, a.size)
     classes = []
     known = {}
     for name in a.peers:
