@@ -315,6 +315,45 @@ static void bodies_too_large(void **state)
     buf_free(&big);
 }
 
+/* Of 64 KiB each. */
+static void send_chunks(int fd, const char *path, unsigned n)
+{
+    static char chunk[65536];
+    struct buf b = BUF_INIT;
+
+    memset(chunk, ' ', sizeof chunk);
+    buf_printf(&b, "POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", path);
+    for (unsigned i = 0; i < n; i++) {
+        buf_puts(&b, "10000\r\n");
+        buf_put(&b, chunk, sizeof chunk);
+        buf_puts(&b, "\r\n");
+    }
+    (void)client_send(fd, b.data, b.len); /* it may be cut off */
+    buf_free(&b);
+}
+
+/* Nobody knows how long it is going to be: refused in the middle, and told so. */
+static void endless_bodies(void **state)
+{
+    static const struct {
+        const char *path;
+        int status;
+    } cases[] = {{"/query", 413}, {"/transactions", 413}, {"/nowhere", 404}};
+
+    (void)state;
+    http_free(server);
+    start_with(&(struct http_options){.address = "127.0.0.1", .max_body_bytes = 100000});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        int fd = client_connect(http_port(server));
+        answer_free(&a);
+        send_chunks(fd, cases[i].path, 40);
+        client_read(fd, &a, false);
+        assert_int_equal(a.status, cases[i].status);
+        assert_true(a.complete);
+        close(fd);
+    }
+}
+
 static void chunked_bodies(void **state)
 {
     static const char good[] =
@@ -350,6 +389,7 @@ int main(void)
         T(bad_bodies),
         T(bodies_too_large),
         T(chunked_bodies),
+        T(endless_bodies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -214,13 +214,22 @@ static enum MHD_Result begin(struct exchange *x, const char *url, const char *me
 
 /* ---- the body ---- */
 
-/* False ends the connection: the client sends on what nobody wants. */
+/* The client sends on what nobody wants, and has not said how much of it there is. */
+static bool refuse_the_rest(struct exchange *x)
+{
+    if (x->err.code == ERR_OK)
+        body_too_big(x);
+    x->early = http_reply_at_once(x, &x->err);
+    return false;
+}
+
+/* False ends the connection. */
 static bool body_piece(struct exchange *x, const char *bytes, size_t n)
 {
     x->received += n;
     if (x->received > body_limit(x)) {
         if (x->err.code != ERR_OK || x->route->body == HTTP_BODY_NONE)
-            return false;
+            return refuse_the_rest(x);
         body_too_big(x);
         x->received = 0; /* from here on it is drained */
         return true;

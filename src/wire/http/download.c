@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/stack.h"
 #include "wire/http/exchange.h"
 
-#define STACK_BYTES ((size_t)1 << 20)
 #define NAME_BYTES  128u /* of a file name in Content-Disposition */
 #define PUSHER      0
 #define PULLER      1

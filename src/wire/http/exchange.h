@@ -189,6 +189,9 @@ enum MHD_Result http_reply(struct exchange *x, unsigned status, const char *type
 enum MHD_Result http_reply_text(struct exchange *x, unsigned status, const char *text);
 enum MHD_Result http_reply_empty(struct exchange *x, unsigned status);
 enum MHD_Result http_reply_error(struct exchange *x, const struct err *e);
+/* In the middle of a body, where libmicrohttpd takes no response: past it, straight to the socket.
+ * The connection has to end then. False: nothing, or only a part, went out. */
+bool http_reply_at_once(struct exchange *x, const struct err *e);
 /* Sends what `read` gives, in chunks; `disposition` may be NULL. */
 enum MHD_Result http_reply_stream(struct exchange *x, const char *type, const char *disposition,
                                   MHD_ContentReaderCallback read);

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/json.h"
 #include "wire/http/exchange.h"
@@ -174,4 +175,23 @@ enum MHD_Result http_reply_error(struct exchange *x, const struct err *e)
         buf_free(&allow);
     }
     return queue(x, r, status, "application/problem+json");
+}
+
+bool http_reply_at_once(struct exchange *x, const struct err *e)
+{
+    unsigned status = (unsigned)err_http(e->code);
+    char head[256];
+
+    buf_reset(&x->out);
+    http_problem_put(x, &x->out, e);
+    buf_putc(&x->out, '\n');
+    if (!buf_ok(&x->out))
+        return false;
+    int n = snprintf(head, sizeof head,
+                     "HTTP/1.1 %u %s\r\nContent-Type: application/problem+json\r\n"
+                     "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+                     status, MHD_get_reason_phrase_for(status), x->out.len);
+    struct iovec parts[] = {{head, (size_t)n}, {x->out.data, x->out.len}};
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
+    return sendmsg(x->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == n + (ssize_t)x->out.len;
 }
