@@ -28,9 +28,9 @@
 #include "base/stack.h"
 #include "wire/http/exchange.h"
 
-#define LINGER_SLOTS   32u /* refused connections that are still being told so */
-#define LINGER_NS      CLOCK_S
-#define LINGER_LOOK_MS 100
+#define REFUSED_SLOTS   32u /* refused connections that are still being told so */
+#define REFUSED_NS      CLOCK_S
+#define REFUSED_LOOK_MS 100
 #define SWEEP_MS       5000               /* while transactions are open */
 #define CONN_MEMORY    ((size_t)32 << 10) /* of libmicrohttpd for a connection: its longest header */
 
@@ -83,8 +83,8 @@ static void on_connection(void *server, struct MHD_Connection *c, void **context
 /* Connections that were told "503" and are given a moment to read it: closing at once, with the
  * request still unread, would make the kernel send a reset that may overtake the answer. */
 struct lingerers {
-    int fd[LINGER_SLOTS];
-    int64_t until[LINGER_SLOTS];
+    int fd[REFUSED_SLOTS];
+    int64_t until[REFUSED_SLOTS];
     unsigned n;
 };
 
@@ -112,10 +112,10 @@ static void refuse(struct lingerers *l, int fd)
 
     (void)send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
-    if (l->n == LINGER_SLOTS)
+    if (l->n == REFUSED_SLOTS)
         linger_drop(l, 0);
     l->fd[l->n] = fd;
-    l->until[l->n] = clock_deadline(LINGER_NS);
+    l->until[l->n] = clock_deadline(REFUSED_NS);
     l->n++;
 }
 
@@ -155,7 +155,7 @@ static int tend(void *arg)
     unsigned open_txs = http_tx_sweep(s, false);
 
     linger_tend(s->lingerers);
-    return s->lingerers->n > 0 ? LINGER_LOOK_MS : open_txs > 0 ? SWEEP_MS : -1;
+    return s->lingerers->n > 0 ? REFUSED_LOOK_MS : open_txs > 0 ? SWEEP_MS : -1;
 }
 
 /* ---- libmicrohttpd ---- */
