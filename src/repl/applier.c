@@ -179,6 +179,24 @@ static enum err_code overdue(struct replica *r, struct err *e)
     return code;
 }
 
+/* Where its log ends already, what was heard of a later end came from a server whose copy is
+ * longer, or from before the log lost some: there is nothing to ask the leader for, and nothing
+ * missing. */
+static enum err_code leader_has_none(struct replica *r, struct err *e)
+{
+    struct stream_state st;
+    bool found = false;
+    enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
+    if (code != ERR_OK)
+        return code;
+    if (found && st.last_seq >= r->next_seq)
+        return left_out(r, e);
+    uint64_t seen = atomic_load(&r->last_seq);
+    atomic_compare_exchange_strong(&r->last_seq, &seen, r->next_seq - 1);
+    r->leader_to = r->next_seq - 1;
+    return err_set(e, ERR_LOG_UNAVAILABLE, "the log ends before message %" PRIu64, r->next_seq);
+}
+
 /* The next message as the log's leader has it: a feed has brought another one there. */
 static enum err_code ask_leader(struct replica *r, struct item *it, bool *got, struct err *e)
 {
@@ -187,7 +205,7 @@ static enum err_code ask_leader(struct replica *r, struct item *it, bool *got, s
     if (code != ERR_OK)
         return code;
     if (!*got)
-        return left_out(r, e);
+        return leader_has_none(r, e);
     it->m.pending = last > it->m.seq ? last - it->m.seq : 0;
     return ERR_OK;
 }
@@ -249,6 +267,8 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
         outbox && r->reapply_ns > APPLIER_BATCH_NS ? r->reapply_ns : APPLIER_BATCH_NS;
     int64_t until = clock_mono_ns() + limit_ns;
     enum err_code code = apply_begin(r->apply, e);
+    if (code != ERR_OK)
+        item_done(r, it);
     r->foreign = false;
     struct err ended = ERR_INIT; /* the feed; what came before is committed */
     bool ready = true;
@@ -454,7 +474,10 @@ void *applier_main(void *replica)
     int64_t pause = APPLIER_RETRY_MIN_NS;
     while (wait_connected(r)) {
         struct err e = ERR_INIT;
+        enum verdict known = r->verdict_held;
         enum err_code code = verify_and_open(r, &e);
+        if (r->verdict_held != known) /* a new one is to be confirmed soon */
+            pause = APPLIER_RETRY_MIN_NS;
         if (code == ERR_OK) {
             uint64_t before = atomic_load(&r->seq);
             if (r->trouble_seq <= before && r->behind_seq <= before)

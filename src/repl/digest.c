@@ -114,6 +114,13 @@ void digest_stand(struct digest *d, uint64_t seq)
     pthread_mutex_unlock(&d->mu);
 }
 
+void digest_restart(struct digest *d, uint64_t seq)
+{
+    pthread_mutex_lock(&d->mu);
+    begin_locked(d, seq);
+    pthread_mutex_unlock(&d->mu);
+}
+
 void digest_add(struct digest *d, uint64_t seq, const char *id)
 {
     pthread_mutex_lock(&d->mu);

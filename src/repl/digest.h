@@ -51,6 +51,8 @@ uint64_t digest_of(uint64_t seq, const char *id);
 
 /* The file stands at `seq`: if the sum ends elsewhere, it begins there, under a new name. */
 void digest_stand(struct digest *d, uint64_t seq);
+/* The same, whatever it ended with: the file at `seq` is another one now. */
+void digest_restart(struct digest *d, uint64_t seq);
 /* The next message of the log, behind all that were added before. */
 void digest_add(struct digest *d, uint64_t seq, const char *id);
 /* Takes back what was added behind `seq`, which was the end when that began. */

@@ -290,6 +290,9 @@ enum err_code group_import(struct replica *r, uint64_t last_seq, struct err *e)
     enum err_code code = writer_begin(r->writer, e);
     if (code == ERR_OK)
         code = writer_tx_begin(r->writer, e);
+    /* What waits to be published is in the file, and goes into the log with it. */
+    if (code == ERR_OK && r->opt.mode == REPLICA_ASYNC)
+        code = conn_exec(writer_conn(r->writer), "DELETE FROM ha_outbox", e);
     if (code == ERR_OK)
         code = writer_dump(r->writer, &dumped, e);
     if (code == ERR_OK)

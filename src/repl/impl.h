@@ -27,6 +27,7 @@
 struct waiting; /* queue.h */
 struct outbox;  /* outbox.c */
 struct wish;    /* freeze.c */
+struct heard;   /* suspect.c */
 
 /* Messages in (from, to] may not be those of the log; to = 0: there is no such suspicion. */
 struct suspicion {
@@ -75,10 +76,9 @@ struct replica {
 
     /* guarded by peers_mu, which is taken before mu and the digest's own */
     pthread_mutex_t peers_mu;
-    struct digest_peer *peers; /* PEERS_MAX of them, the one heard of last in front; NULL = none */
-    struct digest_state told;  /* what the others have been told last */
+    struct heard *peers;      /* PEERS_MAX of them, the one heard of last in front; NULL = none */
+    struct digest_state told; /* what the others have been told last */
     int64_t told_ns;
-    unsigned accusations; /* how often they are still to be told of told.accused */
 
     /* guarded by wish_mu, which is taken last */
     pthread_mutex_t wish_mu;
@@ -96,6 +96,9 @@ struct replica {
         tail_seq; /* newest seq seen in the log: position + parts of an unfinished message */
     _Atomic uint64_t last_seq;
     _Atomic int64_t log_created; /* = pos.stream_created */
+    /* The file has a place in a log. Before that nobody knows whether what it holds is the log's
+     * beginning, or gives way to it: not even asynchronous writers may add to it. */
+    atomic_bool begun;
     struct writer *writer;
     struct spool *changes; /* of the group that runs */
     struct buf message;

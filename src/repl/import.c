@@ -29,6 +29,7 @@ void import_take_mark(struct replica *r)
         return;
     memcpy(r->import_id, r->pos.msg_id, sizeof r->import_id);
     r->pos.msg_id[0] = '\0';
+    atomic_store(&r->begun, false);
 }
 
 enum err_code import_begin(struct replica *r, const struct stream_state *st, struct err *e)
@@ -52,6 +53,7 @@ enum err_code import_begin(struct replica *r, const struct stream_state *st, str
             e, ERR_DISK_FULL,
             "the content of the file is in the log, but its position not in the file yet");
     r->import_id[0] = '\0';
+    atomic_store(&r->begun, true);
     LOG_INFO("the log begins with the content of the file", LOG_STR("db", r->opt.id),
              LOG_UINT("seq", r->pos.seq));
     return ERR_OK;

@@ -14,7 +14,7 @@
 static bool may_write_locked(const struct replica *r, int64_t *until)
 {
     *until = CLOCK_EVER;
-    if (r->state != REPLICA_FOLLOWING && r->opt.mode != REPLICA_ASYNC)
+    if (r->state != REPLICA_FOLLOWING && !(r->opt.mode == REPLICA_ASYNC && atomic_load(&r->begun)))
         return false;
     if (r->write_held || r->applier_wants || r->quiet > 0)
         return false;
@@ -176,6 +176,10 @@ enum err_code replica_readable(struct replica *r, struct err *e)
 void replica_set_state(struct replica *r, enum replica_state state, const struct err *reason)
 {
     pthread_mutex_lock(&r->mu);
+    if (state == REPLICA_FOLLOWING && (!r->connected || r->verify)) {
+        pthread_mutex_unlock(&r->mu); /* what was verified may be another server's by now */
+        return;
+    }
     bool news = state != r->state || (reason && strcmp(reason->msg, r->reason.msg) != 0);
     r->state = state;
     if (state == REPLICA_FOLLOWING)
@@ -210,6 +214,7 @@ void replica_stand(struct replica *r, const struct position *p)
 {
     r->pos = *p;
     atomic_store(&r->log_created, p->stream_created);
+    atomic_store(&r->begun, p->stream_created != 0 && !r->import_id[0]);
     freeze_reached(r, p->seq);
     if (r->digest)
         digest_stand(r->digest, p->seq);

@@ -32,6 +32,9 @@ static enum err_code following(struct replica *r, const char *node, struct repli
                                struct err *e)
 {
     replica_status(r, rs);
+    if (rs->suspected) /* whoever asks may want to get rid of just that */
+        return err_set(e, ERR_STOPPED, "node \"%s\" has to ask the log's leader about its messages",
+                       node);
     if (rs->state == REPLICA_FOLLOWING)
         return ERR_OK;
     return err_set(e, ERR_STOPPED, "node \"%s\" does not follow the log: %s", node, rs->reason);

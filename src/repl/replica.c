@@ -111,6 +111,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     atomic_store(&r->tail_seq, r->pos.seq);
     atomic_store(&r->last_seq, r->pos.seq);
     atomic_store(&r->log_created, r->pos.stream_created);
+    atomic_store(&r->begun, r->pos.seq > 0 || (r->pos.stream_created && !r->pos.msg_id[0]));
     r->opened_seq = r->pos.seq;
     r->joined = r->pos.seq > 0;
     r->state = opt->client ? REPLICA_OFFLINE : REPLICA_FOLLOWING;
@@ -210,6 +211,7 @@ void replica_status(struct replica *r, struct replica_status *st)
     st->last_seq = atomic_load(&r->last_seq);
     st->readable = !atomic_load(&r->unreadable);
     st->disputed = atomic_load(&r->disputed);
+    st->suspected = r->suspicion.to > 0;
     st->restore_done_bytes = atomic_load(&r->restoring.done_bytes);
     st->restore_total_bytes = atomic_load(&r->restoring.total_bytes);
     st->caught_up = !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||

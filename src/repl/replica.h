@@ -96,6 +96,7 @@ struct replica_status {
     char aside[4096]; /* where the last file that was no prefix of the log is kept; "" = none */
     bool readable;    /* what the file holds may be shown */
     bool disputed;    /* JetStream answers, and what it says is not what the file says */
+    bool suspected;   /* the log's leader is yet to be asked whether the file has its messages */
     bool caught_up;   /* holds all that the log had when it was last verified */
 };
 

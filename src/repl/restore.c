@@ -319,6 +319,8 @@ static enum err_code put_in_place(struct replica *r, const struct copy *c, bool 
     atomic_store(&r->tail_seq, c->pos.seq);
     atomic_store(&r->last_seq, c->pos.seq);
     r->import_id[0] = '\0';
+    r->trouble_seq = 0; /* that was another file */
+    digest_restart(r->digest, c->pos.seq);
     replica_advance(r, &c->pos);
     suspect_forget(r);
     r->apply_stale = true;
@@ -365,14 +367,26 @@ static void announce(struct replica *r, const struct err *why)
                  LOG_UINT("seq", r->pos.seq));
 }
 
+/* The file is about to be replaced; what is to be minded from then on. */
+static void distrust(struct replica *r, const struct stream_state *st)
+{
+    uint64_t wrong = r->verdict == VERDICT_DIFFERS     ? r->proved.to
+                     : r->verdict == VERDICT_REWRITTEN ? r->pos.seq
+                                                       : 0;
+    /* What was read here before is not to be missing from what is read next. */
+    if (!is_prefix(r->verdict))
+        r->behind_seq = st->last_seq;
+    /* The next feed may read the same copy of the log, which still has the wrong message, and after
+     * that perhaps more of them. */
+    if (wrong > 0 && st->replicas > 1)
+        r->leader_to = wrong + FEED_DOUBTED < st->last_seq ? wrong + FEED_DOUBTED : st->last_seq;
+}
+
 static enum err_code mend(struct replica *r, const struct stream_state *st, struct err *e)
 {
     struct copy c = {.in_log = BUF_INIT};
     struct err why = *e;
     int64_t start = clock_mono_ns();
-    uint64_t wrong = r->verdict == VERDICT_DIFFERS     ? r->proved.to
-                     : r->verdict == VERDICT_REWRITTEN ? r->pos.seq
-                                                       : 0;
     announce(r, &why);
     temp_path(r, c.path);
     image_remove(c.path);
@@ -382,6 +396,7 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     if (code == ERR_OK) {
         c.pos.stream_created = st->created_ns;
         snprintf(c.pos.stream, sizeof c.pos.stream, "%s", r->stream);
+        distrust(r, st);
         code = replace(r, &c, !is_prefix(r->verdict), e);
     }
     image_remove(c.path);
@@ -393,13 +408,6 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     }
     if (code != ERR_OK)
         return err_wrap(e, "restoring");
-    /* What was read here before is not to be missing from what is read next. */
-    if (!is_prefix(r->verdict))
-        r->behind_seq = st->last_seq;
-    /* The next feed may read the same copy of the log, which still has the wrong message, and after
-     * that perhaps more of them. */
-    if (wrong > 0 && st->replicas > 1)
-        r->leader_to = wrong + FEED_DOUBTED < st->last_seq ? wrong + FEED_DOUBTED : st->last_seq;
     LOG_INFO("database restored", LOG_STR("db", r->opt.id), LOG_STR("from", c.from),
              LOG_STR("because", why.msg), LOG_UINT("seq", c.pos.seq),
              LOG_INT("ms", (clock_mono_ns() - start) / CLOCK_MS));
@@ -439,39 +447,29 @@ static enum err_code is_alone(struct replica *r, bool *alone, struct err *e)
     return code;
 }
 
-/* --adopt: from here on the file belongs to no log. A log that is left has nothing that the file
- * does not have, and makes room. */
-static enum err_code begin_anew(struct replica *r, const struct stream_state *st, struct err *e)
+enum err_code restore_anew(struct replica *r, const struct stream_state *st, struct err *e)
 {
     const struct position none = {0};
-    bool lock = r->opt.mode == REPLICA_ASYNC && r->pos.seq > 0;
     uint64_t was = r->pos.seq;
     enum err_code code = ERR_OK;
-    if (st->last_seq > 0)
+    if (st->last_seq > 0) /* nothing in it that the file does not have */
         code = stream_delete(r->opt.client, r->stream, e);
-    if (code == ERR_OK && lock && !lock_take(r))
-        return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
     if (code == ERR_OK)
         code = apply_begin(r->apply, e);
     if (code == ERR_OK) {
-        /* What waits to be published is in the file, and goes into the log with it. */
-        if (r->opt.mode == REPLICA_ASYNC)
-            code = conn_exec(apply_conn(r->apply), "DELETE FROM ha_outbox", e);
-        if (code == ERR_OK)
-            code = apply_commit(r->apply, &none, e);
+        code = apply_commit(r->apply, &none, e);
         if (code != ERR_OK)
             apply_rollback(r->apply);
     }
-    if (code == ERR_OK) {
-        atomic_store(&r->tail_seq, 0);
-        atomic_store(&r->last_seq, 0);
-        replica_advance(r, &none);
-        LOG_WARN("the file begins a new log (--adopt)", LOG_STR("db", r->opt.id),
-                 LOG_STR("verdict", verdict_name(r->verdict)), LOG_UINT("seq", was));
-    }
-    if (lock)
-        lock_release(r);
-    return code;
+    if (code != ERR_OK)
+        return code;
+    atomic_store(&r->tail_seq, 0);
+    atomic_store(&r->last_seq, 0);
+    r->trouble_seq = 0;
+    replica_advance(r, &none);
+    LOG_WARN("the file begins a new log (--adopt)", LOG_STR("db", r->opt.id),
+             LOG_STR("verdict", verdict_name(r->verdict)), LOG_UINT("seq", was));
+    return ERR_OK;
 }
 
 enum err_code restore_mend(struct replica *r, const struct stream_state *st, bool *anew,
@@ -499,7 +497,7 @@ enum err_code restore_mend(struct replica *r, const struct stream_state *st, boo
     if (only && r->opt.adopt) {
         err_clear(e);
         *anew = true;
-        return begin_anew(r, st, e);
+        return ERR_OK;
     }
     if (only)
         return err_set(e, ERR_DIVERGED,

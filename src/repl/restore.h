@@ -47,9 +47,12 @@ enum verdict {
 const char *verdict_name(enum verdict v);
 
 /* r->verdict is not OURS, and `e` says why. ERR_OK: the file now stands in the log `st`; or, with
- * *anew, belongs to no log, and is to begin one (--adopt). */
+ * *anew, it is to begin a new one (--adopt). */
 enum err_code restore_mend(struct replica *r, const struct stream_state *st, bool *anew,
                            struct err *e);
+
+/* The write lock is held. From here on the file belongs to no log, and there is none. */
+enum err_code restore_anew(struct replica *r, const struct stream_state *st, struct err *e);
 
 /* An empty file of a node that was told to begin with the newest snapshot. *done = false where
  * there is none. An empty log has to begin with the snapshot's content: then the file belongs to no

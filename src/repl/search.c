@@ -6,7 +6,10 @@
 #include "repl/impl.h"
 #include "sql/outbox.h"
 
-#define SEARCH_ASK_MAX  256  /* messages that the leader is asked for one by one */
+/* Messages that the leader is asked for one by one: where servers have copies of the log a feed may
+ * hide one that the leader has. */
+#define SEARCH_ASK_MAX  256
+#define SEARCH_ASK_MANY FEED_DOUBTED
 #define SEARCH_WAIT_MS  1000 /* for the next message of a feed, … */
 #define SEARCH_PATIENCE 3    /* … so often in a row */
 
@@ -15,6 +18,7 @@ struct search {
     struct conn *outbox; /* borrowed */
     search_seen *seen;
     void *arg;
+    uint64_t ask_max;
 };
 
 static enum err_code look_at(const struct search *s, const struct stream_message *m, struct err *e)
@@ -31,7 +35,7 @@ static enum err_code look_at(const struct search *s, const struct stream_message
 static enum err_code ask_each(const struct search *s, uint64_t from, uint64_t to, struct err *e)
 {
     enum err_code code = ERR_OK;
-    if (from <= to && to - from >= SEARCH_ASK_MAX)
+    if (from <= to && to - from >= s->ask_max)
         return err_set(e, ERR_LOG_UNAVAILABLE,
                        "the log does not show its messages %" PRIu64 " to %" PRIu64, from, to);
     for (uint64_t seq = from; code == ERR_OK && seq <= to; seq++) {
@@ -81,18 +85,19 @@ static enum err_code read_feed(const struct search *s, struct stream_feed *feed,
 enum err_code search_log(struct replica *r, struct conn *outbox, uint64_t from, uint64_t to,
                          search_seen *seen, void *arg, struct err *e)
 {
-    const struct search s = {.r = r, .outbox = outbox, .seen = seen, .arg = arg};
+    struct search s = {.r = r, .outbox = outbox, .seen = seen, .arg = arg};
     struct stream_state st;
     struct stream_feed *feed = NULL;
     bool found = false;
     enum err_code code = stream_info(r->opt.client, r->stream, &st, &found, e);
     if (code != ERR_OK || !found)
         return code;
+    s.ask_max = st.replicas > 1 ? SEARCH_ASK_MANY : SEARCH_ASK_MAX;
     if (from < st.first_seq)
         from = st.first_seq;
     if (to > st.last_seq)
         to = st.last_seq;
-    if (from <= to && to - from >= SEARCH_ASK_MAX) {
+    if (from <= to && to - from >= s.ask_max) {
         code = stream_feed_open_headers(&feed, r->opt.client, r->stream, r->subject, from, e);
         if (code == ERR_OK)
             code = read_feed(&s, feed, &from, to, e);

@@ -2,8 +2,9 @@
  * Which messages of an outbox stand in the log? Read-only, blocks; any thread that may use
  * `outbox`.
  *
- * Where the range is small its log's leader is asked for each message. Else a feed brings their
- * ids, and the leader is asked for what the feed leaves out: a feed reads the copy of one server.
+ * Where the range is small its log's leader is asked for each message, and up to 65,536 of them
+ * where the log has copies on several servers, which may differ. Else a feed, which reads the copy
+ * of one server, brings their ids, and the leader is asked for what it leaves out.
  */
 #ifndef HA_REPL_SEARCH_H
 #define HA_REPL_SEARCH_H

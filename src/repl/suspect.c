@@ -23,17 +23,32 @@
 #define SUSPECT_AGAIN_NS CLOCK_S
 #define TELL_AGAIN_NS    (30 * CLOCK_S) /* though nothing is new: it may have been lost */
 
+/* Another node's sum, and what it is to be told of it. Guarded by peers_mu. */
+struct heard {
+    struct digest_peer sum;
+    unsigned accusations; /* how often it is still to be told that in (from, to] it has others */
+    uint64_t from, to;
+};
+
 /* ---- telling and hearing ---- */
 
 /* r->peers_mu is held. Both are suspected: the log decides. */
-static bool accuse_locked(struct replica *r, const struct digest_peer *p, uint64_t from,
-                          uint64_t to)
+static bool accuse_locked(struct replica *r, struct heard *h, uint64_t from, uint64_t to)
 {
-    memcpy(r->told.accused, p->name, sizeof r->told.accused);
-    r->told.from = from;
-    r->told.to = to;
-    r->accusations = ACCUSATIONS;
+    h->from = from;
+    h->to = to;
+    h->accusations = ACCUSATIONS;
     return suspect(r, from, to);
+}
+
+/* r->peers_mu is held. The one that has been told least of what it is accused of; NULL = nobody. */
+static struct heard *accused_locked(struct replica *r)
+{
+    struct heard *most = NULL;
+    for (unsigned i = 0; r->peers && i < PEERS_MAX; i++)
+        if (r->peers[i].accusations > (most ? most->accusations : 0))
+            most = &r->peers[i];
+    return most;
 }
 
 bool replica_tell(struct replica *r, int64_t now_ns, struct digest_state *out)
@@ -42,17 +57,19 @@ bool replica_tell(struct replica *r, int64_t now_ns, struct digest_state *out)
     if (!r->digest)
         return false;
     pthread_mutex_lock(&r->peers_mu);
-    for (unsigned i = 0; r->peers && i < PEERS_MAX; i++)
-        if (r->peers[i].later.seq > 0 && digest_compare(r->digest, &r->peers[i], NULL, &from, &to))
-            (void)accuse_locked(r, &r->peers[i], from, to);
+    for (unsigned i = 0; r->peers && i < PEERS_MAX; i++) {
+        struct heard *h = &r->peers[i];
+        if (h->sum.later.seq > 0 && digest_compare(r->digest, &h->sum, NULL, &from, &to))
+            (void)accuse_locked(r, h, from, to);
+    }
+    struct heard *accused = accused_locked(r);
     digest_read(r->digest, out);
-    bool tell = out->end.seq != r->told.end.seq || r->accusations > 0 ||
-                now_ns - r->told_ns >= TELL_AGAIN_NS;
-    if (r->accusations > 0) {
-        memcpy(out->accused, r->told.accused, sizeof out->accused);
-        out->from = r->told.from;
-        out->to = r->told.to;
-        r->accusations--;
+    bool tell = out->end.seq != r->told.end.seq || accused || now_ns - r->told_ns >= TELL_AGAIN_NS;
+    if (accused) {
+        memcpy(out->accused, accused->sum.name, sizeof out->accused);
+        out->from = accused->from;
+        out->to = accused->to;
+        accused->accusations--;
     }
     if (tell) {
         r->told = *out;
@@ -64,18 +81,20 @@ bool replica_tell(struct replica *r, int64_t now_ns, struct digest_state *out)
 
 /* r->peers_mu is held. The record of that sum, moved to the front; a new one takes the place of the
  * one that was heard of longest ago. */
-static struct digest_peer *peer_of_locked(struct replica *r, const char *name)
+static struct heard *peer_of_locked(struct replica *r, const char *name)
 {
     unsigned at = 0;
     if (!r->peers)
         r->peers = calloc(PEERS_MAX, sizeof *r->peers);
     if (!r->peers)
         return NULL;
-    while (at + 1 < PEERS_MAX && strcmp(r->peers[at].name, name) != 0)
+    while (at + 1 < PEERS_MAX && strcmp(r->peers[at].sum.name, name) != 0)
         at++;
-    const struct digest_peer p = r->peers[at];
+    struct heard h = r->peers[at];
+    if (strcmp(h.sum.name, name) != 0)
+        h = (struct heard){.accusations = 0};
     memmove(r->peers + 1, r->peers, at * sizeof *r->peers);
-    r->peers[0] = p;
+    r->peers[0] = h;
     return r->peers;
 }
 
@@ -97,11 +116,13 @@ void replica_hear(struct replica *r, const char *node, const struct digest_state
         return;
     note_end(r, state->end.seq);
     digest_read(r->digest, &own);
-    bool news = strcmp(state->accused, own.name) == 0 && suspect(r, from, to);
+    to = to < own.end.seq ? to : own.end.seq; /* behind that this node has nothing to be wrong */
+    bool accused = strcmp(state->accused, own.name) == 0 && from < to;
+    bool news = accused && suspect(r, from, to);
     pthread_mutex_lock(&r->peers_mu);
-    struct digest_peer *p = peer_of_locked(r, state->name);
-    if (p && digest_compare(r->digest, p, state, &from, &to))
-        news = accuse_locked(r, p, from, to) || news;
+    struct heard *h = peer_of_locked(r, state->name);
+    if (h && digest_compare(r->digest, &h->sum, state, &from, &to))
+        news = accuse_locked(r, h, from, to) || news;
     pthread_mutex_unlock(&r->peers_mu);
     if (news)
         LOG_WARN("another node has other messages than this one; the log's leader is asked",

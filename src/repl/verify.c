@@ -278,7 +278,8 @@ static enum err_code judge(struct replica *r, struct stream_state *st, struct er
         r->verdict = e->code == ERR_DIVERGED ? VERDICT_REWRITTEN : r->verdict;
         code = e->code;
     }
-    return code == ERR_OK && r->opt.mend && r->hole_seq > r->pos.seq ? hole(r, e) : code;
+    bool missing = r->hole_seq > r->pos.seq && r->hole_seq <= st->last_seq;
+    return code == ERR_OK && r->opt.mend && missing ? hole(r, e) : code;
 }
 
 /* A restored file may be too old again: messages have gone while the copy was made. */
@@ -293,6 +294,21 @@ static enum err_code check_restored(struct replica *r, struct stream_state *st, 
     return st->first_seq > r->pos.seq + 1 ? gap(r, st, e) : ERR_OK;
 }
 
+/* As in verify_and_open(): asynchronous writers have gone on until here. They wait until the new
+ * log begins with all that the file has. */
+static enum err_code begin_anew(struct replica *r, struct stream_state *st, struct err *e)
+{
+    bool lock = r->opt.mode == REPLICA_ASYNC && r->pos.seq > 0;
+    if (lock && !lock_take(r))
+        return err_set(e, ERR_SHUTDOWN, "the node is shutting down");
+    enum err_code code = restore_anew(r, st, e);
+    if (code == ERR_OK)
+        code = judge(r, st, e);
+    if (lock)
+        lock_release(r);
+    return code;
+}
+
 enum err_code verify_log(struct replica *r, struct err *e)
 {
     struct stream_state st = {0};
@@ -304,7 +320,7 @@ enum err_code verify_log(struct replica *r, struct err *e)
         bool new_log = false;
         code = restore_mend(r, &st, &new_log, e);
         if (code == ERR_OK)
-            code = new_log ? judge(r, &st, e) : check_restored(r, &st, e);
+            code = new_log ? begin_anew(r, &st, e) : check_restored(r, &st, e);
     }
     if (code != ERR_OK)
         return code;
@@ -313,7 +329,7 @@ enum err_code verify_log(struct replica *r, struct err *e)
     r->hole_seq = 0;
     r->proved = (struct suspicion){0};
     r->broken_seq = 0;
-    if (r->trouble_seq <= r->pos.seq)
+    if (r->trouble_seq <= r->pos.seq || r->trouble_seq > st.last_seq)
         r->trouble_seq = 0;
     if (r->behind_seq > st.last_seq)
         r->behind_seq = st.last_seq;

@@ -74,6 +74,25 @@ def test_a_node_that_was_away_takes_a_copy(cluster):
     assert counted(b) == 15 and "copied from another node" in b.log()
 
 
+def test_a_new_log_ends_the_trouble_with_the_old_one(cluster):
+    """A node that had stopped at message 8 follows a log that has not come as far, and never need."""
+    server = cluster.nats()
+    a, b = cluster.node(url=server), cluster.node(url=server)
+    fill(a, 6)
+    assert_equal(a, b)
+    with NatsClient(server.port) as nats:
+        nats.publish("ha_replication.ha=2Edb", b"garbage")
+        for n in (a, b):
+            wait_until(lambda n=n: n.status()["databases"][0]["state"] == "stopped", what=f"{n.name} has met the garbage")
+        nats.api(f"STREAM.DELETE.{STREAM}")
+    a.args = ["--adopt"]
+    a.restart()
+    wait_until(lambda: b.status()["databases"][0]["state"] == "following", CATCH_UP_S, "the other node follows the new log")
+    assert_equal(a, b)
+    b.query("INSERT INTO t (v) VALUES ('goes on')")
+    assert_equal(a, b)
+
+
 # ---- asynchronous nodes, whose files may be ahead of the log ----------------------------------------------------
 
 ASYNC = ["--async-replication", "--replication-timeout", "1s"]
@@ -145,3 +164,61 @@ def test_no_copy_of_a_file_that_is_ahead_of_the_log(cluster):
     wait_until(lambda: outbox(a) == 0, CATCH_UP_S)
     assert_equal(a, b)
     assert counted(b) == 22
+
+
+def test_adopt_while_asynchronous_clients_write(cluster):
+    """The new log begins with all of the file, however many write meanwhile: another node can follow it."""
+    a = cluster.node(args=ASYNC)
+    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    a.query("INSERT INTO t (v) WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 50000) SELECT hex(randomblob(20)) FROM c")
+    wait_until(lambda: outbox(a) == 0, CATCH_UP_S)
+    a.terminate()
+    shutil.rmtree(os.path.join(a.directory, "nats"))
+    a.args = [*ASYNC, "--adopt"]
+    a.start(wait=False)
+    over, failures = threading.Event(), []
+
+    def write():
+        while not over.is_set():
+            try:
+                a.query("INSERT INTO t (v) VALUES ('beside')")
+            except (HttpError, OSError) as e:
+                failures.append(str(e))
+
+    wait_until(lambda: a.query("SELECT count(*) FROM t").value == 50000, CATCH_UP_S)
+    threads = [threading.Thread(target=write) for _ in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        wait_until(lambda: "begins a new log (--adopt)" in a.log() and a.ready(), CATCH_UP_S, "the log is there")
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    assert not failures, failures[:3]
+    wait_until(lambda: outbox(a) == 0, CATCH_UP_S, "the outbox is drained")
+    b = cluster.node(url=a, args=ASYNC)
+    assert_equal(a, b)
+    assert counted(b) > 50000
+
+
+def test_an_asynchronous_node_that_has_not_met_its_log(cluster):
+    """Nobody knows yet whether what it holds begins the log or gives way to it: writes wait for that, reads do not."""
+    server = cluster.nats()
+    a = cluster.node(url=server, args=ASYNC)
+    fill(a, 3)
+    wait_until(lambda: outbox(a) == 0, CATCH_UP_S)
+    server.terminate()
+    b = cluster.node(url=server, args=ASYNC, wait=False)
+    wait_until(lambda: b.query("SELECT 1").value == 1)
+    with pytest.raises(HttpError) as refused:
+        b.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    assert refused.value.status == 503
+    a.query("INSERT INTO t (v) VALUES ('meanwhile')")  # it has met its log
+    server.start()
+    wait_until(b.ready, CATCH_UP_S)
+    b.query("INSERT INTO t (v) VALUES ('now')")
+    for n in (a, b):
+        wait_until(lambda n=n: outbox(n) == 0, CATCH_UP_S)
+    assert_equal(a, b)
+    assert counted(a) == 5

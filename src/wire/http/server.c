@@ -31,8 +31,8 @@
 #define REFUSED_SLOTS   32u /* refused connections that are still being told so */
 #define REFUSED_NS      CLOCK_S
 #define REFUSED_LOOK_MS 100
-#define SWEEP_MS       5000               /* while transactions are open */
-#define CONN_MEMORY    ((size_t)32 << 10) /* of libmicrohttpd for a connection: its longest header */
+#define SWEEP_MS        5000               /* while transactions are open */
+#define CONN_MEMORY     ((size_t)32 << 10) /* of libmicrohttpd for a connection: its longest header */
 
 /* ---- connections ---- */
 
