@@ -50,6 +50,8 @@ static enum err_code open_parts(struct apply *a, const struct conn_config *cfg, 
         code = prepare(a, "ROLLBACK", &a->rollback, e);
     if (!code)
         code = prepare(a, "PRAGMA main.schema_version", &a->schema_version, e);
+    if (!code)
+        code = prepare(a, "SELECT 1 FROM main.sqlite_schema LIMIT 1", &a->schema_look, e);
     return code;
 }
 
@@ -81,6 +83,7 @@ void apply_close(struct apply *a)
     sqlite3_finalize(a->commit);
     sqlite3_finalize(a->rollback);
     sqlite3_finalize(a->schema_version);
+    sqlite3_finalize(a->schema_look);
     for (size_t i = 0; i < SEQUENCE_STATEMENTS; i++)
         sqlite3_finalize(a->sequence[i]);
     changeset_reader_free(a->reader);
@@ -106,7 +109,7 @@ static enum err_code run(struct apply *a, sqlite3_stmt *st, int *answer, struct 
 
     if (rc == SQLITE_ROW && answer)
         *answer = sqlite3_column_int(st, 0);
-    else if (rc != SQLITE_DONE)
+    else if (rc != SQLITE_DONE && rc != SQLITE_ROW)
         code = conn_error(a->conn, rc, e);
     sqlite3_reset(st);
     return code;
@@ -137,8 +140,12 @@ enum err_code apply_begin(struct apply *a, struct err *e)
     a->open = true;
     a->failed = a->ran_ddl = false;
     code = run(a, a->schema_version, &cookie, e);
-    if (!code && cookie != a->cookie)
+    if (!code && cookie != a->cookie) {
         schema_stale(a->schema);
+        /* SQLite finds out, too: what it refuses while it compiles ("duplicate column name") it
+         * refuses by the schema that it remembers, and the pragma does not make it look. */
+        code = run(a, a->schema_look, NULL, e);
+    }
     if (code)
         apply_rollback(a);
     return code;

@@ -24,7 +24,7 @@ struct apply {
     struct schema *schema;
     struct plans *plans;
     struct changeset_reader *reader;
-    sqlite3_stmt *begin, *commit, *rollback, *schema_version;
+    sqlite3_stmt *begin, *commit, *rollback, *schema_version, *schema_look;
     sqlite3_stmt *sequence[SEQUENCE_STATEMENTS]; /* see sequence_row() */
 
     bool open;        /* between begin and its end */

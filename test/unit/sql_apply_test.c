@@ -521,6 +521,37 @@ static void another_connections_schema_is_seen(void **state)
     pair_close(&p);
 }
 
+/* Schema statements alone: no row makes the applier look at the schema in between. */
+static void schema_statements_in_turns(void **state)
+{
+    static const char *const turns[][2] = {
+        {SQL("ALTER TABLE t ADD COLUMN e"), "ALTER TABLE t DROP COLUMN e"},
+        {SQL("CREATE INDEX i ON t(v)"), "DROP INDEX i"},
+        {SQL("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END"), "DROP TRIGGER r"},
+        {SQL("ALTER TABLE t RENAME COLUMN v TO w"), "ALTER TABLE t RENAME COLUMN w TO v"},
+        {SQL("CREATE VIEW s AS SELECT 1"), "DROP VIEW s"},
+        {SQL("CREATE TABLE u(a)"), "DROP TABLE u"},
+    };
+
+    (void)state;
+    for (int mode = 0; mode < 2; mode++) {
+        struct pair p;
+        open_copy(&p, mode ? APPLY_LWW : APPLY_STRICT, ROW_BY_PK,
+                  "CREATE TABLE t(k INTEGER PRIMARY KEY, v)");
+        for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
+            APPLY(&p, turns[i][0]);
+            sqlite3 *db = pair_look(p.copy);
+            assert_int_equal(sqlite3_exec(db, turns[i][1], NULL, NULL, NULL), SQLITE_OK);
+            sqlite3_close(db);
+            APPLY(&p, turns[i][0]);
+            db = pair_look(p.copy); /* it has happened */
+            assert_int_equal(sqlite3_exec(db, turns[i][1], NULL, NULL, NULL), SQLITE_OK);
+            sqlite3_close(db);
+        }
+        pair_close(&p);
+    }
+}
+
 /* SQLite limits columns to 2,000 (the rowid is read besides) and an expression's depth to 1,000. */
 static void wide_tables(void **state)
 {
@@ -571,6 +602,7 @@ int main(void)
         cmocka_unit_test(lww_renamed_tables_are_not_made_twice),
         cmocka_unit_test(lww_sequences_only_rise),
         cmocka_unit_test(another_connections_schema_is_seen),
+        cmocka_unit_test(schema_statements_in_turns),
         cmocka_unit_test(wide_tables),
     };
 
