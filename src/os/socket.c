@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Port of an internet address, and its text; 0 for any other. */
@@ -44,16 +45,25 @@ static bool is_it(int fd, const char *local_ip, int local_port, int peer_port)
            describe(&there, peer_ip) == peer_port;
 }
 
+static bool is_socket(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 /* The owner may close `fd` at any moment and somebody else get its number, so what is looked at and
- * what is shut down is a duplicate. */
+ * what is shut down is a duplicate. Only of a socket: closing any descriptor of a file takes away
+ * all locks that this process has on the file, and SQLite's are among them. Where the number has
+ * become a file's between the look and the duplicate, that one stays open for ever. */
 static bool cut(int fd, const char *local_ip, int local_port, int peer_port)
 {
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    bool done =
-        own >= 0 && is_it(own, local_ip, local_port, peer_port) && shutdown(own, SHUT_RDWR) == 0;
+    int own = is_socket(fd) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 
-    if (own >= 0)
-        (void)close(own);
+    if (own < 0 || !is_socket(own))
+        return false;
+    bool done = is_it(own, local_ip, local_port, peer_port) && shutdown(own, SHUT_RDWR) == 0;
+    (void)close(own);
     return done;
 }
 
