@@ -19,6 +19,7 @@
 #define CLIENT_PING_INTERVAL_MS    10000
 #define CLIENT_CONNECT_TIMEOUT_MS  2000
 #define CLIENT_SINGLE_TIMEOUT_MS   1000
+#define CLIENT_WRITE_MS            2000             /* for one message to go into the socket */
 #define CLIENT_FIRST_RETRY_NS      (100 * CLOCK_MS) /* between attempts of the connector */
 #define CLIENT_RETIRE_MS           1000
 #define CLIENT_LEAVE_MS            250 /* for a sign of life */
@@ -218,8 +219,13 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, vo
     LOG_DEBUG("NATS client reports", LOG_STR("status", natsStatus_GetText(s)));
 }
 
-/* What every connection of this client needs, whatever server it is to. */
-static natsStatus fill_access(natsOptions *o, const struct nats_client *c)
+/* What every connection of this client needs, whatever server it is to.
+ *
+ * The write deadline: the library writes with the connection's mutex held, so where a server reads
+ * no more (it is stopped, or its machine is) whoever calls the library stands still behind the
+ * first one, for ever. A message of which a part has gone out by then is no trouble: the library
+ * shuts the socket down and connects anew. */
+static natsStatus fill_common(natsOptions *o, const struct nats_client *c)
 {
     bool tls = false;
     for (int i = 0; i < c->urls.n; i++)
@@ -233,6 +239,8 @@ static natsStatus fill_access(natsOptions *o, const struct nats_client *c)
         s = natsOptions_SetSecure(o, true);
     if (s == NATS_OK)
         s = natsOptions_SetName(o, c->name);
+    if (s == NATS_OK)
+        s = natsOptions_SetWriteDeadline(o, CLIENT_WRITE_MS);
     return s;
 }
 
@@ -240,7 +248,7 @@ static natsStatus fill_options(natsOptions *o, struct nats_client *c)
 {
     natsStatus s = natsOptions_SetServers(o, c->urls.url, c->urls.n);
     if (s == NATS_OK)
-        s = fill_access(o, c);
+        s = fill_common(o, c);
     if (s == NATS_OK)
         s = natsOptions_SetTimeout(o, CLIENT_CONNECT_TIMEOUT_MS);
     if (s == NATS_OK)
@@ -282,7 +290,7 @@ natsStatus nats_client_single(const struct nats_client *c, const char *url, nats
     if (s == NATS_OK)
         s = natsOptions_SetServers(o, &url, 1);
     if (s == NATS_OK)
-        s = fill_access(o, c);
+        s = fill_common(o, c);
     if (s == NATS_OK)
         s = natsOptions_SetTimeout(o, CLIENT_SINGLE_TIMEOUT_MS);
     if (s == NATS_OK)

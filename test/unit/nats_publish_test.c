@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "nats/internal.h"
 #include "support/nats_fixture.h"
 
 #define STORE_FAILED                                                                               \
@@ -426,6 +427,61 @@ static void a_second_answer_is_nobody_elses(void **state)
     responder_stop(&r);
 }
 
+#define FROZEN_NS   (10 * CLOCK_S) /* the client gives up a write after two seconds */
+#define FROZEN_SIZE 900000
+
+struct writer {
+    atomic_bool over, enough;
+};
+
+/* Fills all buffers on the way to the server. */
+static void *write_until_it_fails(void *arg)
+{
+    struct writer *w = arg;
+    char *bytes = calloc(1, FROZEN_SIZE);
+
+    while (bytes && !atomic_load(&w->enough) &&
+           natsConnection_Publish(nats_client_connection(client), "nobody.listens", bytes,
+                                  FROZEN_SIZE) == NATS_OK)
+        ;
+    free(bytes);
+    atomic_store(&w->over, true);
+    return NULL;
+}
+
+/* It takes connections, for the kernel does that, and reads nothing. */
+static void a_frozen_server_holds_nobody(void **state)
+{
+    struct publish p = {.stream = "frozen",
+                        .subject = "frozen.a",
+                        .id = "m2",
+                        .data = "x",
+                        .len = 1,
+                        .expect_seq = 1};
+    struct err e = ERR_INIT;
+    struct writer w = {.over = false};
+    pthread_t thread;
+    int64_t until;
+    uint64_t seq = 0;
+
+    (void)state;
+    store("frozen", "frozen.a", "m1", 0);
+    nats_pause(&server);
+    assert_int_equal(pthread_create(&thread, NULL, write_until_it_fails, &w), 0);
+    until = clock_deadline(FROZEN_NS);
+    while (!atomic_load(&w.over) && clock_mono_ns() < until)
+        (void)poll(NULL, 0, 3);
+    bool in_time = atomic_load(&w.over);
+    atomic_store(&w.enough, true);
+    nats_resume(&server); /* or the thread might never come back */
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(in_time);
+    /* What had gone out of the last message is not taken for the beginning of the next one. */
+    assert_int_equal(stream_publish(client, &p, clock_deadline(PATIENCE_NS), &seq, &e),
+                     PUBLISH_ACKED);
+    assert_true(seq == 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -438,6 +494,7 @@ int main(void)
         cmocka_unit_test(a_duplicate_of_nothing_is_renamed),
         cmocka_unit_test(one_refusal_proves_nothing_without_an_id),
         cmocka_unit_test(a_second_answer_is_nobody_elses),
+        cmocka_unit_test(a_frozen_server_holds_nobody),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
