@@ -150,10 +150,10 @@ enum err_code node_add_file(struct node *n, const char *dsn, struct err *e)
     return code == ERR_OK ? node_adopt(n, d, e) : code;
 }
 
-/* n->mu is held. NATS answers, and JetStream does not? */
+/* n->mu is held. Is there not one database that follows its log? */
 static bool log_is_quiet_locked(struct node *n)
 {
-    if (!node_connected(n) || n->n_dbs == 0)
+    if (n->n_dbs == 0)
         return false;
     for (size_t i = 0; i < n->n_dbs; i++) {
         struct replica_status rs;
@@ -170,6 +170,7 @@ static void *tick(void *arg)
 {
     struct node *n = arg;
     int64_t heard_ns = clock_mono_ns();
+    bool was_connected = false;
     pthread_mutex_lock(&n->mu);
     while (!n->stopping) {
         clock_cond_wait(&n->changed, &n->mu, clock_deadline(NODE_TICK_NS));
@@ -180,10 +181,12 @@ static void *tick(void *arg)
         session_tick_locked(n, now);
         bool quiet = log_is_quiet_locked(n);
         pthread_mutex_unlock(&n->mu);
-        if (!quiet)
+        bool connected = node_connected(n);
+        if (!quiet || (connected && !was_connected)) /* a server that was started anew has time */
             heard_ns = now;
         else if (n->opt.log_quiet)
-            n->opt.log_quiet(n->opt.log_quiet_arg, now - heard_ns);
+            n->opt.log_quiet(n->opt.log_quiet_arg, now - heard_ns, connected);
+        was_connected = connected;
         if (node_connected(n)) {
             peers_serve(n);
             roster_publish(n);

@@ -57,15 +57,19 @@ struct node_options {
     bool adopt;                   /* a file whose log is gone begins a new one */
     size_t max_result_bytes;      /* buffered result of one write request */
 
-    /* Called about once a second while NATS is connected but no database can follow its log, with
-     * how long that has lasted; NULL = nobody wants to know. */
-    void (*log_quiet)(void *arg, int64_t quiet_ns);
+    /* Called about once a second while no database can follow its log, with how long that has
+     * lasted since NATS was connected last, and whether it still is. By the ticker, so it blocks
+     * for a second or two at most; NULL = nobody wants to know. */
+    void (*log_quiet)(void *arg, int64_t quiet_ns, bool connected);
     void *log_quiet_arg;
     /* The server that calls itself `server_id` has answered nothing useful about JetStream for the
      * better part of a minute, and another one does. Again and again until it answers, or is
      * another one. Called by a thread of the node, may block; NULL = nobody wants to know. */
     void (*server_useless)(void *arg, const char *server_id);
     void *server_useless_arg;
+    /* Called every few seconds while the node is not connected to `nats_url`: is the embedded
+     * server to blame? By the same thread, with the same argument; NULL = nobody wants to know. */
+    void (*server_left)(void *arg);
 };
 
 /* Opens nothing yet. */

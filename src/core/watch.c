@@ -32,7 +32,7 @@
 #define WATCH_LEAVE_NS  (60 * CLOCK_S) /* a server that was left is left again, so long … */
 #define WATCH_LEAVES    8              /* … and so often */
 #define WATCH_STUCK_NS  (45 * CLOCK_S) /* without an answer, before its owner is told */
-#define WATCH_CHECK_NS  (5 * CLOCK_S)  /* between looks at the suspect, … */
+#define WATCH_CHECK_NS  (5 * CLOCK_S)  /* between looks at the suspect, or the embedded one, … */
 #define WATCH_TOLD_NS   (30 * CLOCK_S) /* … and behind telling its owner */
 #define WATCH_URL_SIZE  512
 
@@ -145,11 +145,21 @@ static void check_suspect(struct node *n, struct nats_client *c, struct suspect 
     }
 }
 
+/* The library takes the next server by itself where one hangs, and does not come back to it. */
+static void look_at_own(struct node *n)
+{
+    char url[WATCH_URL_SIZE];
+    nats_look_url(n->client, url, sizeof url);
+    if (strcmp(url, n->opt.nats_url) != 0)
+        n->opt.server_left(n->opt.server_useless_arg);
+}
+
 void *watch_main(void *node)
 {
     struct node *n = node;
     struct view views[NODE_LINKS] = {0};
     struct suspect suspect = {.id = ""};
+    int64_t own_ns = 0;
     pthread_mutex_lock(&n->mu);
     while (!n->stopping) {
         clock_cond_wait(&n->changed, &n->mu, clock_deadline(WATCH_TICK_NS));
@@ -165,6 +175,12 @@ void *watch_main(void *node)
             clock_mono_ns() >= suspect.look_ns) {
             pthread_mutex_unlock(&n->mu);
             check_suspect(n, n->client, &suspect);
+            pthread_mutex_lock(&n->mu);
+        }
+        if (!n->stopping && n->opt.server_left && clock_mono_ns() >= own_ns) {
+            pthread_mutex_unlock(&n->mu);
+            look_at_own(n);
+            own_ns = clock_deadline(WATCH_CHECK_NS);
             pthread_mutex_lock(&n->mu);
         }
     }

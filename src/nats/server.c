@@ -56,6 +56,7 @@ struct nats_server {
     char url[URL_SIZE];
     char version[VERSION_SIZE];
     uint32_t version_number;
+    bool greets; /* whoever connects is greeted, before TLS */
 };
 
 /* ---- the program ---------------------------------------------------------------------------- */
@@ -387,15 +388,17 @@ static int connect_to(const char *url)
     return fd;
 }
 
+enum greeting { GREETING_WHOLE, GREETING_NONE, GREETING_NO_CONNECTION };
+
 /* The server speaks first: INFO {"server_id":"N…","version":"2.9.10","jetstream":true,…}\r\n
- * Puts that into `b`; false where it says something else, or nothing. */
-static bool greeting(const char *url, struct buf *b)
+ * Puts that into `b`; GREETING_NONE where it says something else, or nothing. */
+static enum greeting greeting(const char *url, struct buf *b)
 {
     int fd = connect_to(url);
     bool whole = false;
 
     if (fd < 0)
-        return false;
+        return GREETING_NO_CONNECTION;
     while (buf_ok(b) && !whole) {
         char bytes[2048];
         ssize_t n = recv(fd, bytes, sizeof bytes, 0);
@@ -408,7 +411,7 @@ static bool greeting(const char *url, struct buf *b)
         whole = memchr(bytes, '\n', (size_t)n) != NULL;
     }
     (void)close(fd);
-    return whole && strncmp(buf_cstr(b), "INFO ", 5) == 0;
+    return whole && strncmp(buf_cstr(b), "INFO ", 5) == 0 ? GREETING_WHOLE : GREETING_NONE;
 }
 
 enum probe { PROBE_OK, PROBE_NO_JETSTREAM, PROBE_SILENT };
@@ -419,7 +422,7 @@ static enum probe probe(const char *url)
     enum probe result = PROBE_SILENT;
 
     buf_init(&b, GREETING_MAX);
-    if (greeting(url, &b))
+    if (greeting(url, &b) == GREETING_WHOLE)
         result = strstr(buf_cstr(&b), "\"jetstream\":true") ? PROBE_OK : PROBE_NO_JETSTREAM;
     buf_free(&b);
     return result;
@@ -492,6 +495,18 @@ static int url_port(const char *url)
     return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
 }
 
+static enum err_code look_at_greeting(struct nats_server *s, bool own, const char *config,
+                                      struct err *e)
+{
+    enum probe seen = probe(s->url);
+
+    s->greets = !own || seen != PROBE_SILENT;
+    if (seen != PROBE_NO_JETSTREAM)
+        return ERR_OK;
+    return err_set(e, ERR_CONFIG, "%s does not turn JetStream on: it needs a jetstream block",
+                   config);
+}
+
 static enum err_code start(struct nats_server *s, const struct nats_server_options *opt,
                            int64_t deadline_ns, struct err *e)
 {
@@ -519,10 +534,7 @@ static enum err_code start(struct nats_server *s, const struct nats_server_optio
     /* A port that was chosen by chance is kept, so that the URL outlives the child. */
     if (!code && !own && opt->port < 0)
         code = write_config(s, opt, url_port(s->url), generated, e);
-    if (!code && probe(s->url) == PROBE_NO_JETSTREAM)
-        code = err_set(e, ERR_CONFIG, "%s does not turn JetStream on: it needs a jetstream block",
-                       own ? opt->config : generated);
-    return code;
+    return code ? code : look_at_greeting(s, own, own ? opt->config : generated, e);
 }
 
 enum err_code nats_server_start(struct nats_server **out, const struct nats_server_options *opt,
@@ -566,18 +578,33 @@ bool nats_server_is(const struct nats_server *s, const char *server_id)
 
     buf_init(&b, GREETING_MAX);
     (void)snprintf(name, sizeof name, "\"server_id\":\"%s\"", server_id);
-    is = *server_id && greeting(s->url, &b) && strstr(buf_cstr(&b), name);
+    is = *server_id && greeting(s->url, &b) == GREETING_WHOLE && strstr(buf_cstr(&b), name);
     buf_free(&b);
     return is;
 }
 
-uint64_t nats_server_restarts(struct nats_server *s, long *pid)
+bool nats_server_hangs(const struct nats_server *s)
+{
+    struct buf b;
+    bool hangs;
+
+    buf_init(&b, GREETING_MAX);
+    hangs = s->greets && greeting(s->url, &b) == GREETING_NONE;
+    buf_free(&b);
+    return hangs;
+}
+
+uint64_t nats_server_restarts(struct nats_server *s)
 {
     struct child_status st;
 
     child_query(s->child, &st);
-    *pid = (long)st.pid;
     return st.exits;
+}
+
+long nats_server_signal(struct nats_server *s, uint64_t restarts, int number)
+{
+    return (long)child_signal(s->child, restarts, number);
 }
 
 void nats_server_stop(struct nats_server *s, int64_t deadline_ns)

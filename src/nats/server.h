@@ -47,8 +47,16 @@ const char *nats_server_version(const struct nats_server *s); /* "2.10.27" */
 /* Does the child that runs now call itself so? Asks it, for a second or two at most. */
 bool nats_server_is(const struct nats_server *s, const char *server_id);
 
-/* How often it died and was started again; *pid = 0 while it is down. */
-uint64_t nats_server_restarts(struct nats_server *s, long *pid);
+/* Does its port take a connection, which the kernel does for it, and nobody greet there? Then it is
+ * stopped, or hangs; one that is only being started does not listen yet. Waits for two seconds at
+ * most. False where its greeting was never heard: TLS may have to come first. */
+bool nats_server_hangs(const struct nats_server *s);
+
+/* How often it died and was started again. */
+uint64_t nats_server_restarts(struct nats_server *s);
+
+/* Signals it, unless it has died since it was started again so often. Its process id; 0: it has. */
+long nats_server_signal(struct nats_server *s, uint64_t restarts, int number);
 
 /* SIGTERM (it hands its leaderships over), SIGKILL at the deadline. */
 void nats_server_stop(struct nats_server *s, int64_t deadline_ns);

@@ -3,7 +3,7 @@
  *
  *   spawn              fork and exec, with everything that the child must not inherit taken away
  *   supervise          the supervisor thread: spawn, read output, wait, back off, again
- *   child_start, child_query, child_wait_exit, child_stop, child_free
+ *   child_start, child_query, child_wait_exit, child_signal, child_stop, child_free
  *   child_find, child_run
  */
 #include "os/child.h"
@@ -444,6 +444,16 @@ bool child_wait_exit(struct child *c, uint64_t exits, int64_t deadline_ns)
     more = c->exits > exits;
     (void)pthread_mutex_unlock(&c->mu);
     return more;
+}
+
+pid_t child_signal(struct child *c, uint64_t exits, int number)
+{
+    (void)pthread_mutex_lock(&c->mu);
+    pid_t pid = c->exits == exits ? c->pid : 0;
+    if (pid && kill(pid, number) != 0)
+        pid = 0;
+    (void)pthread_mutex_unlock(&c->mu);
+    return pid;
 }
 
 void child_stop(struct child *c, int64_t deadline_ns)

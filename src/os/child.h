@@ -55,6 +55,10 @@ void child_query(struct child *c, struct child_status *out);
 /* Blocks until the child exits by itself (more than `exits` times), or the deadline: then false. */
 bool child_wait_exit(struct child *c, uint64_t exits, int64_t deadline_ns);
 
+/* Signals the child if it is still in the life that began after so many exits; its process id, or 0
+ * if that one is over: another process that has got its number is never signalled. */
+pid_t child_signal(struct child *c, uint64_t exits, int number);
+
 /* SIGTERM, and SIGKILL at the deadline; returns when the child is gone and the supervisor ended. */
 void child_stop(struct child *c, int64_t deadline_ns);
 void child_free(struct child *c); /* NULL is fine; kills a child that was not stopped */

@@ -24,6 +24,7 @@
 #define NODE_STOP_WAIT   (9 * CLOCK_S)
 #define NATS_STOP_LEAST  (2 * CLOCK_S) /* even when the others used up the time */
 #define NATS_QUIET_LIMIT (15 * CLOCK_S)
+#define NATS_HANG_LIMIT  (45 * CLOCK_S)
 #define NATS_RESTART_GAP (300 * CLOCK_S) /* between restarts of a server that is of no use */
 #define DEFAULT_FILE     "ha.db"
 #define SHM_DIR          "/dev/shm"
@@ -38,7 +39,8 @@ struct server {
     struct nats_server *nats;     /* NULL = none */
     int64_t restarted_quiet_ns;   /* the node's ticker only: how long it had been quiet then */
     int64_t restarted_useless_ns; /* the node's watch thread only; 0 = never */
-    long restarted_pid;           /* … and whom it told to end */
+    uint64_t restarted_restarts;  /* … and how often the one that was told had died before */
+    int64_t hangs_since_ns;       /* the same thread; 0 = it does not */
     struct node_options options;
     struct node *node;
     struct http_server *http; /* NULL = none */
@@ -106,21 +108,24 @@ static enum err_code start_nats(struct server *s, struct err *e)
 
 /* A nats-server whose disk was full may keep its connections and never answer for JetStream again
  * (seen with 2.9.10). Ours can be started anew; one with a configuration of its user's may only be
- * waiting for the rest of its cluster. */
-static void restart_quiet_nats(void *arg, int64_t quiet_ns)
+ * waiting for the rest of its cluster. Where the connection is gone it may be on its way back,
+ * which takes a big store a while; but not if it listens and does nothing. */
+static void restart_quiet_nats(void *arg, int64_t quiet_ns, bool connected)
 {
     struct server *s = arg;
-    long pid = 0;
+    uint64_t restarts = nats_server_restarts(s->nats);
 
     if (quiet_ns < s->restarted_quiet_ns)
         s->restarted_quiet_ns = 0; /* it has answered in between */
     if (quiet_ns < NATS_QUIET_LIMIT || quiet_ns - s->restarted_quiet_ns < NATS_QUIET_LIMIT)
         return;
+    if (!connected && !nats_server_hangs(s->nats))
+        return;
+    long pid = nats_server_signal(s->nats, restarts, SIGKILL);
+    if (pid == 0)
+        return;
     s->restarted_quiet_ns = quiet_ns;
-    (void)nats_server_restarts(s->nats, &pid);
     LOG_WARN("nats-server does not answer for JetStream and is started anew", LOG_INT("pid", pid));
-    if (pid > 0)
-        (void)kill((pid_t)pid, SIGKILL);
 }
 
 /* It has its cluster around it, JetStream works there, and through this server it does not: what a
@@ -131,21 +136,44 @@ static void restart_useless_nats(void *arg, const char *server_id)
 {
     struct server *s = arg;
     int64_t now = clock_mono_ns();
-    long pid = 0;
+    uint64_t restarts = nats_server_restarts(s->nats);
 
     if (s->restarted_useless_ns != 0 && now - s->restarted_useless_ns < NATS_RESTART_GAP)
         return;
     if (!nats_server_is(s->nats, server_id))
         return;
-    (void)nats_server_restarts(s->nats, &pid);
-    if (pid <= 0)
+    bool told = s->restarted_useless_ns != 0 && restarts == s->restarted_restarts;
+    long pid = nats_server_signal(s->nats, restarts, told ? SIGKILL : SIGTERM);
+    if (pid == 0)
         return;
     LOG_WARN("nats-server answers nothing about JetStream while others of its cluster do, and is "
              "started anew",
              LOG_INT("pid", pid), LOG_STR("server_id", server_id));
-    (void)kill((pid_t)pid, pid == s->restarted_pid ? SIGKILL : SIGTERM);
     s->restarted_useless_ns = now;
-    s->restarted_pid = pid;
+    s->restarted_restarts = restarts;
+}
+
+/* One with a configuration of its user's that takes connections and greets nobody: to its cluster,
+ * too, it is as good as dead. A process that is stopped takes no signal but this one. */
+static void restart_hanging_nats(void *arg)
+{
+    struct server *s = arg;
+    int64_t now = clock_mono_ns();
+    uint64_t restarts = nats_server_restarts(s->nats);
+
+    if (!nats_server_hangs(s->nats)) {
+        s->hangs_since_ns = 0;
+        return;
+    }
+    if (s->hangs_since_ns == 0)
+        s->hangs_since_ns = now;
+    if (now - s->hangs_since_ns < NATS_HANG_LIMIT)
+        return;
+    s->hangs_since_ns = 0;
+    long pid = nats_server_signal(s->nats, restarts, SIGKILL);
+    if (pid > 0)
+        LOG_WARN("nats-server takes connections, does nothing with them, and is started anew",
+                 LOG_INT("pid", pid));
 }
 
 /* ---- the node ------------------------------------------------------------------------------- */
@@ -200,6 +228,7 @@ static void fill_options(struct server *s)
     if (s->nats && *c->nats_config) { /* a generated one has no cluster */
         o->server_useless = restart_useless_nats;
         o->server_useless_arg = s;
+        o->server_left = restart_hanging_nats;
     }
 }
 

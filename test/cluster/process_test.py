@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ha import BINARY, ROOT, SLOW, ConnectionLost, free_port, wait_until
+from ha import BINARY, ROOT, SLOW, ConnectionLost, HttpError, free_port, stall, wait_until
 
 
 def run(*args, env=None, cwd=None, timeout_s=30):
@@ -184,6 +184,26 @@ def test_nats_server_is_killed(cluster):
         wait_until(lambda p=pid: child_of(node) not in (None, p))
         node.query(f"INSERT INTO t VALUES ({i})")
     assert node.query("SELECT count(*) FROM t").value == 5
+
+
+def test_nats_server_that_hangs_is_started_anew(cluster):
+    """Stopped, it still takes connections, for the kernel does that. What is sent to it goes nowhere."""
+    node = cluster.node(args=["--replication-timeout", "2s"], timeout_s=20)
+    node.query("CREATE TABLE t(x)")
+    pid = child_of(node)
+    stall(node, pid)
+
+    def write(i):
+        with pytest.raises(HttpError):  # and no timeout of the request
+            node.query(f"INSERT INTO t VALUES (randomblob({800000 + i}))")
+
+    for i in range(6):  # enough to fill the buffers on the way to the server
+        write(i)
+    wait_until(lambda: node.status()["nats"] == "disconnected", what="the connection is given up")
+    wait_until(lambda: child_of(node) not in (None, pid), what="the server was started anew")
+    wait_until(node.ready, what="the node follows its log")
+    assert "does not answer for JetStream and is started anew" in node.log()
+    node.query("INSERT INTO t VALUES (1)")
 
 
 def test_nats_server_dies_with_its_node(cluster):

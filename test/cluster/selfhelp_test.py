@@ -6,7 +6,7 @@ import signal
 import re
 
 import pytest
-from ha import assert_equal, free_port, nats_child, wait_until
+from ha import assert_equal, free_port, nats_child, stall, wait_until
 from natsclient import NatsClient, NatsError
 from natsproxy import SwallowingProxy
 
@@ -114,6 +114,26 @@ def test_a_node_starts_its_own_server_anew_where_others_work(cluster, cluster_wi
     assert b.log().count("is started anew") == 1
     b.query("INSERT INTO t VALUES (1)")
     assert_equal(a, b)
+
+
+@pytest.mark.limit(200)
+def test_a_node_starts_its_own_server_anew_where_it_hangs(cluster, cluster_with_an_odd_one):
+    """Its node is served by another one of the cluster meanwhile, and would never come back to it."""
+    _, third = cluster_with_an_odd_one
+    b = cluster.node(start=False, nats_port=free_port())
+    path = os.path.join(b.directory, "nats.conf")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(third(b.name, b.nats_port, b.directory, ""))
+    b.args = ["--nats-config", path, "--replicas", "3", "--replication-timeout", "2s"]
+    b.start()
+    b.query("CREATE TABLE t (v)")
+    pid = nats_child(b)
+    stall(b, pid)
+    # What is sent to it fills the buffers, which ends the connection sooner than a ping would.
+    wait_until(lambda: b.query("INSERT INTO t VALUES (randomblob(800000))"), HELP_S, "another server takes a write")
+    wait_until(lambda: nats_child(b) not in (None, pid), 2 * HELP_S, "the server was started anew")
+    wait_until(lambda: says(b.nats_port) == "", HELP_S, "it is a part of its cluster again")
+    assert b.log().count("does nothing with them, and is started anew") == 1
 
 
 @pytest.mark.limit(240)

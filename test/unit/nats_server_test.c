@@ -111,7 +111,7 @@ static void test_start_restart_stop(void **state)
     struct stat st;
     char path[128], url[128];
     int64_t deadline, begin = clock_mono_ns();
-    long pid = 0, first;
+    long first;
     int port;
 
     (void)state;
@@ -133,14 +133,16 @@ static void test_start_restart_stop(void **state)
 
     /* Killed, it comes back at the same address. */
     (void)snprintf(url, sizeof url, "%s", nats_server_url(s));
-    assert_int_equal(nats_server_restarts(s, &first), 0);
-    assert_int_equal(kill((pid_t)first, SIGKILL), 0);
+    assert_int_equal(nats_server_restarts(s), 0);
+    first = nats_server_signal(s, 0, SIGKILL);
+    assert_true(first > 0);
     deadline = PATIENCE;
-    while (nats_server_restarts(s, &pid) == 0 || pid == 0 || !can_connect(port)) {
+    while (nats_server_restarts(s) == 0 || !can_connect(port)) {
         assert_true(clock_mono_ns() < deadline);
         (void)poll(NULL, 0, 2);
     }
-    assert_int_not_equal(pid, first);
+    assert_int_equal(nats_server_signal(s, 0, SIGKILL), 0); /* that was another one */
+    assert_int_not_equal(nats_server_signal(s, 1, 0), first);
     assert_string_equal(nats_server_url(s), url);
 
     nats_server_stop(s, PATIENCE);
@@ -151,6 +153,28 @@ static void test_start_restart_stop(void **state)
     /* And the directory may be used again. */
     assert_int_equal(nats_server_start(&s, &opt, PATIENCE, &e), ERR_OK);
     nats_server_stop(s, PATIENCE);
+    nats_server_free(s);
+}
+
+static void test_hangs(void **state)
+{
+    struct nats_server_options opt = options();
+    struct nats_server *s = NULL;
+    struct err e = ERR_INIT;
+    siginfo_t info;
+
+    (void)state;
+    if (!installed)
+        skip();
+    assert_int_equal(nats_server_start(&s, &opt, PATIENCE, &e), ERR_OK);
+    assert_false(nats_server_hangs(s));
+    long pid = nats_server_signal(s, 0, SIGSTOP);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WSTOPPED | WNOWAIT), 0);
+    assert_true(nats_server_hangs(s));
+    assert_int_equal(nats_server_signal(s, 0, SIGCONT), pid);
+    assert_false(nats_server_hangs(s));
+    nats_server_stop(s, PATIENCE);
+    assert_false(nats_server_hangs(s)); /* it does not even listen */
     nats_server_free(s);
 }
 
@@ -297,7 +321,7 @@ int main(void)
         cmocka_unit_test(test_versions),     cmocka_unit_test(test_start_restart_stop),
         cmocka_unit_test(test_after_kill),   cmocka_unit_test(test_port_in_use),
         cmocka_unit_test(test_users_config), cmocka_unit_test(test_odd_credentials),
-        cmocka_unit_test(test_no_program),
+        cmocka_unit_test(test_no_program),   cmocka_unit_test(test_hangs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

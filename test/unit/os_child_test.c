@@ -233,6 +233,23 @@ static void test_dies_with_its_parent(void **state)
     (void)close(fds[1]);
 }
 
+static void test_only_the_life_that_is_meant_is_signalled(void **state)
+{
+    struct child *c = start("echo up; while :; do sleep 0.01; done", true, -1);
+    struct child_status s;
+
+    (void)state;
+    wait_for_output(c, "up", &s);
+    assert_int_equal(child_signal(c, 1, SIGKILL), 0); /* not yet */
+    assert_int_equal(child_signal(c, 0, SIGKILL), s.pid);
+    assert_true(child_wait_exit(c, 0, PATIENCE));
+    assert_int_equal(child_signal(c, 0, SIGKILL), 0); /* not any more */
+    wait_for_output(c, "up", &s);
+    assert_int_equal(s.exits, 1);
+    assert_int_equal(child_signal(c, 1, 0), s.pid);
+    child_free(c);
+}
+
 static void test_find_and_run(void **state)
 {
     char path[256];
@@ -269,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_cannot_execute),
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_dies_with_its_parent),
+        cmocka_unit_test(test_only_the_life_that_is_meant_is_signalled),
         cmocka_unit_test(test_find_and_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
