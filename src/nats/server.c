@@ -159,14 +159,15 @@ static enum err_code join_path(char *out, size_t size, const char *dir, const ch
 
 /* The node's lock is ours, so whoever holds the server's was left behind by a node that is no more,
  * and was told to end when that node died. One that hangs (2.9.10, its disk full) is killed: what
- * it has acknowledged it has written. */
+ * it has acknowledged it has written. Nobody else is: a program that reads the directory, as a
+ * backup does, may have the file open, too. */
 static enum err_code lock_server(struct nats_server *s, const char *path, int64_t deadline_ns,
                                  struct err *e)
 {
     int64_t soon = clock_deadline(SERVER_LOCK_WAIT);
     enum err_code code =
         file_lock(&s->server_lock, path, soon < deadline_ns ? soon : deadline_ns, e);
-    pid_t pid = code == ERR_BUSY ? holder_find(path) : 0;
+    pid_t pid = code == ERR_BUSY ? holder_find(path, PROGRAM) : 0;
 
     if (pid > 0) {
         LOG_WARN("the " PROGRAM " of an earlier run does not end, and is killed",

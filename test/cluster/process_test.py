@@ -223,15 +223,22 @@ def test_nats_server_of_an_earlier_run_hangs(cluster):
     node = cluster.node()
     node.query("CREATE TABLE t(x)")
     node.kill9()
-    holder = "import fcntl, signal, sys; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); signal.pause()"
-    with subprocess.Popen([sys.executable, "-c", holder, os.path.join(node.directory, "nats", "server.lock")], text=True,
-                          stdout=subprocess.PIPE) as other:
-        try:
-            assert other.stdout.readline() == "held\n"
-            node.start()
-            assert other.wait(10) == -signal.SIGKILL and "does not end, and is killed" in node.log()
-        finally:
-            other.kill()
+    reader = "import signal, sys; f = open(sys.argv[1]); print('open', flush=True); signal.pause()"
+    holder = ("import fcntl, signal, sys; open('/proc/self/comm', 'w').write('nats-server'); f = open(sys.argv[1]); "
+              "fcntl.flock(f, fcntl.LOCK_EX); print('open', flush=True); signal.pause()")
+    processes = []
+    try:
+        for code in (reader, holder):
+            processes.append(subprocess.Popen([sys.executable, "-c", code, os.path.join(node.directory, "nats", "server.lock")],
+                                              text=True, stdout=subprocess.PIPE))
+            assert processes[-1].stdout.readline() == "open\n"
+        node.start()
+        assert processes[1].wait(10) == -signal.SIGKILL and "does not end, and is killed" in node.log()
+        assert processes[0].poll() is None, "whoever only reads the file, as a backup does, is left alone"
+    finally:
+        for p in processes:
+            p.kill()
+            p.communicate()
     node.query("INSERT INTO t VALUES (1)")
 
 
