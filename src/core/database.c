@@ -22,7 +22,7 @@
 #define DATABASE_IDLE_CONNS 16 /* read connections kept open while nobody uses them */
 
 struct database {
-    /* immutable after database_open */
+    /* immutable after database_open; before that guarded by the node's mu where it is listed */
     const struct node_options *opt;
     char *id;     /* base name of the file */
     char *path;   /* where the file lives now (tmpfs for -m) */
@@ -190,8 +190,13 @@ enum err_code database_open(struct database *d, struct node *n, struct link *l, 
     if (code != ERR_OK)
         return code;
     d->claimed = true;
+    struct replica *r = NULL;
+    code = replica_open(&r, &ro, e);
+    pthread_mutex_lock(&n->mu); /* where it is listed already, the link looks at these */
     d->link = l;
-    return replica_open(&d->replica, &ro, e);
+    d->replica = r;
+    pthread_mutex_unlock(&n->mu);
+    return code;
 }
 
 bool database_peek(const struct database *d, int64_t *log_created)

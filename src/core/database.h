@@ -50,7 +50,7 @@ enum err_code database_new(struct database **out, const struct node_options *opt
 /* Instead of opening it: when the log that its file belongs to was created, 0 = it belongs to none.
  * False where there is no such file, or none that can be read. */
 bool database_peek(const struct database *d, int64_t *log_created);
-/* Opens the file and, where the node replicates, follows the log over `l`. */
+/* Opens the file and, where the node replicates, follows the log over `l`. Takes the node's mu. */
 enum err_code database_open(struct database *d, struct node *n, struct link *l, struct err *e);
 struct database *database_ref(struct database *d);
 void database_unref(struct database *d); /* the last one closes; NULL is fine */

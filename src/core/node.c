@@ -83,6 +83,19 @@ static enum err_code append_locked(struct node *n, struct database *d, struct er
     return ERR_OK;
 }
 
+/* n->opening is held, or the node is not started yet. `losses` is for link_catch_up_locked(). */
+static enum err_code open_over_link(struct node *n, struct database *d, struct link **l,
+                                    uint64_t *losses, struct err *e)
+{
+    enum err_code code = link_choose(n, l, e);
+    if (code != ERR_OK)
+        return code;
+    pthread_mutex_lock(&n->mu);
+    *losses = (*l)->losses;
+    pthread_mutex_unlock(&n->mu);
+    return database_open(d, n, *l, e);
+}
+
 /* n->opening is held: two threads that create the same database must not open its file at once. */
 static enum err_code open_and_list(struct node *n, struct database *d, struct err *e)
 {
@@ -98,13 +111,7 @@ static enum err_code open_and_list(struct node *n, struct database *d, struct er
     struct link *l = NULL;
     uint64_t losses = 0;
     if (code == ERR_OK && open)
-        code = link_choose(n, &l, e);
-    if (code == ERR_OK && open) {
-        pthread_mutex_lock(&n->mu);
-        losses = l->losses;
-        pthread_mutex_unlock(&n->mu);
-        code = database_open(d, n, l, e);
-    }
+        code = open_over_link(n, d, &l, &losses, e);
     pthread_mutex_lock(&n->mu);
     if (code == ERR_OK)
         code = append_locked(n, d, e);
@@ -218,16 +225,15 @@ enum err_code node_start(struct node *n, struct err *e)
     n->client = n->links[0].client;
     for (size_t i = 0; i < n->n_dbs && code == ERR_OK; i++) {
         struct link *l = NULL;
-        code = link_choose(n, &l, e);
-        if (code == ERR_OK)
-            code = database_open(n->dbs[i], n, l, e);
+        uint64_t losses = 0;
+        code = open_over_link(n, n->dbs[i], &l, &losses, e);
+        pthread_mutex_lock(&n->mu);
+        if (code == ERR_OK) /* what has come or gone while it was being opened */
+            link_catch_up_locked(l, n->dbs[i], losses);
+        pthread_mutex_unlock(&n->mu);
     }
     pthread_mutex_lock(&n->mu);
     n->started = true;
-    for (size_t i = 0; i < n->n_dbs && code == ERR_OK && n->client; i++) {
-        const struct link *l = database_link(n->dbs[i]);
-        link_catch_up_locked(l, n->dbs[i], l->losses); /* it may have come before they were open */
-    }
     pthread_mutex_unlock(&n->mu);
     if (code == ERR_OK && n->client)
         peers_serve(n); /* otherwise the ticker does, as soon as the connection is there */

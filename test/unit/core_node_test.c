@@ -22,9 +22,8 @@ struct member {
 static struct nats_fixture server;
 static struct member a, b;
 
-static void start(struct member *m, const char *name)
+static struct node_options options(const struct member *m, const char *name)
 {
-    struct err e = ERR_INIT;
     struct node_options o = {.name = name,
                              .version = "test",
                              .token = "",
@@ -40,6 +39,13 @@ static void start(struct member *m, const char *name)
                              .concurrent_queries = 8,
                              .tx_idle_timeout_ns = 30 * CLOCK_S,
                              .max_result_bytes = 1 << 20};
+    return o;
+}
+
+static void start(struct member *m, const char *name)
+{
+    struct err e = ERR_INIT;
+    struct node_options o = options(m, name);
 
     if (node_new(&m->node, &o, &e) != ERR_OK || node_add_file(m->node, m->file, &e) != ERR_OK ||
         node_start(m->node, &e) != ERR_OK)
@@ -388,6 +394,42 @@ static void without_nats_reads_go_on(void **state)
     session_close(s);
 }
 
+static void *start_node(void *arg)
+{
+    struct err e = ERR_INIT;
+
+    (void)node_start(arg, &e);
+    return NULL;
+}
+
+/* What the library's thread says of the connection meets databases that are just being opened: for
+ * ThreadSanitizer. */
+static void databases_open_while_the_connection_goes(void **state)
+{
+    struct member c = {.node = NULL};
+    struct node_options o = options(&c, "node-c");
+    struct err e = ERR_INIT;
+    pthread_t thread;
+
+    (void)state;
+    (void)snprintf(c.dir, sizeof c.dir, "/tmp/ha-node-XXXXXX");
+    assert_non_null(mkdtemp(c.dir));
+    assert_int_equal(node_new(&c.node, &o, &e), ERR_OK);
+    for (int i = 0; i < 12; i++) {
+        (void)snprintf(c.file, sizeof c.file, "%s/c%d.db", c.dir, i);
+        assert_int_equal(node_add_file(c.node, c.file, &e), ERR_OK);
+    }
+    assert_int_equal(pthread_create(&thread, NULL, start_node, c.node), 0);
+    for (int i = 0; i < 3; i++) {
+        nats_kill(&server);
+        nats_start(&server);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    WAIT_FOR(ready(&c));
+    stop(&c);
+    assert_true(file_remove_tree(c.dir));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +441,7 @@ int main(void)
         cmocka_unit_test(downloads_are_databases),
         cmocka_unit_test(a_node_comes_back),
         cmocka_unit_test(without_nats_reads_go_on),
+        cmocka_unit_test(databases_open_while_the_connection_goes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
