@@ -188,23 +188,25 @@ void stream_feed_wake(struct stream_feed *f)
 enum err_code stream_feed_next(struct stream_feed *f, int64_t timeout_ms, struct stream_message *m,
                                bool *got, struct err *e)
 {
-    natsMsg *msg = NULL;
     *got = false;
-    natsStatus s = natsSubscription_NextMsg(&msg, f->sub, timeout_ms);
-    if (s != NATS_OK && atomic_load(&f->lost))
-        return err_set(e, ERR_LOG_UNAVAILABLE, "following the stream: the server has gone quiet");
-    if (s == NATS_TIMEOUT)
-        return ERR_OK;
-    if (s != NATS_OK)
-        return nats_failure(s, 0, "following the stream", e);
-    *m = (struct stream_message){0};
-    if (!parse_reply(natsMsg_GetReply(msg), m)) { /* stream_feed_wake() */
-        natsMsg_Destroy(msg);
-        return stream_feed_next(f, 0, m, got, e);
+    for (;; timeout_ms = 0) { /* whoever is woken takes what is there */
+        natsMsg *msg = NULL;
+        natsStatus s = natsSubscription_NextMsg(&msg, f->sub, timeout_ms);
+        if (s != NATS_OK && atomic_load(&f->lost))
+            return err_set(e, ERR_LOG_UNAVAILABLE,
+                           "following the stream: the server has gone quiet");
+        if (s == NATS_TIMEOUT)
+            return ERR_OK;
+        if (s != NATS_OK)
+            return nats_failure(s, 0, "following the stream", e);
+        *m = (struct stream_message){0};
+        if (parse_reply(natsMsg_GetReply(msg), m)) {
+            message_view(msg, m);
+            *got = true;
+            return ERR_OK;
+        }
+        natsMsg_Destroy(msg); /* stream_feed_wake() */
     }
-    message_view(msg, m);
-    *got = true;
-    return ERR_OK;
 }
 
 void stream_feed_close(struct stream_feed *f)

@@ -415,8 +415,9 @@ enum publish_result stream_publish(struct nats_client *c, const struct publish *
             break;
         LOG_DEBUG("publishing goes on", LOG_STR("stream", p->stream),
                   LOG_STR("id", named.id ? named.id : ""), LOG_STR("reason", e->msg));
+        unsigned earlier = w.pauses > 0 ? w.pauses - 1 : 0; /* 0: another id is tried next */
         if (silences == w.silences && !w.wait_on)
-            pause_ms(within(&w, grown(PUBLISH_PAUSE_MIN_MS, PUBLISH_PAUSE_MAX_MS, w.pauses - 1)));
+            pause_ms(within(&w, grown(PUBLISH_PAUSE_MIN_MS, PUBLISH_PAUSE_MAX_MS, earlier)));
     }
     drop(&w);
     if (result == PUBLISH_ACKED)

@@ -32,7 +32,7 @@ void stall_list_fini(struct stall_list *l);
 /* A publish to `stream` was answered, in whatever way, or nobody could answer. */
 void stall_over(struct nats_client *c, const char *stream);
 /* A publish was waited for so long, connected all the time, and got no answer. Now and then it asks
- * the stream's leader something, which takes a second at most where that does not answer. */
+ * the stream's leader something, or to step down: a second at most for each, two for both. */
 void stall_silent(struct nats_client *c, const char *stream, int64_t waited_ns);
 
 /* May a leader step down: with its own vote, are there enough current followers to elect another?

@@ -2,6 +2,7 @@
 #include "nats/stream.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "support/nats_fixture.h"
@@ -469,6 +470,47 @@ static void feeds_of_headers_have_no_data(void **state)
     stream_feed_close(f);
 }
 
+#define WAKES       50000
+#define SMALL_STACK ((size_t)256 * 1024)
+
+static void *read_one(void *feed)
+{
+    struct stream_message m;
+    struct err e = ERR_INIT;
+    int64_t until = clock_deadline(PATIENCE_NS);
+    bool got = false;
+
+    while (!got && clock_mono_ns() < until && stream_feed_next(feed, 100, &m, &got, &e) == ERR_OK)
+        ;
+    if (!got)
+        return NULL;
+    stream_message_free(&m);
+    return feed;
+}
+
+/* However often it was woken for nothing, the reader's stack does not grow. */
+static void wakes_do_not_pile_up(void **state)
+{
+    struct stream_feed *f;
+    pthread_attr_t attr;
+    pthread_t thread;
+    void *read = NULL;
+
+    (void)state;
+    make_stream("wakes", "wakes.a");
+    f = open_feed("wakes", "wakes.a", 1);
+    for (int i = 0; i < WAKES; i++)
+        stream_feed_wake(f);
+    acked("wakes", "wakes.a", NULL, "x");
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, SMALL_STACK);
+    assert_int_equal(pthread_create(&thread, &attr, read_one, f), 0);
+    pthread_attr_destroy(&attr);
+    assert_int_equal(pthread_join(thread, &read), 0);
+    assert_ptr_equal(read, f);
+    stream_feed_close(f);
+}
+
 static void feeds_need_a_stream(void **state)
 {
     struct stream_feed *f;
@@ -634,6 +676,7 @@ int main(void)
         cmocka_unit_test(refusals_say_why),
         cmocka_unit_test(feeds_deliver_in_order),
         cmocka_unit_test(feeds_of_headers_have_no_data),
+        cmocka_unit_test(wakes_do_not_pile_up),
         cmocka_unit_test(feeds_need_a_stream),
         cmocka_unit_test(sequences_by_time),
         cmocka_unit_test(urls_are_checked),
