@@ -62,6 +62,13 @@ void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_SIZE])
     (void)snprintf(out + n, CLOCK_TEXT_SIZE - n, ".%03dZ", (int)(ns / CLOCK_MS));
 }
 
+void clock_nap(int64_t duration_ns)
+{
+    struct timespec ts = {(time_t)(duration_ns / CLOCK_S), (long)(duration_ns % CLOCK_S)};
+
+    (void)nanosleep(&ts, NULL);
+}
+
 void clock_cond_init(pthread_cond_t *cond)
 {
     pthread_condattr_t attr;

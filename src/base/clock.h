@@ -27,6 +27,9 @@ int64_t clock_jitter(int64_t most_ns);
 #define CLOCK_TEXT_SIZE 32
 void clock_format(int64_t wall_ns, char out[CLOCK_TEXT_SIZE]);
 
+/* Sleeps for so long, or shorter where a signal comes. */
+void clock_nap(int64_t duration_ns);
+
 /* A condition variable on the monotonic clock, and a wait until a deadline; false = deadline
  * passed. `mu` is held on entry and on return. */
 void clock_cond_init(pthread_cond_t *cond);

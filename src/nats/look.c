@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "nats/internal.h"
+#include "nats/url.h"
 #include "os/socket.h"
 
 #define LOOK_ANSWER_MS 1500
@@ -112,13 +113,6 @@ bool nats_look_elsewhere(struct nats_client *c, const char *but, const atomic_bo
     return found;
 }
 
-/* "nats://127.0.0.1:43307" */
-static int port_of(const char *url)
-{
-    const char *colon = strrchr(url, ':');
-    return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
-}
-
 void nats_leave(struct nats_client *c)
 {
     natsConnection *nc = nats_client_connection(c);
@@ -126,7 +120,7 @@ void nats_leave(struct nats_client *c)
     int port = 0;
     if (nc && natsConnection_GetConnectedUrl(nc, url, sizeof url) == NATS_OK &&
         natsConnection_GetLocalIPAndPort(nc, &ip, &port) == NATS_OK && ip &&
-        socket_cut(ip, port, port_of(url)) == 0)
+        socket_cut(ip, port, nats_url_port(url)) == 0)
         LOG_WARN("the connection to a nats-server cannot be ended", LOG_STR("url", url));
     free(ip);
 }

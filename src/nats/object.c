@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base64.h"
 #include "base/buf.h"
@@ -376,12 +375,6 @@ enum err_code object_get_open(struct object_get **out, struct nats_client *c, co
     return ERR_OK;
 }
 
-static void pause_ns(int64_t ns)
-{
-    struct timespec ts = {0, (long)ns};
-    nanosleep(&ts, NULL);
-}
-
 /* A single message at a time, asked for: nothing ever waits in this process. Any replica may
  * answer, one that lags too, so a chunk that is not there is asked for again. */
 static enum err_code fetch(struct object_get *g, struct err *e)
@@ -407,7 +400,7 @@ static enum err_code fetch(struct object_get *g, struct err *e)
                                g->chunks, g->info.chunks);
             return nats_failure(s, 0, "reading an object", e);
         }
-        pause_ns(OBJECT_PAUSE_NS);
+        clock_nap(OBJECT_PAUSE_NS);
     }
 }
 

@@ -28,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -214,8 +213,7 @@ static int64_t within(const struct sending *w, int64_t ms)
 
 static void pause_ms(int64_t ms)
 {
-    struct timespec ts = {ms / 1000, (ms % 1000) * 1000000};
-    nanosleep(&ts, NULL);
+    clock_nap(ms * CLOCK_MS);
 }
 
 static void drop(struct sending *w)

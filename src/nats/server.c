@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/name.h"
+#include "nats/url.h"
 #include "os/child.h"
 #include "os/file.h"
 #include "os/holder.h"
@@ -488,14 +489,6 @@ static enum err_code start_child(struct nats_server *s, const struct nats_server
     return child_start(&s->child, &child, e);
 }
 
-/* "nats://127.0.0.1:43307" */
-static int url_port(const char *url)
-{
-    const char *colon = strrchr(url, ':');
-
-    return colon ? (int)strtol(colon + 1, NULL, 10) : 0;
-}
-
 static enum err_code look_at_greeting(struct nats_server *s, bool own, const char *config,
                                       struct err *e)
 {
@@ -534,7 +527,7 @@ static enum err_code start(struct nats_server *s, const struct nats_server_optio
         code = wait_until_ready(s, opt, deadline_ns, e);
     /* A port that was chosen by chance is kept, so that the URL outlives the child. */
     if (!code && !own && opt->port < 0)
-        code = write_config(s, opt, url_port(s->url), generated, e);
+        code = write_config(s, opt, nats_url_port(s->url), generated, e);
     return code ? code : look_at_greeting(s, own, own ? opt->config : generated, e);
 }
 

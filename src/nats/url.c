@@ -1,5 +1,6 @@
 #include "nats/url.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static int hex(char c)
@@ -61,4 +62,11 @@ int nats_urls_parse(char *text, struct nats_urls *out)
         out->n++;
     }
     return out->n > 0 ? 0 : -1;
+}
+
+int nats_url_port(const char *url)
+{
+    const char *scheme = strstr(url, "://");
+    const char *host = scheme ? scheme + 3 : url, *colon = strrchr(host, ':');
+    return colon && !strchr(colon, ']') ? (int)strtol(colon + 1, NULL, 10) : 0;
 }

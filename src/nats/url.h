@@ -19,4 +19,7 @@ struct nats_urls {
  * list is empty or too long, or credentials are too long or wrongly encoded. */
 int nats_urls_parse(char *text, struct nats_urls *out);
 
+/* "nats://127.0.0.1:43307" → 43307; 0 where it says none. */
+int nats_url_port(const char *url);
+
 #endif

@@ -160,7 +160,6 @@ bool ha_open(struct ha_node **out, const char *const *settings, struct ha_error 
 
 bool ha_wait_ready(struct ha_node *n, int64_t timeout_ms, struct ha_error *error)
 {
-    const struct timespec nap = {0, LIB_READY_NAP_NS};
     int64_t most = INT64_MAX / CLOCK_MS;
     int64_t deadline = clock_deadline((timeout_ms < most ? timeout_ms : most) * CLOCK_MS);
     struct buf why = BUF_INIT;
@@ -172,7 +171,7 @@ bool ha_wait_ready(struct ha_node *n, int64_t timeout_ms, struct ha_error *error
             break;
         }
         buf_reset(&why);
-        (void)nanosleep(&nap, NULL);
+        clock_nap(LIB_READY_NAP_NS);
     }
     buf_free(&why);
     return lib_result(error, &e);

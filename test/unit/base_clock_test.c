@@ -37,6 +37,15 @@ static void test_deadlines(void **state)
     assert_true(clock_wall_ns() > INT64_C(1600000000) * CLOCK_S);
 }
 
+static void test_nap(void **state)
+{
+    int64_t start = clock_mono_ns();
+
+    (void)state;
+    clock_nap(5 * CLOCK_MS);
+    assert_true(clock_mono_ns() - start >= 5 * CLOCK_MS);
+}
+
 static void test_cond_wait_ends(void **state)
 {
     pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
@@ -59,6 +68,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_nap),
         cmocka_unit_test(test_cond_wait_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,11 +65,22 @@ static void test_limits(void **state)
     assert_int_equal(nats_urls_parse(name, &u), -1);
 }
 
+static void test_ports(void **state)
+{
+    (void)state;
+    assert_int_equal(nats_url_port("nats://127.0.0.1:43307"), 43307);
+    assert_int_equal(nats_url_port("tls://[::1]:4222"), 4222);
+    assert_int_equal(nats_url_port("host:1"), 1);
+    assert_int_equal(nats_url_port("nats://host"), 0);
+    assert_int_equal(nats_url_port("nats://[::1]"), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
