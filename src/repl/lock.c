@@ -113,15 +113,19 @@ bool lock_apply(struct replica *r, uint64_t seq, const char *id)
 bool lock_take(struct replica *r)
 {
     pthread_mutex_lock(&r->mu);
+    r->applier_wants = true; /* tx_begin() may have the lock already, and r->tx not be set yet */
     while (r->write_held && !r->closing) {
         if (r->tx)
             tx_doom_locked(r);
         if (r->write_held)
             clock_cond_wait(&r->changed, &r->mu, CLOCK_EVER);
     }
+    r->applier_wants = false;
     bool got = !r->closing;
     if (got)
         r->write_held = true;
+    else
+        pthread_cond_broadcast(&r->changed);
     pthread_mutex_unlock(&r->mu);
     return got;
 }

@@ -3,6 +3,16 @@
  * can be ended from outside, while its session is between two statements: by the applier, because a
  * message of another node has come and it could not commit any more, or because it idles too long.
  * Whoever holds tx->mu may use the write connection.
+ *
+ * 1. Only the session's thread waits for tx->mu. All others only try, and hold r->mu for as long as
+ *    they have it: a try fails because of the session's thread, never because of another one.
+ * 2. That thread lets go of tx->mu with r->mu held, and never while the transaction is both open
+ *    and doomed: tx_unlock().
+ * 3. The applier dooms and tries without letting go of r->mu in between.
+ *
+ * So an applier whose try fails, and which sleeps until the transaction has ended, is not
+ * forgotten: it has doomed it either before tx_unlock() looks, and then that ends it, or after
+ * tx->mu was free, and then the try does not fail.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +31,7 @@ struct tx {
     struct err ended; /* why it was ended from outside */
     int64_t last_use_ns;
     int64_t timestamp_ns;
-    /* atomic */
+    /* atomic; set with r->mu held */
     atomic_bool doomed;
 };
 
@@ -57,12 +67,30 @@ void tx_doom_locked(struct replica *r)
         return; /* it can still commit; the applier waits for it */
     atomic_store(&tx->doomed, true);
     if (pthread_mutex_trylock(&tx->mu) != 0) {
-        conn_interrupt(writer_conn(r->writer)); /* tx_leave() sees it */
+        conn_interrupt(writer_conn(r->writer)); /* tx_unlock() ends it */
         return;
     }
     if (tx->open)
         end_from_outside(tx, true, ERR_CONFLICT, TX_DOOMED_TEXT);
     pthread_mutex_unlock(&tx->mu);
+}
+
+/* The session's thread lets go of tx->mu. True if it has ended the transaction, because that was
+ * doomed; nobody has to wait for r->mu meanwhile. */
+static bool tx_unlock(struct tx *tx)
+{
+    struct replica *r = tx->r;
+    FAULT_POINT("tx.unlock");
+    pthread_mutex_lock(&r->mu);
+    bool lost = tx->open && atomic_load(&tx->doomed);
+    if (lost) {
+        pthread_mutex_unlock(&r->mu);
+        end_from_outside(tx, false, ERR_CONFLICT, TX_DOOMED_TEXT);
+        pthread_mutex_lock(&r->mu);
+    }
+    pthread_mutex_unlock(&tx->mu);
+    pthread_mutex_unlock(&r->mu);
+    return lost;
 }
 
 void tx_abort_locked(struct replica *r)
@@ -125,13 +153,14 @@ enum err_code tx_begin(struct tx **out, struct replica *r, int64_t deadline_ns, 
     pthread_mutex_unlock(&r->mu);
     if (code == ERR_OK) {
         code = open_transaction(tx, e);
+        FAULT_POINT("tx.begin");
         pthread_mutex_lock(&r->mu);
         if (code == ERR_OK) {
             tx->open = true;
             tx->last_use_ns = clock_mono_ns();
             tx->timestamp_ns = clock_wall_ns();
             r->tx = tx;
-            if (r->applier_wants)
+            if (r->applier_wants) /* it sleeps, and has not seen this one */
                 tx_doom_locked(r);
         } else {
             queue_release_locked(r);
@@ -160,7 +189,7 @@ enum err_code tx_enter(struct tx *tx, struct writer **w, struct err *e)
     pthread_mutex_lock(&tx->mu);
     if (!tx->open) {
         enum err_code code = why_ended(tx, e);
-        pthread_mutex_unlock(&tx->mu);
+        tx_unlock(tx);
         return code;
     }
     *w = tx->r->writer;
@@ -170,12 +199,10 @@ enum err_code tx_enter(struct tx *tx, struct writer **w, struct err *e)
 void tx_leave(struct tx *tx)
 {
     tx->last_use_ns = clock_mono_ns();
-    /* First, because SQLite ends the transaction of a write that is interrupted. */
-    if (tx->open && atomic_load(&tx->doomed))
-        end_from_outside(tx, false, ERR_CONFLICT, TX_DOOMED_TEXT);
-    if (tx->open && writer_lost(tx->r->writer))
+    /* SQLite ends the transaction of a write that is interrupted, too; that is not why it ends. */
+    if (tx->open && writer_lost(tx->r->writer) && !atomic_load(&tx->doomed))
         end_from_outside(tx, false, ERR_TX_ABORTED, "a statement has rolled the transaction back");
-    pthread_mutex_unlock(&tx->mu);
+    tx_unlock(tx);
 }
 
 /* An interruption by tx_doom_locked() is a conflict, and nothing else that has failed is. */
@@ -208,7 +235,8 @@ enum err_code tx_commit(struct tx *tx, uint64_t *seq, struct err *e)
     *seq = 0;
     pthread_mutex_lock(&tx->mu);
     enum err_code code = tx->open ? commit_open(tx, seq, e) : why_ended(tx, e);
-    pthread_mutex_unlock(&tx->mu);
+    if (tx_unlock(tx)) /* what was to be mended is lost */
+        code = why_ended(tx, e);
     if (code == ERR_OK && *seq > atomic_load(&tx->r->seq)) {
         struct err ignored = ERR_INIT;
         replica_wait(tx->r, *seq, clock_deadline(tx->r->opt.timeout_ns), &ignored);
@@ -223,14 +251,16 @@ void tx_rollback(struct tx *tx)
         writer_rollback(tx->r->writer);
         give_back(tx, false);
     }
-    pthread_mutex_unlock(&tx->mu);
+    tx_unlock(tx);
 }
 
+/* tx->mu is not needed: whoever may end it at this moment does so with r->mu held. */
 bool tx_open(struct tx *tx)
 {
-    pthread_mutex_lock(&tx->mu);
-    bool open = tx->open;
-    pthread_mutex_unlock(&tx->mu);
+    struct replica *r = tx->r;
+    pthread_mutex_lock(&r->mu);
+    bool open = r->tx == tx;
+    pthread_mutex_unlock(&r->mu);
     return open;
 }
 
