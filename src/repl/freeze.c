@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "repl/impl.h"
 
-/* One at a time is waited for: r->wish. Its fields are guarded by r->wish_mu, which is held while
- * the view is fixed. */
+/* On the stack of whoever waits in freeze_at(), in the list r->wishes meanwhile. All guarded by
+ * r->wish_mu, which is held while a view is fixed. */
 struct wish {
     uint64_t seq;
     struct freeze *out;
