@@ -23,6 +23,12 @@ static const struct {
     {"SELECT * FROM \"public\".\"T\"", "SELECT * FROM \"T\""},
     {"SELECT E'a\\'b\\n' AS x", "SELECT 'a''b\n' AS \"x\""},
     {"SELECT $$it's$$ AS x", "SELECT 'it''s' AS \"x\""},
+    /* comments that SQLite ends elsewhere, behind the last token, too */
+    {"SELECT 1 AS x /* /* */ ; INSERT INTO t VALUES (9); -- */", "SELECT 1 AS \"x\""},
+    {"/* /* */ SELECT 2; */ SELECT 1 AS x", "SELECT 1 AS \"x\""},
+    {"SELECT 1 AS x -- c\r, 2 AS y", "SELECT 1 AS \"x\" , 2 AS \"y\""},
+    {"SELECT 1 -- c\r\n", NULL},
+    {"SELECT 1 /* ; */; -- ;", NULL},
     {"SELECT /* a /* b */ c */ 1 AS x", "SELECT 1 AS \"x\""},
     {"SELECT x FROM pg_catalog.pg_class", "SELECT x FROM pg_class"},
     {"SELECT 1 AS x FROM information_schema.tables",
@@ -221,6 +227,11 @@ static const struct {
     {"CREATE FUNCTION f() RETURNS int AS $$ $$ LANGUAGE sql", ERR_UNSUPPORTED, -2},
     {"DO $$ BEGIN END $$", ERR_UNSUPPORTED, -2},
     {"COMMIT AND CHAIN", ERR_UNSUPPORTED, -2},
+    /* two statements for SQLite */
+    {"PRAGMA user_version /* /* */ ; COMMIT; -- */", ERR_SYNTAX, 29},
+    {"SELECT (1; COMMIT)", ERR_SYNTAX, 9},
+    {"CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT 1; END /* /* */ ; COMMIT; -- */", ERR_SYNTAX,
+     64},
 };
 
 static void test_errors(void **state)
@@ -268,6 +279,7 @@ static void test_split(void **state)
         {"SELECT $a$ ; $b$ ; $a$;", "x"},
         {"SELECT /* ; /* ; */ ; */ 1;", "x"},
         {"SELECT \"a;b\" -- ;\n;", "x"},
+        {"SELECT 1 -- ;\r;", "x"},
         {"CREATE TRIGGER g AFTER INSERT ON t BEGIN SELECT CASE 1 WHEN 1 THEN 2 END; SELECT 1; END;",
          "x"},
         {"SELECT 1", ""},

@@ -98,6 +98,35 @@ def test_random_bytes(open_server):
     still_well(open_server)
 
 
+# What begins a comment in a comment for PostgreSQL begins nothing for SQLite, which would go on behind it.
+HIDDEN = "/* /* */ ; %s; -- */"
+
+
+@pytest.mark.parametrize("extended", [False, True], ids=["simple", "extended"])
+def test_a_comment_is_not_run(ready, extended):
+    def ask(sql):
+        if extended:
+            return ready.ask(wire.parse(sql), wire.bind(), wire.execute(), wire.SYNC)
+        return ready.ask(wire.query(sql))
+
+    ready.ask(wire.query("CREATE TABLE IF NOT EXISTS hidden (a INTEGER)"))
+    insert = HIDDEN % "INSERT INTO hidden VALUES (9)"
+    for sql in (f"SELECT 1 {insert}", f"COPY (SELECT 1 {insert}) TO STDOUT", f"PRAGMA user_version {insert}"):
+        ask(sql)
+    ready.ask(wire.query("BEGIN"))
+    commit = HIDDEN % "COMMIT"
+    for sql in (f"INSERT INTO hidden VALUES (1) {commit}", f"SAVEPOINT a {commit}", f"/* /* */ */ RELEASE a {commit}",
+                f"SELECT 1 {commit}", "/* /* COMMIT */ */ SELECT 1"):
+        assert ask(sql)[-1] == ["ReadyForQuery", "T"]
+    assert ready.ask(wire.query("/* /* */ */ ROLLBACK"))[-1] == ["ReadyForQuery", "I"]
+    assert ready.ask(wire.query("SELECT count(*) FROM hidden"))[1] == ["DataRow", ["0"]]
+
+
+def test_a_carriage_return_ends_a_comment(ready):
+    assert ["DataRow", ["1", "2"]] in ready.ask(wire.query("SELECT 1 -- c\r, 2"))
+    assert ready.ask(wire.query("SELECT 1; -- c\rSELECT 2")).count(["DataRow", ["2"]]) == 1
+
+
 def test_cancel_of_nobody(open_server):
     for key in (b"", bytes(4), bytes(32), bytes(500)):
         with wire.Connection(open_server.port) as c:

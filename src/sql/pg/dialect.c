@@ -160,7 +160,7 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
     bool was_function = *function, boolean;
 
     *function = false;
-    if (t->nested)
+    if (t->comment)
         return true;
     switch (t->type) {
     case PG_TOKEN_ESCAPED:
@@ -239,6 +239,48 @@ static bool needs_translation(const char *sql, size_t len)
             return true;
         before = t;
     }
+    return t.comment;
+}
+
+/* ---- one statement stays one ---- */
+
+/* Where core, whose tokenizer is SQLite's, would find the end of the statement, if another one
+ * comes behind that; 0 where it finds just one. */
+static size_t second_statement(const char *sql, size_t len)
+{
+    const char *semi = memchr(sql, ';', len), *at, *end = sql + len;
+    struct lex_token t;
+
+    if (!semi || semi + 1 == end)
+        return 0;
+    at = sql + lex_length(sql, len);
+    for (const char *behind = at; lex_next(&at, end, &t);)
+        if (t.type != LEX_TOKEN_SEMI)
+            return (size_t)(behind - sql);
+    return 0;
+}
+
+/* Core runs whatever stands in the text. What is one statement to us must not become two there, of
+ * which the second might be a COMMIT: comments are not the only thing both may read differently. */
+static enum err_code check_single(const char *sql, size_t len, struct err *e)
+{
+    size_t second = second_statement(sql, len);
+
+    if (!second)
+        return ERR_OK;
+    err_set(e, ERR_SYNTAX, "syntax error at or near \";\"");
+    e->offset = (int)second - 1;
+    return e->code;
+}
+
+/* TRUNCATE a, b and the like are several statements on purpose. */
+static bool is_compound(const struct pg_rewrite *r)
+{
+    for (size_t i = 0; i < r->n_out; i++) {
+        const struct pg_piece *p = &r->out[i];
+        if (p->len > 0 && (p->text[0] == ';' || p->text[p->len - 1] == ';'))
+            return true;
+    }
     return false;
 }
 
@@ -297,9 +339,15 @@ enum err_code pg_dialect(const char *sql, size_t len, struct buf *out, bool *cha
     enum err_code code = run(sql, len, &r, changed, e);
 
     if (code == ERR_OK && *changed) {
+        size_t start = out->len;
         pg_rewrite_emit(&r, out, 0);
         if (!buf_ok(out))
             code = err_set(e, ERR_NO_MEMORY, "out of memory");
+        else if (out->len > start && !is_compound(&r) &&
+                 (code = check_single(out->data + start, out->len - start, e)) != ERR_OK)
+            e->offset = -1;
+    } else if (code == ERR_OK) {
+        code = check_single(sql, len, e);
     }
     pg_rewrite_fini(&r);
     return code;

@@ -44,7 +44,7 @@ void pg_lex_init(struct pg_lexer *x, const char *sql, size_t len)
 }
 
 /* Behind a comment, which may hold others; NULL where it does not end. */
-static const char *skip_comment(const char *p, const char *end, bool *nested)
+static const char *skip_comment(const char *p, const char *end, bool *differs)
 {
     size_t depth = 1;
 
@@ -52,7 +52,7 @@ static const char *skip_comment(const char *p, const char *end, bool *nested)
         if (p[0] == '/' && p[1] == '*') {
             depth++;
             p++;
-            *nested = true;
+            *differs = true; /* SQLite's comments do not nest */
         } else if (p[0] == '*' && p[1] == '/') {
             p++;
             if (--depth == 0)
@@ -62,6 +62,16 @@ static const char *skip_comment(const char *p, const char *end, bool *nested)
     return NULL;
 }
 
+/* Behind a comment of one line. PostgreSQL ends it at a carriage return, too, SQLite does not. */
+static const char *skip_line(const char *p, const char *end, bool *differs)
+{
+    while (p < end && *p != '\n' && *p != '\r')
+        p++;
+    if (p < end && *p == '\r' && !(end - p >= 2 && p[1] == '\n'))
+        *differs = true;
+    return p;
+}
+
 /* Behind blanks and comments; at an unfinished comment it stops. */
 static const char *skip_blank(const char *p, const char *end, struct pg_token *t)
 {
@@ -69,10 +79,9 @@ static const char *skip_blank(const char *p, const char *end, struct pg_token *t
         if (is_blank(*p)) {
             p++;
         } else if (end - p >= 2 && p[0] == '-' && p[1] == '-') {
-            const char *nl = memchr(p, '\n', (size_t)(end - p));
-            p = nl ? nl + 1 : end;
+            p = skip_line(p, end, &t->comment);
         } else if (end - p >= 2 && p[0] == '/' && p[1] == '*') {
-            const char *behind = skip_comment(p, end, &t->nested);
+            const char *behind = skip_comment(p, end, &t->comment);
             if (!behind)
                 break;
             p = behind;
@@ -84,6 +93,13 @@ static const char *skip_blank(const char *p, const char *end, struct pg_token *t
         t->space = true;
     }
     return p;
+}
+
+size_t pg_lex_blank(const char *sql, size_t len)
+{
+    struct pg_token t = {.type = PG_TOKEN_END};
+
+    return (size_t)(skip_blank(sql, sql + len, &t) - sql);
 }
 
 /* Behind the closing quote, which doubled stands for itself; NULL where there is none. */

@@ -29,7 +29,7 @@ enum pg_token_type {
 struct pg_token {
     enum pg_token_type type;
     bool space;       /* a blank or a comment lies before it */
-    bool nested;      /* a comment with another inside lies before it, which SQLite would not see */
+    bool comment;     /* a comment that SQLite ends elsewhere lies before it; also of the END */
     const char *text; /* borrowed; with its quotes */
     size_t len;
 };
@@ -41,6 +41,8 @@ struct pg_lexer {
 };
 
 void pg_lex_init(struct pg_lexer *x, const char *sql, size_t len);
+/* Bytes of blanks and comments in front of the first token. */
+size_t pg_lex_blank(const char *sql, size_t len);
 
 /* The next token; false at the end (t->type is then PG_TOKEN_END). */
 bool pg_lex_next(struct pg_lexer *x, struct pg_token *t);

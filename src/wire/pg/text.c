@@ -6,6 +6,7 @@
 
 #include "sql/lex.h"
 #include "sql/pg/dialect.h"
+#include "sql/pg/lex.h"
 #include "wire/pg/session.h"
 
 size_t pg_split(const char *sql, size_t len)
@@ -140,7 +141,7 @@ static void with_tag(struct pg_text *t, const char *at, const char *end)
 
 void pg_classify(struct pg_text *t, const char *sql, size_t len)
 {
-    const char *at = sql, *end = sql + len;
+    const char *at = sql + pg_lex_blank(sql, len), *end = sql + len;
     const struct first *f;
     struct lex_token token;
 

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "sql/lex.h"
+#include "sql/pg/lex.h"
 #include "wire/pg/session.h"
 
 char pg_status(const struct pg_conn *c)
@@ -197,7 +198,9 @@ static bool savepoint(struct pg_conn *c, const struct pg_text *t, char tag[PG_TA
         return false;
     }
     pg_portals_park(c);
-    sql = arena_strndup(c->arena, t->sql, t->len);
+    /* Without the comments around it, which SQLite may end elsewhere. */
+    const char *at = t->sql + pg_lex_blank(t->sql, t->len);
+    sql = arena_strndup(c->arena, at, lex_length(at, t->len - (size_t)(at - t->sql)));
     if (session_state(c->session) == SESSION_IDLE) { /* it failed before its first savepoint */
         pg_error(c, "3B001", "savepoint does not exist");
         return false;
