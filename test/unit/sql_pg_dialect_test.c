@@ -268,6 +268,35 @@ static void test_deep(void **state)
     buf_free(&out);
 }
 
+/* What stands around an operand is as deep, however flat it is written: refused, and soon. */
+static void test_deep_operands(void **state)
+{
+    static const struct {
+        const char *first, *again;
+    } cases[] = {{"SELECT 1", "::int"},
+                 {"SELECT a", "[1]"},
+                 {"SELECT now()", " - interval '1 day'"},
+                 {"SELECT 2", " ^ 2"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf in = BUF_INIT, out = BUF_INIT;
+        struct err e = ERR_INIT;
+        bool changed;
+
+        buf_puts(&in, cases[i].first);
+        for (int k = 0; k < 500; k++)
+            buf_puts(&in, cases[i].again);
+        assert_int_equal(pg_dialect(in.data, in.len, &out, &changed, &e), ERR_OK);
+        for (int k = 500; k < 100000; k++)
+            buf_puts(&in, cases[i].again);
+        assert_int_equal(pg_dialect(in.data, in.len, &out, &changed, &e), ERR_TOO_BIG);
+        assert_string_equal(err_sqlstate(e.code), "54000");
+        buf_free(&in);
+        buf_free(&out);
+    }
+}
+
 static void test_split(void **state)
 {
     static const struct {
@@ -369,10 +398,10 @@ static void test_position(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),    cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_deep),     cmocka_unit_test(test_split),
-        cmocka_unit_test(test_commands), cmocka_unit_test(test_column_names),
-        cmocka_unit_test(test_position),
+        cmocka_unit_test(test_pairs),        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_deep),         cmocka_unit_test(test_deep_operands),
+        cmocka_unit_test(test_split),        cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_column_names), cmocka_unit_test(test_position),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,10 +31,13 @@ bool pg_is_boolean_text(const struct pg_token *t, bool *value)
 
 static bool reads_catalog(struct pg_rewrite *r)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (pg_is_name(r, i) && pg_catalog_has(pg_name(r, i)))
-            return true;
-    return false;
+    if (r->catalog == PG_CATALOG_UNKNOWN) {
+        r->catalog = PG_CATALOG_NOT_READ;
+        for (size_t i = 0; i < r->n && r->catalog == PG_CATALOG_NOT_READ; i++)
+            if (pg_is_name(r, i) && pg_catalog_has(pg_name(r, i)))
+                r->catalog = PG_CATALOG_READ;
+    }
+    return r->catalog == PG_CATALOG_READ;
 }
 
 static bool is_column(struct pg_rewrite *r, size_t i)

@@ -179,11 +179,15 @@ static void star_of_item(struct pg_rewrite *r, size_t i)
 
 size_t pg_star(struct pg_rewrite *r, size_t i)
 {
-    size_t open = enclosing(r, i), to = open == PG_NONE ? r->n : r->match[open];
-    size_t from = pg_find(r, i, to, "FROM");
+    size_t open, to, from;
     bool renamed = false;
 
-    if (i == 0 || !pg_punct(r, i, "*") || !pg_word(r, i - 1, "SELECT") || from == to)
+    if (i == 0 || !r->renames || !pg_punct(r, i, "*") || !pg_word(r, i - 1, "SELECT"))
+        return i;
+    open = enclosing(r, i);
+    to = open == PG_NONE ? r->n : r->match[open];
+    from = pg_find(r, i, to, "FROM");
+    if (from == to)
         return i;
     for (const struct pg_rename *x = r->renames; x; x = x->next)
         renamed = renamed || x->from == (open == PG_NONE ? 0 : open + 1);

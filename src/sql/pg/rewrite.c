@@ -156,8 +156,8 @@ size_t pg_rewrite_emit(const struct pg_rewrite *r, struct buf *out, size_t until
 
         if (p->space && out->len > start)
             buf_putc(out, ' ');
-        if (p->before)
-            put_apart(out, start, p->before, strlen(p->before));
+        for (const struct pg_before *b = p->before; b; b = b->next)
+            put_apart(out, start, b->text, strlen(b->text));
         put_apart(out, start, p->text, p->len);
         if (found == PG_NONE && out->len - start > until)
             found = i;
@@ -444,12 +444,23 @@ size_t pg_operand(const struct pg_rewrite *r)
 
 void pg_put_before(struct pg_rewrite *r, size_t piece, const char *text)
 {
+    struct pg_before *b;
     struct pg_piece *p;
 
-    if (piece >= r->n_out)
+    if (piece >= r->n_out || r->failed)
         return;
     p = &r->out[piece];
-    p->before = p->before ? pg_format(r, "%s%s", text, p->before) : text;
+    if (p->n_before++ == PG_WRAPS_MAX) {
+        pg_fail(r, r->at, ERR_TOO_BIG, "the statement is nested too deeply");
+        return;
+    }
+    b = arena_alloc(r->arena, sizeof *b);
+    if (!b) {
+        pg_fail(r, PG_NONE, ERR_NO_MEMORY, "out of memory");
+        return;
+    }
+    *b = (struct pg_before){text, p->before};
+    p->before = b;
 }
 
 void pg_put_end(struct pg_rewrite *r, const char *text, size_t open)

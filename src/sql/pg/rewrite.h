@@ -18,9 +18,18 @@
     100 /* constructs inside constructs; SQLite's own limit is 1000 expressions                    \
          */
 
+#define PG_WRAPS_MAX 1000 /* calls around one operand, one in the other: as deep as SQLite goes */
+
+/* Texts that were put in front of a piece later on, the last one first. */
+struct pg_before {
+    const char *text;
+    const struct pg_before *next;
+};
+
 /* One token of the translation. */
 struct pg_piece {
-    const char *before; /* text that was put in front of it later on; NULL = none */
+    const struct pg_before *before; /* NULL = none */
+    unsigned n_before;
     const char *text;
     size_t len;
     bool space;
@@ -35,6 +44,9 @@ struct pg_rename {
     size_t from, to; /* the tokens among which it does: those of the SELECT with that FROM */
     struct pg_rename *next;
 };
+
+/* Does a name of the statement's stand for a catalog? Looked for once, when it is asked. */
+enum pg_catalog_use { PG_CATALOG_UNKNOWN, PG_CATALOG_NOT_READ, PG_CATALOG_READ };
 
 struct pg_rewrite {
     struct arena *arena;
@@ -52,6 +64,7 @@ struct pg_rewrite {
     bool deleting; /* in DELETE FROM … USING */
     unsigned srf;  /* set-returning functions moved to FROM so far */
     unsigned depth;
+    enum pg_catalog_use catalog;
     size_t at; /* input token whose translation is being written */
     struct err *e;
     bool failed;
