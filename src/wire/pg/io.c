@@ -9,13 +9,15 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "os/spin.h"
 #include "wire/pg/conn.h"
 
 #define READ_BYTES       8192u
 #define READ_AHEAD_BYTES (128u << 10)
 #define KEEP_BYTES       ((size_t)64 << 10) /* a buffer that has grown beyond this is given back */
-#define SEND_WAIT_S      60                 /* a client that takes nothing for so long has left */
+#define SEND_WAIT_S      60 /* a client that takes less than SEND_LEAST_BYTES in so long has left */
+#define SEND_LEAST_BYTES ((size_t)16 << 10)
 
 void pg_io_init(struct pg_conn *c, int fd)
 {
@@ -29,7 +31,7 @@ void pg_io_init(struct pg_conn *c, int fd)
 void pg_io_fini(struct pg_conn *c)
 {
     if (c->ssl) {
-        (void)SSL_shutdown(c->ssl);
+        (void)SSL_shutdown(c->ssl); /* says so, and waits for nothing */
         SSL_free(c->ssl);
     }
     buf_free(&c->in);
@@ -58,10 +60,16 @@ static bool wait_for(const struct pg_conn *c, short events, int64_t deadline_ns)
 
 /* ---- sending ---- */
 
-static ssize_t send_plain(struct pg_conn *c, const char *p, size_t n)
+/* False when it has lasted too long. *deadline_ns 0: this is the first time that it is waited. */
+static bool wait_to_send(const struct pg_conn *c, short events, int64_t *deadline_ns)
 {
-    int64_t deadline = 0;
+    if (*deadline_ns == 0)
+        *deadline_ns = clock_deadline((FAULT_FAILS("pg.impatient") ? 1 : SEND_WAIT_S) * CLOCK_S);
+    return wait_for(c, events, *deadline_ns);
+}
 
+static ssize_t send_plain(struct pg_conn *c, const char *p, size_t n, int64_t *deadline_ns)
+{
     for (;;) {
         ssize_t sent = send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent >= 0)
@@ -70,17 +78,13 @@ static ssize_t send_plain(struct pg_conn *c, const char *p, size_t n)
             continue;
         if (errno != EAGAIN)
             return -1;
-        if (deadline == 0)
-            deadline = clock_deadline(SEND_WAIT_S * CLOCK_S);
-        if (!wait_for(c, POLLOUT, deadline))
+        if (!wait_to_send(c, POLLOUT, deadline_ns))
             return -1;
     }
 }
 
-static ssize_t send_tls(struct pg_conn *c, const char *p, size_t n)
+static ssize_t send_tls(struct pg_conn *c, const char *p, size_t n, int64_t *deadline_ns)
 {
-    int64_t deadline = clock_deadline(SEND_WAIT_S * CLOCK_S);
-
     for (;;) {
         int sent = SSL_write(c->ssl, p, n > INT32_MAX ? INT32_MAX : (int)n);
         if (sent > 0)
@@ -88,24 +92,31 @@ static ssize_t send_tls(struct pg_conn *c, const char *p, size_t n)
         int why = SSL_get_error(c->ssl, sent);
         if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
             return -1;
-        if (!wait_for(c, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline))
+        if (!wait_to_send(c, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, deadline_ns))
             return -1;
     }
 }
 
+/* Whoever takes a byte now and then holds a query's slot no longer than who takes nothing. */
 void pg_flush(struct pg_conn *c)
 {
-    size_t at = 0;
+    size_t at = 0, since = 0;
+    int64_t deadline_ns = 0;
 
     if (!buf_ok(&c->out))
         c->dead = true; /* out of memory in the middle of a message */
     while (!c->dead && at < c->out.len) {
-        ssize_t n = c->ssl ? send_tls(c, c->out.data + at, c->out.len - at)
-                           : send_plain(c, c->out.data + at, c->out.len - at);
-        if (n < 0)
+        ssize_t n = c->ssl ? send_tls(c, c->out.data + at, c->out.len - at, &deadline_ns)
+                           : send_plain(c, c->out.data + at, c->out.len - at, &deadline_ns);
+        if (n < 0) {
             c->dead = true;
-        else
-            at += (size_t)n;
+            break;
+        }
+        at += (size_t)n;
+        if (at - since >= SEND_LEAST_BYTES) {
+            since = at;
+            deadline_ns = 0;
+        }
     }
     if (c->out.cap > KEEP_BYTES * 2)
         buf_free(&c->out);

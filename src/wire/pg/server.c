@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/crypto.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -42,12 +41,7 @@ static void unlist(struct pg_conn *c)
 static void *connection_run(void *arg)
 {
     struct pg_conn *c = arg;
-    sigset_t pipe;
 
-    /* OpenSSL writes without MSG_NOSIGNAL. */
-    (void)sigemptyset(&pipe);
-    (void)sigaddset(&pipe, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &pipe, NULL);
     node_connection_opened(c->server->node, "pg");
     if (pg_startup(c))
         pg_serve(c);
@@ -61,9 +55,9 @@ static void *connection_run(void *arg)
     session_close(session);
     pg_settings_fini(&c->settings);
     arena_free(c->arena);
+    pg_io_fini(c);
     /* The number must not be reused while pg_stop() may still shut it down. */
     pthread_mutex_lock(&c->server->mu);
-    pg_io_fini(c);
     close(c->fd);
     c->fd = -1;
     pthread_mutex_unlock(&c->server->mu);

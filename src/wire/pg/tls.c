@@ -1,8 +1,18 @@
-/* OpenSSL: the certificate at start, a handshake for each connection. */
+/*
+ * OpenSSL: the certificate at start, a handshake for each connection.
+ *
+ * The socket is a blocking one, and OpenSSL's own BIO would stay in send() and recv() for as long
+ * as the client likes. Ours never waits in send(), and in recv() only where there is no deadline:
+ * the callers wait with poll(), as they do for plain connections. A thread that waits for the next
+ * query sleeps in recv(), which costs no call more than that.
+ */
+#include <errno.h>
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "wire/pg/conn.h"
@@ -56,6 +66,72 @@ enum err_code pg_tls_load(SSL_CTX **out, const char *cert, const char *key, stru
     return ERR_OK;
 }
 
+/* ---- its way to the socket ---- */
+
+static int bio_write(BIO *b, const char *p, int n)
+{
+    const struct pg_conn *c = BIO_get_data(b);
+    ssize_t sent;
+
+    BIO_clear_retry_flags(b);
+    do {
+        sent = send(c->fd, p, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno == EAGAIN)
+        BIO_set_retry_write(b);
+    return (int)sent;
+}
+
+static int bio_read(BIO *b, char *to, int room)
+{
+    const struct pg_conn *c = BIO_get_data(b);
+    ssize_t n;
+
+    BIO_clear_retry_flags(b);
+    do {
+        n = recv(c->fd, to, (size_t)room, c->deadline_ns == CLOCK_EVER ? 0 : MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN)
+        BIO_set_retry_read(b);
+    return (int)n;
+}
+
+static long bio_control(BIO *b, int command, long number, void *p)
+{
+    (void)b;
+    (void)number;
+    (void)p;
+    return command == BIO_CTRL_FLUSH; /* nothing is kept back */
+}
+
+static BIO_METHOD *method; /* immutable after `once`; NULL = no memory */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_method(void)
+{
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "PostgreSQL connection");
+    if (!method)
+        return;
+    (void)BIO_meth_set_write(method, bio_write);
+    (void)BIO_meth_set_read(method, bio_read);
+    (void)BIO_meth_set_ctrl(method, bio_control);
+}
+
+static BIO *new_bio(struct pg_conn *c)
+{
+    BIO *b;
+
+    (void)pthread_once(&once, make_method);
+    b = method ? BIO_new(method) : NULL;
+    if (!b)
+        return NULL;
+    BIO_set_data(b, c);
+    BIO_set_init(b, 1);
+    return b;
+}
+
+/* ---- the handshake ---- */
+
 bool pg_tls_has_alpn(const struct pg_conn *c)
 {
     const unsigned char *name;
@@ -67,9 +143,14 @@ bool pg_tls_has_alpn(const struct pg_conn *c)
 
 bool pg_tls_accept(struct pg_conn *c)
 {
-    c->ssl = SSL_new(c->server->tls);
-    if (!c->ssl || SSL_set_fd(c->ssl, c->fd) != 1)
+    BIO *b = new_bio(c);
+
+    c->ssl = b ? SSL_new(c->server->tls) : NULL;
+    if (!c->ssl) {
+        BIO_free(b);
         return false;
+    }
+    SSL_set_bio(c->ssl, b, b); /* transferred */
     for (;;) {
         int n = SSL_accept(c->ssl);
         if (n == 1)
