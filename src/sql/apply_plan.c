@@ -35,6 +35,7 @@ static void plan_free(struct plan *p)
         sqlite3_finalize(p->partials[i].st);
     free(p->use);
     free(p->pk);
+    free(p->collations);
     free(p);
 }
 
@@ -82,11 +83,13 @@ static void find_pk(struct plan *p, const struct change *c)
 
     for (unsigned i = 0; i < n; i++) {
         const char *name = c->n_pk > 0 ? c->pk_columns[i] : p->t->columns[p->t->pk[i]].name;
+        const struct column *col = find_column(p->t, name);
 
-        if (!find_place(c, name, &p->pk[i]) || !find_column(p->t, name)) {
+        if (!col || !find_place(c, name, &p->pk[i])) {
             p->n_pk = 0;
             return;
         }
+        p->collations[i] = col->key_collation;
     }
     p->n_pk = n;
 }
@@ -105,7 +108,8 @@ static enum err_code plan_new(const struct table *t, const struct change *c, str
     p->n = c->n_columns;
     p->use = calloc(c->n_columns + 1, sizeof *p->use);
     p->pk = calloc(n_pk + 1, sizeof *p->pk);
-    if (!p->use || !p->pk)
+    p->collations = calloc(n_pk + 1, sizeof *p->collations);
+    if (!p->use || !p->pk || !p->collations)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     for (unsigned i = 0; i < c->n_columns; i++) {
         const struct column *col = find_column(t, c->columns[i]);
@@ -178,18 +182,38 @@ static void put_insert(struct buf *b, const struct plan *p, const struct change 
     buf_puts(b, ")");
 }
 
-/* name IS ?first AND … in groups; which = NULL: columns 0 … n-1. */
-static void put_match(struct buf *b, const struct change *c, const unsigned *which, unsigned n,
-                      unsigned first, bool exact)
+static const char *term_end(unsigned i, unsigned n)
 {
-    for (unsigned i = 0; i < n; i++) {
-        bool opens = i % TERMS_PER_GROUP == 0;
-        bool closes = i % TERMS_PER_GROUP == TERMS_PER_GROUP - 1 || i == n - 1;
+    return i % TERMS_PER_GROUP == TERMS_PER_GROUP - 1 || i == n - 1 ? ")" : "";
+}
 
+/* name IS ?first AND … in groups. All columns, bytes by bytes. */
+static void put_match_all(struct buf *b, const struct plan *p, const struct change *c,
+                          unsigned first)
+{
+    for (unsigned i = 0; i < p->n; i++) {
         buf_puts(b, i > 0 ? " AND " : "");
-        buf_puts(b, opens ? "(" : "");
-        schema_put_name(b, c->columns[which ? which[i] : i]);
-        buf_printf(b, " IS ?%u%s%s", first + i, exact ? " COLLATE BINARY" : "", closes ? ")" : "");
+        buf_puts(b, i % TERMS_PER_GROUP == 0 ? "(" : "");
+        schema_put_name(b, c->columns[i]);
+        buf_printf(b, " IS ?%u COLLATE BINARY%s", first + i, term_end(i, p->n));
+    }
+}
+
+/* The key as its index sees it: a column compares by its own collation, which may call two keys
+ * equal. */
+static void put_match_key(struct buf *b, const struct plan *p, const struct change *c,
+                          unsigned first)
+{
+    for (unsigned i = 0; i < p->n_pk; i++) {
+        buf_puts(b, i > 0 ? " AND " : "");
+        buf_puts(b, i % TERMS_PER_GROUP == 0 ? "(" : "");
+        schema_put_name(b, c->columns[p->pk[i]]);
+        buf_printf(b, " IS ?%u", first + i);
+        if (p->collations[i]) {
+            buf_puts(b, " COLLATE ");
+            schema_put_name(b, p->collations[i]);
+        }
+        buf_puts(b, term_end(i, p->n_pk));
     }
 }
 
@@ -199,7 +223,7 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
     buf_puts(b, " WHERE ");
     switch (where) {
     case PLAN_BY_PK:
-        put_match(b, c, p->pk, p->n_pk, first, false);
+        put_match_key(b, p, c, first);
         return;
     case PLAN_BY_ROWID:
         schema_put_name(b, p->t->rowid_name);
@@ -224,7 +248,7 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
         buf_puts(b, " FROM ");
         put_table(b, p);
         buf_puts(b, " WHERE ");
-        put_match(b, c, NULL, p->n, first, true);
+        put_match_all(b, p, c, first);
         buf_puts(b, " ORDER BY ");
         schema_put_name(b, p->t->rowid_name);
         buf_printf(b, " IS ?%u DESC LIMIT 1)", first + p->n);
@@ -232,7 +256,7 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
     case PLAN_BY_VALUES:
         break;
     }
-    put_match(b, c, NULL, p->n, first, true);
+    put_match_all(b, p, c, first);
 }
 
 /* set = NULL: all columns. */
@@ -271,7 +295,7 @@ static void put_kick(struct buf *b, const struct plan *p, const struct change *c
                r, r, r, r);
     put_table(b, p);
     buf_printf(b, ") WHERE %s=?1 AND NOT (", r);
-    put_match(b, c, p->pk, p->n_pk, 2, false);
+    put_match_key(b, p, c, 2);
     buf_puts(b, ")");
     for (unsigned i = 0; i < p->n_pk; i++) {
         buf_puts(b, " AND ");

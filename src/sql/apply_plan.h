@@ -62,10 +62,11 @@ struct plan {
     unsigned n;    /* columns of the change */
     unsigned *use; /* those of them that are assigned, as places in the change */
     unsigned n_use;
-    unsigned *pk;      /* the key's columns, as places in the change */
-    unsigned n_pk;     /* 0 = none, or not all of them are in the change */
-    bool lacks;        /* the table lacks some of the columns */
-    bool hidden_rowid; /* the rowid is no column, and has a name */
+    unsigned *pk;            /* the key's columns, as places in the change */
+    const char **collations; /* of those, as struct column has them */
+    unsigned n_pk;           /* 0 = none, or not all of them are in the change */
+    bool lacks;              /* the table lacks some of the columns */
+    bool hidden_rowid;       /* the rowid is no column, and has a name */
     sqlite3_stmt *st[PLAN_OPS][PLAN_WHERES][PLAN_FLAGS];
     struct plan_partial partials[PLAN_PARTIALS];
     unsigned n_partials;

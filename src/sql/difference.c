@@ -30,7 +30,8 @@ struct pair {
     const char *name;
     char *columns[DIFFERENCE_COLUMNS]; /* those that are stored and named */
     int n;
-    int key[DIFFERENCE_COLUMNS]; /* indices of the primary key's columns */
+    int key[DIFFERENCE_COLUMNS];          /* indices of the primary key's columns */
+    char *collations[DIFFERENCE_COLUMNS]; /* that the key's index has for those; NULL = their own */
     int n_key;
 };
 
@@ -141,6 +142,14 @@ static void put_columns(struct buf *b, const struct pair *p, char which)
     }
 }
 
+static void put_collation(struct buf *b, const char *collation)
+{
+    if (!collation)
+        return;
+    buf_puts(b, " COLLATE ");
+    schema_put_name(b, collation);
+}
+
 static void put_key_match(struct buf *b, const struct pair *p)
 {
     for (int i = 0; i < p->n_key; i++) {
@@ -149,6 +158,7 @@ static void put_key_match(struct buf *b, const struct pair *p)
         put_of(b, 'l', column);
         buf_puts(b, " IS ");
         put_of(b, 'k', column);
+        put_collation(b, p->collations[i]);
     }
 }
 
@@ -261,6 +271,8 @@ static void put_where(struct buf *b, const struct pair *p, sqlite3_stmt *st, int
         schema_put_name(b, p->columns[column]);
         buf_puts(b, " IS ");
         put_value(b, st, base + column);
+        if (p->n_key > 0)
+            put_collation(b, p->collations[i]);
     }
 }
 
@@ -345,11 +357,48 @@ static enum err_code read_columns(struct search *s, struct pair *p)
         int pk = sqlite3_column_int(st, 1);
         p->columns[p->n] = strdup((const char *)sqlite3_column_text(st, 0));
         rc = p->columns[p->n] ? SQLITE_OK : SQLITE_NOMEM;
-        if (pk > 0 && pk <= DIFFERENCE_COLUMNS) {
-            p->key[pk - 1] = p->n;
-            p->n_key = pk > p->n_key ? pk : p->n_key;
-        }
+        if (pk == 1) /* of more columns only the index tells */
+            p->key[p->n_key++] = p->n;
         p->n++;
+    }
+    sqlite3_finalize(st);
+    return rc == SQLITE_DONE ? ERR_OK : failure(s, rc);
+}
+
+static int find_column(const struct pair *p, const char *name)
+{
+    for (int i = 0; i < p->n; i++)
+        if (sqlite3_stricmp(p->columns[i], name) == 0)
+            return i;
+    return 0; /* cannot be: a key's columns are stored */
+}
+
+/* The next column of the key: PRIMARY KEY(a COLLATE x) may tell values apart that are equal to the
+ * column itself. */
+static int add_key_column(struct search *s, struct pair *p, int at, const char *name,
+                          const char *collation)
+{
+    const char *own = NULL;
+    int rc =
+        sqlite3_table_column_metadata(s->db, "main", p->name, name, NULL, &own, NULL, NULL, NULL);
+    p->key[at] = find_column(p, name);
+    if (rc != SQLITE_OK || sqlite3_stricmp(own, collation) == 0)
+        return rc;
+    p->collations[at] = strdup(collation);
+    return p->collations[at] ? SQLITE_OK : SQLITE_NOMEM;
+}
+
+static enum err_code read_key(struct search *s, struct pair *p)
+{
+    sqlite3_stmt *st = NULL;
+    int n = 0;
+    int rc = sqlite3_prepare_v2(s->db, SCHEMA_KEY_SQL, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(st, 1, p->name, -1, SQLITE_STATIC);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW && n < DIFFERENCE_COLUMNS) {
+        rc = add_key_column(s, p, n, (const char *)sqlite3_column_text(st, 1),
+                            (const char *)sqlite3_column_text(st, 2));
+        p->n_key = ++n;
     }
     sqlite3_finalize(st);
     return rc == SQLITE_DONE ? ERR_OK : failure(s, rc);
@@ -401,10 +450,14 @@ static enum err_code compare_table(struct search *s, const char *name, bool in_b
         return err_set(s->e, ERR_NO_MEMORY, "out of memory");
     p->name = name;
     enum err_code code = read_columns(s, p);
+    if (code == ERR_OK)
+        code = read_key(s, p);
     if (code == ERR_OK && p->n > 0)
         code = compare_rows(s, p, in_both);
     for (int i = 0; i < p->n; i++)
         free(p->columns[i]);
+    for (int i = 0; i < p->n_key; i++)
+        free(p->collations[i]);
     free(p);
     return code;
 }

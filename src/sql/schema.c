@@ -26,16 +26,13 @@ struct schema {
     uint64_t generation;
     struct table *buckets[SCHEMA_BUCKETS];
     unsigned n_virtual, n_sequence;
-    sqlite3_stmt *list, *info, *pk_index;
+    sqlite3_stmt *list, *info, *key;
 };
 
 static const char list_sql[] =
     "SELECT name, sql, rootpage FROM main.sqlite_schema WHERE type = 'table'";
 static const char info_sql[] =
     "SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
-/* An INTEGER PRIMARY KEY that is the rowid needs no index, any other primary key has one. */
-static const char pk_index_sql[] =
-    "SELECT 1 FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'";
 
 struct schema *schema_new(struct conn *c)
 {
@@ -56,6 +53,7 @@ static void table_free(struct table *t)
     for (unsigned i = 0; i < t->n_columns; i++) {
         free(t->columns[i].name);
         free(t->columns[i].default_sql);
+        free(t->columns[i].key_collation);
         value_drop(&t->columns[i].default_value);
     }
     free(t->columns);
@@ -80,7 +78,7 @@ void schema_free(struct schema *s)
     }
     sqlite3_finalize(s->list);
     sqlite3_finalize(s->info);
-    sqlite3_finalize(s->pk_index);
+    sqlite3_finalize(s->key);
     free(s);
 }
 
@@ -282,10 +280,8 @@ static enum err_code read_columns(struct schema *s, struct table *t, struct err 
 
         if (!c->generated)
             t->sent[t->n_sent++] = i;
-        if (c->pk > 0 && c->pk <= t->n_columns) {
-            t->pk[c->pk - 1] = i;
-            t->n_pk++;
-        }
+        if (c->pk == 1) /* of more columns only the index tells, see read_key() */
+            t->pk[t->n_pk++] = i;
     }
     return ERR_OK;
 }
@@ -312,17 +308,42 @@ static void read_options(struct table *t)
     }
 }
 
-static enum err_code read_pk_index(struct schema *s, struct table *t, bool *found, struct err *e)
+/* A column may be there twice. If by two collations, none of them alone makes a row's key; equal
+ * bytes do at least never mean two rows. */
+static enum err_code add_key_column(struct table *t, sqlite3_stmt *st, struct err *e)
+{
+    int cid = sqlite3_column_int(st, 0);
+    const char *collation = (const char *)sqlite3_column_text(st, 2);
+    struct column *c = cid >= 0 && (unsigned)cid < t->n_columns ? &t->columns[cid] : NULL;
+
+    if (!c || !collation)
+        return err_set(e, ERR_INTERNAL, "the primary key of table %s cannot be read", t->name);
+    if (c->key_collation && sqlite3_stricmp(c->key_collation, collation) != 0)
+        collation = "BINARY";
+    if (!c->key_collation)
+        t->pk[t->n_pk++] = (unsigned)cid;
+    free(c->key_collation);
+    c->key_collation = strdup(collation);
+    return c->key_collation ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
+}
+
+/* An INTEGER PRIMARY KEY that is the rowid needs no index, any other primary key has one. */
+static enum err_code read_key(struct schema *s, struct table *t, bool *has_index, struct err *e)
 {
     enum err_code code = ERR_OK;
     int rc;
 
-    sqlite3_bind_text(s->pk_index, 1, t->name, -1, SQLITE_STATIC);
-    rc = sqlite3_step(s->pk_index);
-    *found = rc == SQLITE_ROW;
-    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+    *has_index = false;
+    sqlite3_bind_text(s->key, 1, t->name, -1, SQLITE_STATIC);
+    while (!code && (rc = sqlite3_step(s->key)) == SQLITE_ROW) {
+        if (!*has_index)
+            t->n_pk = 0;
+        *has_index = true;
+        code = add_key_column(t, s->key, e);
+    }
+    if (!code && rc != SQLITE_DONE)
         code = conn_error(s->conn, rc, e);
-    sqlite3_reset(s->pk_index);
+    sqlite3_reset(s->key);
     return code;
 }
 
@@ -352,8 +373,8 @@ static enum err_code read_rowid(struct schema *s, struct table *t, struct err *e
     int autoincrement = 0;
     enum err_code code = ERR_OK;
 
-    if (t->n_pk == 1 && !t->without_rowid)
-        code = read_pk_index(s, t, &has_index, e);
+    if (t->n_pk > 0)
+        code = read_key(s, t, &has_index, e);
     if (code)
         return code;
     t->rowid_alias = t->n_pk == 1 && !t->without_rowid && !has_index;
@@ -480,7 +501,7 @@ static enum err_code read_all(struct schema *s, struct err *e)
     if (!code)
         code = prepare(s, &s->info, info_sql, e);
     if (!code)
-        code = prepare(s, &s->pk_index, pk_index_sql, e);
+        code = prepare(s, &s->key, SCHEMA_KEY_SQL, e);
     if (code)
         return code;
     s->generation++;

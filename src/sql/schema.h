@@ -35,6 +35,9 @@ struct column {
     bool generated;       /* VIRTUAL or STORED: recomputed everywhere, never sent */
     bool real;            /* of REAL affinity */
     unsigned pk;          /* 1-based place in the primary key, 0 = not part of it */
+    /* By which the primary key's index tells its values apart: PRIMARY KEY(a COLLATE x) may name
+     * another than the column's. NULL where no index has the column. */
+    char *key_collation;
 
     /* schema_default()'s own: what default_sql comes to, once it was asked for */
     bool default_known;
@@ -65,6 +68,12 @@ struct table {
     uint64_t insert_epoch;
     int64_t insert_max;
 };
+
+/* The columns (cid, name) and collations of table ?1's primary key, from its index; a rowid that is
+ * the key has none. */
+#define SCHEMA_KEY_SQL                                                                             \
+    "SELECT x.cid, x.name, x.coll FROM pragma_index_list(?1, 'main') l,"                           \
+    " pragma_index_xinfo(l.name, 'main') x WHERE l.origin = 'pk' AND x.key ORDER BY x.seqno"
 
 struct schema;
 

@@ -86,6 +86,24 @@ def test_what_only_a_person_can_judge(tmp_path):
     assert diff(kept, live)[:2] == ([], [])
 
 
+def test_a_key_with_a_collation_of_its_own(tmp_path):
+    """Rows are those that the key's index tells apart, also where the column would not, or would."""
+    schema = ["CREATE TABLE t (v, a TEXT COLLATE NOCASE, PRIMARY KEY (a COLLATE BINARY, a))",
+              "CREATE TABLE u (a TEXT, v, PRIMARY KEY (a COLLATE NOCASE))"]
+    kept = make(tmp_path / "kept.db", *schema, "INSERT INTO t (a, v) VALUES ('a', 1), ('A', 2), ('b', 3)",
+                "INSERT INTO u VALUES ('a', 1)")
+    live = make(tmp_path / "live.db", *schema, "INSERT INTO t (a, v) VALUES ('a', 1), ('A', 9), ('B', 3)",
+                "INSERT INTO u VALUES ('A', 1)")
+    statements, remarks, _ = diff(kept, live)
+    assert statements == ["INSERT INTO \"t\" (\"v\", \"a\") VALUES (3, 'b');"]
+    t = "\"a\" IS '%s' COLLATE \"BINARY\" AND \"a\" IS '%s'"
+    assert remarks == ["-- UPDATE \"t\" SET \"v\" = 2 WHERE " + t % ("A", "A") + "; -- now \"v\" is 9",
+                       "-- DELETE FROM \"t\" WHERE " + t % ("B", "B") + ";",
+                       "-- UPDATE \"u\" SET \"a\" = 'a' WHERE \"a\" IS 'A' COLLATE \"NOCASE\"; -- now \"a\" is 'A'"]
+    run(live, [s.removeprefix("-- ") for s in remarks] + statements)
+    assert diff(kept, live)[:2] == ([], [])
+
+
 def test_other_columns(tmp_path):
     kept = make(tmp_path / "kept.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "INSERT INTO t VALUES (1, 2)")
     live = make(tmp_path / "live.db", "CREATE TABLE t (id INTEGER PRIMARY KEY, v, more)")

@@ -158,6 +158,49 @@ static void all_values_identify_one_of_equal_rows(void **state)
     pair_close(&p);
 }
 
+static void a_key_is_what_its_index_says(void **state)
+{
+    static const char *const tables[] = {
+        "CREATE TABLE t(a TEXT COLLATE NOCASE, b, PRIMARY KEY(a COLLATE BINARY))",
+        "CREATE TABLE t(a TEXT COLLATE NOCASE, b, PRIMARY KEY(a COLLATE BINARY)) WITHOUT ROWID",
+        "CREATE TABLE t(a TEXT COLLATE NOCASE, b, PRIMARY KEY(a COLLATE RTRIM))",
+        "CREATE TABLE t(a TEXT COLLATE NOCASE, b, PRIMARY KEY(a, a COLLATE BINARY)) WITHOUT ROWID",
+        "CREATE TABLE t(a TEXT COLLATE NOCASE, b, PRIMARY KEY(a, a COLLATE RTRIM))",
+        "CREATE TABLE t(b, c DEFAULT 1, a TEXT, PRIMARY KEY(a, a, a, c))",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+        for (int mode = APPLY_STRICT; mode <= APPLY_LWW; mode++) {
+            struct pair p;
+
+            pair_open(&p, (enum apply_mode)mode);
+            pair_run(&p, tables[i]);
+            pair_run(&p, "INSERT INTO t(a, b) VALUES ('a', 0), ('A', 0), ('b', 0), ('B', 0)");
+            pair_run(&p, "UPDATE t SET b = 1 WHERE a = 'a' COLLATE BINARY");
+            pair_run(&p, "UPDATE t SET a = 'c' WHERE a = 'b' COLLATE BINARY");
+            pair_run(&p, "DELETE FROM t WHERE a = 'A' COLLATE BINARY");
+            pair_same(&p);
+            pair_close(&p);
+        }
+    }
+}
+
+/* The other way round: two spellings of one key. */
+static void lww_keys_are_one_where_their_index_says_so(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    open_copy(&p, APPLY_LWW, ROW_BY_PK,
+              "CREATE TABLE t(k TEXT, v, PRIMARY KEY(k COLLATE NOCASE)); INSERT INTO t VALUES"
+              "('A', 1), ('B', 1)");
+    APPLY(&p, T("INSERT") "\"new_rowid\":9,\"new_values\":[\"a\",2]}," T(
+                  "DELETE") "\"old_rowid\":2,\"old_values\":[\"b\",1]}");
+    assert_rows(&p, "SELECT * FROM t", "text:a|int:2|\n");
+    pair_close(&p);
+}
+
 static void rowids_identify_where_that_is_wanted(void **state)
 {
     struct pair p;
@@ -586,6 +629,8 @@ int main(void)
         cmocka_unit_test(rows_without_a_key_are_known_by_rowid),
         cmocka_unit_test(a_null_in_the_key_means_the_rowid),
         cmocka_unit_test(all_values_identify_one_of_equal_rows),
+        cmocka_unit_test(a_key_is_what_its_index_says),
+        cmocka_unit_test(lww_keys_are_one_where_their_index_says_so),
         cmocka_unit_test(rowids_identify_where_that_is_wanted),
         cmocka_unit_test(checks_are_the_origins_business),
         cmocka_unit_test(generated_columns_are_computed),
