@@ -286,13 +286,15 @@ static enum err_code read_columns(struct schema *s, struct table *t, struct err 
     return ERR_OK;
 }
 
-/* WITHOUT ROWID and STRICT stand behind the columns' closing parenthesis. PRAGMA table_list would
- * tell, too, but compiles all views of the schema each time. */
+/* WITHOUT ROWID and STRICT stand behind the columns' closing parenthesis; before it they may be the
+ * table's name. PRAGMA table_list would tell, too, but compiles all views of the schema each time.
+ */
 static void read_options(struct table *t)
 {
     const char *at = t->sql, *end = t->sql + strlen(t->sql);
     struct lex_token token;
     int depth = 0;
+    bool behind = false;
 
     while (lex_next(&at, end, &token)) {
         bool punct = token.type == LEX_TOKEN_PUNCT;
@@ -300,10 +302,10 @@ static void read_options(struct table *t)
         if (punct && *token.text == '(')
             depth++;
         else if (punct && *token.text == ')')
-            depth--;
-        else if (depth == 0 && lex_is(&token, "ROWID"))
+            behind = --depth == 0;
+        else if (behind && depth == 0 && lex_is(&token, "ROWID"))
             t->without_rowid = true;
-        else if (depth == 0 && lex_is(&token, "STRICT"))
+        else if (behind && depth == 0 && lex_is(&token, "STRICT"))
             t->strict = true;
     }
 }

@@ -201,6 +201,24 @@ static void lww_keys_are_one_where_their_index_says_so(void **state)
     pair_close(&p);
 }
 
+/* WITHOUT ROWID and STRICT are said behind the columns, whatever stands before them. */
+static void tables_may_be_called_as_their_options(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, APPLY_STRICT);
+    pair_run(&p, "CREATE TABLE rowid(a); INSERT INTO rowid VALUES (1), (1), (3);"
+                 "CREATE TABLE strict(a ANY, b ANY); INSERT INTO strict VALUES ('1', 2.0);"
+                 "CREATE TABLE [without] (rowid INT, strict TEXT, PRIMARY KEY (rowid)) strict,"
+                 " without rowid; INSERT INTO [without] VALUES (1, 'a')");
+    pair_run(&p, "UPDATE rowid SET rowid = 100 WHERE a = 3");
+    pair_same(&p);
+    pair_run(&p, "DELETE FROM rowid; UPDATE [without] SET rowid = 2; UPDATE strict SET b = a");
+    pair_same(&p);
+    pair_close(&p);
+}
+
 static void rowids_identify_where_that_is_wanted(void **state)
 {
     struct pair p;
@@ -631,6 +649,7 @@ int main(void)
         cmocka_unit_test(all_values_identify_one_of_equal_rows),
         cmocka_unit_test(a_key_is_what_its_index_says),
         cmocka_unit_test(lww_keys_are_one_where_their_index_says_so),
+        cmocka_unit_test(tables_may_be_called_as_their_options),
         cmocka_unit_test(rowids_identify_where_that_is_wanted),
         cmocka_unit_test(checks_are_the_origins_business),
         cmocka_unit_test(generated_columns_are_computed),
