@@ -26,13 +26,18 @@ struct schema {
     uint64_t generation;
     struct table *buckets[SCHEMA_BUCKETS];
     unsigned n_virtual, n_sequence;
-    sqlite3_stmt *list, *info, *key;
+    sqlite3_stmt *list, *info, *key, *distinct;
 };
 
 static const char list_sql[] =
     "SELECT name, sql, rootpage FROM main.sqlite_schema WHERE type = 'table'";
 static const char info_sql[] =
     "SELECT name, type, dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
+/* A constraint that keeps any two rows of the table apart: NULLs would be equal to none. */
+static const char distinct_sql[] =
+    "SELECT 1 FROM pragma_index_list(?1, 'main') l WHERE l.origin IN ('pk', 'u') AND NOT EXISTS"
+    " (SELECT 1 FROM pragma_index_xinfo(l.name, 'main') x"
+    " JOIN pragma_table_xinfo(?1, 'main') c ON c.cid = x.cid WHERE x.key AND NOT c.\"notnull\")";
 
 struct schema *schema_new(struct conn *c)
 {
@@ -79,6 +84,7 @@ void schema_free(struct schema *s)
     sqlite3_finalize(s->list);
     sqlite3_finalize(s->info);
     sqlite3_finalize(s->key);
+    sqlite3_finalize(s->distinct);
     free(s);
 }
 
@@ -369,6 +375,23 @@ static void find_rowid_name(struct table *t)
     }
 }
 
+/* Asked of few tables: those whose columns hide the rowid. */
+static enum err_code read_alike(struct schema *s, struct table *t, struct err *e)
+{
+    enum err_code code = prepare(s, &s->distinct, distinct_sql, e);
+    int rc;
+
+    if (code)
+        return code;
+    sqlite3_bind_text(s->distinct, 1, t->name, -1, SQLITE_STATIC);
+    rc = sqlite3_step(s->distinct);
+    t->alike = rc == SQLITE_DONE;
+    if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+        code = conn_error(s->conn, rc, e);
+    sqlite3_reset(s->distinct);
+    return code;
+}
+
 static enum err_code read_rowid(struct schema *s, struct table *t, struct err *e)
 {
     bool has_index = false;
@@ -381,6 +404,8 @@ static enum err_code read_rowid(struct schema *s, struct table *t, struct err *e
         return code;
     t->rowid_alias = t->n_pk == 1 && !t->without_rowid && !has_index;
     find_rowid_name(t);
+    if (!t->rowid_name && !t->without_rowid)
+        return read_alike(s, t, e);
     if (t->rowid_alias) {
         int rc = sqlite3_table_column_metadata(s->db, "main", t->name, t->columns[t->pk[0]].name,
                                                NULL, NULL, NULL, NULL, &autoincrement);

@@ -60,6 +60,7 @@ struct table {
     bool autoincrement;
     const char
         *rowid_name;   /* a name by which the rowid can be had; NULL where columns hide all three */
+    bool alike;        /* it has none, nor a key that tells any two rows apart */
     struct buf prefix; /* the beginning of each change as JSON, see capture.c */
 
     /* schema.c's own */

@@ -444,6 +444,8 @@ static enum err_code undo_statement(struct writer *w, struct err *e)
 {
     enum err_code code;
 
+    if (w->ran_ddl)
+        schema_stale(w->schema);
     if (writer_lost(w))
         return lost_error(e);
     if (!w->stmt_savepoint)
@@ -525,6 +527,20 @@ static enum err_code ship_created(struct writer *w, const char *name, struct err
     return dump_rows(w->conn, w->capture, t, e);
 }
 
+static enum err_code check_rowids(struct writer *w, const struct stmt_ddl *d, struct err *e)
+{
+    /* As described before the statement. */
+    struct writer_rowids before = writer_rowids(schema_table(w->schema, d->name));
+    const struct table *t;
+    enum err_code code;
+
+    if (d->kind != DDL_CREATE_TABLE && (d->kind != DDL_ALTER || d->rename[0] != '\0'))
+        return ERR_OK;
+    code = refresh(w, e);
+    t = code ? NULL : schema_table(w->schema, d->name);
+    return t ? writer_check_rowids(t, before, e) : code;
+}
+
 static enum err_code ship_ddl(struct writer *w, struct stmt *s, struct err *e)
 {
     const struct stmt_ddl *d = stmt_ddl(s);
@@ -537,6 +553,8 @@ static enum err_code ship_ddl(struct writer *w, struct stmt *s, struct err *e)
         return code;
     if (d)
         code = writer_check_parents(w->conn, d, schema_has_virtual(w->schema), e);
+    if (!code && d)
+        code = check_rowids(w, d, e);
     if (code)
         return code;
     if (!json_is_text(sql, strlen(sql)))
@@ -712,6 +730,8 @@ enum err_code writer_dump(struct writer *w, uint32_t *changes, struct err *e)
     w->used_temp = true;
     w->wrote = true;
     code = refresh(w, e);
+    if (!code)
+        code = writer_check_file(w->schema, e);
     if (!code)
         code = dump_file(w->conn, w->capture, w->schema, w->sequence, w->replicate_ddl, e);
     if (!code)

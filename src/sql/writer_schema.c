@@ -91,3 +91,42 @@ enum err_code writer_check_parents(struct conn *c, const struct stmt_ddl *d, boo
     conn_trust(c, false);
     return code;
 }
+
+/*
+ * A row without a key is known to the other nodes by its rowid. Where columns of the names rowid,
+ * _rowid_ and oid hide that, it is known by its values alone, so there must never be two rows of
+ * the same ones. Nor can such rows be given their rowids elsewhere: nobody must come to see them.
+ */
+struct writer_rowids writer_rowids(const struct table *t)
+{
+    bool hidden = t && t->kind == TABLE_USER && !t->without_rowid && !t->rowid_name;
+
+    return (struct writer_rowids){hidden, hidden && t->alike};
+}
+
+enum err_code writer_check_rowids(const struct table *t, struct writer_rowids before, struct err *e)
+{
+    struct writer_rowids now = writer_rowids(t);
+
+    if (now.alike && !before.alike)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "equal rows of table %.100s could not be told apart on other nodes: it has "
+                       "columns rowid, _rowid_ and oid, and no key; declare a PRIMARY KEY of NOT "
+                       "NULL columns, or give one of the three another name",
+                       t->name);
+    if (before.hidden && !now.hidden && !t->without_rowid && !t->rowid_alias)
+        return err_set(e, ERR_UNSUPPORTED,
+                       "table %.100s has had columns rowid, _rowid_ and oid, and its rows may have "
+                       "other rowids on other nodes; create a new table and copy the rows instead",
+                       t->name);
+    return ERR_OK;
+}
+
+enum err_code writer_check_file(const struct schema *s, struct err *e)
+{
+    enum err_code code = ERR_OK;
+
+    for (const struct table *t = schema_next(s, NULL); t && !code; t = schema_next(s, t))
+        code = writer_check_rowids(t, writer_rowids(NULL), e);
+    return code;
+}

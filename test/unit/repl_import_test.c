@@ -153,6 +153,23 @@ static void an_import_survives_a_restart(void **state)
     free_peer(q);
 }
 
+/* Its rows could not be told apart on other nodes; once they can, all goes on. */
+static void a_file_that_cannot_be_followed_waits(void **state)
+{
+    struct peer *p = make_peer("a", "CREATE TABLE t (rowid, _rowid_, oid)");
+
+    (void)state;
+    peer_open(p, &server, "alike");
+    WAIT_FOR(peer_stopped(p, "columns rowid, _rowid_ and oid"));
+    assert_true(log_state(p).last_seq == 0);
+    peer_close(p);
+    peer_prepare_file(p, "DROP TABLE t; CREATE TABLE t (a)");
+    peer_open(p, &server, "alike");
+    WAIT_FOR(peer_follows(p));
+    assert_true(log_state(p).last_seq == 1);
+    free_peer(p);
+}
+
 static void content_meets_content(void **state)
 {
     struct peer *p = make_peer("a", SMALL), *q = make_peer("b", "CREATE TABLE other (v)");
@@ -267,6 +284,7 @@ int main(void)
         cmocka_unit_test(a_big_file_goes_in_parts),
         cmocka_unit_test(an_import_begins_again),
         cmocka_unit_test(an_import_survives_a_restart),
+        cmocka_unit_test(a_file_that_cannot_be_followed_waits),
         cmocka_unit_test(content_meets_content),
         cmocka_unit_test(one_of_many_begins_the_log),
         cmocka_unit_test(an_asynchronous_import),

@@ -205,7 +205,8 @@ static void test_rows_older_than_their_column(void **state)
     (void)state;
     old_rows("CREATE TABLE o (a INTEGER PRIMARY KEY)", "INSERT INTO o VALUES (1), (2)");
     old_rows("CREATE TABLE o (a)", "INSERT INTO o VALUES (1), (2)");
-    old_rows("CREATE TABLE o (rowid, a, oid, _rowid_)", "INSERT INTO o(a) VALUES (1), (2)");
+    old_rows("CREATE TABLE o (rowid, a UNIQUE NOT NULL, oid, _rowid_)",
+             "INSERT INTO o(a) VALUES (1), (2)");
     old_rows("CREATE TABLE o (a PRIMARY KEY) WITHOUT ROWID", "INSERT INTO o VALUES (1), (2)");
     old_rows("CREATE TABLE o (a INTEGER UNIQUE) STRICT", "INSERT INTO o VALUES (1), (2)");
 }
