@@ -335,3 +335,19 @@ def test_message_beyond_its_limit_is_passed_over(ready):
         answers = ready.ask(b" ", end)
         assert answers == [["ErrorResponse", "ERROR", "08P01"], ["ReadyForQuery", "I"]], head
     assert ready.ask(wire.query("SELECT 5"))[1] == ["DataRow", ["5"]]
+
+
+def test_no_portal_after_a_bind_that_failed(ready):
+    """Not even where a savepoint keeps the block's other portals."""
+    ready.ask(wire.query("BEGIN; SAVEPOINT s"))
+    ready.ask(wire.parse("SELECT $1::text, $2::text, $3::int", "three", (25, 25, 23)), wire.SYNC)
+    for portal in ("p1", ""):
+        assert ready.ask(wire.bind((b"hello world", b"second", b"notanint"), portal, "three"), wire.SYNC) == \
+            [["ErrorResponse", "ERROR", "22P02"], ["ReadyForQuery", "E"]]
+        ready.ask(wire.query("ROLLBACK TO s"))
+        assert ready.ask(wire.execute(portal), wire.SYNC) == [["ErrorResponse", "ERROR", "34000"], ["ReadyForQuery", "E"]]
+        ready.ask(wire.query("ROLLBACK TO s"))
+    # The name is free, and nothing of the first try is left in it.
+    assert ready.ask(wire.bind((b"hello world", None, b"3"), "p1", "three"), wire.execute("p1"), wire.SYNC)[1] == \
+        ["DataRow", ["hello world", None, "3"]]
+    ready.ask(wire.query("ROLLBACK"))

@@ -7,7 +7,8 @@
  *   auth.c       passwords                      users.c     who may come
  *   session.c    the message loop               query.c     simple queries
  *   extended.c   Parse … Sync                   prepared.c  statements by name
- *   portal.c     portals and cursors            run.c       the executor's rows as messages
+ *   params.c     their parameters               cursor.c    DECLARE, FETCH, MOVE, CLOSE
+ *   portal.c     portals                        run.c       the executor's rows as messages
  *   text.c       one statement's kind and tag   infer*.c    types that no column declares
  *   tx.c         blocks, implicit ones, state   settings.c  SET, SHOW, ParameterStatus
  *   command.c    statements of our own          error.c     errors as messages

@@ -24,10 +24,8 @@ struct copy_in {
     uint64_t rows; /* inserted */
     /* The batch. */
     unsigned n_rows, max_rows;
-    struct param *params; /* max_rows times the columns */
+    struct pg_params params; /* n_rows times the columns */
     uint64_t lines[BATCH_ROWS];
-    bool *in_data;   /* of each parameter: its value is an offset into `data` */
-    struct buf data; /* their bytes */
     struct buf sql;
     unsigned sql_rows; /* that `sql` inserts */
     char context[COPY_CONTEXT_BYTES];
@@ -81,10 +79,11 @@ static void make_sql(struct copy_in *in, unsigned rows)
     }
 }
 
+/* Of rows whose parameters are settled. */
 static enum err_code insert(struct copy_in *in, unsigned first, unsigned rows, struct err *e)
 {
     const struct request_options o = pg_request_options(in->conn, false);
-    struct query q = {.params = in->params + (size_t)first * in->plan->n,
+    struct query q = {.params = in->params.list + (size_t)first * in->plan->n,
                       .n_params = rows * in->plan->n};
     struct request *r;
     enum request_status st;
@@ -109,11 +108,8 @@ static bool flush(struct copy_in *in)
 
     if (n == 0)
         return true;
-    if (!buf_ok(&in->data))
+    if (!pg_params_settle(&in->params))
         return no_memory(in);
-    for (size_t i = 0; i < (size_t)n * in->plan->n; i++)
-        if (in->in_data[i])
-            pgtype_settle(&in->params[i].value, &in->data);
     in->n_rows = 0;
     if (insert(in, 0, n, &e) != ERR_OK) {
         if (n == 1 || session_state(in->conn->session) != SESSION_IN_TX)
@@ -123,7 +119,7 @@ static bool flush(struct copy_in *in)
                 return fail_core(in, &e, in->lines[i]);
     }
     in->rows += n;
-    buf_reset(&in->data);
+    pg_params_reset(&in->params);
     return true;
 }
 
@@ -151,41 +147,25 @@ static bool bad_value(struct copy_in *in, unsigned column, const struct value *v
     return false;
 }
 
-/* Keeps the bytes of a value beyond the reader's next row: then it is an offset into `data`. */
-static void keep(struct copy_in *in, struct value *v, bool *in_data)
-{
-    size_t at = in->data.len;
-
-    if (*in_data || (v->type != VALUE_TEXT && v->type != VALUE_BLOB))
-        return;
-    buf_put(&in->data, v->u.s.data, v->u.s.len);
-    v->u.s.data = (const char *)(uintptr_t)at;
-    *in_data = true;
-}
-
 static bool add_row(struct copy_in *in, const struct value *fields)
 {
     const struct pg_copy_plan *p = in->plan;
     bool binary = p->stmt.options.format == COPY_BINARY;
-    size_t base = (size_t)in->n_rows * p->n;
 
     for (unsigned i = 0; i < p->n; i++) {
-        struct value *v = &in->params[base + i].value;
-        bool *in_data = &in->in_data[base + i];
-        enum pgtype_fault fault;
+        const struct value *v = &fields[i];
 
-        *v = value_null();
-        *in_data = false;
-        if (fields[i].type == VALUE_NULL)
+        if (v->type == VALUE_NULL) {
+            pg_params_add_null(&in->params);
             continue;
-        fault = pgtype_get(p->types[i].oid, binary, fields[i].u.s.data, fields[i].u.s.len, v,
-                           &in->data, in_data);
+        }
+        enum pgtype_fault fault =
+            pg_params_add(&in->params, p->types[i].oid, binary, v->u.s.data, v->u.s.len);
         if (fault != PGTYPE_FINE) /* rows before it may have errors, too */
-            return flush(in) && bad_value(in, i, &fields[i], fault);
-        keep(in, v, in_data);
+            return flush(in) && bad_value(in, i, v, fault);
     }
     in->lines[in->n_rows++] = copy_reader_line(in->reader);
-    return in->n_rows < in->max_rows && in->data.len < BATCH_BYTES ? true : flush(in);
+    return in->n_rows < in->max_rows && in->params.data.len < BATCH_BYTES ? true : flush(in);
 }
 
 /* All rows that are complete; *end at the end of the data. */
@@ -280,15 +260,13 @@ bool pg_copy_in(struct pg_conn *c, struct pg_copy_plan *p, uint64_t *rows)
     in.max_rows = BATCH_VALUES / p->n > 0 ? BATCH_VALUES / p->n : 1;
     if (in.max_rows > BATCH_ROWS)
         in.max_rows = BATCH_ROWS;
-    in.params = arena_alloc(c->arena, (size_t)in.max_rows * p->n * sizeof *in.params);
-    in.in_data = arena_alloc(c->arena, (size_t)in.max_rows * p->n * sizeof *in.in_data);
     in.reader = copy_reader_new(&p->stmt.options, p->names, p->n, MAX_ROW_BYTES);
-    if (in.params && in.in_data && in.reader)
+    if (in.reader)
         ok = conversation(&in);
     else
         (void)no_memory(&in);
     copy_reader_free(in.reader);
-    buf_free(&in.data);
+    pg_params_free(&in.params);
     buf_free(&in.sql);
     *rows = in.rows;
     return ok;

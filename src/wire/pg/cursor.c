@@ -122,28 +122,6 @@ bool pg_cursor_query(const struct pg_text *t, struct pg_text *query)
     return true;
 }
 
-static bool copy_params(struct pg_portal *to, const struct pg_portal *from)
-{
-    if (!from || from->n_params == 0)
-        return true;
-    if (from->n_params > to->cap_params) {
-        struct param *more = realloc(to->params, from->n_params * sizeof *more);
-        if (!more)
-            return false;
-        to->params = more;
-        to->cap_params = from->n_params;
-    }
-    memcpy(to->params, from->params, from->n_params * sizeof *to->params);
-    to->n_params = from->n_params;
-    buf_put(&to->data, from->data.data, from->data.len);
-    for (unsigned i = 0; buf_ok(&to->data) && i < to->n_params; i++) {
-        struct value *v = &to->params[i].value;
-        if ((v->type == VALUE_TEXT || v->type == VALUE_BLOB) && v->u.s.len > 0)
-            v->u.s.data = to->data.data + (v->u.s.data - from->data.data);
-    }
-    return buf_ok(&to->data);
-}
-
 static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal *from)
 {
     struct declare d;
@@ -178,7 +156,7 @@ static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal 
         return false;
     }
     p = pg_prepared_promise(s) ? pg_portal_new(c, d.name) : NULL;
-    if (!p || !s->shape.has_rows || (from ? from->n_params : 0) < s->n_params) {
+    if (!p || !s->shape.has_rows || (from ? from->params.n : 0) < s->n_params) {
         if (p)
             pg_portal_remove(c, p);
         pg_error(c, p ? "42601" : "53200",
@@ -197,7 +175,7 @@ static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal 
         p->result.formats = p->formats.data;
         p->result.n_formats = 1;
     }
-    if (!copy_params(p, from)) {
+    if (from && !pg_params_copy(&p->params, &from->params)) {
         pg_portal_remove(c, p);
         pg_error(c, "53200", "out of memory");
         return false;

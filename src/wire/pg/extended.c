@@ -119,59 +119,45 @@ static void parse(struct pg_conn *c, const struct pg_message *msg)
 
 /* ---- Bind ---- */
 
-static bool take_params(struct pg_conn *c, struct pg_portal *p, struct pgwire_bind *m)
+static void bad_param(struct pg_conn *c, unsigned i, uint32_t type, bool binary, const char *data,
+                      size_t len, enum pgtype_fault f)
 {
-    const struct pg_prepared *s = p->prepared;
+    int shown = binary ? 0 : (int)(len < 100 ? len : 100);
 
-    if (m->n_params > p->cap_params) {
-        struct param *more = realloc(p->params, m->n_params * sizeof *more);
-        if (!more) {
-            pg_error(c, "53200", "out of memory");
-            return false;
-        }
-        p->params = more;
-        p->cap_params = m->n_params;
-    }
-    p->n_params = m->n_params;
-    /* All values move to memory of the portal's own: twice, so that offsets become pointers. */
+    if (f == PGTYPE_ENCODING)
+        (void)pg_check_text(c, data, len);
+    else if (f == PGTYPE_RANGE)
+        pg_error(c, pgtype_sqlstate(type, f), "value \"%.*s\" is out of range for type %s", shown,
+                 data, pgtype_name(type));
+    else if (binary)
+        pg_error(c, f == PGTYPE_NO_BINARY ? "42883" : "22P03",
+                 "incorrect binary data format in bind parameter %u", i + 1);
+    else
+        pg_error(c, pgtype_sqlstate(type, f), "invalid input syntax for type %s: \"%.*s\"",
+                 pgtype_name(type), shown, data);
+}
+
+static bool take_params(struct pg_conn *c, struct pg_params *to, const struct pg_prepared *s,
+                        struct pgwire_bind *m)
+{
     for (unsigned i = 0; i < m->n_params; i++) {
-        struct param *x = &p->params[i];
-        const char *data;
-        size_t len;
-        bool own = false;
-        pgwire_next_param(m, &data, &len);
-        x->name = NULL;
-        x->value = value_null();
-        if (!data)
-            continue;
         uint32_t type = i < s->n_params ? s->params[i] : PGTYPE_NONE;
         bool binary = pgwire_param_is_binary(m, i);
-        enum pgtype_fault f = pgtype_get(type, binary, data, len, &x->value, &p->data, &own);
+        const char *data;
+        size_t len;
+
+        pgwire_next_param(m, &data, &len);
+        if (!data) {
+            pg_params_add_null(to);
+            continue;
+        }
+        enum pgtype_fault f = pg_params_add(to, type, binary, data, len);
         if (f != PGTYPE_FINE) {
-            int shown = binary ? 0 : (int)(len < 100 ? len : 100);
-            if (f == PGTYPE_ENCODING)
-                (void)pg_check_text(c, data, len);
-            else if (f == PGTYPE_RANGE)
-                pg_error(c, pgtype_sqlstate(type, f), "value \"%.*s\" is out of range for type %s",
-                         shown, data, pgtype_name(type));
-            else if (binary)
-                pg_error(c, f == PGTYPE_NO_BINARY ? "42883" : "22P03",
-                         "incorrect binary data format in bind parameter %u", i + 1);
-            else
-                pg_error(c, pgtype_sqlstate(type, f), "invalid input syntax for type %s: \"%.*s\"",
-                         pgtype_name(type), shown, data);
+            bad_param(c, i, type, binary, data, len, f);
             return false;
         }
-        if (!own && (x->value.type == VALUE_TEXT || x->value.type == VALUE_BLOB)) {
-            size_t at = p->data.len;
-            buf_put(&p->data, x->value.u.s.data, x->value.u.s.len);
-            x->value.u.s.data = (const char *)(uintptr_t)at;
-        }
     }
-    for (unsigned i = 0; i < m->n_params; i++)
-        if (p->params[i].value.type == VALUE_TEXT || p->params[i].value.type == VALUE_BLOB)
-            pgtype_settle(&p->params[i].value, &p->data);
-    if (buf_ok(&p->data))
+    if (pg_params_settle(to))
         return true;
     pg_error(c, "53200", "out of memory");
     return false;
@@ -228,17 +214,24 @@ static void bind_portal(struct pg_conn *c, const struct pg_message *msg)
         failure(c, "54000", "too many portals");
         return;
     }
-    p->prepared = pg_prepared_ref(s);
+    /* Without its statement it is no portal yet: an error ends none of that sort. */
+    if (!take_params(c, &p->params, s, &m)) {
+        pg_portal_remove(c, p);
+        fail(c);
+        return;
+    }
     buf_put(&p->formats, m.results, (size_t)m.n_results * 2);
+    if (!buf_ok(&p->formats)) {
+        pg_portal_remove(c, p);
+        failure(c, "53200", "out of memory");
+        return;
+    }
+    p->prepared = pg_prepared_ref(s);
     p->result.formats = p->formats.data;
     p->result.n_formats = m.n_results;
     if (s->promised) {
         p->result.promised = s->types;
         p->result.n_promised = s->n_types;
-    }
-    if (!take_params(c, p, &m)) {
-        fail(c);
-        return;
     }
     pgwire_write_empty(&c->out, '2');
 }

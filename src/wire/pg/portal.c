@@ -32,8 +32,7 @@ static void empty(struct pg_portal *p)
     p->describe = p->held = p->kept = p->scroll = p->cursor = false;
     p->at = 0;
     p->state = PORTAL_READY;
-    p->n_params = 0;
-    buf_reset(&p->data);
+    pg_params_reset(&p->params);
     buf_reset(&p->formats);
     pg_result_again(&p->result);
 }
@@ -64,9 +63,8 @@ static void destroy(struct pg_portal *p)
 {
     empty(p);
     pg_result_fini(&p->result);
-    buf_free(&p->data);
+    pg_params_free(&p->params);
     buf_free(&p->formats);
-    free(p->params);
     free(p->name);
     free(p);
 }
@@ -214,8 +212,8 @@ static enum pg_advance run(struct pg_conn *c, struct pg_portal *p)
     if (!p->request) /* which borrows it until its end */
         p->query = (struct query){.sql = t->run,
                                   .len = t->run_len,
-                                  .params = p->params,
-                                  .n_params = p->n_params,
+                                  .params = p->params.list,
+                                  .n_params = p->params.n,
                                   .numbered = true};
     switch (pg_run_some(c, r, &p->request, &p->query, t->compound)) {
     case REQUEST_PAUSED:
@@ -261,8 +259,8 @@ void pg_portal_park(struct pg_conn *c, struct pg_portal *p)
     if (p->state == PORTAL_READY && !p->request && !p->rows) {
         p->query = (struct query){.sql = t->run,
                                   .len = t->run_len,
-                                  .params = p->params,
-                                  .n_params = p->n_params,
+                                  .params = p->params.list,
+                                  .n_params = p->params.n,
                                   .numbered = true};
         (void)request_new(&p->request, c->session, &p->query, 1, &o, &e);
     }

@@ -192,16 +192,37 @@ bool pg_prepared_promise(struct pg_prepared *p);
 void pg_prepared_write_columns(struct pg_conn *c, struct pg_prepared *p, const char *formats,
                                unsigned n_formats);
 
+/* ---- params.c ---- */
+
+/* Values are added one by one, and their bytes may move meanwhile: a text has an offset where its
+ * pointer belongs. Settling makes pointers of them; until then nobody sees a parameter, `n` is 0.
+ * All zeroes is an empty one. */
+struct pg_params {
+    struct param *list;
+    unsigned n;          /* settled: what may be used */
+    unsigned added, cap; /* of `list` */
+    bool failed;         /* no memory; settling says so */
+    struct buf data;     /* of the values */
+};
+
+void pg_params_reset(struct pg_params *s); /* empties it, keeps the memory */
+void pg_params_free(struct pg_params *s);
+void pg_params_add_null(struct pg_params *s);
+/* Of this type, as a client sends it; its bytes are copied. On a fault nothing is added. */
+enum pgtype_fault pg_params_add(struct pg_params *s, uint32_t type, bool binary, const char *data,
+                                size_t len);
+bool pg_params_settle(struct pg_params *s); /* false: no memory */
+/* Settled ones into another set, settled; false: no memory. */
+bool pg_params_copy(struct pg_params *to, const struct pg_params *from);
+
 /* ---- portal.c ---- */
 
 struct pg_portal {
     struct pg_portal *next;
     char *name;
     struct pg_prepared *prepared; /* a reference; NULL = to be reused */
-    struct param *params;
-    unsigned n_params, cap_params;
+    struct pg_params params;
     struct query query;
-    struct buf data; /* of the parameters */
     struct buf formats;
     bool describe; /* the answer to Describe waits for Execute */
     bool held;     /* WITH HOLD */
