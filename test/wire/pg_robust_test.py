@@ -351,3 +351,15 @@ def test_no_portal_after_a_bind_that_failed(ready):
     assert ready.ask(wire.bind((b"hello world", None, b"3"), "p1", "three"), wire.execute("p1"), wire.SYNC)[1] == \
         ["DataRow", ["hello world", None, "3"]]
     ready.ask(wire.query("ROLLBACK"))
+
+
+def test_cursor_for_a_cursor(ready):
+    """However many there are in one another: the statement is no query, and says so when it runs."""
+    sql = "declare a cursor for " * 3000 + "select 1"
+    ready.ask(wire.query("BEGIN"))
+    assert ready.ask(wire.parse(sql, "nested"), wire.describe("S", "nested"), wire.SYNC) == \
+        [["ParseComplete"], ["ParameterDescription", []], ["NoData"], ["ReadyForQuery", "T"]]
+    assert ready.ask(wire.bind((), "", "nested"), wire.execute(), wire.SYNC)[-2:] == \
+        [["ErrorResponse", "ERROR", "42601"], ["ReadyForQuery", "E"]]
+    ready.ask(wire.query("ROLLBACK"))
+    ready.ask(wire.message("C", b"Snested\0"), wire.SYNC)

@@ -119,7 +119,7 @@ bool pg_cursor_query(const struct pg_text *t, struct pg_text *query)
     if (!read_declare(&r, &d))
         return false;
     pg_classify(query, d.query, d.len);
-    return true;
+    return pg_is_sql(query);
 }
 
 static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal *from)

@@ -144,7 +144,7 @@ struct pg_portal;
 /* `from` is the portal that it runs in, whose parameters DECLARE hands on; NULL = simple query. */
 bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe,
                    const struct pg_portal *from, char tag[PG_TAG_BYTES]);
-/* The query of a DECLARE. False: `t` is none. */
+/* The query of a DECLARE. False: `t` is none, or what it declares is no query (a DECLARE, say). */
 bool pg_cursor_query(const struct pg_text *t, struct pg_text *query);
 /* The cursor that a FETCH reads from; NULL: none. */
 struct pg_portal *pg_cursor_of_fetch(struct pg_conn *c, const struct pg_text *t);
