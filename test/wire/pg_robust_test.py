@@ -363,3 +363,40 @@ def test_cursor_for_a_cursor(ready):
         [["ErrorResponse", "ERROR", "42601"], ["ReadyForQuery", "E"]]
     ready.ask(wire.query("ROLLBACK"))
     ready.ask(wire.message("C", b"Snested\0"), wire.SYNC)
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x, hex(zeroblob(1000)) FROM n"
+
+
+@pytest.mark.parametrize("end, answer, status", [
+    ("ROLLBACK", ["CommandComplete", "ROLLBACK"], "I"), ("COMMIT", ["CommandComplete", "COMMIT"], "I"),
+    ("FETCH 1 FROM missing", ["ErrorResponse", "ERROR", "34000"], "E"),
+    ("ROLLBACK AND CHAIN", ["CommandComplete", "ROLLBACK"], "T")])
+@pytest.mark.parametrize("how", ["cursor", "unread cursor", "portal"])
+def test_what_a_transaction_leaves_unread_is_not_read(ready, how, end, answer, status):
+    """Rows without end, some of which were fetched: the end of the transaction is the end of them."""
+    ready.ask(wire.query("BEGIN"))
+    if how == "portal":  # as JDBC reads with a fetch size
+        got = ready.ask(wire.parse(ENDLESS), wire.bind((), "k"), wire.execute("k", 2), wire.SYNC)
+        assert got[-2:] == [["PortalSuspended"], ["ReadyForQuery", "T"]]
+    else:
+        ready.ask(wire.query("DECLARE k CURSOR FOR " + ENDLESS))
+    if how == "cursor":
+        assert ready.ask(wire.query("FETCH 2 FROM k"))[-2:] == [["CommandComplete", "FETCH 2"], ["ReadyForQuery", "T"]]
+    assert ready.ask(wire.query(end)) == [answer, ["ReadyForQuery", status]]
+    ready.ask(wire.query("ROLLBACK"))
+    assert ready.ask(wire.query("FETCH 1 FROM k"))[0] == ["ErrorResponse", "ERROR", "34000"]
+
+
+def test_a_commit_keeps_what_is_held_and_no_more(ready):
+    ready.ask(wire.query("BEGIN"))
+    few = ENDLESS.replace("SELECT x, ", "SELECT x FROM n LIMIT 3 --")
+    ready.ask(wire.query(f"DECLARE held CURSOR WITH HOLD FOR {few}"))
+    ready.ask(wire.query(f"DECLARE unread CURSOR WITH HOLD FOR {few}"))
+    ready.ask(wire.query("FETCH 1 FROM held"))
+    ready.ask(wire.query("DECLARE endless CURSOR FOR " + ENDLESS))
+    assert ready.ask(wire.query("COMMIT"))[-2:] == [["CommandComplete", "COMMIT"], ["ReadyForQuery", "I"]]
+    assert [m[1] for m in ready.ask(wire.query("FETCH ALL FROM held")) if m[0] == "DataRow"] == [["2"], ["3"]]
+    assert [m[1] for m in ready.ask(wire.query("FETCH ALL FROM unread")) if m[0] == "DataRow"] == [["1"], ["2"], ["3"]]
+    assert ready.ask(wire.query("FETCH 1 FROM endless"))[0] == ["ErrorResponse", "ERROR", "34000"]
+    ready.ask(wire.query("CLOSE ALL"))

@@ -99,6 +99,18 @@ void pg_portals_end(struct pg_conn *c, bool committed)
     }
 }
 
+void pg_portals_commit(struct pg_conn *c)
+{
+    struct pg_portal *p, *next;
+
+    for (p = c->portals; p; p = next) {
+        next = p->next;
+        if (p->prepared && !p->held)
+            pg_portal_remove(c, p);
+    }
+    pg_portals_park(c);
+}
+
 void pg_portals_clear(struct pg_conn *c)
 {
     while (c->portals) {
@@ -162,10 +174,19 @@ static void park(struct pg_conn *c, struct pg_portal *p)
     }
 }
 
+/* All but `p` (may be NULL): the session has one request at a time. */
+static void give_way(struct pg_conn *c, const struct pg_portal *p)
+{
+    for (struct pg_portal *other = c->portals; other; other = other->next)
+        if (other != p && other->request)
+            park(c, other);
+}
+
 void pg_portals_park(struct pg_conn *c)
 {
+    give_way(c, NULL);
     for (struct pg_portal *p = c->portals; p; p = p->next)
-        if (p->request || (p->cursor && p->state == PORTAL_READY && !p->rows && p->prepared))
+        if (p->prepared && p->cursor && p->state == PORTAL_READY && !p->rows)
             pg_portal_park(c, p);
 }
 
@@ -243,10 +264,7 @@ enum pg_advance pg_portal_advance(struct pg_conn *c, struct pg_portal *p, uint64
     r->text = &p->prepared->text;
     if (p->rows)
         return serve(c, p);
-    /* Other portals give way; this one's own request runs on. */
-    for (struct pg_portal *other = c->portals; other; other = other->next)
-        if (other != p && other->request)
-            park(c, other);
+    give_way(c, p);
     return run(c, p);
 }
 
@@ -256,6 +274,7 @@ void pg_portal_park(struct pg_conn *c, struct pg_portal *p)
     const struct request_options o = pg_request_options(c, false);
     const struct pg_text *t = &p->prepared->text;
 
+    give_way(c, p);
     if (p->state == PORTAL_READY && !p->request && !p->rows) {
         p->query = (struct query){.sql = t->run,
                                   .len = t->run_len,

@@ -240,7 +240,10 @@ struct pg_portal *pg_portal_find(struct pg_conn *c, const char *name);
 /* An empty one of this name, in place of an unnamed one; NULL = too many or out of memory. */
 struct pg_portal *pg_portal_new(struct pg_conn *c, const char *name);
 void pg_portal_remove(struct pg_conn *c, struct pg_portal *p);
-void pg_portals_end(struct pg_conn *c, bool committed); /* with the transaction */
+/* Before a commit: cursors WITH HOLD are read to their end, all other portals are removed unread.
+ */
+void pg_portals_commit(struct pg_conn *c);
+void pg_portals_end(struct pg_conn *c, bool committed); /* with the transaction, unread */
 void pg_portals_clear(struct pg_conn *c);
 /* Whoever wants the session for something else first puts paused rows aside. */
 void pg_portals_park(struct pg_conn *c);

@@ -23,10 +23,12 @@ void pg_apply_read_only(struct pg_conn *c)
     session_set_read_only(c->session, read_only);
 }
 
+/* What portals have not read yet is not worth reading any more: that may be without end. */
 static void roll_back(struct pg_conn *c)
 {
     struct err ignored = ERR_INIT;
 
+    pg_portals_end(c, false);
     if (session_state(c->session) != SESSION_IDLE)
         (void)pg_exec(c, "ROLLBACK", &ignored);
 }
@@ -45,15 +47,12 @@ static void ended(struct pg_conn *c, bool committed)
 void pg_tx_failed(struct pg_conn *c)
 {
     if (c->tx == PG_TX_IMPLICIT) {
-        pg_portals_park(c);
         roll_back(c);
         ended(c, false);
     } else if (c->tx == PG_TX_BLOCK) {
         c->tx = PG_TX_FAILED;
-        if (c->savepoints == 0) {
-            pg_portals_end(c, false);
+        if (c->savepoints == 0)
             roll_back(c);
-        }
     }
 }
 
@@ -85,7 +84,7 @@ static bool commit(struct pg_conn *c)
 {
     struct err e = ERR_INIT;
 
-    pg_portals_park(c);
+    pg_portals_commit(c);
     if (pg_exec(c, "COMMIT", &e) == ERR_OK) {
         ended(c, true);
         return true;
@@ -180,7 +179,6 @@ static bool end_block(struct pg_conn *c, const struct pg_text *t, char tag[PG_TA
     }
     if (committing)
         return commit(c) && chain(c, t);
-    pg_portals_park(c);
     roll_back(c);
     ended(c, false);
     return chain(c, t);
