@@ -400,3 +400,17 @@ def test_a_commit_keeps_what_is_held_and_no_more(ready):
     assert [m[1] for m in ready.ask(wire.query("FETCH ALL FROM unread")) if m[0] == "DataRow"] == [["1"], ["2"], ["3"]]
     assert ready.ask(wire.query("FETCH 1 FROM endless"))[0] == ["ErrorResponse", "ERROR", "34000"]
     ready.ask(wire.query("CLOSE ALL"))
+
+
+def test_fetch_is_no_way_to_commit(ready):
+    """A portal holds any statement; FETCH runs only those that say nothing about the transaction."""
+    ready.ask(wire.query("CREATE TABLE IF NOT EXISTS fetched (a INTEGER)"))
+    for sql in ("COMMIT", "ROLLBACK", "SAVEPOINT s", "DECLARE c CURSOR FOR SELECT 1", "SHOW server_version", ""):
+        ready.ask(wire.query("BEGIN; INSERT INTO fetched VALUES (1)"))
+        ready.ask(wire.parse(sql), wire.bind((), "x"), wire.SYNC)
+        for fetch in ("FETCH 1 FROM x", "MOVE 1 FROM x"):
+            assert ready.ask(wire.parse(fetch, "f"), wire.describe("S", "f"), wire.message("C", b"Sf\0"), wire.SYNC)[2] == \
+                ["NoData"], (sql, fetch)
+        assert ready.ask(wire.query(fetch)) == [["ErrorResponse", "ERROR", "34000"], ["ReadyForQuery", "E"]], sql
+        ready.ask(wire.query("ROLLBACK"))
+        assert ready.ask(wire.query("SELECT count(*) FROM fetched"))[1] == ["DataRow", ["0"]], sql

@@ -269,13 +269,22 @@ static bool read_fetch(struct reader *r, struct fetch *f)
     return ok && take_name(r, f->name);
 }
 
+/* What FETCH runs goes straight to the executor. So a portal with a COMMIT, which the connection
+ * has to know of, is none to fetch from. */
+static struct pg_portal *find_cursor(struct pg_conn *c, const char *name)
+{
+    struct pg_portal *p = pg_portal_find(c, name);
+
+    return p && pg_is_sql(&p->prepared->text) ? p : NULL;
+}
+
 struct pg_portal *pg_cursor_of_fetch(struct pg_conn *c, const struct pg_text *t)
 {
     struct reader r;
     struct fetch f;
 
     open_reader(&r, t);
-    return read_fetch(&r, &f) && !f.move ? pg_portal_find(c, f.name) : NULL;
+    return read_fetch(&r, &f) && !f.move ? find_cursor(c, f.name) : NULL;
 }
 
 static bool no_way_back(struct pg_conn *c)
@@ -358,7 +367,7 @@ static bool fetch(struct pg_conn *c, struct reader *r, bool describe, char tag[P
 
     if (!read_fetch(r, &f))
         return syntax(c, r);
-    p = pg_portal_find(c, f.name);
+    p = find_cursor(c, f.name);
     if (!p) {
         pg_error(c, "34000", "cursor \"%s\" does not exist", f.name);
         return false;
