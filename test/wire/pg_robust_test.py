@@ -414,3 +414,15 @@ def test_fetch_is_no_way_to_commit(ready):
         assert ready.ask(wire.query(fetch)) == [["ErrorResponse", "ERROR", "34000"], ["ReadyForQuery", "E"]], sql
         ready.ask(wire.query("ROLLBACK"))
         assert ready.ask(wire.query("SELECT count(*) FROM fetched"))[1] == ["DataRow", ["0"]], sql
+
+
+def test_copy_of_one_query_only(ready):
+    """What stands behind it would run, too, unseen by the connection, and its rows may be of another width."""
+    ready.ask(wire.query("CREATE TABLE IF NOT EXISTS copied_once (a INTEGER)"))
+    for sql in ("SELECT 1; COMMIT", "SELECT 1; SELECT " + ", ".join("1" * 500), "COMMIT", "DECLARE c CURSOR FOR SELECT 1", ""):
+        ready.ask(wire.query("BEGIN; INSERT INTO copied_once VALUES (1)"))
+        assert ready.ask(wire.query(f"COPY ({sql}) TO STDOUT")) == \
+            [["ErrorResponse", "ERROR", "42601"], ["ReadyForQuery", "E"]], sql
+        ready.ask(wire.query("ROLLBACK"))
+        assert ready.ask(wire.query("SELECT count(*) FROM copied_once"))[1] == ["DataRow", ["0"]], sql
+    assert ready.ask(wire.query("COPY (SELECT 1 AS a;) TO STDOUT"))[1] == ["CopyData", "1\n"]

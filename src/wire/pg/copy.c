@@ -156,14 +156,22 @@ static void select_columns(struct buf *b, const struct pg_copy_plan *p)
     pg_copy_put_name(b, p->stmt.table);
 }
 
-/* The query's text as SQLite understands it. */
+/* The query's text as SQLite understands it: one, for what followed would run as well, a COMMIT
+ * that the connection does not hear of, or rows of another width. */
 static bool put_query(struct pg_conn *c, struct buf *b, const struct pg_copy_plan *p)
 {
-    struct pg_text t;
+    const char *sql = p->stmt.query;
+    size_t len = p->stmt.query_len, first = pg_split(sql, len);
+    struct pg_text t, rest;
     struct err e = ERR_INIT;
 
-    pg_classify(&t, p->stmt.query, p->stmt.query_len);
-    if (pg_is_sql(&t) && pg_translate(c->arena, &t, &e) != ERR_OK) {
+    pg_classify(&t, sql, len);
+    pg_classify(&rest, sql + first, len - first);
+    if (!pg_is_sql(&t) || rest.kind != PG_EMPTY) {
+        pg_error(c, "42601", "COPY needs one query");
+        return false;
+    }
+    if (pg_translate(c->arena, &t, &e) != ERR_OK) {
         pg_error_core(c, &e, NULL, 0);
         return false;
     }
@@ -211,7 +219,7 @@ struct out_sink {
     uint64_t rows;
     enum pgtype_fault fault;
     uint32_t fault_type;
-    bool no_memory;
+    bool no_memory, changed;
 };
 
 /* One field in COPY's form: text without a length, or the binary format. */
@@ -241,9 +249,13 @@ static enum sink_verdict out_row(struct sink *s, const struct value *values, uns
     struct buf *out = &o->conn->out;
     size_t start;
 
+    o->changed =
+        n != o->plan->n; /* another connection's ALTER TABLE, after the columns were told */
+    if (o->changed)
+        return SINK_STOP;
     buf_reset(&o->text);
     for (unsigned i = 0; i < n; i++) {
-        uint32_t type = i < o->plan->n ? o->plan->types[i].oid : PGTYPE_NONE;
+        uint32_t type = o->plan->types[i].oid;
         size_t at, len;
 
         o->fields[i] = value_null();
@@ -316,7 +328,9 @@ static bool out_failed(struct pg_conn *c, const struct out_sink *o, const struct
 {
     if (o->no_memory)
         return out_of_memory(c);
-    if (o->fault != PGTYPE_FINE)
+    if (o->changed)
+        pg_error(c, "0A000", "the number of columns changed meanwhile");
+    else if (o->fault != PGTYPE_FINE)
         pg_error(c, pgtype_sqlstate(o->fault_type, o->fault), "a value is no valid %s",
                  pgtype_name(o->fault_type));
     else
