@@ -1,4 +1,9 @@
-/* A row in the spool: bytes that follow (size_t), number of values, then struct value and bytes. */
+/*
+ * A row in the spool, with its length at both ends so that it can be walked in both directions:
+ *
+ *   length (size_t) │ number of values, then of each struct value and its bytes │ length again
+ *                     <──────────────────────── length ────────────────────────>
+ */
 #include "core/rowset.h"
 
 #include <stdlib.h>
@@ -46,6 +51,7 @@ static enum sink_verdict on_row(struct sink *s, const struct value *values, unsi
         if (has_bytes(&values[i]))
             buf_put(b, values[i].u.s.data, values[i].u.s.len);
     }
+    buf_put(b, &bytes, sizeof bytes);
     spool_flush(r->spool);
     r->count++;
     return spool_ok(r->spool) ? SINK_MORE : SINK_STOP;
@@ -150,6 +156,7 @@ bool rowset_next(struct rowset *r, const struct value **values, unsigned *n)
     if (r->failed || r->at >= r->count || !read_bytes(r, &bytes, sizeof bytes) || !room(r, bytes) ||
         !read_bytes(r, r->row, bytes))
         return false;
+    r->offset += sizeof bytes;
     const char *p = r->row;
     memcpy(n, p, sizeof *n);
     p += sizeof *n;
@@ -168,15 +175,44 @@ bool rowset_next(struct rowset *r, const struct value **values, unsigned *n)
     return true;
 }
 
+static bool forwards(struct rowset *r)
+{
+    size_t bytes = 0;
+
+    if (!read_bytes(r, &bytes, sizeof bytes))
+        return false;
+    r->offset += bytes + sizeof bytes;
+    r->at++;
+    return true;
+}
+
+static bool backwards(struct rowset *r)
+{
+    size_t bytes = 0;
+
+    r->offset -= sizeof bytes;
+    if (!read_bytes(r, &bytes, sizeof bytes))
+        return false;
+    r->offset -= bytes + 2 * sizeof bytes;
+    r->at--;
+    return true;
+}
+
+/* From where it stands, or from the nearer one of the two ends. */
 void rowset_seek(struct rowset *r, uint64_t row)
 {
-    if (row < r->at)
+    if (row > r->count)
+        row = r->count;
+    uint64_t walk = row < r->at ? r->at - row : row - r->at;
+
+    if (row < walk) {
         r->at = r->offset = 0;
-    while (r->at < row && r->at < r->count) {
-        size_t bytes = 0;
-        if (!read_bytes(r, &bytes, sizeof bytes))
-            return;
-        r->offset += bytes;
-        r->at++;
+    } else if (r->count - row < walk) {
+        r->at = r->count;
+        r->offset = spool_len(r->spool);
     }
+    while (r->at < row && forwards(r))
+        ;
+    while (r->at > row && backwards(r))
+        ;
 }

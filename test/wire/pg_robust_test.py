@@ -179,6 +179,15 @@ def test_unknown_type_and_impossible_length(open_server):
     still_well(open_server)
 
 
+def peak_bytes(node, reset=False):
+    """The most memory it has had since the last reset."""
+    if reset:
+        with open(f"/proc/{node.pid}/clear_refs", "w", encoding="ascii") as f:
+            f.write("5")
+    with open(f"/proc/{node.pid}/status", encoding="ascii") as f:
+        return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmHWM:"))
+
+
 def test_length_beyond_the_limit_takes_no_memory(open_server):
     def resident():
         with open(f"/proc/{open_server.node.pid}/statm", encoding="ascii") as f:
@@ -426,3 +435,30 @@ def test_copy_of_one_query_only(ready):
         ready.ask(wire.query("ROLLBACK"))
         assert ready.ask(wire.query("SELECT count(*) FROM copied_once"))[1] == ["DataRow", ["0"]], sql
     assert ready.ask(wire.query("COPY (SELECT 1 AS a;) TO STDOUT"))[1] == ["CopyData", "1\n"]
+
+
+def test_a_scrolling_cursor_is_sent_as_it_is_read(open_server, ready):
+    """Not collected in memory first; and backwards it is as quick as forwards."""
+    rows = 40000
+    ready.ask(wire.query("BEGIN"))
+    ready.ask(wire.query(f"DECLARE s SCROLL CURSOR FOR WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {rows}) "
+                         "SELECT x, hex(zeroblob(500)) FROM n"))
+    assert ready.ask(wire.query("MOVE 1 FROM s"))[0] == ["CommandComplete", "MOVE 1"]
+    for fetch, wanted in (("FETCH ALL FROM s", range(2, rows + 1)), ("FETCH BACKWARD ALL FROM s", range(rows, 0, -1))):
+        before = peak_bytes(open_server.node, reset=True)
+        got = ready.ask(wire.query(fetch))
+        assert peak_bytes(open_server.node) - before < 20 << 20, fetch
+        assert [int(m[1][0]) for m in got if m[0] == "DataRow"] == list(wanted), fetch
+        assert got[-2] == ["CommandComplete", f"FETCH {len(wanted)}"]
+    ready.ask(wire.query("ROLLBACK"))
+
+
+def test_fetch_from_far_away(ready):
+    most = 2**63 - 1
+    ready.ask(wire.query("BEGIN; DECLARE s SCROLL CURSOR FOR SELECT 1 UNION SELECT 2 UNION SELECT 3"))
+    for fetch, wanted in (("NEXT", ["1"]), (f"RELATIVE {most}", None), ("PRIOR", ["3"]), (f"ABSOLUTE {most}", None),
+                          ("RELATIVE -1", ["3"]), (f"RELATIVE -{most}", None), ("NEXT", ["1"]), (f"ABSOLUTE -{most}", None),
+                          ("NEXT", ["1"]), ("LAST", ["3"]), ("ABSOLUTE -2", ["2"])):
+        got = [m[1] for m in ready.ask(wire.query(f"FETCH {fetch} FROM s")) if m[0] == "DataRow"]
+        assert got == ([wanted] if wanted else []), fetch
+    ready.ask(wire.query("ROLLBACK"))

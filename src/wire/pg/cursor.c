@@ -293,8 +293,8 @@ static bool no_way_back(struct pg_conn *c)
     return false;
 }
 
-/* One row of a scrolling cursor, 1-based; false where there is none. */
-static bool send_row(struct pg_portal *p, uint64_t row)
+/* One row of a scrolling cursor, 1-based; false where there is none, or nobody to send it to. */
+static bool send_row(struct pg_conn *c, struct pg_portal *p, uint64_t row)
 {
     const struct value *values;
     unsigned n;
@@ -302,15 +302,46 @@ static bool send_row(struct pg_portal *p, uint64_t row)
     if (row == 0 || row > rowset_count(p->rows))
         return false;
     rowset_seek(p->rows, row - 1);
-    return rowset_next(p->rows, &values, &n) &&
-           p->result.sink.ops->row(&p->result.sink, values, n) != SINK_STOP;
+    if (!rowset_next(p->rows, &values, &n))
+        return false;
+    enum sink_verdict v = p->result.sink.ops->row(&p->result.sink, values, n);
+    if (v == SINK_FULL)
+        pg_flush(c);
+    return v != SINK_STOP && !c->dead;
+}
+
+/* The rows from where it stands, one after the other. */
+static void walk(struct pg_conn *c, struct pg_portal *p, int64_t n)
+{
+    uint64_t left = n < 0 ? (uint64_t)(-(n + 1)) + 1 : (uint64_t)n;
+
+    for (; left > 0; left--) {
+        if (n > 0 ? p->at > rowset_count(p->rows) : p->at == 0)
+            break;
+        p->at = n > 0 ? p->at + 1 : p->at - 1;
+        if (!send_row(c, p, p->at))
+            break;
+    }
+}
+
+/* ABSOLUTE and RELATIVE; a row too far away is the place behind the last one, or before the first.
+ */
+static void jump(struct pg_conn *c, struct pg_portal *p, const struct fetch *f)
+{
+    int64_t count = (int64_t)rowset_count(p->rows), from = 0, target;
+
+    if (f->direction == RELATIVE_ROW)
+        from = (int64_t)p->at;
+    else if (f->n < 0)
+        from = count + 1;
+    if (__builtin_add_overflow(from, f->n, &target)) /* only upwards: `from` is not negative */
+        target = INT64_MAX;
+    p->at = target <= 0 ? 0 : target > count ? (uint64_t)count + 1 : (uint64_t)target;
+    (void)send_row(c, p, p->at);
 }
 
 static bool scroll(struct pg_conn *c, struct pg_portal *p, const struct fetch *f, uint64_t *rows)
 {
-    uint64_t count;
-    int64_t target;
-
     if (!p->rows)
         pg_portal_park(c, p);
     if (!p->rows) {
@@ -320,29 +351,21 @@ static bool scroll(struct pg_conn *c, struct pg_portal *p, const struct fetch *f
     p->result.max_rows = 0;
     p->result.rows = 0;
     p->result.text = &p->prepared->text;
-    count = rowset_count(p->rows);
-    if (f->direction == RELATIVE_ROWS) {
-        uint64_t left = f->n < 0 ? (uint64_t)(-(f->n + 1)) + 1 : (uint64_t)f->n;
-        for (; left > 0; left--) {
-            if (f->n > 0 ? p->at > count : p->at == 0)
-                break;
-            p->at = f->n > 0 ? p->at + 1 : p->at - 1;
-            if (!send_row(p, p->at))
-                break;
-        }
-    } else {
-        target = f->direction == RELATIVE_ROW ? (int64_t)p->at + f->n
-                 : f->n >= 0                  ? f->n
-                                              : (int64_t)count + 1 + f->n;
-        p->at = target <= 0 ? 0 : (uint64_t)target > count ? count + 1 : (uint64_t)target;
-        (void)send_row(p, p->at);
-    }
+    if (f->direction == RELATIVE_ROWS)
+        walk(c, p, f->n);
+    else
+        jump(c, p, f);
     *rows = p->result.rows;
-    if (!p->result.failed)
-        return true;
-    pgwire_write_error(&c->out, 'E', &p->result.fault);
-    pg_tx_failed(c);
-    return false;
+    if (p->result.failed) {
+        pgwire_write_error(&c->out, 'E', &p->result.fault);
+        pg_tx_failed(c);
+        return false;
+    }
+    if (!rowset_ok(p->rows)) {
+        pg_error(c, "53100", "rows that were put aside cannot be read again");
+        return false;
+    }
+    return true;
 }
 
 static bool forward(struct pg_conn *c, struct pg_portal *p, const struct fetch *f, uint64_t *rows)
