@@ -462,3 +462,41 @@ def test_fetch_from_far_away(ready):
         got = [m[1] for m in ready.ask(wire.query(f"FETCH {fetch} FROM s")) if m[0] == "DataRow"]
         assert got == ([wanted] if wanted else []), fetch
     ready.ask(wire.query("ROLLBACK"))
+
+
+def test_a_block_that_fails_behind_its_savepoints_lets_others_write(open_server, ready):
+    """RELEASE gives back the way to mend it: then it is rolled back with the error, not when the client says so."""
+    ready.ask(wire.query("CREATE TABLE IF NOT EXISTS released (a INTEGER)"))
+    with wire.Connection(open_server.port) as other:
+        other.start(open_server.user, open_server.database)
+        for opened, closed in ((["s"], "S"), (["a", "b", "c"], "a"), (["a", '"a"'], "a; RELEASE a")):
+            ready.ask(wire.query("BEGIN; INSERT INTO released VALUES (1)"))
+            for name in opened:
+                ready.ask(wire.query(f"SAVEPOINT {name}"))
+            assert ready.ask(wire.query(f"RELEASE {closed}"))[-1] == ["ReadyForQuery", "T"]
+            assert ready.ask(wire.query("SELECT * FROM missing"))[-1] == ["ReadyForQuery", "E"]
+            assert other.ask(wire.query("INSERT INTO released VALUES (2)"))[0] == ["CommandComplete", "INSERT 0 1"]
+            assert ready.ask(wire.query(f"ROLLBACK TO {opened[0]}")) == \
+                [["ErrorResponse", "ERROR", "3B001"], ["ReadyForQuery", "E"]]
+            ready.ask(wire.query("ROLLBACK"))
+        # The outer one is still open: the block can be mended.
+        ready.ask(wire.query("BEGIN; SAVEPOINT a; INSERT INTO released VALUES (3); SAVEPOINT b; RELEASE b"))
+        ready.ask(wire.query("SELECT * FROM missing"))
+        assert ready.ask(wire.query("ROLLBACK TO a"))[-1] == ["ReadyForQuery", "T"]
+        assert ready.ask(wire.query("ROLLBACK TO b"))[-1] == ["ReadyForQuery", "E"]
+        assert ready.ask(wire.query("ROLLBACK TO a; COMMIT"))[-1] == ["ReadyForQuery", "I"]
+        assert ready.ask(wire.query("SELECT sum(a) FROM released"))[1] == ["DataRow", ["6"]]
+
+
+def test_rolling_back_to_a_savepoint_ends_what_was_opened_since(ready):
+    few = ENDLESS.replace("SELECT x, ", "SELECT x FROM n LIMIT 3 --")
+    ready.ask(wire.query(f"BEGIN; DECLARE before CURSOR FOR {few}\n; SAVEPOINT s; SAVEPOINT t"))
+    ready.ask(wire.query(f"DECLARE kept CURSOR FOR {few}\n; RELEASE t"))
+    ready.ask(wire.query("DECLARE since CURSOR FOR " + ENDLESS))
+    ready.ask(wire.query("FETCH 1 FROM since"))
+    assert ready.ask(wire.query("ROLLBACK TO s")) == [["CommandComplete", "ROLLBACK"], ["ReadyForQuery", "T"]]
+    assert ready.ask(wire.query("FETCH 1 FROM before"))[1] == ["DataRow", ["1"]]
+    for name in ("since", "kept"):
+        assert ready.ask(wire.query(f"FETCH 1 FROM {name}"))[0] == ["ErrorResponse", "ERROR", "34000"]
+        ready.ask(wire.query("ROLLBACK TO s"))
+    ready.ask(wire.query("ROLLBACK"))

@@ -97,6 +97,7 @@ enum pg_tx { PG_TX_IDLE, PG_TX_IMPLICIT, PG_TX_BLOCK, PG_TX_FAILED };
 
 struct pg_prepared;
 struct pg_portal;
+struct pg_savepoint;
 
 struct pg_conn {
     struct pg_server *server;
@@ -126,12 +127,12 @@ struct pg_conn {
     struct pg_settings settings;
     struct pg_session front; /* what functions answer about it */
     enum pg_tx tx;
-    unsigned savepoints; /* open ones in the block */
-    bool tx_read_only;   /* of the block */
-    const char *context; /* of errors: which line of a COPY; NULL = none */
-    const char *query;   /* the string of a simple query, in which positions count; else NULL */
-    bool skipping;       /* an error: nothing until Sync */
-    bool closing;        /* after this message */
+    struct pg_savepoint *savepoints; /* open ones in the block, the innermost first */
+    bool tx_read_only;               /* of the block */
+    const char *context;             /* of errors: which line of a COPY; NULL = none */
+    const char *query; /* the string of a simple query, in which positions count; else NULL */
+    bool skipping;     /* an error: nothing until Sync */
+    bool closing;      /* after this message */
     struct pg_prepared *prepared[64];
     unsigned n_prepared;
     struct pg_portal *portals;
@@ -203,8 +204,7 @@ void pg_notice(struct pg_conn *c, const char *severity, const char *sqlstate, co
 /* 22021: the text is not UTF-8. False, so that a check can be returned; true = it is, and nothing
  * was written. */
 bool pg_check_text(struct pg_conn *c, const char *text, size_t len);
-/* An error of core; `sql` (may be NULL) is the client's text that e->offset counts in, `base` where
- * in it the failed statement's text began. */
+/* An error of core; `sql` (may be NULL) is the client's text that e->offset counts in. */
 void pg_error_core(struct pg_conn *c, const struct err *e, const char *sql, size_t len);
 
 #endif

@@ -43,8 +43,10 @@ struct pg_portal *pg_portal_new(struct pg_conn *c, const char *name)
 
     while (p && (p->prepared || strcmp(p->name, name) != 0))
         p = p->next;
-    if (p)
+    if (p) {
+        p->depth = pg_tx_depth(c);
         return p;
+    }
     if (c->n_portals >= PORTALS_MAX || !(p = calloc(1, sizeof *p)))
         return NULL;
     p->name = strdup(name);
@@ -53,6 +55,7 @@ struct pg_portal *pg_portal_new(struct pg_conn *c, const char *name)
         return NULL;
     }
     pg_result_init(&p->result, c);
+    p->depth = pg_tx_depth(c);
     p->next = c->portals;
     c->portals = p;
     c->n_portals++;
@@ -109,6 +112,24 @@ void pg_portals_commit(struct pg_conn *c)
             pg_portal_remove(c, p);
     }
     pg_portals_park(c);
+}
+
+void pg_portals_roll_back_to(struct pg_conn *c, unsigned depth)
+{
+    struct pg_portal *p, *next;
+
+    for (p = c->portals; p; p = next) {
+        next = p->next;
+        if (p->prepared && !p->kept && p->depth >= depth)
+            pg_portal_remove(c, p);
+    }
+}
+
+void pg_portals_release(struct pg_conn *c, unsigned depth)
+{
+    for (struct pg_portal *p = c->portals; p; p = p->next)
+        if (p->depth >= depth)
+            p->depth = depth - 1;
 }
 
 void pg_portals_clear(struct pg_conn *c)

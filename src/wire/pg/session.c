@@ -104,5 +104,6 @@ void pg_serve(struct pg_conn *c)
     while (next(c))
         ;
     pg_portals_clear(c);
+    pg_tx_clear(c);
     pg_prepared_clear(c);
 }

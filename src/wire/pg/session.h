@@ -127,6 +127,9 @@ bool pg_begin_implicit(struct pg_conn *c);
 bool pg_end_implicit(struct pg_conn *c); /* commits it if it is open */
 /* An error was sent: rolls back what that ends. */
 void pg_tx_failed(struct pg_conn *c);
+/* How many savepoints are open. */
+unsigned pg_tx_depth(const struct pg_conn *c);
+void pg_tx_clear(struct pg_conn *c); /* at the connection's end */
 /* False, with 25P02 written, where the block has failed and `t` does not end it. */
 bool pg_tx_allows(struct pg_conn *c, const struct pg_text *t);
 /* The session's read-only state follows user, block and settings. */
@@ -224,12 +227,13 @@ struct pg_portal {
     struct pg_params params;
     struct query query;
     struct buf formats;
-    bool describe; /* the answer to Describe waits for Execute */
-    bool held;     /* WITH HOLD */
-    bool kept;     /* … beyond its transaction */
-    bool cursor;   /* by DECLARE */
-    bool scroll;   /* all its rows are in `rows` from the first FETCH on */
-    uint64_t at;   /* scroll: the row it stands on, from 1; 0 = before the first */
+    unsigned depth; /* savepoints that were open when it was made */
+    bool describe;  /* the answer to Describe waits for Execute */
+    bool held;      /* WITH HOLD */
+    bool kept;      /* … beyond its transaction */
+    bool cursor;    /* by DECLARE */
+    bool scroll;    /* all its rows are in `rows` from the first FETCH on */
+    uint64_t at;    /* scroll: the row it stands on, from 1; 0 = before the first */
     enum { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE } state;
     struct request *request; /* paused */
     struct pg_result result;
@@ -244,6 +248,10 @@ void pg_portal_remove(struct pg_conn *c, struct pg_portal *p);
  */
 void pg_portals_commit(struct pg_conn *c);
 void pg_portals_end(struct pg_conn *c, bool committed); /* with the transaction, unread */
+/* Those made since there were so many savepoints go unread, with their savepoint … */
+void pg_portals_roll_back_to(struct pg_conn *c, unsigned depth);
+/* … or belong to what it was in. */
+void pg_portals_release(struct pg_conn *c, unsigned depth);
 void pg_portals_clear(struct pg_conn *c);
 /* Whoever wants the session for something else first puts paused rows aside. */
 void pg_portals_park(struct pg_conn *c);

@@ -3,12 +3,22 @@
  * only ROLLBACK (or COMMIT, which then rolls back), and ROLLBACK TO where there is a savepoint, are
  * heard. A failed block without savepoints gives its write connection back at once.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "sql/lex.h"
 #include "sql/pg/lex.h"
 #include "wire/pg/session.h"
+
+/* Core's writer knows them, too, and does the work. Here they say whether a failed block can be
+ * mended, and which portals a savepoint takes along. */
+struct pg_savepoint {
+    struct pg_savepoint *outer;
+    unsigned depth; /* the outermost one has 1 */
+    size_t len;
+    char name[];
+};
 
 char pg_status(const struct pg_conn *c)
 {
@@ -33,10 +43,30 @@ static void roll_back(struct pg_conn *c)
         (void)pg_exec(c, "ROLLBACK", &ignored);
 }
 
+unsigned pg_tx_depth(const struct pg_conn *c)
+{
+    return c->savepoints ? c->savepoints->depth : 0;
+}
+
+/* All but the outermost `depth`. */
+static void forget_savepoints(struct pg_conn *c, unsigned depth)
+{
+    while (pg_tx_depth(c) > depth) {
+        struct pg_savepoint *s = c->savepoints;
+        c->savepoints = s->outer;
+        free(s);
+    }
+}
+
+void pg_tx_clear(struct pg_conn *c)
+{
+    forget_savepoints(c, 0);
+}
+
 static void ended(struct pg_conn *c, bool committed)
 {
     c->tx = PG_TX_IDLE;
-    c->savepoints = 0;
+    forget_savepoints(c, 0);
     if (c->tx_read_only) {
         c->tx_read_only = false;
         pg_apply_read_only(c);
@@ -51,7 +81,7 @@ void pg_tx_failed(struct pg_conn *c)
         ended(c, false);
     } else if (c->tx == PG_TX_BLOCK) {
         c->tx = PG_TX_FAILED;
-        if (c->savepoints == 0)
+        if (!c->savepoints)
             roll_back(c);
     }
 }
@@ -184,34 +214,97 @@ static bool end_block(struct pg_conn *c, const struct pg_text *t, char tag[PG_TA
     return chain(c, t);
 }
 
-/* SAVEPOINT, RELEASE, ROLLBACK TO: core knows the names, here is only how many there are. */
-static bool savepoint(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
+/* By core, which has the session to itself meanwhile. */
+static bool run_savepoint(struct pg_conn *c, const char *sql)
 {
     struct err e = ERR_INIT;
-    char *sql;
+
+    pg_portals_park(c);
+    if (pg_exec(c, sql, &e) == ERR_OK)
+        return true;
+    pg_error_core(c, &e, NULL, 0);
+    return false;
+}
+
+static bool open_savepoint(struct pg_conn *c, const char *sql, const struct lex *lex)
+{
+    struct pg_savepoint *s = malloc(sizeof *s + lex->name_len);
+
+    if (!s) {
+        pg_error(c, "53200", "out of memory");
+        return false;
+    }
+    if (!run_savepoint(c, sql)) {
+        free(s);
+        return false;
+    }
+    s->outer = c->savepoints;
+    s->depth = pg_tx_depth(c) + 1;
+    s->len = lex->name_len;
+    memcpy(s->name, lex->name, s->len);
+    c->savepoints = s;
+    return true;
+}
+
+/* The innermost of the name, as core finds it; NULL: none. */
+static const struct pg_savepoint *find_savepoint(const struct pg_conn *c, const struct lex *lex)
+{
+    const struct pg_savepoint *s = c->savepoints;
+
+    while (s && (s->len != lex->name_len || strncasecmp(s->name, lex->name, s->len) != 0))
+        s = s->outer;
+    return s;
+}
+
+/* RELEASE, ROLLBACK TO. What the latter removes is not read before. */
+static bool close_savepoint(struct pg_conn *c, const char *sql, const struct lex *lex)
+{
+    bool back = lex->kind == LEX_ROLLBACK_TO;
+    const struct pg_savepoint *s = find_savepoint(c, lex);
+
+    if (!s) {
+        pg_error(c, "3B001", "savepoint \"%.*s\" does not exist",
+                 (int)(lex->name_len < 100 ? lex->name_len : 100), lex->name);
+        return false;
+    }
+    if (back)
+        pg_portals_roll_back_to(c, s->depth);
+    if (!run_savepoint(c, sql))
+        return false;
+    if (!back)
+        pg_portals_release(c, s->depth);
+    forget_savepoints(c, back ? s->depth : s->depth - 1);
+    if (back)
+        c->tx = PG_TX_BLOCK;
+    return true;
+}
+
+static bool savepoint(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
+{
+    /* Without the comments around it, which SQLite may end elsewhere. */
+    const char *at = t->sql + pg_lex_blank(t->sql, t->len);
+    size_t len = lex_length(at, t->len - (size_t)(at - t->sql));
+    const char *sql = arena_strndup(c->arena, at, len);
+    struct lex lex = lex_statement(at, len);
 
     pg_tag(tag, t->tag);
     if (c->tx != PG_TX_BLOCK && c->tx != PG_TX_FAILED) {
         pg_error(c, "25P01", "%s can only be used in transaction blocks", t->tag);
         return false;
     }
-    pg_portals_park(c);
-    /* Without the comments around it, which SQLite may end elsewhere. */
-    const char *at = t->sql + pg_lex_blank(t->sql, t->len);
-    sql = arena_strndup(c->arena, at, lex_length(at, t->len - (size_t)(at - t->sql)));
-    if (session_state(c->session) == SESSION_IDLE) { /* it failed before its first savepoint */
-        pg_error(c, "3B001", "savepoint does not exist");
+    if (!sql) {
+        pg_error(c, "53200", "out of memory");
         return false;
     }
-    if (!sql || pg_exec(c, sql, &e) != ERR_OK) {
-        pg_error_core(c, &e, NULL, 0);
-        return false;
+    switch (lex.kind) {
+    case LEX_SAVEPOINT:
+        return open_savepoint(c, sql, &lex);
+    case LEX_RELEASE:
+    case LEX_ROLLBACK_TO:
+        return close_savepoint(c, sql, &lex);
+    default: /* malformed: core says so */
+        return run_savepoint(c, sql);
     }
-    if (t->kind == PG_SAVEPOINT)
-        c->savepoints++;
-    else if (t->kind == PG_ROLLBACK_TO)
-        c->tx = PG_TX_BLOCK;
-    return true;
 }
 
 bool pg_control(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
