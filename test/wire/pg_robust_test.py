@@ -493,10 +493,40 @@ def test_rolling_back_to_a_savepoint_ends_what_was_opened_since(ready):
     ready.ask(wire.query(f"BEGIN; DECLARE before CURSOR FOR {few}\n; SAVEPOINT s; SAVEPOINT t"))
     ready.ask(wire.query(f"DECLARE kept CURSOR FOR {few}\n; RELEASE t"))
     ready.ask(wire.query("DECLARE since CURSOR FOR " + ENDLESS))
-    ready.ask(wire.query("FETCH 1 FROM since"))
     assert ready.ask(wire.query("ROLLBACK TO s")) == [["CommandComplete", "ROLLBACK"], ["ReadyForQuery", "T"]]
     assert ready.ask(wire.query("FETCH 1 FROM before"))[1] == ["DataRow", ["1"]]
     for name in ("since", "kept"):
         assert ready.ask(wire.query(f"FETCH 1 FROM {name}"))[0] == ["ErrorResponse", "ERROR", "34000"]
+        ready.ask(wire.query("ROLLBACK TO s"))
+    ready.ask(wire.query("ROLLBACK"))
+
+
+def test_a_cursor_that_failed_does_not_look_like_one_at_its_end(ready):
+    """What is left of it was to be put aside, where it met an error: nobody may take that for the last row."""
+    sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 5) " \
+        "SELECT abs(CASE x WHEN 4 THEN -9223372036854775807 - 1 ELSE x END) FROM n"
+    for how in ("", "SCROLL ", "EXECUTE"):
+        ready.ask(wire.query("BEGIN"))
+        if how == "EXECUTE":
+            assert ready.ask(wire.parse(sql), wire.bind((), "k"), wire.execute("k", 2), wire.SYNC)[-2] == ["PortalSuspended"]
+            again = wire.execute("k"), wire.SYNC
+        else:
+            ready.ask(wire.query(f"DECLARE k {how}CURSOR FOR {sql}"))
+            again = (wire.query("FETCH ALL FROM k"),)
+            if not how:
+                assert ready.ask(wire.query("FETCH 2 FROM k"))[-2] == ["CommandComplete", "FETCH 2"]
+        assert ready.ask(wire.query("SELECT 1"))[1] == ["DataRow", ["1"]]
+        assert ready.ask(*again)[-2:] == [["ErrorResponse", "ERROR", "55000"], ["ReadyForQuery", "E"]], how
+        ready.ask(wire.query("ROLLBACK"))
+
+
+def test_a_portal_that_failed_runs_no_more(ready):
+    """Not even where the error was taken back: as in PostgreSQL."""
+    ready.ask(wire.query("BEGIN"))
+    ready.ask(wire.parse("SELECT abs(-9223372036854775807 - 1)"), wire.bind((), "k"), wire.SYNC)
+    ready.ask(wire.query("SAVEPOINT s"))
+    for again in (False, True):
+        error, state = ready.ask(wire.execute("k"), wire.SYNC)
+        assert error[0] == "ErrorResponse" and (error[2] == "55000") == again and state == ["ReadyForQuery", "E"]
         ready.ask(wire.query("ROLLBACK TO s"))
     ready.ask(wire.query("ROLLBACK"))

@@ -344,7 +344,7 @@ static bool scroll(struct pg_conn *c, struct pg_portal *p, const struct fetch *f
 {
     if (!p->rows)
         pg_portal_park(c, p);
-    if (!p->rows) {
+    if (p->state == PORTAL_FAILED) {
         pg_error(c, "55000", "the rows of cursor \"%s\" cannot be read", p->name);
         return false;
     }

@@ -189,10 +189,10 @@ static void park(struct pg_conn *c, struct pg_portal *p)
     p->request = NULL;
     if (ok) {
         p->rows = rows;
-    } else { /* its next Execute says so */
+    } else { /* whoever wants its rows is told so */
         rowset_free(rows);
-        p->state = PORTAL_DONE;
     }
+    p->state = ok ? PORTAL_ACTIVE : PORTAL_FAILED;
 }
 
 /* All but `p` (may be NULL): the session has one request at a time. */
@@ -207,11 +207,23 @@ void pg_portals_park(struct pg_conn *c)
 {
     give_way(c, NULL);
     for (struct pg_portal *p = c->portals; p; p = p->next)
-        if (p->prepared && p->cursor && p->state == PORTAL_READY && !p->rows)
+        if (p->prepared && p->cursor && p->state == PORTAL_READY)
             pg_portal_park(c, p);
 }
 
 /* ---- running ---- */
+
+/* Its request borrows it until the end. */
+static void make_query(struct pg_portal *p)
+{
+    const struct pg_text *t = &p->prepared->text;
+
+    p->query = (struct query){.sql = t->run,
+                              .len = t->run_len,
+                              .params = p->params.list,
+                              .n_params = p->params.n,
+                              .numbered = true};
+}
 
 /* Rows from what was put aside. */
 static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
@@ -223,7 +235,7 @@ static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
     while (rowset_next(p->rows, &values, &n)) {
         enum sink_verdict v = r->sink.ops->row(&r->sink, values, n);
         if (v == SINK_STOP) {
-            p->state = PORTAL_DONE;
+            p->state = PORTAL_FAILED;
             if (!r->failed)
                 return PG_ADVANCE_FAILED;
             pgwire_write_error(&c->out, 'E', &r->fault);
@@ -236,7 +248,7 @@ static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
             pg_flush(c);
     }
     if (!rowset_ok(p->rows)) {
-        p->state = PORTAL_DONE;
+        p->state = PORTAL_FAILED;
         pg_error(c, "53100", "rows that were put aside cannot be read again");
         return PG_ADVANCE_FAILED;
     }
@@ -248,20 +260,16 @@ static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
 
 static enum pg_advance run(struct pg_conn *c, struct pg_portal *p)
 {
-    const struct pg_text *t = &p->prepared->text;
     struct pg_result *r = &p->result;
 
-    if (!p->request) /* which borrows it until its end */
-        p->query = (struct query){.sql = t->run,
-                                  .len = t->run_len,
-                                  .params = p->params.list,
-                                  .n_params = p->params.n,
-                                  .numbered = true};
-    switch (pg_run_some(c, r, &p->request, &p->query, t->compound)) {
+    if (!p->request)
+        make_query(p);
+    p->state = PORTAL_FAILED; /* until it is known: an error may take the portal with it */
+    switch (pg_run_some(c, r, &p->request, &p->query, p->prepared->text.compound)) {
     case REQUEST_PAUSED:
         p->state = PORTAL_ACTIVE;
         return PG_ADVANCE_SUSPENDED;
-    case REQUEST_FAILED: /* the portal may be gone with its transaction */
+    case REQUEST_FAILED:
         return PG_ADVANCE_FAILED;
     case REQUEST_DONE:
         break;
@@ -283,6 +291,10 @@ enum pg_advance pg_portal_advance(struct pg_conn *c, struct pg_portal *p, uint64
     r->max_rows = max_rows;
     r->rows = 0;
     r->text = &p->prepared->text;
+    if (p->state == PORTAL_FAILED) {
+        pg_error(c, "55000", "portal \"%s\" cannot be run", p->name);
+        return PG_ADVANCE_FAILED;
+    }
     if (p->rows)
         return serve(c, p);
     give_way(c, p);
@@ -293,15 +305,10 @@ void pg_portal_park(struct pg_conn *c, struct pg_portal *p)
 {
     struct err e = ERR_INIT;
     const struct request_options o = pg_request_options(c, false);
-    const struct pg_text *t = &p->prepared->text;
 
     give_way(c, p);
-    if (p->state == PORTAL_READY && !p->request && !p->rows) {
-        p->query = (struct query){.sql = t->run,
-                                  .len = t->run_len,
-                                  .params = p->params.list,
-                                  .n_params = p->params.n,
-                                  .numbered = true};
+    if (p->state == PORTAL_READY) {
+        make_query(p);
         (void)request_new(&p->request, c->session, &p->query, 1, &o, &e);
     }
     if (p->request)

@@ -220,6 +220,16 @@ bool pg_params_copy(struct pg_params *to, const struct pg_params *from);
 
 /* ---- portal.c ---- */
 
+/*
+ *   READY ──some rows──> ACTIVE      its request is paused, or `rows` has what is left
+ *     │ │                 │ │  ^
+ *     │ └─ the last row ──┘ │  └── put aside: from the request, of a cursor even before its first
+ *     │         v           │      row, to `rows`
+ *     │       DONE          │
+ *     └──── an error ───────┴──> FAILED, whatever becomes of the transaction
+ */
+enum pg_portal_state { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE, PORTAL_FAILED };
+
 struct pg_portal {
     struct pg_portal *next;
     char *name;
@@ -234,7 +244,7 @@ struct pg_portal {
     bool cursor;    /* by DECLARE */
     bool scroll;    /* all its rows are in `rows` from the first FETCH on */
     uint64_t at;    /* scroll: the row it stands on, from 1; 0 = before the first */
-    enum { PORTAL_READY, PORTAL_ACTIVE, PORTAL_DONE } state;
+    enum pg_portal_state state;
     struct request *request; /* paused */
     struct pg_result result;
     struct rowset *rows; /* what is left, or a cursor's all; NULL = the request has it */
