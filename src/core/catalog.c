@@ -282,7 +282,8 @@ static void discard_dropped(struct node *n, const struct entry *entry)
     if (n->opt.memory || !*n->opt.create_db_dir || catalog_database(n, entry->id, &d, &e) != ERR_OK)
         return;
     int64_t created = 0;
-    if (database_peek(d, &created) && is_dropped(entry, created)) {
+    bool there = false;
+    if (database_peek(d, &there, &created, &e) == ERR_OK && there && is_dropped(entry, created)) {
         LOG_INFO("file of a dropped database removed", LOG_STR("db", entry->id));
         database_remove_files(d);
     }
@@ -311,7 +312,10 @@ static void obey(struct node *n, const struct entry *entry)
     if (code == ERR_OK)
         code = catalog_database(n, entry->dsn, &d, &e);
     int64_t unused = 0;
-    if (code == ERR_OK && !database_peek(d, &unused))
+    bool there = false;
+    if (code == ERR_OK)
+        code = database_peek(d, &there, &unused, &e);
+    if (code == ERR_OK && !there)
         database_set_created(d);
     if (code == ERR_OK)
         code = node_adopt(n, d, &e);

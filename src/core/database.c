@@ -52,6 +52,23 @@ static enum err_code no_memory(struct err *e)
     return err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
+/* What SQLite keeps beside a database is called as that, with one of these behind it. */
+static const char *const companions[] = {"-wal", "-shm", "-journal"};
+
+#define COMPANIONS (sizeof companions / sizeof *companions)
+
+/* SQLite would take it for another database's, and delete it, or write into it. */
+static bool is_companion(const char *path)
+{
+    size_t n = strlen(path);
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        size_t m = strlen(companions[i]);
+        if (n >= m && strcmp(path + n - m, companions[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* "file:dir/a.db?x=y" → path and parameters. */
 static enum err_code split_dsn(const char *dsn, char *path, size_t size, const char **params,
                                struct err *e)
@@ -67,6 +84,10 @@ static enum err_code split_dsn(const char *dsn, char *path, size_t size, const c
         return err_set(e, ERR_CONFIG, "the name of the database file is too long");
     memcpy(path, dsn, n);
     path[n] = '\0';
+    if (is_companion(path))
+        return err_set(e, ERR_PARAM,
+                       "no database can be called so: SQLite keeps a database's own "
+                       "-wal, -shm and -journal beside it");
     const char *slash = strrchr(path, '/');
     if (strlen(slash ? slash + 1 : path) > DATABASE_MAX_ID)
         return err_set(e, ERR_CONFIG, "the name of a database file has at most %d bytes",
@@ -199,18 +220,23 @@ enum err_code database_open(struct database *d, struct node *n, struct link *l, 
     return code;
 }
 
-bool database_peek(const struct database *d, int64_t *log_created)
+enum err_code database_peek(const struct database *d, bool *there, int64_t *log_created,
+                            struct err *e)
 {
     struct conn *c = NULL;
     struct position p;
-    struct err ignored = ERR_INIT;
     bool found = false;
-    if (access(d->path, R_OK) != 0 || conn_open(&c, &d->conn, CONN_READER, &ignored) != ERR_OK)
-        return false;
-    bool read = position_load(c, &p, &found, &ignored) == ERR_OK;
-    *log_created = found ? p.stream_created : 0;
+    *log_created = 0;
+    *there = access(d->path, F_OK) == 0;
+    if (!*there)
+        return ERR_OK;
+    enum err_code code = conn_open(&c, &d->conn, CONN_READER, e);
+    if (code == ERR_OK)
+        code = position_load(c, &p, &found, e);
+    if (code == ERR_OK && found)
+        *log_created = p.stream_created;
     conn_close(c);
-    return read;
+    return code == ERR_OK ? ERR_OK : err_wrap(e, "the file \"%s\" that is there", d->id);
 }
 
 struct database *database_ref(struct database *d)
@@ -222,9 +248,9 @@ struct database *database_ref(struct database *d)
 static void remove_files(const struct database *d)
 {
     char path[DATABASE_MAX_PATH + 8];
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        snprintf(path, sizeof path, "%s%s", d->path, suffixes[i]);
+    unlink(d->path);
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        snprintf(path, sizeof path, "%s%s", d->path, companions[i]);
         unlink(path);
     }
 }

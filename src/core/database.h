@@ -47,9 +47,11 @@ struct check_record {
  * parameters and loads an existing file for -m; opens nothing else yet. */
 enum err_code database_new(struct database **out, const struct node_options *opt, const char *dsn,
                            const char *memory_dir, struct err *e);
-/* Instead of opening it: when the log that its file belongs to was created, 0 = it belongs to none.
- * False where there is no such file, or none that can be read. */
-bool database_peek(const struct database *d, int64_t *log_created);
+/* Instead of opening it: is there a file in its place, and when was the log created that this
+ * belongs to, 0 = it belongs to none? An error: there is one, and it is no database that can be
+ * read. */
+enum err_code database_peek(const struct database *d, bool *there, int64_t *log_created,
+                            struct err *e);
 /* Opens the file and, where the node replicates, follows the log over `l`. Takes the node's mu. */
 enum err_code database_open(struct database *d, struct node *n, struct link *l, struct err *e);
 struct database *database_ref(struct database *d);

@@ -354,7 +354,7 @@ static bool listed(struct node *n, const char *id)
 }
 
 /* The cluster is told first: if that fails nothing has happened, and if this node fails after it
- * the catalog brings it there. */
+ * the catalog brings it there. Not before what lies here in its place has been looked at. */
 static enum err_code create_database(struct node *n, const char *dsn, struct err *e)
 {
     struct database *d = NULL;
@@ -364,10 +364,13 @@ static enum err_code create_database(struct node *n, const char *dsn, struct err
     const char *id = database_id(d);
     if (listed(n, id))
         code = err_set(e, ERR_DATABASE_EXISTS, "there is a database \"%s\" already", id);
-    else if (n->client)
-        code = catalog_announce_create(n, dsn, id, e);
     int64_t unused = 0;
-    if (code == ERR_OK && !database_peek(d, &unused))
+    bool there = false;
+    if (code == ERR_OK)
+        code = database_peek(d, &there, &unused, e);
+    if (code == ERR_OK && n->client)
+        code = catalog_announce_create(n, dsn, id, e);
+    if (code == ERR_OK && !there)
         database_set_created(d);
     if (code != ERR_OK) {
         database_unref(d);

@@ -182,7 +182,7 @@ def test_names(cluster):
         assert rows(n, NAMES[0]) == [NAMES[0]]
 
 
-@pytest.mark.parametrize("name", ("", "../up.db", "sub/dir.db", "/tmp/x.db", ".hidden", "n" * 300))
+@pytest.mark.parametrize("name", ("", "../up.db", "sub/dir.db", "/tmp/x.db", ".hidden", "n" * 300, "a.db-wal", "a.db-shm?x=1", "a.db-journal"))
 def test_names_refused(cluster, name):
     (a,) = start(cluster, 1)
     before = databases(a)
@@ -202,3 +202,42 @@ def test_files_that_look_alike(cluster):
     for name in a.files:
         same((a, b), name)
         assert rows(b, name) == [name]
+
+
+def test_a_file_that_is_no_database_is_in_the_way(cluster):
+    """Refused before the cluster hears of it."""
+    a, b = start(cluster, 2)
+    create(a, "first.db")
+    with open(file_of(a, "notes.txt"), "w", encoding="utf-8") as f:
+        f.write("not a database, and long enough to be looked into\n" * 20)
+    with pytest.raises(HttpError) as refused:
+        create(a, "notes.txt")
+    assert "notes.txt" in str(refused.value)
+    create(a, "next.db")
+    has(b, "first.db", "next.db")  # the catalog is in order: what comes later has come
+    assert "notes.txt" not in databases(a) | databases(b)
+    assert not os.path.exists(file_of(b, "notes.txt"))
+
+
+@pytest.mark.parametrize("lww", [False, True])
+def test_schema_changes_in_turns(cluster, lww):
+    """What one node makes the other one takes away, and so on: none is stopped, and both have the same schema."""
+    server = cluster.nats()
+    a, b = (cluster.node(url=server, args=["--consistency", "lww"] if lww else []) for _ in range(2))
+    a.query("CREATE TABLE x (id INTEGER PRIMARY KEY, a INT)")
+
+    def turn(node, sql):
+        for n in (a, b):
+            wait_until(lambda n=n: synced(n), CATCH_UP_S)
+        node.query(sql)
+
+    for there, back in (("ALTER TABLE x ADD COLUMN e INT", "ALTER TABLE x DROP COLUMN e"), ("CREATE INDEX i ON x(a)", "DROP INDEX i"),
+                        ("CREATE TRIGGER r AFTER INSERT ON x BEGIN SELECT 1; END", "DROP TRIGGER r"),
+                        ("ALTER TABLE x RENAME COLUMN a TO z", "ALTER TABLE x RENAME COLUMN z TO a")):
+        turn(a, there)
+        turn(b, back)
+        turn(a, there)
+        turn(b, back)
+    turn(a, "ALTER TABLE x ADD COLUMN e INT")
+    turn(b, "INSERT INTO x (id, e) VALUES (1, 5)")
+    assert_equal(a, b)
