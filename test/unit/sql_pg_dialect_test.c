@@ -1,6 +1,7 @@
 /* What the dialect makes of statements: input and output, line by line; errors; splitting; tags. */
 #include "sql/pg/dialect.h"
 
+#include "base/clock.h"
 #include "sql_temp.h"
 
 static const struct {
@@ -297,6 +298,36 @@ static void test_deep_operands(void **state)
     }
 }
 
+/* No token is looked for from the beginning of the statement for each other one. */
+static void test_long(void **state)
+{
+    static const struct {
+        const char *first, *again, *last;
+    } cases[] = {{"SELECT 1::int", ", now()", ""},
+                 {"SELECT 1::int FROM t WHERE a IN ('t'", ", 't'", ")"},
+                 {"SELECT 1::int FROM pg_class WHERE 1 = 1", " AND indisunique = 't'", ""},
+                 {"SELECT 1::int, CASE indisunique", " WHEN 't' THEN 1", " END FROM pg_index"},
+                 {"UPDATE t SET a = DEFAULT", ", a = DEFAULT", ""},
+                 {"CREATE INDEX ON t (a", ", a text_ops", ")"}};
+    int64_t began = clock_mono_ns();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf in = BUF_INIT, out = BUF_INIT;
+        struct err e = ERR_INIT;
+        bool changed;
+
+        buf_puts(&in, cases[i].first);
+        for (int k = 0; k < 30000; k++)
+            buf_puts(&in, cases[i].again);
+        buf_puts(&in, cases[i].last);
+        assert_int_equal(pg_dialect(in.data, in.len, &out, &changed, &e), ERR_OK);
+        buf_free(&in);
+        buf_free(&out);
+        assert_true((clock_mono_ns() - began) / CLOCK_S < 30);
+    }
+}
+
 static void test_split(void **state)
 {
     static const struct {
@@ -398,10 +429,11 @@ static void test_position(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_deep),         cmocka_unit_test(test_deep_operands),
-        cmocka_unit_test(test_split),        cmocka_unit_test(test_commands),
-        cmocka_unit_test(test_column_names), cmocka_unit_test(test_position),
+        cmocka_unit_test(test_pairs),    cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_deep),     cmocka_unit_test(test_deep_operands),
+        cmocka_unit_test(test_long),     cmocka_unit_test(test_split),
+        cmocka_unit_test(test_commands), cmocka_unit_test(test_column_names),
+        cmocka_unit_test(test_position),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

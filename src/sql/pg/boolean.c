@@ -51,35 +51,24 @@ static bool compares(const struct pg_rewrite *r, size_t i)
 }
 
 /* The column whose values are compared with those in the parentheses around token i; PG_NONE. */
-static size_t column_of_list(const struct pg_rewrite *r, size_t i)
+static size_t column_of_list(struct pg_rewrite *r, size_t i)
 {
-    while (i-- > 0) {
-        if (r->match[i] != PG_NONE && r->match[i] < i)
-            i = r->match[i];
-        else if (pg_punct(r, i, "("))
-            break;
-    }
+    i = pg_place(r, i)->paren;
     if (i == PG_NONE || i < 2 || !pg_word(r, i - 1, "IN"))
         return PG_NONE;
     return pg_word(r, i - 2, "NOT") ? i - 3 : i - 2;
 }
 
 /* The column of CASE column WHEN token i; PG_NONE. */
-static size_t column_of_case(const struct pg_rewrite *r, size_t i)
+static size_t column_of_case(struct pg_rewrite *r, size_t i)
 {
-    while (i-- > 0) {
-        if (r->match[i] != PG_NONE && r->match[i] < i)
-            i = r->match[i];
-        else if (pg_word(r, i, "CASE"))
-            return pg_word(r, pg_skip_name(r, i + 1), "WHEN") ? pg_skip_name(r, i + 1) - 1
-                                                              : PG_NONE;
-        else if (pg_punct(r, i, "("))
-            break;
-    }
-    return PG_NONE;
+    i = pg_place(r, i)->open;
+    if (i == PG_NONE || !pg_word(r, i, "CASE") || !pg_word(r, pg_skip_name(r, i + 1), "WHEN"))
+        return PG_NONE;
+    return pg_skip_name(r, i + 1) - 1;
 }
 
-static size_t compared_column(const struct pg_rewrite *r, size_t i)
+static size_t compared_column(struct pg_rewrite *r, size_t i)
 {
     if (i >= 2 && compares(r, i - 1))
         return i - 2;

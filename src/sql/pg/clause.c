@@ -6,7 +6,7 @@
 
 /* ---- functions in FROM ---- */
 
-static bool in_from(const struct pg_rewrite *r, size_t i)
+static bool in_from(struct pg_rewrite *r, size_t i)
 {
     size_t k = i;
 
@@ -18,19 +18,7 @@ static bool in_from(const struct pg_rewrite *r, size_t i)
         return false;
     if (pg_word(r, k - 1, "FROM") || pg_word(r, k - 1, "JOIN"))
         return true;
-    if (!pg_punct(r, k - 1, ","))
-        return false;
-    for (k--; k-- > 0;) {
-        if (r->match[k] != PG_NONE && r->match[k] < k) {
-            k = r->match[k];
-        } else if (pg_word(r, k, "FROM")) {
-            return true;
-        } else if (pg_punct(r, k, "(") || pg_word(r, k, "SELECT") || pg_word(r, k, "WHERE") ||
-                   pg_word(r, k, "BY") || pg_word(r, k, "VALUES")) {
-            return false;
-        }
-    }
-    return false;
+    return pg_punct(r, k - 1, ",") && pg_place(r, k - 1)->in_from;
 }
 
 /* What may follow an item of FROM: [AS] alias [(column, …)]. */
@@ -85,21 +73,20 @@ static bool has_names(const struct pg_rewrite *r, size_t from, size_t to)
 }
 
 /* The ( of the SELECT that token i is in; PG_NONE: the statement's own. */
-static size_t enclosing(const struct pg_rewrite *r, size_t i)
+static size_t enclosing(struct pg_rewrite *r, size_t i)
 {
-    while (i-- > 0) {
-        if (r->match[i] != PG_NONE && r->match[i] < i)
-            i = r->match[i];
-        else if (pg_punct(r, i, "("))
-            return i;
-    }
-    return PG_NONE;
+    return pg_place(r, i)->paren;
 }
 
 static void add_rename(struct pg_rewrite *r, size_t open, const char *name, const char *text)
 {
-    struct pg_rename *x = arena_alloc(r->arena, sizeof *x);
+    struct pg_rename *x;
 
+    if (r->n_renames++ == PG_RENAMES_MAX) {
+        pg_fail(r, PG_NONE, ERR_TOO_BIG, "too many columns of functions in FROM");
+        return;
+    }
+    x = arena_alloc(r->arena, sizeof *x);
     if (!x) {
         pg_fail(r, PG_NONE, ERR_NO_MEMORY, "out of memory");
         return;

@@ -7,12 +7,20 @@
 
 static const char *made_up_name(struct pg_rewrite *r, size_t table, size_t list)
 {
-    const char *s = pg_name(r, table);
+    struct buf b = BUF_INIT;
+    const char *s;
 
-    for (size_t i = list + 1; i < r->match[list]; i = pg_find_punct(r, i, r->match[list], ",") + 1)
-        s = pg_format(r, "%s_%s", s,
-                      pg_is_name(r, i) && !pg_punct(r, i + 1, "(") ? pg_name(r, i) : "expr");
-    return pg_format(r, "%s_idx", s);
+    buf_puts(&b, pg_name(r, table));
+    for (size_t i = list + 1; i < r->match[list];
+         i = pg_find_punct(r, i, r->match[list], ",") + 1) {
+        buf_putc(&b, '_');
+        buf_puts(&b, pg_is_name(r, i) && !pg_punct(r, i + 1, "(") ? pg_name(r, i) : "expr");
+    }
+    if (!buf_ok(&b))
+        pg_fail(r, PG_NONE, ERR_NO_MEMORY, "out of memory");
+    s = pg_format(r, "%s_idx", buf_ok(&b) ? buf_cstr(&b) : "");
+    buf_free(&b);
+    return s;
 }
 
 /* One column of an index: without its operator class, and without NULLS FIRST, which SQLite does

@@ -215,18 +215,14 @@ static size_t insert(struct pg_rewrite *r, size_t i, size_t to)
 /* The table whose columns the SET before token i changes; NULL: none. */
 static const char *changed_table(struct pg_rewrite *r, size_t i)
 {
-    while (i-- > 0) {
-        size_t name = i + 1;
-        if (r->match[i] != PG_NONE && r->match[i] < i)
-            i = r->match[i];
-        else if (pg_words(r, i, "INSERT", "INTO"))
-            return pg_name(r, pg_skip_name(r, i + 2) - 1);
-        else if (pg_word(r, i, "UPDATE") && !pg_word(r, i + 1, "SET")) {
-            name += pg_word(r, name, "ONLY");
-            return pg_is_name(r, name) ? pg_name(r, pg_skip_name(r, name) - 1) : NULL;
-        }
-    }
-    return NULL;
+    size_t at = pg_place(r, i)->change, name = at + 1;
+
+    if (at == PG_NONE)
+        return NULL;
+    if (pg_word(r, at, "INSERT"))
+        return pg_name(r, pg_skip_name(r, at + 2) - 1);
+    name += pg_word(r, name, "ONLY");
+    return pg_is_name(r, name) ? pg_name(r, pg_skip_name(r, name) - 1) : NULL;
 }
 
 static size_t set_value(struct pg_rewrite *r, size_t i, size_t to)

@@ -18,7 +18,8 @@
     100 /* constructs inside constructs; SQLite's own limit is 1000 expressions                    \
          */
 
-#define PG_WRAPS_MAX 1000 /* calls around one operand, one in the other: as deep as SQLite goes */
+#define PG_RENAMES_MAX 2000 /* columns of functions in FROM, two each; SQLite joins 64 tables */
+#define PG_WRAPS_MAX   1000 /* calls around one operand, one in the other: as deep as SQLite goes */
 
 /* Texts that were put in front of a piece later on, the last one first. */
 struct pg_before {
@@ -45,6 +46,14 @@ struct pg_rename {
     struct pg_rename *next;
 };
 
+/* What stands around a token: tokens before it, pairs that have ended left out. PG_NONE = none. */
+struct pg_place {
+    size_t paren;  /* the ( */
+    size_t open;   /* the ( or the CASE */
+    size_t change; /* the INSERT INTO or UPDATE, whatever parentheses lie between */
+    bool in_from;  /* of the words SELECT, FROM, WHERE, BY, VALUES and the ( the last one is FROM */
+};
+
 /* Does a name of the statement's stand for a catalog? Looked for once, when it is asked. */
 enum pg_catalog_use { PG_CATALOG_UNKNOWN, PG_CATALOG_NOT_READ, PG_CATALOG_READ };
 
@@ -59,13 +68,15 @@ struct pg_rewrite {
     struct pg_piece *out;
     size_t n_out, cap_out;
     struct pg_rename *renames;
+    unsigned n_renames;
     bool schema;   /* what is written lands in the schema */
     bool strict;   /* a STRICT table, which knows SQLite's own types only */
     bool deleting; /* in DELETE FROM … USING */
     unsigned srf;  /* set-returning functions moved to FROM so far */
     unsigned depth;
     enum pg_catalog_use catalog;
-    size_t at; /* input token whose translation is being written */
+    const struct pg_place *places; /* of all tokens; NULL until pg_place() is asked */
+    size_t at;                     /* input token whose translation is being written */
     struct err *e;
     bool failed;
 };
@@ -105,6 +116,9 @@ size_t pg_find_punct(const struct pg_rewrite *r, size_t i, size_t to, const char
 size_t pg_skip(const struct pg_rewrite *r, size_t i);
 /* Behind a name with its prefixes: a, a.b, a.b.c */
 size_t pg_skip_name(const struct pg_rewrite *r, size_t i);
+
+/* pg/place.c */
+const struct pg_place *pg_place(struct pg_rewrite *r, size_t i);
 
 /* ---- writing ---- */
 
