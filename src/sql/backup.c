@@ -13,6 +13,7 @@
 #include "os/file.h"
 #include "sql/conn.h"
 #include "sql/error.h"
+#include "sql/room.h"
 
 #define BACKUP_STEP_PAGES  1024
 #define BACKUP_BUSY_MS     5000 /* for a source that is not in WAL mode */
@@ -25,7 +26,7 @@
 static enum err_code sqlite_failure(sqlite3 *db, int rc, const char *path, struct err *e)
 {
     const char *msg = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
-    int sys_errno = db ? sqlite3_system_errno(db) : 0;
+    int sys_errno = room_errno(db, rc);
 
     if ((rc & 0xff) == SQLITE_CANTOPEN && sys_errno == ENOENT)
         err_set(e, ERR_NO_DATABASE, "%s does not exist", path);

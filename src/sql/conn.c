@@ -22,6 +22,7 @@
 #include "sql/error.h"
 #include "sql/pg/catalog.h"
 #include "sql/policy.h"
+#include "sql/room.h"
 #include "sql/stmt.h"
 
 /* The progress handler is called every so many instructions of SQLite's machine (about 10 µs),
@@ -67,6 +68,8 @@ static void init_library(void)
         library_rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (library_rc == SQLITE_OK)
         library_rc = sqlite3_initialize();
+    if (library_rc == SQLITE_OK)
+        room_watch();
 }
 
 enum err_code conn_library_init(struct err *e)
@@ -389,7 +392,7 @@ static bool is_denial(struct conn *c, int primary, const char *msg)
 enum err_code conn_error(struct conn *c, int rc, struct err *e)
 {
     const char *msg = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(rc);
-    enum err_code code = error_from_sqlite(rc, msg, c->db ? sqlite3_system_errno(c->db) : 0);
+    enum err_code code = error_from_sqlite(rc, msg, room_errno(c->db, rc));
     int primary = rc & 0xff;
     int offset = c->db && primary == SQLITE_ERROR ? sqlite3_error_offset(c->db) : -1;
 
@@ -401,6 +404,11 @@ enum err_code conn_error(struct conn *c, int rc, struct err *e)
         err_set(e, ERR_TIMEOUT, "the statement ran into its time limit");
     else if (c->stopped == STOP_CANCEL && (primary == SQLITE_INTERRUPT || code == ERR_BUSY))
         err_set(e, ERR_INTERRUPTED, "the statement was canceled");
+    else if (primary == SQLITE_FULL && code == ERR_TOO_BIG)
+        err_set(e, code,
+                "%s: not the disk; a number has come to its end, as that of an "
+                "AUTOINCREMENT table at 9223372036854775807",
+                msg);
     else
         err_set(e, code, "%s", msg);
     e->sqlite_code = rc;

@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "sql/conn.h"
 #include "sql/error.h"
+#include "sql/room.h"
 #include "sql/schema.h"
 
 #define DIFFERENCE_BUSY_MS 5000
@@ -39,8 +40,8 @@ static enum err_code failure(struct search *s, int rc)
 {
     if (rc == SQLITE_INTERRUPT)
         return err_set(s->e, ERR_INTERRUPTED, "canceled");
-    return err_set(s->e, error_from_sqlite(rc, sqlite3_errmsg(s->db), sqlite3_system_errno(s->db)),
-                   "%s", sqlite3_errmsg(s->db));
+    return err_set(s->e, error_from_sqlite(rc, sqlite3_errmsg(s->db), room_errno(s->db, rc)), "%s",
+                   sqlite3_errmsg(s->db));
 }
 
 /* Sends s->line; a comment must stay one line. */

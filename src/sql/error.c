@@ -40,7 +40,7 @@ static const struct {
     {SQLITE_ABORT, ERR_INTERRUPTED},
     {SQLITE_TOOBIG, ERR_TOO_BIG},
     {SQLITE_NOMEM, ERR_NO_MEMORY},
-    {SQLITE_FULL, ERR_DISK_FULL},
+    {SQLITE_FULL, ERR_TOO_BIG}, /* of the database itself; of the disk, from_errno() */
     {SQLITE_IOERR, ERR_IO},
     {SQLITE_CANTOPEN, ERR_IO},
     {SQLITE_PERM, ERR_IO},
@@ -111,7 +111,7 @@ static enum err_code from_message(const char *msg)
 
 static enum err_code from_errno(int rc, int sys_errno)
 {
-    if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN)
+    if ((rc & 0xff) != SQLITE_IOERR && (rc & 0xff) != SQLITE_CANTOPEN && (rc & 0xff) != SQLITE_FULL)
         return ERR_OK;
     switch (sys_errno) {
     case ENOSPC:

@@ -11,6 +11,7 @@
 
 #include "sql/conn.h"
 #include "sql/error.h"
+#include "sql/room.h"
 
 #define IMAGE_STEP_PAGES  1024
 #define IMAGE_WATCH_STEPS 10000 /* instructions of SQLite between two looks at the watch */
@@ -19,7 +20,7 @@
 static enum err_code failure(sqlite3 *db, int rc, const char *path, struct err *e)
 {
     const char *msg = db ? sqlite3_errmsg(db) : sqlite3_errstr(rc);
-    int sys_errno = db ? sqlite3_system_errno(db) : 0;
+    int sys_errno = room_errno(db, rc);
 
     if (rc == SQLITE_INTERRUPT)
         err_set(e, ERR_INTERRUPTED, "the check of %s was canceled", path);

@@ -2,9 +2,11 @@
 #include "sql/conn.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "sql/error.h"
@@ -509,6 +511,34 @@ static void test_errors(void **state)
     conn_close(c);
 }
 
+/* SQLite has one code for a file that has no more rowids and a disk that has no more room. */
+static void test_full(void **state)
+{
+    typedef ssize_t write_fn(int fd, const void *bytes, size_t n);
+    static const char *const last[] = {
+        "INSERT INTO f VALUES (9223372036854775807, 1); INSERT INTO f(v) VALUES (2)",
+        "INSERT INTO f(v) VALUES (3), (4)",
+    };
+    struct conn *c = temp_open(&t, CONN_WRITER);
+    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    struct err why = ERR_INIT;
+
+    (void)state;
+    OK(conn_exec(c, "CREATE TABLE f(id INTEGER PRIMARY KEY AUTOINCREMENT, v)", e));
+    for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
+        assert_int_equal(conn_exec(c, last[i], &why), ERR_TOO_BIG);
+        assert_int_equal(why.sqlite_code, SQLITE_FULL);
+        assert_non_null(strstr(why.msg, "AUTOINCREMENT"));
+    }
+    /* As SQLite writes. */
+    assert_int_equal(((write_fn *)vfs->xGetSystemCall(vfs, "write"))(fd, "x", 1), -1);
+    assert_int_equal(errno, ENOSPC);
+    assert_int_equal(conn_exec(c, last[1], &why), ERR_DISK_FULL);
+    close(fd);
+    conn_close(c);
+}
+
 /* What no statement can be made to say here. */
 static void test_error_codes(void **state)
 {
@@ -540,7 +570,8 @@ static void test_error_codes(void **state)
         {SQLITE_TOOBIG, NULL, 0, ERR_TOO_BIG},
         {SQLITE_NOMEM, NULL, 0, ERR_NO_MEMORY},
         {SQLITE_IOERR_NOMEM, NULL, 0, ERR_NO_MEMORY},
-        {SQLITE_FULL, NULL, 0, ERR_DISK_FULL},
+        {SQLITE_FULL, NULL, 0, ERR_TOO_BIG},
+        {SQLITE_FULL, NULL, ENOSPC, ERR_DISK_FULL},
         {SQLITE_IOERR, NULL, 0, ERR_IO},
         {SQLITE_IOERR_WRITE, NULL, EIO, ERR_IO},
         {SQLITE_IOERR_WRITE, NULL, ENOSPC, ERR_DISK_FULL},
@@ -591,7 +622,7 @@ int main(void)
         TEST(test_takes_over), TEST(test_extension),   TEST(test_rowid_and_checkpoint),
         TEST(test_params),     TEST(test_deadline),    TEST(test_cancel),
         TEST(test_gone),       TEST(test_interrupt),   TEST(test_busy),
-        TEST(test_errors),     TEST(test_error_codes),
+        TEST(test_errors),     TEST(test_error_codes), TEST(test_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
