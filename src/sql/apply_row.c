@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "sql/apply_impl.h"
+#include "sql/value.h"
 
 /* ---- what went wrong ---- */
 
@@ -295,22 +296,6 @@ static unsigned move_flag(const struct plan *p, const struct change *c)
     return moves ? PLAN_MOVE : 0;
 }
 
-static bool same_value(const struct value *a, const struct value *b)
-{
-    if (a->type != b->type)
-        return false;
-    switch (a->type) {
-    case VALUE_NULL:
-        return true;
-    case VALUE_INTEGER:
-    case VALUE_REAL: /* by its bits: -0.0 is not 0.0 */
-        return a->u.i == b->u.i;
-    default:
-        return a->u.s.len == b->u.s.len &&
-               (a->u.s.len == 0 || memcmp(a->u.s.data, b->u.s.data, a->u.s.len) == 0);
-    }
-}
-
 /* The columns that an UPDATE changes, 0 where that is none or cannot be said. */
 static uint64_t changed_columns(const struct plan *p, const struct change *c)
 {
@@ -319,7 +304,7 @@ static uint64_t changed_columns(const struct plan *p, const struct change *c)
     if (p->n_use > PLAN_PARTIAL_COLUMNS)
         return 0;
     for (unsigned i = 0; i < p->n_use; i++)
-        if (!same_value(&c->old_values[p->use[i]], &c->new_values[p->use[i]]))
+        if (!value_same(&c->old_values[p->use[i]], &c->new_values[p->use[i]]))
             set |= UINT64_C(1) << i;
     return set;
 }

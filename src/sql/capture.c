@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "proto/changeset.h"
+#include "sql/value.h"
 
 struct capture {
     struct conn *conn;
@@ -192,30 +193,6 @@ void capture_row(struct capture *c, const struct table *t, bool inserted, const 
 
 /* ---- the hook ---- */
 
-static void view(sqlite3_value *v, struct value *out)
-{
-    switch (sqlite3_value_type(v)) {
-    case SQLITE_INTEGER:
-        *out = value_int(sqlite3_value_int64(v));
-        return;
-    case SQLITE_FLOAT:
-        *out = value_real(sqlite3_value_double(v));
-        return;
-    case SQLITE_TEXT: {
-        const char *text = (const char *)sqlite3_value_text(v); /* first: it may convert */
-        *out = value_text(text, (size_t)sqlite3_value_bytes(v));
-        return;
-    }
-    case SQLITE_BLOB: {
-        const void *blob = sqlite3_value_blob(v); /* first: it may expand a zeroblob */
-        *out = value_blob(blob, (size_t)sqlite3_value_bytes(v));
-        return;
-    }
-    default:
-        *out = value_null();
-    }
-}
-
 static void fail_rc(struct capture *c, int rc)
 {
     if (!c->err.code)
@@ -240,7 +217,7 @@ static bool old_value(struct capture *c, const struct table *t, unsigned column,
         fail_rc(c, rc);
         return false;
     }
-    view(v, out);
+    *out = value_view(v);
     make_real(t, column, out);
     return true;
 }
@@ -267,7 +244,7 @@ static bool new_value(struct capture *c, const struct table *t, unsigned column,
                           t->columns[column].name);
         return false;
     }
-    view(v, out);
+    *out = value_view(v);
     make_real(t, column, out);
     return true;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sql/lex.h"
+#include "sql/value.h"
 
 /* An object of sqlite_schema. */
 struct object {
@@ -26,26 +27,6 @@ struct dump {
 };
 
 /* ---- rows ---- */
-
-static struct value column_value(sqlite3_stmt *st, int i)
-{
-    const void *data;
-
-    switch (sqlite3_column_type(st, i)) {
-    case SQLITE_INTEGER:
-        return value_int(sqlite3_column_int64(st, i));
-    case SQLITE_FLOAT:
-        return value_real(sqlite3_column_double(st, i));
-    case SQLITE_TEXT:
-        data = sqlite3_column_text(st, i);
-        return value_text(data, (size_t)sqlite3_column_bytes(st, i));
-    case SQLITE_BLOB:
-        data = sqlite3_column_blob(st, i);
-        return value_blob(data, (size_t)sqlite3_column_bytes(st, i));
-    default:
-        return value_null();
-    }
-}
 
 /* SELECT rowid or NULL, the columns that are sent … FROM database.table */
 static void put_select(struct buf *b, const struct table *t, const char *database)
@@ -75,7 +56,7 @@ static enum err_code ship_rows(struct conn *c, struct capture *cap, sqlite3_stmt
         int64_t rowid = sqlite3_column_int64(st, 0);
 
         for (unsigned i = 0; i < t->n_sent; i++)
-            values[i] = column_value(st, (int)i + 1);
+            values[i] = value_view(sqlite3_column_value(st, (int)i + 1));
         capture_row(cap, t, inserted, t->rowid_name ? &rowid : NULL, values);
     }
     free(values);

@@ -68,22 +68,6 @@ void sequence_forget(struct sequence *s)
 
 /* ---- reading ---- */
 
-static bool same_value(const struct value *a, const struct value *b)
-{
-    if (a->type != b->type)
-        return false;
-    switch (a->type) {
-    case VALUE_NULL:
-        return true;
-    case VALUE_INTEGER:
-        return a->u.i == b->u.i;
-    case VALUE_REAL:
-        return a->u.r == b->u.r;
-    default:
-        return a->u.s.len == b->u.s.len && memcmp(a->u.s.data, b->u.s.data, a->u.s.len) == 0;
-    }
-}
-
 static struct row *find(const struct rows *r, const char *name, size_t hint)
 {
     if (hint < r->n && strcmp(r->at[hint].name, name) == 0)
@@ -246,7 +230,7 @@ static void ship_differences(struct sequence *s, struct capture *c, const struct
     for (size_t i = 0; i < now->n; i++) {
         const struct row *r = &now->at[i], *old = find(&s->before, r->name, i);
 
-        if ((old && same_value(&old->seq, &r->seq)) || follows_from_rows(s, c, r, old))
+        if ((old && value_same(&old->seq, &r->seq)) || follows_from_rows(s, c, r, old))
             continue;
         ship(s, c, r->name, old && is_lowered(&old->seq, &r->seq) ? &old->seq : NULL, &r->seq);
     }

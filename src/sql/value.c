@@ -4,23 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct value value_view(sqlite3_value *v)
+bool value_same(const struct value *a, const struct value *b)
 {
-    const void *data;
-
-    switch (sqlite3_value_type(v)) {
-    case SQLITE_INTEGER:
-        return value_int(sqlite3_value_int64(v));
-    case SQLITE_FLOAT:
-        return value_real(sqlite3_value_double(v));
-    case SQLITE_TEXT: /* the pointer first: it may convert, and only then the length is right */
-        data = sqlite3_value_text(v);
-        return value_text(data, data ? (size_t)sqlite3_value_bytes(v) : 0);
-    case SQLITE_BLOB:
-        data = sqlite3_value_blob(v);
-        return value_blob(data, (size_t)sqlite3_value_bytes(v));
+    if (a->type != b->type)
+        return false;
+    switch (a->type) {
+    case VALUE_NULL:
+        return true;
+    case VALUE_INTEGER:
+    case VALUE_REAL: /* its bits */
+        return a->u.i == b->u.i;
     default:
-        return value_null();
+        return a->u.s.len == b->u.s.len &&
+               (a->u.s.len == 0 || memcmp(a->u.s.data, b->u.s.data, a->u.s.len) == 0);
     }
 }
 
