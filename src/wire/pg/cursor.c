@@ -122,60 +122,78 @@ bool pg_cursor_query(const struct pg_text *t, struct pg_text *query)
     return pg_is_sql(query);
 }
 
-static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal *from)
+/* May a cursor of this name be declared here? False with an error written. */
+static bool may_declare(struct pg_conn *c, const struct declare *d)
 {
-    struct declare d;
-    struct pg_text t;
-    struct err e = ERR_INIT;
-    struct pg_prepared *s;
-    struct pg_portal *p;
-
-    if (!read_declare(r, &d))
-        return syntax(c, r);
-    if (c->tx != PG_TX_BLOCK && !d.hold) {
+    if (c->tx != PG_TX_BLOCK && !d->hold) {
         pg_error(c, "25P01", "DECLARE CURSOR can only be used in transaction blocks");
         return false;
     }
-    if (pg_portal_find(c, d.name)) {
-        pg_error(c, "42P03", "cursor \"%s\" already exists", d.name);
+    if (pg_portal_find(c, d->name)) {
+        pg_error(c, "42P03", "cursor \"%s\" already exists", d->name);
         return false;
     }
-    pg_classify(&t, d.query, d.len);
-    if (!pg_is_sql(&t) || pg_translate(c->arena, &t, &e) != ERR_OK) {
-        if (e.code == ERR_OK)
-            err_set(&e, ERR_SYNTAX, "a cursor needs a query");
-        t.changed = false;
-        pg_error_text(c, &e, &t);
-        return false;
-    }
-    s = pg_prepared_new(c, "", &t);
-    if (!s || !pg_prepared_describe(c, s)) {
-        if (!s)
-            pg_error(c, "53200", "out of memory");
+    return true;
+}
+
+/* Its query, translated; false with an error written. */
+static bool read_query(struct pg_conn *c, const struct declare *d, struct pg_text *t)
+{
+    struct err e = ERR_INIT;
+
+    pg_classify(t, d->query, d->len);
+    if (!pg_is_sql(t))
+        err_set(&e, ERR_SYNTAX, "a cursor needs a query");
+    else if (pg_translate(c->arena, t, &e) == ERR_OK)
+        return true;
+    t->changed = false;
+    pg_error_text(c, &e, t);
+    return false;
+}
+
+/* Its statement, with columns that are promised; the reference is the caller's. NULL with an error
+ * written. */
+static struct pg_prepared *prepare(struct pg_conn *c, const struct pg_text *t, unsigned n_params)
+{
+    struct pg_prepared *s = pg_prepared_new(c, "", t);
+
+    if (s && !pg_prepared_describe(c, s)) {
         pg_prepared_unref(s);
-        return false;
+        return NULL;
     }
-    p = pg_prepared_promise(s) ? pg_portal_new(c, d.name) : NULL;
-    if (!p || !s->shape.has_rows || (from ? from->params.n : 0) < s->n_params) {
-        if (p)
-            pg_portal_remove(c, p);
-        pg_error(c, p ? "42601" : "53200",
-                 p ? "a cursor needs a query, and all of its parameters" : "too many cursors");
+    if (s && (!s->shape.has_rows || n_params < s->n_params))
+        pg_error(c, "42601", "a cursor needs a query, and all of its parameters");
+    else if (!s || !pg_prepared_promise(s))
+        pg_error(c, "53200", "out of memory");
+    else
+        return s;
+    pg_prepared_unref(s);
+    return NULL;
+}
+
+/* Takes the reference over; false with an error written. */
+static bool open_cursor(struct pg_conn *c, const struct declare *d, struct pg_prepared *s,
+                        const struct pg_params *params)
+{
+    struct pg_portal *p = pg_portal_new(c, d->name);
+
+    if (!p) {
         pg_prepared_unref(s);
+        pg_error(c, "53200", "too many cursors");
         return false;
     }
     p->prepared = s;
     p->cursor = true;
-    p->held = d.hold;
-    p->scroll = d.scroll;
+    p->held = d->hold;
+    p->scroll = d->scroll;
     p->result.promised = s->types;
     p->result.n_promised = s->n_types;
-    if (d.binary) {
+    if (d->binary) {
         buf_be16(&p->formats, 1);
         p->result.formats = p->formats.data;
         p->result.n_formats = 1;
     }
-    if (from && !pg_params_copy(&p->params, &from->params)) {
+    if (!buf_ok(&p->formats) || (params && !pg_params_copy(&p->params, params))) {
         pg_portal_remove(c, p);
         pg_error(c, "53200", "out of memory");
         return false;
@@ -186,6 +204,20 @@ static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal 
         p->kept = true;
     }
     return true;
+}
+
+static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal *from)
+{
+    const struct pg_params *params = from ? &from->params : NULL;
+    struct declare d;
+    struct pg_text t;
+
+    if (!read_declare(r, &d))
+        return syntax(c, r);
+    if (!may_declare(c, &d) || !read_query(c, &d, &t))
+        return false;
+    struct pg_prepared *s = prepare(c, &t, params ? params->n : 0);
+    return s && open_cursor(c, &d, s, params);
 }
 
 /* ---- FETCH and MOVE ---- */

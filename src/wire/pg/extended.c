@@ -52,12 +52,56 @@ static bool is_same(const struct pg_prepared *p, const struct pgwire_parse *m)
     return true;
 }
 
+/* What the text is, translated; false with an error written. */
+static bool read_text(struct pg_conn *c, const struct pgwire_parse *m, struct pg_text *t)
+{
+    size_t first = pg_split(m->sql, m->sql_len);
+    struct pg_text rest;
+    struct err e = ERR_INIT;
+
+    pg_classify(t, m->sql, m->sql_len);
+    pg_classify(&rest, m->sql + first, m->sql_len - first);
+    if (rest.kind != PG_EMPTY) {
+        pg_error(c, "42601", "cannot insert multiple commands into a prepared statement");
+        return false;
+    }
+    if (!pg_tx_allows(c, t))
+        return false;
+    if (pg_is_sql(t) && pg_translate(c->arena, t, &e) != ERR_OK) {
+        t->changed = false;
+        pg_error_text(c, &e, t);
+        return false;
+    }
+    return true;
+}
+
+/* Adds the statement; false with an error written. */
+static bool prepare(struct pg_conn *c, const struct pgwire_parse *m, const struct pg_text *t)
+{
+    struct pg_prepared *p = pg_prepared_new(c, m->name, t);
+
+    if (!p || !parse_params(p, m) || !pg_prepared_sent(p, m)) {
+        pg_prepared_unref(p);
+        pg_error(c, "53200", "out of memory");
+        return false;
+    }
+    /* Errors of a text that nothing follows yet are to be told now. */
+    char follows = pg_peek(c, 0);
+    if (follows != 'B' && follows != 'D' && !pg_prepared_describe(c, p)) {
+        pg_prepared_unref(p);
+        return false;
+    }
+    if (!pg_prepared_add(c, p)) {
+        pg_error(c, "54000", "too many prepared statements");
+        return false;
+    }
+    return true;
+}
+
 static void parse(struct pg_conn *c, const struct pg_message *msg)
 {
     struct pgwire_parse m;
     struct pg_text t;
-    struct err e = ERR_INIT;
-    struct pg_prepared *p;
 
     if (!pgwire_read_parse(msg->body, msg->len, &m)) {
         failure(c, "08P01", "invalid Parse message");
@@ -67,7 +111,7 @@ static void parse(struct pg_conn *c, const struct pg_message *msg)
         fail(c);
         return;
     }
-    p = pg_prepared_find(c, m.name);
+    struct pg_prepared *p = pg_prepared_find(c, m.name);
     if (p && *m.name) {
         pg_error(c, "42P05", "prepared statement \"%s\" already exists", m.name);
         fail(c);
@@ -79,42 +123,10 @@ static void parse(struct pg_conn *c, const struct pg_message *msg)
     }
     if (p)
         pg_prepared_remove(c, "");
-    pg_classify(&t, m.sql, m.sql_len);
-    size_t first = pg_split(m.sql, m.sql_len);
-    struct pg_text rest;
-    pg_classify(&rest, m.sql + first, m.sql_len - first);
-    if (rest.kind != PG_EMPTY) {
-        failure(c, "42601", "cannot insert multiple commands into a prepared statement");
-        return;
-    }
-    if (!pg_tx_allows(c, &t)) {
+    if (read_text(c, &m, &t) && prepare(c, &m, &t))
+        pgwire_write_empty(&c->out, '1');
+    else
         fail(c);
-        return;
-    }
-    if (pg_is_sql(&t) && pg_translate(c->arena, &t, &e) != ERR_OK) {
-        t.changed = false;
-        pg_error_text(c, &e, &t);
-        fail(c);
-        return;
-    }
-    p = pg_prepared_new(c, m.name, &t);
-    if (!p || !parse_params(p, &m) || !pg_prepared_sent(p, &m)) {
-        pg_prepared_unref(p);
-        failure(c, "53200", "out of memory");
-        return;
-    }
-    /* Errors of a text that nothing follows yet are to be told now. */
-    char follows = pg_peek(c, 0);
-    if (follows != 'B' && follows != 'D' && !pg_prepared_describe(c, p)) {
-        pg_prepared_unref(p);
-        fail(c);
-        return;
-    }
-    if (!pg_prepared_add(c, p)) {
-        failure(c, "54000", "too many prepared statements");
-        return;
-    }
-    pgwire_write_empty(&c->out, '1');
 }
 
 /* ---- Bind ---- */
@@ -174,6 +186,52 @@ static bool wants_types(const struct pg_prepared *s, const struct pgwire_bind *m
     return false;
 }
 
+/* May the statement be bound to that? False with an error written. */
+static bool may_bind(struct pg_conn *c, const struct pgwire_bind *m, struct pg_prepared *s)
+{
+    if (!s) {
+        pg_error(c, "26000", "prepared statement \"%s\" does not exist", m->statement);
+        return false;
+    }
+    if (!pg_tx_allows(c, &s->text) || (wants_types(s, m) && !pg_prepared_describe(c, s)))
+        return false;
+    if (m->n_params != s->n_params) {
+        pg_error(c, "08P01",
+                 "bind message supplies %u parameters, but prepared statement \"%s\" requires %u",
+                 m->n_params, m->statement, s->n_params);
+        return false;
+    }
+    return true;
+}
+
+/* In place of an unnamed one; NULL with an error written. */
+static struct pg_portal *new_portal(struct pg_conn *c, const char *name)
+{
+    struct pg_portal *p = pg_portal_find(c, name);
+
+    if (p && *name) {
+        pg_error(c, "42P03", "cursor \"%s\" already exists", name);
+        return NULL;
+    }
+    if (p)
+        pg_portal_remove(c, p);
+    p = pg_portal_new(c, name);
+    if (!p)
+        pg_error(c, "54000", "too many portals");
+    return p;
+}
+
+static bool take_formats(struct pg_conn *c, struct pg_portal *p, const struct pgwire_bind *m)
+{
+    buf_put(&p->formats, m->results, (size_t)m->n_results * 2);
+    p->result.formats = p->formats.data;
+    p->result.n_formats = m->n_results;
+    if (buf_ok(&p->formats))
+        return true;
+    pg_error(c, "53200", "out of memory");
+    return false;
+}
+
 static void bind_portal(struct pg_conn *c, const struct pg_message *msg)
 {
     struct pgwire_bind m;
@@ -185,50 +243,18 @@ static void bind_portal(struct pg_conn *c, const struct pg_message *msg)
         return;
     }
     s = pg_prepared_find(c, m.statement);
-    if (!s) {
-        pg_error(c, "26000", "prepared statement \"%s\" does not exist", m.statement);
+    if (!may_bind(c, &m, s) || !(p = new_portal(c, m.portal))) {
         fail(c);
         return;
     }
-    if (!pg_tx_allows(c, &s->text) || (wants_types(s, &m) && !pg_prepared_describe(c, s))) {
-        fail(c);
-        return;
-    }
-    if (m.n_params != s->n_params) {
-        pg_error(c, "08P01",
-                 "bind message supplies %u parameters, but prepared statement \"%s\" requires %u",
-                 m.n_params, m.statement, s->n_params);
-        fail(c);
-        return;
-    }
-    p = pg_portal_find(c, m.portal);
-    if (p && *m.portal) {
-        pg_error(c, "42P03", "cursor \"%s\" already exists", m.portal);
-        fail(c);
-        return;
-    }
-    if (p)
-        pg_portal_remove(c, p);
-    p = pg_portal_new(c, m.portal);
-    if (!p) {
-        failure(c, "54000", "too many portals");
-        return;
-    }
-    /* Without its statement it is no portal yet: an error ends none of that sort. */
-    if (!take_params(c, &p->params, s, &m)) {
+    /* Until it has its statement it is no portal: an error does not end it with the others, and
+     * nothing finds it afterwards. */
+    if (!take_params(c, &p->params, s, &m) || !take_formats(c, p, &m)) {
         pg_portal_remove(c, p);
         fail(c);
-        return;
-    }
-    buf_put(&p->formats, m.results, (size_t)m.n_results * 2);
-    if (!buf_ok(&p->formats)) {
-        pg_portal_remove(c, p);
-        failure(c, "53200", "out of memory");
         return;
     }
     p->prepared = pg_prepared_ref(s);
-    p->result.formats = p->formats.data;
-    p->result.n_formats = m.n_results;
     if (s->promised) {
         p->result.promised = s->types;
         p->result.n_promised = s->n_types;
