@@ -1,5 +1,4 @@
 /* Parameters with bytes of their own: what a portal was bound to, and the rows of a COPY. */
-#include <assert.h>
 #include <stdlib.h>
 
 #include "wire/pg/session.h"
@@ -18,10 +17,14 @@ void pg_params_free(struct pg_params *s)
     *s = (struct pg_params){0};
 }
 
-/* The place of one more, NULL so far; without memory none. */
+/* The place of one more, NULL so far; without memory none. Nor is there one behind settled ones,
+ * whose bytes must not move any more. */
 static struct value *add(struct pg_params *s)
 {
-    assert(s->n == 0); /* what is settled has to be reset first */
+    if (s->n > 0) {
+        s->failed = true;
+        return NULL;
+    }
     if (s->added == s->cap) {
         unsigned cap = s->cap ? s->cap * 2 : 8;
         struct param *more = realloc(s->list, cap * sizeof *more);
@@ -69,10 +72,10 @@ enum pgtype_fault pg_params_add(struct pg_params *s, uint32_t type, bool binary,
 
 bool pg_params_settle(struct pg_params *s)
 {
-    if (s->n == s->added) /* offsets become pointers once */
-        return !s->failed;
     if (s->failed || !buf_ok(&s->data))
         return false;
+    if (s->n == s->added) /* offsets become pointers once */
+        return true;
     for (unsigned i = 0; i < s->added; i++)
         if (has_bytes(&s->list[i].value))
             pgtype_settle(&s->list[i].value, &s->data);
