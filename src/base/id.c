@@ -47,9 +47,3 @@ void id_next(char out[ID_SIZE])
     }
     out[ID_LEN] = '\0';
 }
-
-bool id_is_own(const char *id)
-{
-    (void)pthread_once(&once, choose_prefix);
-    return strnlen(id, ID_SIZE) == ID_LEN && memcmp(id, prefix, ID_RANDOM) == 0;
-}

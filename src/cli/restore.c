@@ -156,6 +156,8 @@ static enum err_code check(const struct cli_args *a, const char *from, const cha
                            struct image *img, struct err *e)
 {
     enum err_code code = check_file(path, img, e);
+    if (code == ERR_OK && img->bytes == 0) /* for SQLite that is a sound database without a table */
+        code = err_set(e, ERR_CORRUPT, "%s is empty: no backup is", from);
     if (code == ERR_OK && img->outbox > 0 && !a->is_new)
         code = err_set(e, ERR_CONFIG,
                        "%s holds %" PRIu64

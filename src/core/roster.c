@@ -150,8 +150,9 @@ void roster_publish(struct node *n)
         pthread_mutex_unlock(&n->mu);
         if (!d)
             return;
-        uint64_t seq = replica_position(database_replica(d));
-        if (replica_log_created(database_replica(d)) != 0 && seq != database_told(d)) {
+        struct replica *r = database_replica(d); /* NULL: it could not be opened, the node ends */
+        uint64_t seq = r ? replica_position(r) : 0;
+        if (r && replica_log_created(r) != 0 && seq != database_told(d)) {
             if (!ensured && !ensure(n)) {
                 database_unref(d);
                 return;

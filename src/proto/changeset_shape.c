@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 
 #define SHAPE_BUCKETS 256
@@ -57,13 +58,6 @@ void shape_set_free(struct shape_set *s)
         return;
     forget(s);
     free(s);
-}
-
-static uint64_t hash_bytes(uint64_t h, const char *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ (unsigned char)p[i]) * UINT64_C(1099511628211);
-    return (h ^ 0xFF) * UINT64_C(1099511628211);
 }
 
 static bool same(const struct entry *e, const struct buf *const lists[3])
@@ -175,13 +169,13 @@ const struct shape *shape_set_at(struct shape_set *s, const char *p, size_t n)
 const struct shape *shape_set_find(struct shape_set *s, const struct shape_names *names)
 {
     const struct buf *const lists[3] = {&names->table, &names->columns, &names->pk_columns};
-    uint64_t hash = UINT64_C(14695981039346656037);
+    uint64_t hash = HASH_BEGIN;
     struct entry *e;
 
     if (s->recent[0] && same(s->recent[0], lists))
         return &s->recent[0]->shape;
     for (int i = 0; i < 3; i++)
-        hash = hash_bytes(hash, lists[i]->data, lists[i]->len);
+        hash = hash_part(hash, lists[i]->data, lists[i]->len);
     for (e = s->buckets[hash % SHAPE_BUCKETS]; e; e = e->next)
         if (e->hash == hash && same(e, lists))
             break;

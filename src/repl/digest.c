@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+
 /* The last `count` points, at most `size` of them, in ascending order of seq. */
 struct ring {
     struct digest_point *points;
@@ -65,9 +67,7 @@ static const struct digest_point *ring_find(const struct ring *r, uint64_t seq)
 
 uint64_t digest_of(uint64_t seq, const char *id)
 {
-    uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *id; id++)
-        h = (h ^ (unsigned char)*id) * UINT64_C(1099511628211);
+    uint64_t h = hash_bytes(HASH_BEGIN, id, strlen(id));
     /* Sums of values that differ in few bits would be the same too often; the finalizer of
      * SplitMix64 mixes all of them. */
     h += seq * UINT64_C(0x9e3779b97f4a7c15);

@@ -1,8 +1,10 @@
 #include "repl/turn.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 #define TURN_RECENT_NS   (250 * CLOCK_MS) /* who has written since then may want to again */
 #define TURN_SLOT_MIN_NS CLOCK_MS
@@ -12,9 +14,7 @@
 
 static uint64_t hash(const char *name)
 {
-    uint64_t h = UINT64_C(14695981039346656037); /* FNV-1a */
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * UINT64_C(1099511628211);
+    uint64_t h = hash_bytes(HASH_BEGIN, name, strlen(name));
     return h ? h : 1;
 }
 

@@ -183,6 +183,10 @@ static enum err_code check_together(struct config *c, struct err *e)
                        "combined with --consistency serializable");
     if (c->async_replication)
         c->consistency = CONSISTENCY_LWW;
+    if (c->async_replication && c->row_identify == ROW_BY_ROWID)
+        return err_set(e, ERR_CONFIG,
+                       "--async-replication writes ahead of the log, so rowids differ from node to "
+                       "node: it cannot be combined with --row-identify rowid");
     if (c->nats_port == 0 && *c->nats_config)
         return err_set(e, ERR_CONFIG,
                        "--nats-config configures the embedded NATS, which "

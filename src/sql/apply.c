@@ -3,7 +3,7 @@
  *
  *   apply_open, _close, _conn
  *   apply_begin, _commit, _rollback
- *   apply_message, _spooled, _peek
+ *   apply_message, _spooled
  *   apply_took_schema
  *
  * Rows are in apply_row.c, schema statements in apply_ddl.c, prepared statements in apply_plan.c.
@@ -199,8 +199,6 @@ static enum err_code on_change(void *arg, const struct change *c, struct err *e)
     struct apply *a = arg;
     enum err_code code;
 
-    if (a->peeking)
-        return ERR_OK;
     if (sqlite3_stricmp(c->database, "main") != 0)
         return err_set(e, ERR_FORMAT, "a change of database %.100s, which is not main",
                        c->database);
@@ -217,9 +215,8 @@ static enum err_code check_open(struct apply *a, struct err *e)
     return ERR_OK;
 }
 
-static void start_message(struct apply *a, bool peeking)
+static void start_message(struct apply *a)
 {
-    a->peeking = peeking;
     buf_reset(&a->absent);
     buf_reset(&a->created);
     changeset_reader_reset(a->reader);
@@ -232,7 +229,7 @@ static enum err_code end_message(struct apply *a, const struct changeset_info **
         code = changeset_finish(a->reader, info, e);
     if (!code)
         code = absent_check(a, e);
-    if (code && !a->peeking)
+    if (code)
         a->failed = true;
     return code;
 }
@@ -244,7 +241,7 @@ enum err_code apply_message(struct apply *a, const void *bytes, size_t n,
 
     if (code)
         return code;
-    start_message(a, false);
+    start_message(a);
     return end_message(a, info, changeset_feed(a->reader, bytes, n, e), e);
 }
 
@@ -274,13 +271,6 @@ enum err_code apply_spooled(struct apply *a, struct spool *s, const struct chang
         return code;
     if (spool_in_memory(s, &data))
         return apply_message(a, data, (size_t)spool_len(s), info, e);
-    start_message(a, false);
+    start_message(a);
     return end_message(a, info, feed_spool(a, s, e), e);
-}
-
-enum err_code apply_peek(struct apply *a, const void *bytes, size_t n,
-                         const struct changeset_info **info, struct err *e)
-{
-    start_message(a, true);
-    return end_message(a, info, changeset_feed(a->reader, bytes, n, e), e);
 }

@@ -37,9 +37,6 @@ enum err_code apply_message(struct apply *a, const void *bytes, size_t n,
                             const struct changeset_info **info, struct err *e);
 enum err_code apply_spooled(struct apply *a, struct spool *s, const struct changeset_info **info,
                             struct err *e);
-/* Reads a message without applying it (only its info is wanted). */
-enum err_code apply_peek(struct apply *a, const void *bytes, size_t n,
-                         const struct changeset_info **info, struct err *e);
 enum err_code apply_commit(struct apply *a, const struct position *p, struct err *e);
 void apply_rollback(struct apply *a);
 

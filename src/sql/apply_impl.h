@@ -29,7 +29,6 @@ struct apply {
 
     bool open;        /* between begin and its end */
     bool failed;      /* may only be rolled back */
-    bool peeking;     /* read, do not apply */
     bool ran_ddl;     /* in this transaction */
     bool took_schema; /* see apply_took_schema() */
     int cookie;       /* of the schema that `schema` describes */

@@ -199,7 +199,11 @@ static enum err_code open_file(struct conn *c, const struct conn_config *cfg, st
         flags |= SQLITE_OPEN_CREATE;
     rc = sqlite3_open_v2(cfg->path, &c->db, flags, NULL);
     if (rc != SQLITE_OK && c->db && sqlite3_system_errno(c->db) == ENOENT)
-        return err_set(e, ERR_NO_DATABASE, "%s does not exist", cfg->path);
+        return flags & SQLITE_OPEN_CREATE
+                   ? err_set(e, ERR_NO_DATABASE,
+                             "%s cannot be created: its directory is not there, or not writable",
+                             cfg->path)
+                   : err_set(e, ERR_NO_DATABASE, "%s does not exist", cfg->path);
     if (rc != SQLITE_OK) {
         conn_error(c, rc, e);
         return err_wrap(e, "cannot open %s", cfg->path);

@@ -466,11 +466,6 @@ bool stmt_is_alter(const struct stmt *s)
     return s->alter;
 }
 
-bool stmt_is_explain(const struct stmt *s)
-{
-    return s->explain;
-}
-
 const struct stmt_ddl *stmt_ddl(const struct stmt *s)
 {
     return s->class == STMT_DDL || s->class == STMT_TEMP ? &s->ddl.ddl : NULL;
@@ -479,11 +474,6 @@ const struct stmt_ddl *stmt_ddl(const struct stmt *s)
 const char *stmt_sql(const struct stmt *s)
 {
     return s->text;
-}
-
-sqlite3_stmt *stmt_handle(struct stmt *s)
-{
-    return s->raw;
 }
 
 /* ---- parameters ---- */

@@ -16,8 +16,6 @@
 #include "base/value.h"
 #include "sql/conn.h"
 
-typedef struct sqlite3_stmt sqlite3_stmt;
-
 struct stmt;
 
 enum stmt_class {
@@ -70,15 +68,12 @@ void stmt_release(struct stmt *s); /* NULL is fine */
 enum err_code stmt_refresh(struct conn *c, struct err *e);
 
 enum stmt_class stmt_class(const struct stmt *s);
-bool stmt_is_explain(const struct stmt *s);
 bool stmt_is_alter(const struct stmt *s); /* of alter.h */
 /* NULL unless the class is STMT_DDL or STMT_TEMP. */
 const struct stmt_ddl *stmt_ddl(const struct stmt *s);
 /* The one statement's own text, terminated: without comments and blanks before it, and without its
  * semicolon. */
 const char *stmt_sql(const struct stmt *s);
-/* For the rest of src/sql only; never finalise it. NULL for an ALTER of alter.h. */
-sqlite3_stmt *stmt_handle(struct stmt *s);
 
 unsigned stmt_param_count(const struct stmt *s);
 /* Name of parameter i (1-based) with its prefix, ":a" "?12"; NULL for a bare "?". */

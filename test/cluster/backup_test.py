@@ -56,6 +56,14 @@ def test_backup_and_a_new_database_from_it(cluster, tmp_path):
     assert_equal(b, c)
 
 
+def test_an_empty_file_is_no_backup(tmp_path):
+    empty, target = tmp_path / "empty.db", tmp_path / "new.db"
+    empty.write_bytes(b"")
+    status, out, err = ha("restore", "--new", empty, target)
+    assert status != 0 and "is empty" in err and out == "", (status, out, err)
+    assert not target.exists()
+
+
 def test_restore_for_a_stopped_node(cluster, tmp_path):
     """The file is spoiled; a backup takes its place and the log brings the rest."""
     a = cluster.node()

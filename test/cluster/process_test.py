@@ -122,6 +122,17 @@ def test_http_port_in_use(cluster):
     assert os.listdir(cluster.directory) == [], "nothing was created"
 
 
+@pytest.mark.parametrize("files,what", [(["no database"], "no database"), (["fine.db", "no/such/x.db"], "cannot be created"), (["folder"], "folder")])
+def test_a_database_that_cannot_be_opened(cluster, files, what):
+    """The node says why, and ends in order: it has a connection to NATS already."""
+    server = cluster.nats()
+    with open(os.path.join(cluster.directory, "no database"), "w", encoding="utf-8") as f:
+        f.write("not a database, but long enough to be looked into\n" * 20)
+    os.mkdir(os.path.join(cluster.directory, "folder"))
+    r = run("-p", str(free_port()), "--nats-port", "0", "--replication-url", f"nats://127.0.0.1:{server.port}", *files, cwd=cluster.directory)
+    assert r.returncode == 1 and what in r.stderr, (r.returncode, r.stderr)
+
+
 def test_nats_directory_in_use(cluster):
     first = cluster.node()
     r = run("-n", "two", "-p", str(free_port()), "--nats-port", "-1", "--nats-store-dir",

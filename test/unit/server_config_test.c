@@ -92,6 +92,9 @@ static void test_command_line(void **state)
     assert_int_equal(c.nats_sync, 1);
     assert_int_equal(load("--row-identify|rowid|--extensions|a.so, b.so,,/c d.so", ""), ERR_OK);
     assert_int_equal(c.row_identify, ROW_BY_ROWID);
+    assert_int_equal(load("--row-identify|rowid|--async-replication", ""), ERR_CONFIG);
+    assert_non_null(strstr(e.msg, "--row-identify rowid"));
+    assert_int_equal(load("--row-identify|rowid|--extensions|a.so, b.so,,/c d.so", ""), ERR_OK);
     assert_string_equal(c.extension_list[0], "a.so");
     assert_string_equal(c.extension_list[1], "b.so");
     assert_string_equal(c.extension_list[2], "/c d.so");

@@ -343,23 +343,6 @@ static void broken_messages_change_nothing(void **state)
     pair_close(&p);
 }
 
-static void peeking_changes_nothing(void **state)
-{
-    static const char text[] =
-        "{\"node\":\"n\",\"changes\":[" SQL("DROP TABLE t") "],\"id\":\"i7\",\"prev\":\"i6\"}";
-    const struct changeset_info *info;
-    struct pair p;
-
-    (void)state;
-    open_copy(&p, APPLY_STRICT, ROW_BY_PK, "CREATE TABLE t(k)");
-    PAIR_OK(&p, apply_peek(p.a, text, sizeof text - 1, &info, &p.e));
-    assert_string_equal(info->id, "i7");
-    assert_string_equal(info->prev, "i6");
-    assert_int_equal((int)info->changes, 1);
-    assert_rows(&p, "SELECT count(*) FROM t", "int:0|\n");
-    pair_close(&p);
-}
-
 static void the_position_is_in_the_same_transaction(void **state)
 {
     const struct changeset_info *info;
@@ -655,7 +638,6 @@ int main(void)
         cmocka_unit_test(generated_columns_are_computed),
         cmocka_unit_test(only_schema_statements_are_run),
         cmocka_unit_test(broken_messages_change_nothing),
-        cmocka_unit_test(peeking_changes_nothing),
         cmocka_unit_test(the_position_is_in_the_same_transaction),
         cmocka_unit_test(lww_inserts_updates_and_deletes),
         cmocka_unit_test(lww_keeps_rows_that_share_a_hidden_rowid),

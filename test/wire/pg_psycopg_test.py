@@ -290,6 +290,12 @@ def test_copy_binary(session):
             assert list(copy.rows()) == rows
 
 
+def test_an_alias_without_as_changes_no_type(session):
+    row = session.execute("SELECT true t, false f, true AS a, 1 = 1 e, NULL n").fetchone()
+    assert row == (True, False, True, True, None)
+    assert [type(v) for v in row[:4]] == [bool] * 4
+
+
 def test_copy_csv_round_trip(session):
     session.execute("CREATE TABLE t (a INTEGER, b TEXT)")
     data = b'a,b\r\n1,"x, ""y""\nz"\r\n2,\r\n3,""\r\n'

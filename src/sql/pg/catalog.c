@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 #include "sql/pg/function.h"
 #include "sql/pg/lex.h"
 #include "sql/pg/session.h"
@@ -405,13 +406,11 @@ static int on_column(sqlite3_vtab_cursor *base, sqlite3_context *ctx, int i)
 static int on_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out)
 {
     sqlite3_stmt *s = ((struct window_cursor *)base)->stmt;
-    uint64_t h = 14695981039346656037U;
+    uint64_t h = HASH_BEGIN;
 
     for (int i = 0; i < sqlite3_column_count(s); i++) {
-        const unsigned char *p = sqlite3_column_blob(s, i);
-        for (int k = sqlite3_column_bytes(s, i); k-- > 0; p++)
-            h = (h ^ *p) * 1099511628211U;
-        h = (h ^ 0xFF) * 1099511628211U;
+        const void *p = sqlite3_column_blob(s, i);
+        h = hash_part(h, p, (size_t)sqlite3_column_bytes(s, i));
     }
     *out = (sqlite3_int64)h;
     return SQLITE_OK;

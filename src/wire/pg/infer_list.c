@@ -239,7 +239,8 @@ static size_t without_alias(const struct infer *x, size_t from, size_t to)
         !infer_is(x, to - 1, "NULL") && !infer_is(x, to - 1, "ISNULL") &&
         !infer_is(x, to - 1, "TRUE") && !infer_is(x, to - 1, "FALSE") &&
         (infer_op(x, to - 2, ")") || x->t[to - 2].type == PG_TOKEN_NUMBER ||
-         x->t[to - 2].type == PG_TOKEN_STRING))
+         x->t[to - 2].type == PG_TOKEN_STRING || infer_is(x, to - 2, "TRUE") ||
+         infer_is(x, to - 2, "FALSE") || infer_is(x, to - 2, "NULL")))
         return to - 1;
     return to;
 }
