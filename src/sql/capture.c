@@ -7,12 +7,21 @@
  */
 #include "sql/capture.h"
 
+#include <inttypes.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proto/changeset.h"
 #include "sql/value.h"
+
+#define BLOBS_MAX 16 /* rows in which a statement writes in place; FTS5 has one for each table */
+
+/* A row that was written in place. */
+struct blob_row {
+    char *table;
+    int64_t rowid;
+};
 
 struct capture {
     struct conn *conn;
@@ -28,6 +37,10 @@ struct capture {
     uint64_t epoch; /* for schema_note_insert() */
     struct err err; /* first failure */
 
+    /* rows that were shipped as deleted and have to be inserted again, as they are now */
+    struct blob_row blobs[BLOBS_MAX];
+    unsigned n_blobs;
+
     /* the table of the last event: nearly always that of the next */
     const struct table *last;
     uint64_t last_generation;
@@ -38,6 +51,18 @@ struct capture {
 
 static void on_preupdate(void *arg, sqlite3 *db, int op, const char *database, const char *table,
                          sqlite3_int64 old_rowid, sqlite3_int64 new_rowid);
+
+static void blob_forget(struct capture *c, unsigned i)
+{
+    free(c->blobs[i].table);
+    c->blobs[i] = c->blobs[--c->n_blobs];
+}
+
+static void blobs_forget(struct capture *c)
+{
+    while (c->n_blobs > 0)
+        blob_forget(c, 0);
+}
 
 /* The value of a column that no row has: a constant of SQLite's, of which the address matters. */
 static enum err_code find_missing(struct capture *c, struct err *e)
@@ -85,6 +110,7 @@ void capture_close(struct capture *c)
     if (!c)
         return;
     (void)sqlite3_preupdate_hook(c->db, NULL, NULL);
+    blobs_forget(c);
     free(c);
 }
 
@@ -92,6 +118,7 @@ void capture_on(struct capture *c, bool on)
 {
     c->on = on;
     c->epoch++;
+    blobs_forget(c);
     c->saw_sequence = false;
 }
 
@@ -120,6 +147,7 @@ void capture_cut(struct capture *c, struct capture_mark m)
     spool_cut(c->spool, m.len);
     c->changes = m.changes;
     c->epoch++;
+    blobs_forget(c);
     err_clear(&c->err);
 }
 
@@ -269,6 +297,98 @@ static void put_image(struct capture *c, const struct table *t, const char *fiel
     buf_putc(b, ']');
 }
 
+/*
+ * FTS5 writes into the middle of a row (sqlite3_blob_write). The hook is then called before that,
+ * as for a deletion, and nobody tells what the row becomes. So it is shipped as deleted, and
+ * inserted again as soon as its content is known: when the next event about it shows what it was
+ * until then, or when the statement has ended.
+ */
+static void blob_note(struct capture *c, const char *table, int64_t rowid)
+{
+    char *name = c->n_blobs < BLOBS_MAX ? strdup(table) : NULL;
+
+    if (name)
+        c->blobs[c->n_blobs++] = (struct blob_row){name, rowid};
+    else if (!c->err.code)
+        (void)err_set(&c->err, ERR_NO_MEMORY, "too many rows are written in place");
+}
+
+/* Its index, n_blobs = none. */
+static unsigned blob_find(const struct capture *c, const char *table, int64_t rowid)
+{
+    unsigned i = 0;
+
+    while (i < c->n_blobs && (c->blobs[i].rowid != rowid || strcmp(c->blobs[i].table, table) != 0))
+        i++;
+    return i;
+}
+
+/* From inside the hook: the row is about to change once more. */
+static void blob_insert_old(struct capture *c, const struct table *t, int64_t rowid)
+{
+    struct buf *b = capture_begin(c);
+
+    buf_put(b, t->prefix.data, t->prefix.len);
+    buf_puts(b, "\"INSERT\",\"new_rowid\":");
+    buf_i64(b, rowid);
+    put_image(c, t, NEW_VALUES, sizeof NEW_VALUES - 1, old_value);
+    buf_putc(b, '}');
+    capture_end(c);
+}
+
+static sqlite3_stmt *blob_reader(struct capture *c, const struct table *t, int64_t rowid)
+{
+    struct buf sql = BUF_INIT;
+    sqlite3_stmt *st = NULL;
+    int rc;
+
+    buf_puts(&sql, "SELECT ");
+    for (unsigned i = 0; i < t->n_sent; i++) {
+        buf_puts(&sql, i > 0 ? "," : "");
+        schema_put_name(&sql, t->columns[t->sent[i]].name);
+    }
+    buf_puts(&sql, " FROM main.");
+    schema_put_name(&sql, t->name);
+    buf_printf(&sql, " WHERE %s=%" PRId64, t->rowid_name, rowid);
+    conn_trust(c->conn, true);
+    rc = sqlite3_prepare_v2(c->db, buf_cstr(&sql), -1, &st, NULL);
+    conn_trust(c->conn, false);
+    buf_free(&sql);
+    if (rc != SQLITE_OK)
+        fail_rc(c, rc);
+    return st;
+}
+
+/* The row as it is now. */
+static void blob_insert(struct capture *c, const struct table *t, int64_t rowid)
+{
+    sqlite3_stmt *st = blob_reader(c, t, rowid);
+    struct value *values = calloc(t->n_sent, sizeof *values);
+    int rc = st ? sqlite3_step(st) : SQLITE_DONE;
+
+    if (rc == SQLITE_ROW && values) {
+        for (unsigned i = 0; i < t->n_sent; i++) {
+            values[i] = value_view(sqlite3_column_value(st, (int)i));
+            make_real(t, t->sent[i], &values[i]);
+        }
+        capture_row(c, t, true, &rowid, values);
+    } else if (rc != SQLITE_DONE) {
+        fail_rc(c, values ? rc : SQLITE_NOMEM);
+    }
+    sqlite3_finalize(st);
+    free(values);
+}
+
+void capture_settle(struct capture *c)
+{
+    while (c->n_blobs > 0 && !c->err.code) {
+        const struct table *t = schema_table(c->schema, c->blobs[0].table);
+        if (t && t->rowid_name)
+            blob_insert(c, t, c->blobs[0].rowid);
+        blob_forget(c, 0);
+    }
+}
+
 /* The description of the table that an event is about, NULL where the event is not to be shipped.
  */
 static const struct table *find_table(struct capture *c, const char *name)
@@ -313,6 +433,15 @@ static void on_preupdate(void *arg, sqlite3 *db, int op, const char *database, c
         (void)err_set(&c->err, ERR_INTERNAL, "table %s is not as it was described", t->name);
         return;
     }
+    if (c->n_blobs > 0 && op != SQLITE_INSERT) {
+        unsigned i = blob_find(c, table, old_rowid);
+        if (i < c->n_blobs) {
+            blob_insert_old(c, t, old_rowid);
+            blob_forget(c, i);
+        }
+    }
+    if (sqlite3_preupdate_blobwrite(db) >= 0)
+        blob_note(c, table, old_rowid);
     (void)capture_begin(c);
     buf_put(b, t->prefix.data, t->prefix.len);
     buf_put(b,

@@ -382,6 +382,7 @@ static enum err_code settle(struct writer *w, struct err *e)
         if (!code)
             code = sequence_after(w->sequence, w->capture, e);
     }
+    capture_settle(w->capture);
     if (!code)
         code = capture_check(w->capture, e);
     return code;
@@ -598,6 +599,7 @@ enum err_code writer_stmt_end(struct writer *w, struct stmt *s, bool ok, struct 
         return ERR_OK;
     if (ddl)
         code = ship_ddl(w, s, e);
+    capture_settle(w->capture);
     if (!code)
         code = capture_check(w->capture, e);
     if (!code && w->stmt_savepoint)

@@ -712,6 +712,36 @@ static void odd_names(void **state)
     pair_close(&p);
 }
 
+/* FTS5 writes the cookie of its configuration in place, into the row that holds the structure. */
+static void fts5_is_configured(void **state)
+{
+    static const char *const settings[] = {"'pgsz', 64",         "'automerge', 4",
+                                           "'crisismerge', 8",   "'usermerge', 3",
+                                           "'secure-delete', 1", "'rank', 'bm25(10.0)'"};
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, APPLY_STRICT);
+    pair_run(&p, "CREATE VIRTUAL TABLE f USING fts5(a); INSERT INTO f VALUES ('hello')");
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        char sql[256];
+        (void)snprintf(sql, sizeof sql,
+                       "INSERT INTO f(f, rank) VALUES (%s); INSERT INTO f VALUES ('hello %zu');"
+                       "INSERT INTO f(f, rank) VALUES (%s); DELETE FROM f WHERE rowid = %zu",
+                       settings[i], i, settings[(i + 1) % 6], i);
+        pair_run(&p, sql);
+        (void)snprintf(sql, sizeof sql, "INSERT INTO f(f, rank) VALUES (%s)", settings[i]);
+        pair_run(&p, sql);
+        pair_same(&p);
+    }
+    sqlite3 *db = pair_look(p.copy);
+    assert_int_equal(
+        sqlite3_exec(db, "INSERT INTO f(f) VALUES ('integrity-check')", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -742,6 +772,7 @@ int main(void)
         cmocka_unit_test(a_large_dump_needs_little_memory),
         cmocka_unit_test(a_rollback_is_not_stopped),
         cmocka_unit_test(odd_names),
+        cmocka_unit_test(fts5_is_configured),
     };
 
     log_configure(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
