@@ -530,3 +530,99 @@ def test_a_portal_that_failed_runs_no_more(ready):
         assert error[0] == "ErrorResponse" and (error[2] == "55000") == again and state == ["ReadyForQuery", "E"]
         ready.ask(wire.query("ROLLBACK TO s"))
     ready.ask(wire.query("ROLLBACK"))
+
+
+def shown(connection, name):
+    return connection.ask(wire.query("SHOW " + name))[1][1][0]
+
+
+def reported(connection, *messages):
+    """The values of TimeZone that the answer reports."""
+    connection.send(b"".join(messages))
+    bodies = [body for kind, body in connection.until("Z") if kind == "S"]
+    return [body.split(b"\0")[1] for body in bodies if body.startswith(b"TimeZone\0")]
+
+
+SETTINGS_THAT_END = {
+    "local": (["BEGIN", "SET LOCAL work_mem = '9MB'", "COMMIT"], "4MB"),
+    "local, rolled back": (["BEGIN", "SET LOCAL work_mem = '9MB'", "ROLLBACK"], "4MB"),
+    "committed": (["BEGIN", "SET work_mem = '9MB'", "COMMIT"], "9MB"),
+    "rolled back": (["BEGIN", "SET work_mem = '9MB'", "ROLLBACK"], "4MB"),
+    "failed": (["BEGIN", "SET work_mem = '9MB'", "SELECT nothing", "COMMIT"], "4MB"),
+    "chained": (["BEGIN", "SET LOCAL work_mem = '9MB'", "COMMIT AND CHAIN"], "4MB"),
+    "reset": (["SET work_mem = '5MB'", "BEGIN", "RESET work_mem", "ROLLBACK"], "5MB"),
+    "reset all": (["SET work_mem = '5MB'", "BEGIN", "RESET ALL", "ROLLBACK"], "5MB"),
+    "local over session": (["BEGIN", "SET work_mem = '5MB'", "SET LOCAL work_mem = '9MB'", "COMMIT"], "5MB"),
+    "session over local": (["BEGIN", "SET LOCAL work_mem = '9MB'", "SET work_mem = '5MB'", "COMMIT"], "5MB"),
+    "function": (["BEGIN", "SELECT set_config('work_mem', '9MB', true)", "COMMIT"], "4MB"),
+    "function, alone": (["SELECT set_config('work_mem', '9MB', true)"], "4MB"),
+    "function, for the session": (["SELECT set_config('work_mem', '9MB', false)"], "9MB"),
+    "one string": (["SET LOCAL work_mem = '9MB'; SELECT 1"], "4MB"),
+    "one string that fails": (["SET work_mem = '9MB'; SELECT 1; SELECT abs(-9223372036854775807 - 1)"], "4MB"),
+    "savepoint": (["BEGIN", "SET work_mem = '5MB'", "SAVEPOINT a", "SET work_mem = '9MB'", "SAVEPOINT b",
+                   "SET LOCAL work_mem = '8MB'", "ROLLBACK TO a", "COMMIT"], "5MB"),
+    "savepoint, in it": (["BEGIN", "SET LOCAL work_mem = '5MB'", "SAVEPOINT a", "SET work_mem = '9MB'", "ROLLBACK TO a"],
+                         "5MB"),
+    "released": (["BEGIN", "SAVEPOINT a", "SET work_mem = '5MB'", "SAVEPOINT b", "SET LOCAL work_mem = '9MB'",
+                  "RELEASE b", "RELEASE a", "COMMIT"], "5MB"),
+    "released, rolled back": (["BEGIN", "SAVEPOINT a", "SET work_mem = '5MB'", "SAVEPOINT b",
+                               "SET LOCAL work_mem = '9MB'", "RELEASE a", "ROLLBACK"], "4MB"),
+    "savepoints left open": (["BEGIN", "SET LOCAL work_mem = '7MB'", "SAVEPOINT a", "SET work_mem = '5MB'",
+                              "SAVEPOINT b", "SET LOCAL work_mem = '9MB'", "COMMIT"], "5MB"),
+}
+
+
+@pytest.mark.parametrize("statements, value", SETTINGS_THAT_END.values(), ids=SETTINGS_THAT_END.keys())
+def test_settings_end_with_their_transaction(ready, statements, value):
+    for sql in statements:
+        ready.ask(wire.query(sql))
+    assert shown(ready, "work_mem") == value
+    ready.ask(wire.query("ROLLBACK"))
+
+
+def test_settings_of_ones_own_end_too(ready):
+    for sql in ("SET my.own = 'a'", "BEGIN", "SET my.own = 'b'", "SET LOCAL my.other = 'c'", "ROLLBACK"):
+        ready.ask(wire.query(sql))
+    assert shown(ready, "my.own") == "a"
+    assert shown(ready, "my.other") == ""  # known from now on, as in PostgreSQL
+    for sql in ("BEGIN", "SET LOCAL my.own = 'b'", "COMMIT"):
+        ready.ask(wire.query(sql))
+    assert shown(ready, "my.own") == "a"
+
+
+def test_what_a_local_setting_does_ends(ready):
+    ready.ask(wire.query("CREATE TABLE IF NOT EXISTS set_local (a INTEGER)"))
+    for sql in ("BEGIN", "SET LOCAL default_transaction_read_only = on", "SET LOCAL statement_timeout = '20ms'"):
+        ready.ask(wire.query(sql))
+    insert = wire.query("INSERT INTO set_local VALUES (1)")
+    assert ready.ask(insert)[0] == ["ErrorResponse", "ERROR", "25006"]
+    ready.ask(wire.query("COMMIT"))
+    assert shown(ready, "statement_timeout") == "0"
+    assert ready.ask(insert)[0] == ["CommandComplete", "INSERT 0 1"]
+    count = "SELECT count(*) FROM generate_series(1, 1000000)"
+    assert ready.ask(wire.query(count))[1] == ["DataRow", ["1000000"]]
+
+
+def test_local_settings_outside_a_block(ready):
+    local = "SET LOCAL work_mem = '9MB'"
+    ready.send(wire.query(local))
+    (kind, body), = [m for m in ready.until("Z") if m[0] == "N"]
+    assert wire.fields(body)["S"] == "WARNING" and wire.fields(body)["C"] == "25P01"
+    assert shown(ready, "work_mem") == "4MB"
+    assert ["DataRow", ["9MB"]] in ready.ask(wire.query(local + "; SHOW work_mem"))
+    ready.send(wire.query(local + "; SHOW work_mem"))
+    assert not [m for m in ready.until("Z") if m[0] == "N"]
+    steps = [m for sql in (local, "SHOW work_mem") for m in (wire.parse(sql), wire.bind(), wire.execute())]
+    assert ["DataRow", ["9MB"]] in ready.ask(*steps, wire.SYNC)
+    assert shown(ready, "work_mem") == "4MB"
+
+
+def test_a_setting_that_goes_back_is_reported(ready):
+    assert reported(ready, wire.query("BEGIN; SET LOCAL TimeZone = 'Europe/Paris'")) == [b"Europe/Paris"]
+    assert reported(ready, wire.query("COMMIT")) == [b"UTC"]
+    assert reported(ready, wire.query("BEGIN; SET TimeZone = 'Europe/Paris'; SAVEPOINT a")) == [b"Europe/Paris"]
+    assert reported(ready, wire.query("SET TIME ZONE 'Asia/Tokyo'")) == [b"Asia/Tokyo"]
+    assert reported(ready, wire.query("ROLLBACK TO a")) == [b"Europe/Paris"]
+    ready.ask(wire.query("SELECT nothing"))
+    assert reported(ready, wire.query("ROLLBACK")) == [b"UTC"]
+    assert shown(ready, "TimeZone") == "UTC"

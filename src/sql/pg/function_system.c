@@ -115,7 +115,7 @@ static void set_config(sqlite3_context *ctx, int n, sqlite3_value **v)
     (void)n;
     if (!name)
         return;
-    if (s->set && !s->set(s->arg, name, value ? value : ""))
+    if (s->set && !s->set(s->arg, name, value ? value : "", sqlite3_value_int(v[2]) != 0))
         pg_result_error(ctx, "parameter \"%.80s\" cannot be changed", name);
     else
         text(ctx, value ? value : "");

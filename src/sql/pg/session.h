@@ -20,8 +20,9 @@ struct pg_session {
     bool in_recovery; /* pg_is_in_recovery(): this node takes no writes */
     /* The value of a setting, borrowed until the next call; NULL: unknown. May be NULL. */
     const char *(*setting)(void *arg, const char *name);
-    /* Changes one, for set_config(); false: not possible. May be NULL. */
-    bool (*set)(void *arg, const char *name, const char *value);
+    /* Changes one, for set_config(); `local`: until the transaction ends. False: not possible. May
+     * be NULL. */
+    bool (*set)(void *arg, const char *name, const char *value, bool local);
     /* The node's databases by number; false at the end. May be NULL: only `database` then. */
     bool (*database_at)(void *arg, size_t i, char *id, size_t size);
     void *arg;

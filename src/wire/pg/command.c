@@ -103,11 +103,9 @@ const char *pg_front_setting(void *conn, const char *name)
     return pg_setting(conn, name, &canonical);
 }
 
-bool pg_front_set(void *conn, const char *name, const char *value)
+bool pg_front_set(void *conn, const char *name, const char *value, bool local)
 {
-    struct pg_conn *c = conn;
-
-    return pg_settings_set(&c->settings, name, value) == PG_SET_OK;
+    return pg_set(conn, name, value, local) == PG_SET_OK;
 }
 
 /* The name behind SHOW, SET and RESET, with their two-word spellings. */
@@ -194,20 +192,11 @@ static bool show(struct pg_conn *c, struct words *w, bool describe)
 
 /* ---- SET and RESET ---- */
 
-static void report(struct pg_conn *c, const char *name)
+static bool set_value(struct pg_conn *c, const char *name, const char *value, bool local)
 {
-    const char *canonical = name;
-    const char *value = pg_settings_get(&c->settings, name, &canonical);
-
-    if (value && pg_settings_is_reported(name))
-        pgwire_write_parameter(&c->out, canonical, value);
-}
-
-static bool set_value(struct pg_conn *c, const char *name, const char *value)
-{
-    switch (pg_settings_set(&c->settings, name, value)) {
+    switch (pg_set(c, name, value, local)) {
     case PG_SET_OK:
-        report(c, name);
+        pg_report(c, name);
         if (strcasecmp(name, "default_transaction_read_only") == 0)
             pg_apply_read_only(c);
         return true;
@@ -235,7 +224,7 @@ static bool set_modes(struct pg_conn *c, struct words *w, bool session)
         if (skip(w, "READ")) {
             bool only = is(w, "ONLY");
             if (session) {
-                if (!set_value(c, "default_transaction_read_only", only ? "on" : "off"))
+                if (!set_value(c, "default_transaction_read_only", only ? "on" : "off", false))
                     return false;
             } else if (c->tx == PG_TX_BLOCK || c->tx == PG_TX_IMPLICIT) {
                 c->tx_read_only = only;
@@ -281,10 +270,22 @@ static bool read_value(struct words *w, char *out, size_t size)
     return n > 0;
 }
 
+/* Nothing else is in the query string: nobody sees what it sets for the transaction alone. */
+static bool is_alone(const struct pg_conn *c, const struct words *w)
+{
+    const char *behind = w->end;
+    struct lex_token t;
+
+    if (!c->query)
+        return true;
+    return c->query + pg_split(c->query, strlen(c->query)) == w->end &&
+           !lex_next(&behind, behind + strlen(behind), &t);
+}
+
 static bool set(struct pg_conn *c, struct words *w)
 {
     char name[WORD_BYTES], value[WORD_BYTES];
-    bool session = false;
+    bool session = false, local = false;
 
     advance(w);
     if (is(w, "DATABASE")) {
@@ -303,6 +304,7 @@ static bool set(struct pg_conn *c, struct words *w)
     }
     if (is(w, "SESSION") || is(w, "LOCAL")) {
         session = is(w, "SESSION");
+        local = !session;
         struct words ahead = *w;
         advance(&ahead);
         if (session && is(&ahead, "CHARACTERISTICS")) {
@@ -325,7 +327,20 @@ static bool set(struct pg_conn *c, struct words *w)
         pg_notice(c, "NOTICE", "00000", "roles are not changed here: SET %s is ignored", name);
         return true;
     }
-    return set_value(c, name, strcasecmp(value, "default") == 0 ? NULL : value);
+    if (local && c->tx == PG_TX_IDLE && is_alone(c, w))
+        pg_notice(c, "WARNING", "25P01", "SET LOCAL can only be used in transaction blocks");
+    return set_value(c, name, strcasecmp(value, "default") == 0 ? NULL : value, local);
+}
+
+static bool reset_all(struct pg_conn *c)
+{
+    const char *name, *value;
+    bool reported;
+
+    for (size_t i = 0; pg_settings_at(&c->settings, i, &name, &value, &reported); i++)
+        if (pg_settings_own(&c->settings, name) && !set_value(c, name, NULL, false))
+            return false;
+    return true;
 }
 
 static bool reset(struct pg_conn *c, struct words *w)
@@ -335,14 +350,11 @@ static bool reset(struct pg_conn *c, struct words *w)
     advance(w);
     if (!w->has)
         return syntax(c, w);
-    if (is(w, "ALL")) {
-        pg_settings_reset_all(&c->settings);
-        pg_apply_read_only(c);
-        return true;
-    }
+    if (is(w, "ALL"))
+        return reset_all(c);
     bool role = is(w, "ROLE") || is(w, "SESSION");
     setting_name(w, name, sizeof name);
-    return role || set_value(c, name, NULL);
+    return role || set_value(c, name, NULL, false);
 }
 
 /* ---- prepared statements by SQL ---- */
@@ -379,9 +391,7 @@ static bool discard(struct pg_conn *c, struct words *w, char tag[PG_TAG_BYTES])
         return false;
     }
     pg_prepared_clear(c);
-    pg_settings_reset_all(&c->settings);
-    pg_apply_read_only(c);
-    return true;
+    return reset_all(c);
 }
 
 /* ---- databases ---- */

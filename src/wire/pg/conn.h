@@ -98,6 +98,7 @@ enum pg_tx { PG_TX_IDLE, PG_TX_IMPLICIT, PG_TX_BLOCK, PG_TX_FAILED };
 struct pg_prepared;
 struct pg_portal;
 struct pg_savepoint;
+struct pg_undo;
 
 struct pg_conn {
     struct pg_server *server;
@@ -125,6 +126,7 @@ struct pg_conn {
 
     struct arena *arena; /* of one message or query string */
     struct pg_settings settings;
+    struct pg_undo *undo;    /* what the transaction has set, the latest first */
     struct pg_session front; /* what functions answer about it */
     enum pg_tx tx;
     struct pg_savepoint *savepoints; /* open ones in the block, the innermost first */
@@ -187,7 +189,7 @@ enum err_code pg_use_database(struct pg_conn *c, const char *name, struct err *e
 const char *pg_setting(struct pg_conn *c, const char *name, const char **canonical);
 /* For functions: struct pg_session's callbacks. */
 const char *pg_front_setting(void *conn, const char *name);
-bool pg_front_set(void *conn, const char *name, const char *value);
+bool pg_front_set(void *conn, const char *name, const char *value, bool local);
 
 /* ---- session.c ---- */
 

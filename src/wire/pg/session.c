@@ -6,12 +6,20 @@ static void ready(struct pg_conn *c)
     pgwire_write_ready(&c->out, pg_status(c));
 }
 
+/* No block goes on, so what was set for a transaction has seen its end. */
+static void settle(struct pg_conn *c)
+{
+    if (c->tx != PG_TX_IDLE)
+        return;
+    pg_undo_end(c, true);
+    pg_portals_end(c, true);
+}
+
 static void sync(struct pg_conn *c)
 {
     c->skipping = false;
     (void)pg_end_implicit(c);
-    if (c->tx == PG_TX_IDLE)
-        pg_portals_end(c, true);
+    settle(c);
     ready(c);
 }
 
@@ -28,8 +36,7 @@ static void simple(struct pg_conn *c, const struct pg_message *m)
             pg_portal_remove(c, p);
         pg_prepared_remove(c, "");
         pg_query(c, sql, m->len - 1);
-        if (c->tx == PG_TX_IDLE)
-            pg_portals_end(c, true);
+        settle(c);
     }
     ready(c);
 }

@@ -135,6 +135,18 @@ bool pg_tx_allows(struct pg_conn *c, const struct pg_text *t);
 /* The session's read-only state follows user, block and settings. */
 void pg_apply_read_only(struct pg_conn *c);
 
+/* ---- undo.c ---- */
+
+/* Sets for the session, undone if the transaction is rolled back, or for the transaction alone.
+ * `value` NULL = back to the start value. */
+enum pg_set pg_set(struct pg_conn *c, const char *name, const char *value, bool local);
+/* Tells the client, where it is a parameter that is reported. */
+void pg_report(struct pg_conn *c, const char *name);
+void pg_undo_end(struct pg_conn *c, bool committed);          /* with the transaction */
+void pg_undo_roll_back_to(struct pg_conn *c, unsigned depth); /* what was set since … */
+void pg_undo_release(struct pg_conn *c, unsigned depth);      /* … or what now belongs outside */
+void pg_undo_clear(struct pg_conn *c);                        /* at the connection's end */
+
 /* ---- command.c, cursor.c, copy.c: true = done, tag filled; columns and rows have been written,
  * the RowDescription only with `describe` ---- */
 

@@ -274,16 +274,6 @@ void pg_settings_started(struct pg_settings *s)
     }
 }
 
-void pg_settings_reset_all(struct pg_settings *s)
-{
-    for (size_t i = 0; i < ROWS; i++) {
-        free(s->values[i]);
-        s->values[i] = NULL;
-        if (table[i].check == TIMEOUT)
-            s->statement_timeout_ns = timeout_ns(value_of(s, i));
-    }
-}
-
 const char *pg_settings_get(const struct pg_settings *s, const char *name, const char **canonical)
 {
     size_t i = find(name);
@@ -299,6 +289,36 @@ const char *pg_settings_get(const struct pg_settings *s, const char *name, const
     if (canonical)
         *canonical = s->custom[i][0];
     return s->custom[i][1];
+}
+
+const char *pg_settings_own(const struct pg_settings *s, const char *name)
+{
+    size_t i = find(name);
+
+    if (i < ROWS)
+        return s->values[i];
+    i = find_custom(s, name);
+    return i < s->n_custom ? s->custom[i][1] : NULL;
+}
+
+void pg_settings_put_back(struct pg_settings *s, const char *name, char *value)
+{
+    size_t i = find(name);
+
+    if (i == ROWS) {
+        i = find_custom(s, name);
+        if (i < s->n_custom && value) {
+            free(s->custom[i][1]);
+            s->custom[i][1] = value;
+        } else if (i < s->n_custom) { /* as in PostgreSQL, its name stays known */
+            s->custom[i][1][0] = '\0';
+        }
+        return;
+    }
+    free(s->values[i]);
+    s->values[i] = value;
+    if (table[i].check == TIMEOUT)
+        s->statement_timeout_ns = timeout_ns(value_of(s, i));
 }
 
 bool pg_settings_is_reported(const char *name)

@@ -32,9 +32,12 @@ enum pg_set { PG_SET_OK, PG_SET_UNKNOWN, PG_SET_FIXED, PG_SET_INVALID, PG_SET_NO
 /* `value` NULL = back to the start value. Names in any case. */
 enum pg_set pg_settings_set(struct pg_settings *s, const char *name, const char *value);
 void pg_settings_started(struct pg_settings *s); /* what is set now is what RESET returns to */
-void pg_settings_reset_all(struct pg_settings *s);
 /* NULL = unknown. *canonical (may be NULL) is the name as PostgreSQL spells it. */
 const char *pg_settings_get(const struct pg_settings *s, const char *name, const char **canonical);
+/* What it was set to since the start; NULL = nothing, or unknown. */
+const char *pg_settings_own(const struct pg_settings *s, const char *name);
+/* Back to what pg_settings_own() told of a setting that has been set. Takes `value` over. */
+void pg_settings_put_back(struct pg_settings *s, const char *name, char *value);
 bool pg_settings_is_reported(const char *name);
 /* One by one, by index; false at the end. */
 bool pg_settings_at(const struct pg_settings *s, size_t i, const char **name, const char **value,

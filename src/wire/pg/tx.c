@@ -41,6 +41,7 @@ static void roll_back(struct pg_conn *c)
     pg_portals_end(c, false);
     if (session_state(c->session) != SESSION_IDLE)
         (void)pg_exec(c, "ROLLBACK", &ignored);
+    pg_undo_end(c, false);
 }
 
 unsigned pg_tx_depth(const struct pg_conn *c)
@@ -61,12 +62,14 @@ static void forget_savepoints(struct pg_conn *c, unsigned depth)
 void pg_tx_clear(struct pg_conn *c)
 {
     forget_savepoints(c, 0);
+    pg_undo_clear(c);
 }
 
 static void ended(struct pg_conn *c, bool committed)
 {
     c->tx = PG_TX_IDLE;
     forget_savepoints(c, 0);
+    pg_undo_end(c, committed);
     if (c->tx_read_only) {
         c->tx_read_only = false;
         pg_apply_read_only(c);
@@ -83,6 +86,8 @@ void pg_tx_failed(struct pg_conn *c)
         c->tx = PG_TX_FAILED;
         if (!c->savepoints)
             roll_back(c);
+    } else if (c->tx == PG_TX_IDLE) {
+        pg_undo_end(c, false);
     }
 }
 
@@ -271,8 +276,12 @@ static bool close_savepoint(struct pg_conn *c, const char *sql, const struct lex
         pg_portals_roll_back_to(c, s->depth);
     if (!run_savepoint(c, sql))
         return false;
-    if (!back)
+    if (back) {
+        pg_undo_roll_back_to(c, s->depth);
+    } else {
         pg_portals_release(c, s->depth);
+        pg_undo_release(c, s->depth);
+    }
     forget_savepoints(c, back ? s->depth : s->depth - 1);
     if (back)
         c->tx = PG_TX_BLOCK;
