@@ -52,6 +52,65 @@ static void token(void **state)
     assert_int_equal(request("OPTIONS", "/query", "", NULL), 204);
 }
 
+/* Its answer, and then the end: what stands behind it is no request. */
+static void refused_for_good(const char *headers, const char *rest)
+{
+    char text[512];
+    char byte;
+    int fd = client_connect(http_port(server));
+
+    snprintf(text, sizeof text, "POST /query HTTP/1.1\r\nHost: x\r\n%s\r\n%s", headers, rest);
+    assert_true(client_send(fd, text, strlen(text)));
+    answer_free(&a);
+    client_read(fd, &a, false);
+    if (a.status != 400)
+        fail_msg("%d for %s", a.status, headers);
+    assert_header("Connection", "close");
+    assert_body_has("\"code\":\"PROTOCOL\"");
+    assert_int_equal(recv(fd, &byte, 1, 0), 0);
+    close(fd);
+}
+
+static void bodies_with_two_ends(void **state)
+{
+    static const char body[] = "{\"sql\":\"write\"}GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+    static const char chunks[] = "f\r\n{\"sql\":\"write\"}\r\n0\r\n\r\n"
+                                 "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    (void)state;
+    refused_for_good("Content-Length: 15\r\nContent-Length: 20\r\n", body);
+    refused_for_good("Content-Length: 20\r\nContent-Length: 15\r\n", body);
+    refused_for_good("Content-Length: 15\r\nTransfer-Encoding: chunked\r\n", chunks);
+    refused_for_good("Transfer-Encoding: chunked\r\nContent-Length: 15\r\n", chunks);
+    refused_for_good("Content-Length: 0\r\ntransfer-encoding: chunked\r\n", chunks);
+    refused_for_good("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", chunks);
+    refused_for_good("Transfer-Encoding: xchunked\r\n", chunks);
+    refused_for_good("Transfer-Encoding: gzip, chunked\r\n", chunks);
+    refused_for_good("Transfer-Encoding: identity\r\nContent-Length: 15\r\n", body);
+    refused_for_good("Transfer-Encoding: xchunked\r\n", "");
+    refused_for_good("Content-Length : 15\r\n", body);
+    refused_for_good("Transfer-Encoding : chunked\r\n", chunks);
+    assert_int_equal(request("POST", "/query", "", "{\"sql\":\"write\"}"), 200);
+}
+
+static void a_body_in_chunks(void **state)
+{
+    static const char text[] =
+        "POST /query HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n"
+        "f\r\n{\"sql\":\"write\"}\r\n0\r\n\r\n";
+    int fd = client_connect(http_port(server));
+
+    (void)state;
+    assert_true(client_send(fd, text, sizeof text - 1));
+    answer_free(&a);
+    client_read(fd, &a, false);
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    client_request(fd, 0, "GET", "/healthz", "", NULL, &a);
+    assert_int_equal(a.status, 200);
+    close(fd);
+}
+
 static void cors(void **state)
 {
     (void)state;
@@ -262,6 +321,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(wrong_paths_and_methods),
         T(token),
+        T(bodies_with_two_ends),
+        T(a_body_in_chunks),
         T(cors),
         T(databases),
         T(replications),

@@ -145,6 +145,55 @@ static void route(struct exchange *x, const char *url, const char *method)
         x->name = http_decode(x, c.name, c.name_len);
 }
 
+/* ---- where the body ends ----
+ *
+ * A proxy in front that sees the end elsewhere than libmicrohttpd would take a part of the body for
+ * the next request, or the other way round. What can be read in two ways is refused (RFC 9112, 6.1
+ * and 6.3), and the connection ends with it. */
+
+struct framing {
+    unsigned lengths, encodings;
+    bool odd; /* a header that says neither */
+};
+
+static bool is_length(const char *value)
+{
+    return *value && value[strspn(value, "0123456789")] == '\0';
+}
+
+static enum MHD_Result see_header(void *framing, enum MHD_ValueKind kind, const char *name,
+                                  const char *value)
+{
+    struct framing *f = framing;
+
+    (void)kind;
+    if (name[strcspn(name, " \t")] != '\0') { /* "Content-Length :" is another name to some */
+        f->odd = true;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+        f->lengths++;
+        f->odd |= !value || !is_length(value);
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        f->encodings++;
+        f->odd |= !value || strcasecmp(value, "chunked") != 0;
+    }
+    return MHD_YES;
+}
+
+/* Encodings came with HTTP/1.1: who still speaks 1.0 may pass them on and not know them. */
+static bool is_framed(struct exchange *x, const char *version)
+{
+    struct framing f = {0};
+
+    (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, see_header, &f);
+    if (f.encodings > 0 && strcmp(version, MHD_HTTP_VERSION_1_0) == 0)
+        f.odd = true;
+    if (!f.odd && f.lengths + f.encodings <= 1)
+        return true;
+    err_set(&x->err, ERR_PROTOCOL,
+            "a request has one Content-Length, or else Transfer-Encoding: chunked, or no body");
+    return false;
+}
+
 /* How much body was announced: SIZE_MAX for an unknown length, 0 for none. */
 static size_t body_announced(struct exchange *x)
 {
@@ -190,7 +239,8 @@ static void reset(struct exchange *x)
     x->ended = x->aborted = false;
 }
 
-static enum MHD_Result begin(struct exchange *x, const char *url, const char *method)
+static enum MHD_Result begin(struct exchange *x, const char *url, const char *method,
+                             const char *version)
 {
     struct http_server *s = x->server;
     size_t announced;
@@ -198,6 +248,10 @@ static enum MHD_Result begin(struct exchange *x, const char *url, const char *me
     reset(x);
     atomic_fetch_add(&s->running, 1);
     atomic_store(&x->busy, true);
+    if (!is_framed(x, version)) {
+        x->early = true;
+        return http_reply_error(x, &x->err);
+    }
     if (atomic_load(&s->stopping)) /* after busy: http_stop() reads them in the other order */
         err_set(&x->err, ERR_SHUTDOWN, "the node is shutting down");
     else
@@ -269,7 +323,6 @@ enum MHD_Result http_access(void *server, struct MHD_Connection *c, const char *
     struct exchange *x = *slot;
 
     (void)server;
-    (void)version;
     if (!x) {
         const union MHD_ConnectionInfo *info =
             MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -277,7 +330,7 @@ enum MHD_Result http_access(void *server, struct MHD_Connection *c, const char *
         if (!x) /* no memory when the connection was made */
             return MHD_NO;
         *slot = x;
-        return begin(x, url, method);
+        return begin(x, url, method, version);
     }
     if (*upload_size > 0) {
         size_t n = *upload_size;
@@ -289,13 +342,14 @@ enum MHD_Result http_access(void *server, struct MHD_Connection *c, const char *
 
 /* After an early answer the client may still be sending. Closing now would make the kernel send a
  * reset, which may overtake the answer; so the rest is read, for a while, until the client closes.
- * libmicrohttpd has shut down its own direction already. */
+ * It learns of the end from ours, which libmicrohttpd has not always shut down yet. */
 static void linger(int fd)
 {
     int64_t end = clock_deadline(LINGER_NS);
     char waste[16384];
     struct pollfd p = {.fd = fd, .events = POLLIN};
 
+    (void)shutdown(fd, SHUT_WR);
     while (clock_mono_ns() < end && poll(&p, 1, LINGER_PAUSE_MS) > 0) {
         ssize_t n = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))

@@ -59,7 +59,7 @@ static enum MHD_Result queue(struct exchange *x, struct MHD_Response *r, unsigne
         header(r, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SECONDS);
     if (status == MHD_HTTP_UNAUTHORIZED)
         header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    if (atomic_load(&x->server->stopping))
+    if (x->early || atomic_load(&x->server->stopping))
         header(r, MHD_HTTP_HEADER_CONNECTION, "close");
     ok = MHD_queue_response(x->mhd, status, r);
     MHD_destroy_response(r);
