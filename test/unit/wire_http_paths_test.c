@@ -111,6 +111,16 @@ static void a_body_in_chunks(void **state)
     close(fd);
 }
 
+static void expected_nodes(void **state)
+{
+    (void)state;
+    assert_int_equal(get("/verify?expect=3"), 200);
+    assert_body_has("\"expected\":\"3\"");
+    assert_int_equal(get("/verify?expect=node-1,node-2"), 200);
+    assert_int_equal(get("/verify?expect=99999999999999999999999"), 400);
+    assert_body_has("\"code\":\"PARAM\"");
+}
+
 static void cors(void **state)
 {
     (void)state;
@@ -323,6 +333,7 @@ int main(void)
         T(token),
         T(bodies_with_two_ends),
         T(a_body_in_chunks),
+        T(expected_nodes),
         T(cors),
         T(databases),
         T(replications),

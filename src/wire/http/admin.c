@@ -7,6 +7,8 @@
 
 #define SYNC_WAIT_NS (5 * CLOCK_S) /* how long /readyz?sync asks the log */
 
+#define EXPECT_DIGITS 9 /* of a number of nodes */
+
 #define TYPE_JSON "application/json"
 
 enum MHD_Result http_databases_list(struct exchange *x)
@@ -50,12 +52,22 @@ enum MHD_Result http_snapshot_take(struct exchange *x)
     return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
 }
 
+/* A number of nodes is one that an answer can hold; what else it may be, the node knows. */
+static enum err_code expectation(struct exchange *x, const char **out, struct err *e)
+{
+    if (http_arg_text(x, "expect", out, e) != ERR_OK)
+        return e->code;
+    if (*out && strlen(*out) > EXPECT_DIGITS && (*out)[strspn(*out, "0123456789")] == '\0')
+        return err_set(e, ERR_PARAM, "?expect is no number of nodes that there can be");
+    return ERR_OK;
+}
+
 enum MHD_Result http_verify(struct exchange *x)
 {
     const char *expected = NULL;
     struct err e = ERR_INIT;
 
-    if (http_arg_text(x, "expect", &expected, &e) != ERR_OK ||
+    if (expectation(x, &expected, &e) != ERR_OK ||
         node_verify(x->server->node, x->id, expected, &x->out, &e) != ERR_OK)
         return http_reply_error(x, &e);
     return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
