@@ -349,7 +349,9 @@ static sqlite3_stmt *blob_reader(struct capture *c, const struct table *t, int64
     }
     buf_puts(&sql, " FROM main.");
     schema_put_name(&sql, t->name);
-    buf_printf(&sql, " WHERE %s=%" PRId64, t->rowid_name, rowid);
+    buf_puts(&sql, " WHERE ");
+    schema_put_name(&sql, t->rowid_name);
+    buf_printf(&sql, "=%" PRId64, rowid);
     conn_trust(c->conn, true);
     rc = sqlite3_prepare_v2(c->db, buf_cstr(&sql), -1, &st, NULL);
     conn_trust(c->conn, false);
@@ -385,6 +387,10 @@ void capture_settle(struct capture *c)
         const struct table *t = schema_table(c->schema, c->blobs[0].table);
         if (t && t->rowid_name)
             blob_insert(c, t, c->blobs[0].rowid);
+        else /* without it the row would be gone on the other nodes */
+            (void)err_set(&c->err, ERR_UNSUPPORTED,
+                          "table %s was written in place, and the row cannot be read by its rowid",
+                          c->blobs[0].table);
         blob_forget(c, 0);
     }
 }

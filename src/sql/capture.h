@@ -35,7 +35,8 @@ void capture_on(struct capture *c, bool on);
 /* While a schema statement runs; `dropped` (borrowed, NULL = none) is the table that goes. */
 void capture_ddl(struct capture *c, bool running, const char *dropped);
 
-/* Behind a statement, before its effects are checked: what SQLite lets be seen only now. */
+/* Behind a statement, before its effects are checked, and before a mark: what SQLite lets be seen
+ * only now. Cutting forgets what has not been settled. */
 void capture_settle(struct capture *c);
 /* The first failure since the last cut, or of the spool. */
 enum err_code capture_check(const struct capture *c, struct err *e);

@@ -363,6 +363,13 @@ static void end_deferral(struct writer *w)
     w->deferred = false;
 }
 
+/* Before a mark, too: a failure behind it would be forgotten with what is cut. */
+static enum err_code settle_capture(struct writer *w, struct err *e)
+{
+    capture_settle(w->capture);
+    return capture_check(w->capture, e);
+}
+
 /* All that a transaction does besides its statements; may still be undone as a whole. */
 static enum err_code settle(struct writer *w, struct err *e)
 {
@@ -382,10 +389,7 @@ static enum err_code settle(struct writer *w, struct err *e)
         if (!code)
             code = sequence_after(w->sequence, w->capture, e);
     }
-    capture_settle(w->capture);
-    if (!code)
-        code = capture_check(w->capture, e);
-    return code;
+    return code ? code : settle_capture(w, e);
 }
 
 enum err_code writer_tx_end(struct writer *w, uint32_t *changes, struct err *e)
@@ -477,6 +481,9 @@ static enum err_code begin_writing(struct writer *w, struct stmt *s, bool savepo
     if (code)
         return code;
     w->stmt_savepoint = savepoint;
+    code = settle_capture(w, e);
+    if (code)
+        return code;
     w->stmt_mark = capture_mark(w->capture);
     w->wrote = true;
     if (stmt_class(s) == STMT_TEMP) {
@@ -577,6 +584,18 @@ static int64_t count_changes(const struct writer *w, struct stmt *s)
     return sqlite3_changes64(w->db);
 }
 
+/* What a statement that succeeded has done: all of it can be shipped? */
+static enum err_code check_effects(struct writer *w, struct stmt *s, struct err *e)
+{
+    enum err_code code = ERR_OK;
+
+    if (stmt_class(s) == STMT_DDL)
+        code = ship_ddl(w, s, e);
+    if (!code)
+        code = settle_capture(w, e);
+    return code;
+}
+
 enum err_code writer_stmt_end(struct writer *w, struct stmt *s, bool ok, struct err *e)
 {
     enum err_code code = ERR_OK;
@@ -597,11 +616,7 @@ enum err_code writer_stmt_end(struct writer *w, struct stmt *s, bool ok, struct 
         return lost_error(e);
     if (stmt_class(s) == STMT_READ)
         return ERR_OK;
-    if (ddl)
-        code = ship_ddl(w, s, e);
-    capture_settle(w->capture);
-    if (!code)
-        code = capture_check(w->capture, e);
+    code = check_effects(w, s, e);
     if (!code && w->stmt_savepoint)
         code = run(w, F_STMT_RELEASE, NULL, e);
     if (code)
@@ -659,6 +674,8 @@ enum err_code writer_savepoint(struct writer *w, const char *name, size_t len, s
     if (!sp->name)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     code = exec_savepoint(w, "SAVEPOINT", w->n_savepoints, e);
+    if (!code)
+        code = settle_capture(w, e);
     if (code) {
         free(sp->name);
         return code;

@@ -713,15 +713,14 @@ static void odd_names(void **state)
 }
 
 /* FTS5 writes the cookie of its configuration in place, into the row that holds the structure. */
-static void fts5_is_configured(void **state)
+static void configure_fts5(enum apply_mode mode)
 {
     static const char *const settings[] = {"'pgsz', 64",         "'automerge', 4",
                                            "'crisismerge', 8",   "'usermerge', 3",
                                            "'secure-delete', 1", "'rank', 'bm25(10.0)'"};
     struct pair p;
 
-    (void)state;
-    pair_open(&p, APPLY_STRICT);
+    pair_open(&p, mode);
     pair_run(&p, "CREATE VIRTUAL TABLE f USING fts5(a); INSERT INTO f VALUES ('hello')");
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
         char sql[256];
@@ -739,6 +738,93 @@ static void fts5_is_configured(void **state)
         sqlite3_exec(db, "INSERT INTO f(f) VALUES ('integrity-check')", NULL, NULL, NULL),
         SQLITE_OK);
     sqlite3_close(db);
+    pair_close(&p);
+}
+
+static void fts5_is_configured(void **state)
+{
+    (void)state;
+    configure_fts5(APPLY_STRICT);
+    configure_fts5(APPLY_LWW);
+}
+
+/* As a virtual table does it (sqlite3_blob_write), inside a statement or between two. */
+static void write_in_place(struct pair *p, const char *table, int64_t rowid, const char *text)
+{
+    sqlite3_blob *b = NULL;
+
+    assert_int_equal(
+        sqlite3_blob_open(conn_handle(writer_conn(p->w)), "main", table, "x", rowid, 1, &b),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_blob_write(b, text, (int)strlen(text), 1), SQLITE_OK);
+    assert_int_equal(sqlite3_blob_close(b), SQLITE_OK);
+}
+
+static void end_same(struct pair *p)
+{
+    pair_end(p);
+    pair_apply(p);
+    pair_same(p);
+}
+
+static void what_is_written_in_place_is_shipped(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, APPLY_STRICT);
+    pair_run(&p, "CREATE TABLE b(\"a \"\"key\" INTEGER PRIMARY KEY, x, r REAL);"
+                 "CREATE TABLE c(x); INSERT INTO c VALUES ('......');"
+                 "INSERT INTO b VALUES (1, zeroblob(6), 1), (2, x'010203040506', NULL)");
+    pair_begin(&p);
+    write_in_place(&p, "b", 1, "ab");
+    write_in_place(&p, "b", 1, "c");
+    write_in_place(&p, "c", 1, "text");
+    end_same(&p);
+
+    pair_begin(&p);
+    write_in_place(&p, "b", 1, "de");
+    PAIR_OK(&p, pair_step(&p, "UPDATE b SET r = 3 WHERE r = 1", true));
+    write_in_place(&p, "b", 1, "fgh");
+    write_in_place(&p, "b", 2, "i");
+    PAIR_OK(&p, pair_step(&p, "DELETE FROM b WHERE r IS NULL", true));
+    write_in_place(&p, "c", 1, "more");
+    PAIR_OK(&p, pair_step(&p, "REPLACE INTO b VALUES (1, zeroblob(8), 4)", true));
+    write_in_place(&p, "b", 1, "jk");
+    end_same(&p);
+    pair_close(&p);
+}
+
+static void what_is_written_in_place_is_undone(void **state)
+{
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, APPLY_STRICT);
+    pair_run(&p, "CREATE TABLE b(id INTEGER PRIMARY KEY, x);"
+                 "INSERT INTO b VALUES (1, zeroblob(6)), (2, zeroblob(6)), (3, zeroblob(6))");
+    pair_begin(&p); /* what was before a savepoint stays */
+    write_in_place(&p, "b", 1, "ab");
+    PAIR_OK(&p, writer_savepoint(p.w, "s", 1, &p.e));
+    write_in_place(&p, "b", 1, "cd");
+    write_in_place(&p, "b", 2, "ef");
+    PAIR_OK(&p, writer_rollback_to(p.w, "s", 1, &p.e));
+    end_same(&p);
+
+    pair_begin(&p); /* and before a statement that fails */
+    write_in_place(&p, "b", 3, "gh");
+    assert_int_equal(pair_step(&p, "INSERT INTO b VALUES (4, 4), (1, 1)", true), ERR_UNIQUE);
+    end_same(&p);
+
+    spool_reset(p.spool);
+    PAIR_OK(&p, writer_begin(p.w, &p.e));
+    PAIR_OK(&p, writer_tx_begin(p.w, &p.e));
+    write_in_place(&p, "b", 2, "ij");
+    writer_tx_undo(p.w);
+    PAIR_OK(&p, writer_tx_begin(p.w, &p.e));
+    PAIR_OK(&p, pair_step(&p, "DELETE FROM b WHERE id = 1", true));
+    end_same(&p);
+    assert_message(&p, "DELETE b (1,{\"$blob\":\"AGFiAAAA\"})\n");
     pair_close(&p);
 }
 
@@ -773,6 +859,8 @@ int main(void)
         cmocka_unit_test(a_rollback_is_not_stopped),
         cmocka_unit_test(odd_names),
         cmocka_unit_test(fts5_is_configured),
+        cmocka_unit_test(what_is_written_in_place_is_shipped),
+        cmocka_unit_test(what_is_written_in_place_is_undone),
     };
 
     log_configure(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
