@@ -14,6 +14,7 @@
 struct policy {
     struct conn_config cfg; /* immutable; for the values in force */
     int trust;              /* > 0: our own SQL */
+    bool rows;              /* no schema changes now */
     struct policy_seen *seen;
     char denial[POLICY_DENIAL_SIZE];
 };
@@ -53,18 +54,20 @@ bool policy_trusted(const struct policy *p)
     return p->trust > 0;
 }
 
-int policy_enter(struct policy *p, bool trusted)
+struct policy_state policy_enter(struct policy *p, bool trusted, bool rows)
 {
-    int before = p->trust;
+    struct policy_state before = {p->trust, p->rows};
 
     p->trust = trusted ? 1 : 0;
+    p->rows = rows;
     p->denial[0] = '\0';
     return before;
 }
 
-void policy_leave(struct policy *p, int before)
+void policy_leave(struct policy *p, struct policy_state before)
 {
-    p->trust = before;
+    p->trust = before.trust;
+    p->rows = before.rows;
 }
 
 const char *policy_denial(const struct policy *p)
@@ -129,6 +132,16 @@ static int on_object(struct policy *p, const char *db, const char *name, const c
     return SQLITE_OK;
 }
 
+static int on_schema(struct policy *p, const char *db, const char *name, const char *table)
+{
+    if (p->rows && p->trust == 0 && !(db && sqlite3_stricmp(db, "temp") == 0))
+        return deny(p,
+                    "changing %.100s in the schema is not permitted here: it is no schema "
+                    "statement, and the other nodes would not make the change",
+                    name);
+    return on_object(p, db, name, table);
+}
+
 static int on_rows(struct policy *p, const char *db, const char *table)
 {
     return is_schema_table(table) ? SQLITE_OK : on_object(p, db, table, NULL);
@@ -139,7 +152,7 @@ static int on_vtable(struct policy *p, const char *db, const char *name)
     if (p->trust == 0 && sqlite3_stricmp(name, "ha") == 0)
         return deny(p, "a virtual table named ha is not permitted: the tables behind it would have "
                        "names that begin with ha_");
-    return on_object(p, db, name, NULL);
+    return on_schema(p, db, name, NULL);
 }
 
 static int on_pragma(struct policy *p, const char *name, const char *arg, const char *db)
@@ -204,7 +217,7 @@ static int authorize(void *arg, int code, const char *a, const char *b, const ch
     case SQLITE_CREATE_VIEW:
     case SQLITE_DROP_VIEW:
     case SQLITE_DROP_VTABLE:
-        return on_object(p, db, a, NULL);
+        return on_schema(p, db, a, NULL);
     case SQLITE_CREATE_TEMP_TABLE:
     case SQLITE_DROP_TEMP_TABLE:
     case SQLITE_CREATE_TEMP_VIEW:
@@ -214,14 +227,14 @@ static int authorize(void *arg, int code, const char *a, const char *b, const ch
     case SQLITE_DROP_INDEX:
     case SQLITE_CREATE_TRIGGER:
     case SQLITE_DROP_TRIGGER:
-        return on_object(p, db, a, b);
+        return on_schema(p, db, a, b);
     case SQLITE_CREATE_TEMP_INDEX:
     case SQLITE_DROP_TEMP_INDEX:
     case SQLITE_CREATE_TEMP_TRIGGER:
     case SQLITE_DROP_TEMP_TRIGGER:
         return on_object(p, "temp", a, b);
     case SQLITE_ALTER_TABLE:
-        return on_object(p, a, b, NULL);
+        return on_schema(p, a, b, NULL);
     case SQLITE_CREATE_VTABLE:
         return on_vtable(p, db, a);
     case SQLITE_ANALYZE:

@@ -8,6 +8,8 @@
  *   - a virtual table named ha, because the tables behind it would be named ha_…
  *   - BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE inside stmt_prepare(): the executor runs them
  *   - VACUUM INTO
+ *   - schema changes that a row statement makes while it runs: FTS3 makes a table for merge= and
+ *     automerge=, and that would not reach the other nodes
  *   - PRAGMA: policy_pragma.c has the table
  *
  * In force while users' statements are prepared and also while they run, since SQLite may compile
@@ -53,10 +55,14 @@ void policy_watch(struct policy *p, struct policy_seen *seen);
 void policy_trust(struct policy *p, bool trusted);
 bool policy_trusted(const struct policy *p);
 
-/* Around the execution of a statement that was prepared under that trust; returns what
- * policy_leave() puts back. */
-int policy_enter(struct policy *p, bool trusted);
-void policy_leave(struct policy *p, int before);
+/* Around the execution of a statement that was prepared under that trust; `rows`: it is no schema
+ * statement, and must not become one. Returns what policy_leave() puts back. */
+struct policy_state {
+    int trust;
+    bool rows;
+};
+struct policy_state policy_enter(struct policy *p, bool trusted, bool rows);
+void policy_leave(struct policy *p, struct policy_state before);
 
 /* The refusal since policy_watch() or policy_enter(), "" = none. */
 const char *policy_denial(const struct policy *p);

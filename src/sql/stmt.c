@@ -544,7 +544,9 @@ enum err_code stmt_step(struct stmt *s, bool *row, struct err *e)
         return alter_run(s->conn, s->text, s->len, e);
     }
     /* VACUUM attaches a database of its own. */
-    int before = policy_enter(p, s->trusted || s->class == STMT_VACUUM);
+    struct policy_state before =
+        policy_enter(p, s->trusted || s->class == STMT_VACUUM,
+                     !s->explain && (s->class == STMT_READ || s->class == STMT_WRITE));
     int rc = sqlite3_step(s->raw);
 
     policy_leave(p, before);

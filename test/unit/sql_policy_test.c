@@ -427,6 +427,16 @@ static void test_while_running(void **state)
     OK(temp_run(c, "CREATE VIRTUAL TABLE f3 USING fts3(x)", e));
     OK(temp_run(c, "INSERT INTO f3 VALUES('hello world')", e));
     OK(temp_run(c, "INSERT INTO f3(f3) VALUES('optimize')", e));
+    /* It would make a table of its own for these, which only schema statements may. */
+    assert_int_equal(temp_run(c, "INSERT INTO f3(f3) VALUES('merge=2,2')", &e1), ERR_DENIED);
+    assert_non_null(strstr(e1.msg, "f3_stat"));
+    assert_int_equal(temp_run(c, "INSERT INTO f3(f3) VALUES('automerge=4')", &e1), ERR_DENIED);
+    OK(temp_run(c, "CREATE VIRTUAL TABLE temp.tf3 USING fts3(x)", e));
+    OK(temp_run(c, "INSERT INTO tf3(tf3) VALUES('automerge=4')", e));
+    OK(temp_prepare(c, "EXPLAIN CREATE TABLE explained(x)", &s, e));
+    OK(conn_exec(c, "CREATE TABLE late(x)", e)); /* it is compiled again */
+    OK(stmt_step(s, &row, e));
+    stmt_release(s);
     OK(temp_run(c, "CREATE VIRTUAL TABLE f5 USING fts5(x)", e));
     OK(temp_run(c, "INSERT INTO f5 VALUES('hello world')", e));
     assert_string_equal(temp_text(c, "SELECT count(*) FROM f5('hello')", out), "1");

@@ -828,6 +828,41 @@ static void what_is_written_in_place_is_undone(void **state)
     pair_close(&p);
 }
 
+/* FTS3 makes a table of its own for these. */
+static void a_schema_change_of_a_row_statement_is_refused(void **state)
+{
+    static const char *const commands[] = {"merge=2,2", "automerge=4"};
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, APPLY_STRICT);
+    pair_run(&p, "CREATE VIRTUAL TABLE g USING fts3(a); CREATE VIRTUAL TABLE h USING fts4(a)");
+    pair_run(&p, "INSERT INTO g VALUES ('one')");
+    pair_run(&p, "INSERT INTO g VALUES ('two')");
+    for (size_t i = 0; i < 4; i++) {
+        char sql[64];
+        (void)snprintf(sql, sizeof sql, "INSERT INTO g(g) VALUES ('%s')", commands[i % 2]);
+        spool_reset(p.spool);
+        PAIR_OK(&p, writer_begin(p.w, &p.e));
+        PAIR_OK(&p, writer_tx_begin(p.w, &p.e));
+        PAIR_OK(&p, pair_step(&p, "INSERT INTO g VALUES ('three')", true));
+        assert_int_equal(pair_step(&p, sql, i < 2), ERR_DENIED);
+        if (i >= 2) {
+            writer_tx_undo(p.w);
+            PAIR_OK(&p, writer_tx_begin(p.w, &p.e));
+        }
+        PAIR_OK(&p, pair_step(&p, "INSERT INTO g VALUES ('four')", true));
+        end_same(&p);
+    }
+    pair_run(&p, "INSERT INTO g VALUES ('five'); INSERT INTO h VALUES ('six')");
+    pair_run(&p, "INSERT INTO h VALUES ('seven'); INSERT INTO h(h) VALUES ('merge=2,2');"
+                 "INSERT INTO h(h) VALUES ('automerge=4'); INSERT INTO g(g) VALUES ('optimize')");
+    pair_same(&p);
+    pair_run(&p, "DROP TABLE g; DROP TABLE h");
+    pair_same(&p);
+    pair_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -861,6 +896,7 @@ int main(void)
         cmocka_unit_test(fts5_is_configured),
         cmocka_unit_test(what_is_written_in_place_is_shipped),
         cmocka_unit_test(what_is_written_in_place_is_undone),
+        cmocka_unit_test(a_schema_change_of_a_row_statement_is_refused),
     };
 
     log_configure(LOG_LEVEL_WARN, LOG_FORMAT_LOGFMT);
