@@ -32,7 +32,7 @@ struct capture {
     bool on;
     bool ddl;
     const char *dropped;
-    bool saw_sequence;
+    uint64_t sequence_writes;
     uint64_t changes;
     uint64_t epoch; /* for schema_note_insert() */
     struct err err; /* first failure */
@@ -119,7 +119,7 @@ void capture_on(struct capture *c, bool on)
     c->on = on;
     c->epoch++;
     blobs_forget(c);
-    c->saw_sequence = false;
+    c->sequence_writes = 0;
 }
 
 void capture_ddl(struct capture *c, bool running, const char *dropped)
@@ -158,9 +158,9 @@ bool capture_inserted(const struct capture *c, const struct table *t, int64_t ro
     return schema_inserted(t, c->epoch, &greatest) && greatest == rowid;
 }
 
-bool capture_saw_sequence(const struct capture *c)
+uint64_t capture_sequence_writes(const struct capture *c)
 {
-    return c->saw_sequence;
+    return c->sequence_writes;
 }
 
 void capture_restart(struct capture *c)
@@ -415,7 +415,7 @@ static const struct table *find_table(struct capture *c, const char *name)
         return NULL;
     }
     if (t->kind == TABLE_SEQUENCE && !c->ddl)
-        c->saw_sequence = true; /* by hand: SQLite's own writes are silent */
+        c->sequence_writes++; /* by hand: SQLite's own writes are silent */
     if (t->kind == TABLE_OURS || t->kind == TABLE_SEQUENCE)
         return NULL;
     if (c->ddl && (t->kind == TABLE_STAT || (c->dropped && sqlite3_stricmp(c->dropped, name) == 0)))

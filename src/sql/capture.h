@@ -53,8 +53,9 @@ void capture_restart(struct capture *c);
 /* Has a row with this rowid been inserted, as the table's greatest, since the capture was switched
  * on or cut? Inserting it elsewhere moves an AUTOINCREMENT sequence just as far. */
 bool capture_inserted(const struct capture *c, const struct table *t, int64_t rowid);
-/* Has a statement written to sqlite_sequence itself since the capture was switched on? */
-bool capture_saw_sequence(const struct capture *c);
+/* How many rows of sqlite_sequence itself have been written by statements since the capture was
+ * switched on. */
+uint64_t capture_sequence_writes(const struct capture *c);
 
 /* Changes that no hook reports. begin writes the comma that is due; what stands between is one
  * change. */

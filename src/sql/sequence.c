@@ -156,6 +156,41 @@ enum err_code sequence_before(struct sequence *s, struct err *e)
     return code;
 }
 
+/* Only the first that is found is told. */
+#define ODD_ROWS                                                                                   \
+    "SELECT NULL FROM main.sqlite_sequence WHERE typeof(name)<>'text' OR instr(name,char(0))"      \
+    " UNION ALL "                                                                                  \
+    "SELECT name FROM main.sqlite_sequence GROUP BY name HAVING count(*)>1 LIMIT 1"
+
+static enum err_code refuse_row(const char *name, struct err *e)
+{
+    if (!name)
+        return err_set(e, ERR_UNSUPPORTED, "the name of a row of sqlite_sequence must be text");
+    return err_set(e, ERR_UNSUPPORTED,
+                   "sqlite_sequence has a row for %.100s already: UPDATE that row instead", name);
+}
+
+enum err_code sequence_check(struct sequence *s, struct err *e)
+{
+    sqlite3_stmt *st = NULL;
+    enum err_code code = ERR_OK;
+    int rc;
+
+    if (!schema_has_sequence(s->schema))
+        return ERR_OK;
+    conn_trust(s->conn, true);
+    rc = sqlite3_prepare_v2(s->db, ODD_ROWS, -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        code = refuse_row((const char *)sqlite3_column_text(st, 0), e);
+    else if (rc != SQLITE_DONE)
+        code = conn_error(s->conn, rc, e);
+    sqlite3_finalize(st);
+    conn_trust(s->conn, false);
+    return code;
+}
+
 /* ---- comparing ---- */
 
 static void put_image(struct buf *b, const char *field, const char *name, const struct value *seq)
@@ -263,7 +298,7 @@ enum err_code sequence_after(struct sequence *s, struct capture *c, struct err *
 {
     struct look l = {0, false};
     struct rows now = {0};
-    bool by_hand = capture_saw_sequence(c);
+    bool by_hand = capture_sequence_writes(c) > 0;
     enum err_code code = by_hand ? ERR_OK : each_row(s, look_row, &l, e);
 
     if (code || (!by_hand && !l.different && l.i == s->before.n))

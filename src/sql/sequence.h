@@ -29,6 +29,10 @@ void sequence_free(struct sequence *s);               /* NULL is fine; before co
 void sequence_forget(struct sequence *s);
 /* Before a transaction: makes sure that the rows are known. */
 enum err_code sequence_before(struct sequence *s, struct err *e);
+/* After a statement that wrote to the table by hand: ERR_UNSUPPORTED where two rows have a name, or
+ * one a name that is no text. SQLite uses only one of the former, each node perhaps another, and
+ * nothing tells the latter apart. */
+enum err_code sequence_check(struct sequence *s, struct err *e);
 /* After one: ships what is different, and remembers it. */
 enum err_code sequence_after(struct sequence *s, struct capture *c, struct err *e);
 /* Ships all of them (a dump). */

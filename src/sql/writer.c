@@ -105,6 +105,7 @@ struct writer {
     /* the statement */
     bool in_stmt, stmt_savepoint;
     struct capture_mark stmt_mark;
+    uint64_t sequence_writes; /* before it */
     int cookie_before;
     int64_t total_before;
     int64_t changes; /* of the one that ended last */
@@ -485,6 +486,7 @@ static enum err_code begin_writing(struct writer *w, struct stmt *s, bool savepo
     if (code)
         return code;
     w->stmt_mark = capture_mark(w->capture);
+    w->sequence_writes = capture_sequence_writes(w->capture);
     w->wrote = true;
     if (stmt_class(s) == STMT_TEMP) {
         w->used_temp = w->used_temp || !is_pragma(s);
@@ -593,6 +595,8 @@ static enum err_code check_effects(struct writer *w, struct stmt *s, struct err 
         code = ship_ddl(w, s, e);
     if (!code)
         code = settle_capture(w, e);
+    if (!code && capture_sequence_writes(w->capture) != w->sequence_writes)
+        code = sequence_check(w->sequence, e);
     return code;
 }
 

@@ -561,6 +561,41 @@ static void sequences_move_with_their_rows_or_are_shipped(void **state)
     pair_close(&p);
 }
 
+/* SQLite would use one of two rows of a name, and none of another name. */
+static void odd_rows_of_sqlite_sequence_are_refused(void **state)
+{
+    static const char *const refused[] = {
+        "INSERT INTO sqlite_sequence VALUES ('t', 50)",
+        "INSERT INTO sqlite_sequence VALUES (NULL, 50)",
+        "INSERT INTO sqlite_sequence VALUES (7, 50)",
+        "INSERT INTO sqlite_sequence VALUES ('t' || char(0), 50)",
+        "UPDATE sqlite_sequence SET name = 'u'",
+        "UPDATE sqlite_sequence SET name = x'74' WHERE name = 't'",
+    };
+    struct pair p;
+
+    (void)state;
+    pair_open(&p, APPLY_STRICT);
+    pair_run(&p, "CREATE TABLE t(id INTEGER PRIMARY KEY AUTOINCREMENT, x);"
+                 "CREATE TABLE u(id INTEGER PRIMARY KEY AUTOINCREMENT, x);"
+                 "INSERT INTO t(x) VALUES (1); INSERT INTO u(x) VALUES (1)");
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        pair_begin(&p);
+        assert_int_equal(pair_step(&p, refused[i], true), ERR_UNSUPPORTED);
+        PAIR_OK(&p, pair_step(&p, "INSERT INTO t(x) VALUES (2)", true));
+        pair_end(&p);
+        pair_apply(&p);
+        pair_same(&p);
+    }
+    pair_run(&p, "DELETE FROM sqlite_sequence; INSERT INTO sqlite_sequence VALUES ('t', 50);"
+                 "INSERT INTO sqlite_sequence VALUES ('u', 60); INSERT INTO t(x) VALUES (3)");
+    pair_same(&p);
+    pair_run(&p,
+             "UPDATE sqlite_sequence SET seq = 90 WHERE name = 't'; INSERT INTO t(x) VALUES (3)");
+    pair_same(&p);
+    pair_close(&p);
+}
+
 /* Another connection moves the sequence and the schema: both are seen. */
 static void what_others_write_is_noticed(void **state)
 {
@@ -888,6 +923,7 @@ int main(void)
         cmocka_unit_test(or_rollback_ends_the_group),
         cmocka_unit_test(deferred_keys_are_checked_at_the_end),
         cmocka_unit_test(sequences_move_with_their_rows_or_are_shipped),
+        cmocka_unit_test(odd_rows_of_sqlite_sequence_are_refused),
         cmocka_unit_test(what_others_write_is_noticed),
         cmocka_unit_test(a_dump_is_the_file),
         cmocka_unit_test(a_large_dump_needs_little_memory),
