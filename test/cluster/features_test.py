@@ -81,6 +81,15 @@ CASES = {
          "INSERT INTO t(a, b) VALUES (3, 'z')"],
         {"SELECT a, v, id, s, b, w FROM t ORDER BY id":
          [[1, 2, 1, "1-x", "x", 3], [10, 20, 2, "10-y", "y", 21], [3, 6, 3, "3-z", "z", 7]]}),
+    "fts5_settings": Case(
+        ["CREATE VIRTUAL TABLE f USING fts5(a)", "INSERT INTO f VALUES ('hello')",
+         *(f"INSERT INTO f(f, rank) VALUES ('{name}', {value})"
+           for name, value in (("pgsz", 64), ("automerge", 4), ("crisismerge", 8)))],
+        ["INSERT INTO f VALUES ('hello world')", "DELETE FROM f WHERE rowid = 1",
+         "INSERT INTO f(f, rank) VALUES ('usermerge', 3)", "INSERT INTO f(f, rank) VALUES ('rank', 'bm25(10.0)')",
+         "INSERT INTO f VALUES ('hello again')", "INSERT INTO f(f) VALUES ('integrity-check')"],
+        {"SELECT a FROM f('hello') ORDER BY rowid": [["hello world"], ["hello again"]],
+         "SELECT a FROM f('again') ORDER BY rank": [["hello again"]]}),
     "fts5": Case(
         ["CREATE VIRTUAL TABLE docs USING fts5(title, body)",
          "INSERT INTO docs VALUES ('one', 'the quick brown fox'), ('two', 'jumps over the lazy dog')",
