@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 #include <yajl/yajl_tree.h>
 
@@ -219,7 +218,6 @@ enum err_code catalog_announce_create(struct node *n, const char *dsn, const cha
  * there is no log. */
 static enum err_code which_log(struct node *n, struct replica *r, int64_t *created, struct err *e)
 {
-    const struct timespec pause = {0, CATALOG_LOOK_NS};
     int64_t deadline = clock_deadline(CATALOG_TIE_NS);
     struct stream_state st;
     bool found = false;
@@ -230,7 +228,7 @@ static enum err_code which_log(struct node *n, struct replica *r, int64_t *creat
             *created = st.created_ns;
         if (*created != 0 || clock_mono_ns() >= deadline)
             break;
-        (void)nanosleep(&pause, NULL);
+        clock_nap(CATALOG_LOOK_NS);
     }
     return code;
 }

@@ -14,6 +14,7 @@
 #include "core/impl.h"
 #include "os/file.h"
 #include "sql/backup.h"
+#include "sql/image.h"
 #include "sql/position.h"
 
 #define DATABASE_MAX_PATH   4096
@@ -52,23 +53,6 @@ static enum err_code no_memory(struct err *e)
     return err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
-/* What SQLite keeps beside a database is called as that, with one of these behind it. */
-static const char *const companions[] = {"-wal", "-shm", "-journal"};
-
-#define COMPANIONS (sizeof companions / sizeof *companions)
-
-/* SQLite would take it for another database's, and delete it, or write into it. */
-static bool is_companion(const char *path)
-{
-    size_t n = strlen(path);
-    for (size_t i = 0; i < COMPANIONS; i++) {
-        size_t m = strlen(companions[i]);
-        if (n >= m && strcmp(path + n - m, companions[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* "file:dir/a.db?x=y" → path and parameters. */
 static enum err_code split_dsn(const char *dsn, char *path, size_t size, const char **params,
                                struct err *e)
@@ -84,7 +68,7 @@ static enum err_code split_dsn(const char *dsn, char *path, size_t size, const c
         return err_set(e, ERR_CONFIG, "the name of the database file is too long");
     memcpy(path, dsn, n);
     path[n] = '\0';
-    if (is_companion(path))
+    if (image_is_companion(path))
         return err_set(e, ERR_PARAM,
                        "no database can be called so: SQLite keeps a database's own "
                        "-wal, -shm and -journal beside it");
@@ -245,16 +229,6 @@ struct database *database_ref(struct database *d)
     return d;
 }
 
-static void remove_files(const struct database *d)
-{
-    char path[DATABASE_MAX_PATH + 8];
-    unlink(d->path);
-    for (size_t i = 0; i < COMPANIONS; i++) {
-        snprintf(path, sizeof path, "%s%s", d->path, companions[i]);
-        unlink(path);
-    }
-}
-
 void database_unref(struct database *d)
 {
     if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
@@ -263,7 +237,7 @@ void database_unref(struct database *d)
         conn_close(d->idle[i]);
     replica_close(d->replica);
     if (atomic_load(&d->remove))
-        remove_files(d);
+        image_remove(d->path);
     if (d->claimed)
         claim_release(d->path);
     pthread_cond_destroy(&d->freed);

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -14,7 +13,7 @@
 #include "repl/impl.h"
 #include "repl/message.h"
 
-#define PROVE_PAUSE_NS 20000000L /* between two questions about the log's end */
+#define PROVE_PAUSE_NS (20 * CLOCK_MS) /* between two questions about the log's end */
 
 /* The message stands in the log at first … last. If that is right behind what the file was made on,
  * the file follows now; if not, or if its disk does not let it, the applier brings it there. */
@@ -93,8 +92,7 @@ static enum err_code prove_end(struct replica *r, struct err *e)
         if (clock_mono_ns() >= deadline)
             return code;
         err_clear(e);
-        const struct timespec nap = {0, PROVE_PAUSE_NS};
-        nanosleep(&nap, NULL);
+        clock_nap(PROVE_PAUSE_NS);
     }
     r->hearsay = false;
     if (!id[0] || strcmp(id, r->pos.msg_id) == 0)

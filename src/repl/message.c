@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -125,12 +124,6 @@ static enum publish_result publish_parts(const struct message_source *src, const
     return PUBLISH_ACKED;
 }
 
-static void nap(int64_t ns)
-{
-    struct timespec ts = {ns / CLOCK_S, ns % CLOCK_S};
-    nanosleep(&ts, NULL);
-}
-
 /* A chain was cut off. If another one did it, that one is let through: two that begin again at once
  * would cut each other off for ever. */
 static void give_way(const struct message_target *to, unsigned attempt)
@@ -138,7 +131,8 @@ static void give_way(const struct message_target *to, unsigned attempt)
     int64_t deadline = clock_deadline(to->timeout_ns);
     int64_t since = clock_mono_ns();
     uint64_t seen = 0;
-    nap(since % (CLOCK_MS << (attempt < MESSAGE_JITTER ? attempt : MESSAGE_JITTER))); /* jitter */
+    clock_nap(since %
+              (CLOCK_MS << (attempt < MESSAGE_JITTER ? attempt : MESSAGE_JITTER))); /* jitter */
     while (clock_mono_ns() < deadline) {
         struct stream_message m;
         struct err e = ERR_INIT;
@@ -153,7 +147,7 @@ static void give_way(const struct message_target *to, unsigned attempt)
             since = clock_mono_ns();
         if (finished || clock_mono_ns() - since >= CHAIN_STALL_NS)
             return;
-        nap(MESSAGE_NAP_NS);
+        clock_nap(MESSAGE_NAP_NS);
     }
 }
 

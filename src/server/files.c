@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "sql/image.h"
 
 #define FILE_LIST_MAX 100000 /* databases */
 
@@ -55,19 +56,11 @@ static enum err_code add(struct file_list *list, const char *path, size_t len, c
     return ERR_OK;
 }
 
-static bool ends_with(const char *s, const char *end)
-{
-    size_t n = strlen(s), m = strlen(end);
-
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 static bool is_database(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && !ends_with(path, "-wal") &&
-           !ends_with(path, "-shm") && !ends_with(path, "-journal");
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && !image_is_companion(path);
 }
 
 static enum err_code add_matches(struct file_list *list, const char *pattern, const char *params,

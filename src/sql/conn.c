@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "sql/error.h"
@@ -136,15 +135,13 @@ static int on_busy(void *arg, int attempt)
     struct conn *c = arg;
     int64_t now = clock_mono_ns();
     int64_t pause = attempt < 5 ? CONN_BUSY_FIRST_NS << attempt : CONN_BUSY_LONGEST_NS;
-    struct timespec ts = {0, 0};
 
     if (attempt == 0)
         c->busy_since_ns = now;
     if (c->no_wait || now - c->busy_since_ns >= c->busy_ms * CLOCK_MS ||
         (c->guarded && stop_now(c)))
         return 0;
-    ts.tv_nsec = pause;
-    nanosleep(&ts, NULL);
+    clock_nap(pause);
     return 1;
 }
 

@@ -285,13 +285,30 @@ enum err_code image_untie(const char *path, bool replace, struct err *e)
     return code;
 }
 
+/* Each is called as the database, with one of these behind it. */
+static const char *const companions[] = {"-wal", "-shm", "-journal"};
+
+#define COMPANIONS (sizeof companions / sizeof *companions)
+
+bool image_is_companion(const char *path)
+{
+    size_t n = strlen(path);
+
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        size_t m = strlen(companions[i]);
+        if (n >= m && strcmp(path + n - m, companions[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 void image_remove(const char *path)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
     char name[PATH_MAX];
 
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        int n = snprintf(name, sizeof name, "%s%s", path, suffixes[i]);
+    unlink(path);
+    for (size_t i = 0; i < COMPANIONS; i++) {
+        int n = snprintf(name, sizeof name, "%s%s", path, companions[i]);
         if (n > 0 && n < PATH_MAX)
             unlink(name);
     }

@@ -50,6 +50,8 @@ enum err_code image_over(const char *source, const char *dest, const struct watc
  * room (position.h). Nobody may have it open. */
 enum err_code image_untie(const char *path, bool replace, struct err *e);
 
+/* Is it called like what SQLite puts beside a database? It would be taken for that. */
+bool image_is_companion(const char *path);
 /* Deletes the file and what SQLite puts beside it. */
 void image_remove(const char *path);
 

@@ -152,6 +152,7 @@ static void route(struct exchange *x, const char *url, const char *method)
  * and 6.3), and the connection ends with it. */
 
 struct framing {
+    const char *length; /* borrowed, digits; NULL = none */
     unsigned lengths, encodings;
     bool odd; /* a header that says neither */
 };
@@ -159,6 +160,13 @@ struct framing {
 static bool is_length(const char *value)
 {
     return *value && value[strspn(value, "0123456789")] == '\0';
+}
+
+static size_t length_of(const char *digits)
+{
+    errno = 0;
+    unsigned long long n = strtoull(digits, NULL, 10);
+    return errno ? SIZE_MAX : (size_t)n;
 }
 
 static enum MHD_Result see_header(void *framing, enum MHD_ValueKind kind, const char *name,
@@ -171,6 +179,7 @@ static enum MHD_Result see_header(void *framing, enum MHD_ValueKind kind, const 
         f->odd = true;
     } else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         f->lengths++;
+        f->length = value;
         f->odd |= !value || !is_length(value);
     } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         f->encodings++;
@@ -179,32 +188,22 @@ static enum MHD_Result see_header(void *framing, enum MHD_ValueKind kind, const 
     return MHD_YES;
 }
 
-/* Encodings came with HTTP/1.1: who still speaks 1.0 may pass them on and not know them. */
-static bool is_framed(struct exchange *x, const char *version)
+/* *announced: how long the body is to be, SIZE_MAX for an unknown length, 0 for none. Encodings
+ * came with HTTP/1.1: who still speaks 1.0 may pass them on and not know them. */
+static bool read_framing(struct exchange *x, const char *version, size_t *announced)
 {
     struct framing f = {0};
 
     (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, see_header, &f);
     if (f.encodings > 0 && strcmp(version, MHD_HTTP_VERSION_1_0) == 0)
         f.odd = true;
-    if (!f.odd && f.lengths + f.encodings <= 1)
+    if (!f.odd && f.lengths + f.encodings <= 1) {
+        *announced = f.length ? length_of(f.length) : f.encodings > 0 ? SIZE_MAX : 0;
         return true;
+    }
     err_set(&x->err, ERR_PROTOCOL,
             "a request has one Content-Length, or else Transfer-Encoding: chunked, or no body");
     return false;
-}
-
-/* How much body was announced: SIZE_MAX for an unknown length, 0 for none. */
-static size_t body_announced(struct exchange *x)
-{
-    const char *text = http_header(x, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    unsigned long long n;
-
-    if (!text)
-        return http_header(x, MHD_HTTP_HEADER_TRANSFER_ENCODING) ? SIZE_MAX : 0;
-    errno = 0;
-    n = strtoull(text, NULL, 10); /* libmicrohttpd has refused what is no number */
-    return errno ? SIZE_MAX : (size_t)n;
 }
 
 static size_t body_limit(const struct exchange *x)
@@ -248,7 +247,7 @@ static enum MHD_Result begin(struct exchange *x, const char *url, const char *me
     reset(x);
     atomic_fetch_add(&s->running, 1);
     atomic_store(&x->busy, true);
-    if (!is_framed(x, version)) {
+    if (!read_framing(x, version, &announced)) {
         x->early = true;
         return http_reply_error(x, &x->err);
     }
@@ -256,7 +255,6 @@ static enum MHD_Result begin(struct exchange *x, const char *url, const char *me
         err_set(&x->err, ERR_SHUTDOWN, "the node is shutting down");
     else
         route(x, url, method);
-    announced = body_announced(x);
     x->announced = announced == SIZE_MAX ? 0 : announced;
     if (announced == 0)
         return MHD_YES;
