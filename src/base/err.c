@@ -101,6 +101,15 @@ const char *err_name(enum err_code code)
     return errs[row(code)].name;
 }
 
+enum err_code err_of_name(const char *name, size_t len)
+{
+    for (int i = 0; i < ERR_COUNT; i++)
+        if (strlen(err_name((enum err_code)i)) == len &&
+            memcmp(err_name((enum err_code)i), name, len) == 0)
+            return (enum err_code)i;
+    return ERR_INTERNAL;
+}
+
 const char *err_text(enum err_code code)
 {
     return errs[row(code)].text;

@@ -111,6 +111,9 @@ int err_mysql(enum err_code code);
 int err_http(enum err_code code);
 int err_grpc(enum err_code code);
 
+/* The code of that name, ERR_INTERNAL where there is none. */
+enum err_code err_of_name(const char *name, size_t len);
+
 /* True where running the same thing again may succeed without anyone mending anything. */
 bool err_is_transient(enum err_code code);
 

@@ -21,7 +21,8 @@
 #include "repl/digest.h"
 #include "repl/peer.h"
 
-#define LINE_MAX_BYTES ((size_t)512) /* of a database: its subject, names and numbers */
+#define BODY_BYTES     ((size_t)16 * 1024) /* of one message */
+#define LINE_MAX_BYTES ((size_t)512)       /* of a database: its subject, names and numbers */
 
 /* ---- telling ---- */
 
@@ -82,7 +83,7 @@ void agreement_tell(struct node *n)
             any = true;
         }
         database_unref(d);
-        if (any && body.len + LINE_MAX_BYTES > RPC_BODY_MAX) {
+        if (any && body.len + LINE_MAX_BYTES > BODY_BYTES) {
             send(n, &body);
             begin(n, &body);
             any = false;
@@ -134,18 +135,6 @@ static bool parse(char *line, const char **subject, struct digest_state *s)
            number(&line, &s->from) && number(&line, &s->to) && !line;
 }
 
-static struct database *database_of(struct node *n, const char *subject)
-{
-    struct database *d = NULL;
-    pthread_mutex_lock(&n->mu);
-    for (size_t i = 0; i < n->n_dbs && !d; i++)
-        if (database_replica(n->dbs[i]) &&
-            strcmp(replica_subject(database_replica(n->dbs[i])), subject) == 0)
-            d = database_ref(n->dbs[i]);
-    pthread_mutex_unlock(&n->mu);
-    return d;
-}
-
 enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *e)
 {
     size_t len;
@@ -158,9 +147,9 @@ enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *
         for (char *line; (line = strsep(&rest, "\n"));) {
             const char *subject;
             struct digest_state s;
-            struct database *d = parse(line, &subject, &s) ? database_of(n, subject) : NULL;
+            struct database *d = parse(line, &subject, &s) ? node_find_log(n, subject) : NULL;
             if (d)
-                replica_hear(database_replica(d), node, &s);
+                replica_hear(database_replica(d), node, process, &s);
             database_unref(d);
         }
     }

@@ -71,6 +71,8 @@ static inline bool node_connected(const struct node *n)
 
 /* A reference; NULL id = the default one. ERR_NO_DATABASE. */
 enum err_code node_find(struct node *n, const char *id, struct database **out, struct err *e);
+/* The same by the subject of its log; NULL = there is none. */
+struct database *node_find_log(struct node *n, const char *subject);
 /* Opens `d` and lists it; takes the reference over in every case. ERR_DATABASE_EXISTS. */
 enum err_code node_adopt(struct node *n, struct database *d, struct err *e);
 /* Takes it off the list, closes it when the last session leaves it, and deletes its files. */
@@ -138,6 +140,9 @@ struct rpc_call;
 void agreement_tell(struct node *n); /* the ticker's thread */
 /* Another node has told. Any thread; does not block. */
 enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *e);
+
+/* ---- travel.c: transactions that this node runs for another one (repl/handover.h) ---- */
+enum err_code travel_serve(struct node *n, struct rpc_call *call, struct err *e);
 
 /* ---- check.c: comparing with other nodes after a restore ---- */
 void check_look(struct node *n); /* the ticker's thread */

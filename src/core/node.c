@@ -121,6 +121,18 @@ static enum err_code open_and_list(struct node *n, struct database *d, struct er
     return code;
 }
 
+struct database *node_find_log(struct node *n, const char *subject)
+{
+    struct database *d = NULL;
+    pthread_mutex_lock(&n->mu);
+    for (size_t i = 0; i < n->n_dbs && !d; i++)
+        if (database_replica(n->dbs[i]) &&
+            strcmp(replica_subject(database_replica(n->dbs[i])), subject) == 0)
+            d = database_ref(n->dbs[i]);
+    pthread_mutex_unlock(&n->mu);
+    return d;
+}
+
 enum err_code node_adopt(struct node *n, struct database *d, struct err *e)
 {
     pthread_mutex_lock(&n->opening);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/impl.h"
+#include "repl/handover.h"
 
 /* Finds the database that the question is about; NULL and `e` where it cannot be asked. */
 static struct database *asked_about(struct node *n, const struct rpc_call *call, struct err *e)
@@ -53,11 +54,15 @@ static enum err_code sums(void *node, struct rpc_call *call, struct err *e)
     return agreement_hear(node, call, e);
 }
 
+static enum err_code run(void *node, struct rpc_call *call, struct err *e)
+{
+    return travel_serve(node, call, e);
+}
+
 static const struct rpc_method methods[] = {
-    {PEER_POSITION, true, position},
-    {PEER_COPY, false, copy},
-    {VERIFY_CONTENT, false, content},
-    {AGREEMENT_SUMS, true, sums},
+    {PEER_POSITION, 0, position}, {PEER_COPY, 4, copy},
+    {VERIFY_CONTENT, 4, content}, {HANDOVER_METHOD, HANDOVER_AT_ONCE, run},
+    {AGREEMENT_SUMS, 0, sums},
 };
 
 void peers_serve(struct node *n)

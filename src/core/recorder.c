@@ -1,29 +1,26 @@
-/*
- * The recording is a sequence of native structs and bytes, never stored nor sent:
- *   'C' n { name length, name, NUL, has decltype, [length, decltype, NUL] }…
- *   'R' n { struct value, [bytes] }…
- *   'D' struct sink_done
- */
 #include "core/recorder.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/reader.h"
+#include "base/value_pack.h"
+
 static void put_text(struct buf *b, const char *s)
 {
-    size_t n = s ? strlen(s) + 1 : 0; /* with its NUL; 0 stands for no text at all */
-    buf_put(b, &n, sizeof n);
-    buf_put(b, s, n);
+    buf_put(b, s, strlen(s) + 1);
 }
 
 static void record_columns(struct sink *s, const struct sink_column *cols, unsigned n)
 {
     struct buf *b = &((struct recorder *)s)->bytes;
     buf_putc(b, 'C');
-    buf_put(b, &n, sizeof n);
+    buf_be32(b, n);
     for (unsigned i = 0; i < n; i++) {
-        put_text(b, cols[i].name);
-        put_text(b, cols[i].decltype);
+        put_text(b, cols[i].name ? cols[i].name : "");
+        buf_u8(b, cols[i].decltype != NULL);
+        if (cols[i].decltype)
+            put_text(b, cols[i].decltype);
     }
 }
 
@@ -31,12 +28,9 @@ static enum sink_verdict record_row(struct sink *s, const struct value *values, 
 {
     struct buf *b = &((struct recorder *)s)->bytes;
     buf_putc(b, 'R');
-    buf_put(b, &n, sizeof n);
-    for (unsigned i = 0; i < n; i++) {
-        buf_put(b, &values[i], sizeof values[i]);
-        if (values[i].type == VALUE_TEXT || values[i].type == VALUE_BLOB)
-            buf_put(b, values[i].u.s.data, values[i].u.s.len);
-    }
+    buf_be32(b, n);
+    for (unsigned i = 0; i < n; i++)
+        value_pack(b, &values[i]);
     return buf_ok(b) ? SINK_MORE : SINK_STOP;
 }
 
@@ -44,7 +38,11 @@ static void record_done(struct sink *s, const struct sink_done *d)
 {
     struct buf *b = &((struct recorder *)s)->bytes;
     buf_putc(b, 'D');
-    buf_put(b, d, sizeof *d);
+    buf_u8(b, d->has_rows);
+    buf_be64(b, d->rows);
+    buf_be64(b, (uint64_t)d->rows_affected);
+    buf_be64(b, (uint64_t)d->last_insert_id);
+    buf_be64(b, (uint64_t)d->elapsed_ns);
 }
 
 static const struct sink_ops ops = {record_columns, record_row, record_done};
@@ -65,73 +63,84 @@ void recorder_reset(struct recorder *r)
     buf_reset(&r->bytes);
 }
 
-/* Copies out of the recording, which keeps no alignment. */
-static void take(const char **at, void *out, size_t n)
+/* As many of `size` bytes as there are columns or values; NULL: no memory, or more than the
+ * recording can hold. */
+static void *room(struct reader *in, unsigned n, size_t size)
 {
-    memcpy(out, *at, n);
-    *at += n;
+    if (n > (size_t)(in->end - in->at))
+        in->bad = true;
+    return in->bad ? NULL : calloc(n ? n : 1, size);
 }
 
-static const char *take_text(const char **at)
+static bool replay_columns(struct reader *in, struct sink *to)
 {
-    size_t n;
-    take(at, &n, sizeof n);
-    const char *s = n > 0 ? *at : NULL;
-    *at += n;
-    return s;
-}
-
-static bool replay_columns(const char **at, struct sink *to)
-{
-    unsigned n;
-    take(at, &n, sizeof n);
-    struct sink_column *cols = calloc(n ? n : 1, sizeof *cols);
+    unsigned n = reader_u32(in);
+    struct sink_column *cols = room(in, n, sizeof *cols);
     if (!cols)
         return false;
     for (unsigned i = 0; i < n; i++) {
-        cols[i].name = take_text(at);
-        cols[i].decltype = take_text(at);
+        cols[i].name = reader_cstr(in);
+        cols[i].decltype = reader_u8(in) ? reader_cstr(in) : NULL;
     }
-    to->ops->columns(to, cols, n);
+    if (!in->bad)
+        to->ops->columns(to, cols, n);
     free(cols);
-    return true;
+    return !in->bad;
 }
 
-static bool replay_row(const char **at, struct sink *to)
+static bool replay_row(struct reader *in, struct sink *to)
 {
-    unsigned n;
-    take(at, &n, sizeof n);
-    struct value *values = calloc(n ? n : 1, sizeof *values);
+    struct value fixed[64];
+    unsigned n = reader_u32(in);
+    struct value *values = n <= 64 ? fixed : room(in, n, sizeof *values);
     if (!values)
         return false;
-    for (unsigned i = 0; i < n; i++) {
-        take(at, &values[i], sizeof values[i]);
-        if (values[i].type == VALUE_TEXT || values[i].type == VALUE_BLOB) {
-            values[i].u.s.data = *at;
-            *at += values[i].u.s.len;
-        }
-    }
-    bool taken = to->ops->row(to, values, n) != SINK_STOP;
-    free(values);
+    for (unsigned i = 0; i < n; i++)
+        values[i] = value_unpack(in);
+    bool taken = !in->bad && to->ops->row(to, values, n) != SINK_STOP;
+    if (values != fixed)
+        free(values);
     return taken;
 }
 
-bool recorder_replay(struct recorder *r, struct sink *to)
+static bool replay_done(struct reader *in, struct sink *to)
 {
-    const char *at = r->bytes.data;
-    const char *end = at + r->bytes.len;
+    struct sink_done d;
+    d.has_rows = reader_u8(in) != 0;
+    d.rows = reader_u64(in);
+    d.rows_affected = (int64_t)reader_u64(in);
+    d.last_insert_id = (int64_t)reader_u64(in);
+    d.elapsed_ns = (int64_t)reader_u64(in);
+    if (!in->bad)
+        to->ops->done(to, &d);
+    return !in->bad;
+}
+
+bool recorder_replay(const struct recorder *r, struct sink *to)
+{
+    struct reader in = reader_of(r->bytes.data, r->bytes.len);
     bool ok = true;
-    while (ok && at < end) {
-        char what = *at++;
-        if (what == 'C') {
-            ok = replay_columns(&at, to);
-        } else if (what == 'R') {
-            ok = replay_row(&at, to);
-        } else {
-            struct sink_done d;
-            take(&at, &d, sizeof d);
-            to->ops->done(to, &d);
+    while (ok && !reader_done(&in)) {
+        switch (reader_u8(&in)) {
+        case 'C':
+            ok = replay_columns(&in, to);
+            break;
+        case 'R':
+            ok = replay_row(&in, to);
+            break;
+        case 'D':
+            ok = replay_done(&in, to);
+            break;
+        default:
+            ok = false;
         }
     }
     return ok;
+}
+
+bool recorder_load(struct recorder *r, const void *bytes, size_t len)
+{
+    recorder_reset(r);
+    buf_put(&r->bytes, bytes, len);
+    return buf_ok(&r->bytes) && recorder_replay(r, &sink_nowhere);
 }

@@ -7,43 +7,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "core/recorder.h"
-#include "core/session_impl.h"
+#include "core/request_impl.h"
 #include "core/statement.h"
-#include "sql/lex.h"
 #include "sql/pg/session.h"
-#include "sql/stmt.h"
-
-/* Where in the request's texts execution stands. */
-struct cursor {
-    size_t query;  /* index */
-    size_t offset; /* bytes into its text */
-};
-
-struct request {
-    struct session *s;
-    const struct query *queries;
-    size_t n;
-    struct request_options opt;
-    int64_t deadline_ns;
-
-    struct cursor at;
-    size_t last;   /* query that failed or ran last */
-    bool entered;  /* counted among the node's running requests */
-    bool snapshot; /* an atomic request of reads holds a read transaction on `reader` */
-    struct conn *reader;
-    struct stmt *stmt; /* the paused read statement */
-    bool stmt_started;
-    uint64_t rows;
-    int64_t started_ns;
-    uint64_t seq, position;
-
-    struct recorder recorder;
-    struct cursor end;     /* no statement of a write begins here or behind */
-    struct cursor reached; /* where a write's last run has come to */
-    size_t failed_at;      /* query that failed inside a write */
-    int64_t rowid; /* the session's last insert rowid: every run of a write begins with it */
-};
 
 enum err_code request_new(struct request **out, struct session *s, const struct query *queries,
                           size_t n, const struct request_options *opt, struct err *e)
@@ -63,21 +29,20 @@ enum err_code request_new(struct request **out, struct session *s, const struct 
 
 /* ---- helpers ---- */
 
-static void guard(struct request *r, struct conn *c)
+void request_guard(struct request *r, struct conn *c)
 {
     struct conn_guard g = {r->deadline_ns, &r->s->cancel, r->s->gone, r->s->arg};
     conn_guard(c, &g);
     conn_set_last_rowid(c, r->s->last_rowid);
 }
 
-static enum err_code too_big(struct err *e)
+enum err_code request_too_big(struct err *e)
 {
     return err_set(e, ERR_TOO_BIG, "the result is larger than the node keeps for one transaction");
 }
 
-/* Skips empty statements. False at the end of the request (or at `end`). */
-static bool next_statement(struct request *r, struct cursor *at, const struct cursor *end,
-                           struct lex *lex)
+bool request_next(const struct request *r, struct cursor *at, const struct cursor *end,
+                  struct lex *lex)
 {
     while (at->query < r->n) {
         if (end && at->query == end->query && at->offset >= end->offset)
@@ -95,16 +60,15 @@ static bool next_statement(struct request *r, struct cursor *at, const struct cu
     return false;
 }
 
-static bool is_control(enum lex_kind kind)
+bool request_is_control(enum lex_kind kind)
 {
     return kind == LEX_BEGIN || kind == LEX_BEGIN_WRITE || kind == LEX_COMMIT ||
            kind == LEX_ROLLBACK || kind == LEX_SAVEPOINT || kind == LEX_RELEASE ||
            kind == LEX_ROLLBACK_TO;
 }
 
-/* Prepares the statement at `at` on `c`; *after stands behind it. */
-static enum err_code prepare(struct request *r, struct conn *c, const struct cursor *at,
-                             struct stmt **st, struct cursor *after, struct err *e)
+enum err_code request_prepare(struct request *r, struct conn *c, const struct cursor *at,
+                              struct stmt **st, struct cursor *after, struct err *e)
 {
     const struct query *q = &r->queries[at->query];
     const char *tail = NULL;
@@ -117,186 +81,6 @@ static enum err_code prepare(struct request *r, struct conn *c, const struct cur
     after->query = at->query;
     after->offset = (size_t)(tail - q->sql);
     return ERR_OK;
-}
-
-static enum err_code refuse_write(const struct session *s, struct err *e)
-{
-    return s->read_only ? err_set(e, ERR_READ_ONLY, "this session is read-only") : ERR_OK;
-}
-
-/* ---- writing: one statement on the write connection, results into the recorder ---- */
-
-static enum err_code step_all(struct request *r, struct stmt *st, uint64_t *rows, struct err *e)
-{
-    struct sink *sink = &r->recorder.sink;
-    bool row = false;
-    for (bool first = true;; first = false) {
-        enum err_code code = stmt_step(st, &row, e);
-        if (code != ERR_OK)
-            return code;
-        /* Only now: SQLite may have compiled it anew, for another schema with other columns. */
-        if (first && stmt_column_count(st) > 0)
-            statement_columns(st, sink);
-        if (!row)
-            return ERR_OK;
-        (*rows)++;
-        if (statement_row(st, sink) == SINK_STOP) {
-            stmt_reset(st);
-            return too_big(e);
-        }
-    }
-}
-
-static enum err_code write_statement(struct request *r, struct writer *w, struct cursor *at,
-                                     bool savepoint, struct err *e)
-{
-    struct conn *c = writer_conn(w);
-    struct stmt *st = NULL;
-    struct cursor after;
-    int64_t start = clock_mono_ns();
-    r->failed_at = at->query;
-    enum err_code code = prepare(r, c, at, &st, &after, e);
-    if (code != ERR_OK)
-        return code;
-    if (!st) {
-        *at = after;
-        return ERR_OK;
-    }
-    code = statement_bind(st, &r->queries[at->query], e);
-    if (code == ERR_OK)
-        code = writer_stmt_begin(w, st, savepoint, e);
-    if (code == ERR_OK) {
-        struct err second = ERR_INIT;
-        struct sink_done d = {.has_rows = stmt_column_count(st) > 0};
-        code = step_all(r, st, &d.rows, e);
-        stmt_reset(st);
-        enum err_code ended = writer_stmt_end(w, st, code == ERR_OK, &second);
-        if (code == ERR_OK && ended != ERR_OK) {
-            *e = second;
-            code = ended;
-        }
-        if (code == ERR_OK) {
-            d.rows_affected = writer_changes(w);
-            d.last_insert_id = writer_last_rowid(w);
-            d.elapsed_ns = clock_mono_ns() - start;
-            r->recorder.sink.ops->done(&r->recorder.sink, &d);
-            if (!buf_ok(&r->recorder.bytes))
-                code = too_big(e);
-        }
-    }
-    stmt_release(st);
-    if (code == ERR_OK)
-        *at = after;
-    return code;
-}
-
-/* The write group runs this, possibly several times and in another thread. */
-static enum err_code run_write(void *arg, struct writer *w, struct err *e)
-{
-    struct request *r = arg;
-    struct cursor at = r->at;
-    struct lex lex;
-    enum err_code code = ERR_OK;
-    /* Whoever leads the group runs it, perhaps another session's thread. */
-    const struct pg_session *before = pg_session_current();
-    pg_session_enter(r->s->front);
-    recorder_reset(&r->recorder);
-    r->s->last_rowid = r->rowid;
-    guard(r, writer_conn(w));
-    while (code == ERR_OK && next_statement(r, &at, &r->end, &lex)) {
-        if (is_control(lex.kind)) {
-            r->failed_at = at.query;
-            code = err_set(e, ERR_TX_ACTIVE, "these statements are one transaction already");
-        } else {
-            code = write_statement(r, w, &at, false, e);
-        }
-    }
-    if (code == ERR_OK)
-        r->s->last_rowid = writer_last_rowid(w);
-    r->reached = at;
-    conn_unguard(writer_conn(w));
-    pg_session_enter(before);
-    return code;
-}
-
-/* Everything from r->at to r->end as one transaction of the group. */
-static enum err_code write_through_group(struct request *r, struct sink *sink, struct err *e)
-{
-    struct txn t = {.run = run_write, .arg = r, .deadline_ns = r->deadline_ns};
-    if (refuse_write(r->s, e) != ERR_OK)
-        return e->code;
-    if (t.deadline_ns == CLOCK_EVER)
-        t.deadline_ns = clock_deadline(r->s->node->opt.replication_timeout_ns);
-    r->rowid = r->s->last_rowid;
-    enum err_code code = replica_write(database_replica(r->s->db), &t, e);
-    if (code != ERR_OK) {
-        r->s->last_rowid = r->rowid;
-        r->last = r->failed_at;
-        return code;
-    }
-    if (t.seq > r->seq)
-        r->seq = t.seq;
-    r->last = r->failed_at;
-    r->at = r->reached;
-    return recorder_replay(&r->recorder, sink) ? ERR_OK : too_big(e);
-}
-
-/* ---- inside an explicit transaction ---- */
-
-static enum err_code control(const struct lex *lex, struct writer *w, struct err *e)
-{
-    switch (lex->kind) {
-    case LEX_SAVEPOINT:
-        return writer_savepoint(w, lex->name, lex->name_len, e);
-    case LEX_RELEASE:
-        return writer_release(w, lex->name, lex->name_len, e);
-    case LEX_ROLLBACK_TO:
-        return writer_rollback_to(w, lex->name, lex->name_len, e);
-    default:
-        return err_set(e, ERR_INTERNAL, "not a savepoint statement");
-    }
-}
-
-/* A statement on the write connection that the session holds. */
-static enum err_code write_in_tx(struct request *r, const struct lex *lex, struct sink *sink,
-                                 struct err *e)
-{
-    struct session *s = r->s;
-    struct writer *w = NULL;
-    enum err_code code = tx_enter(s->tx, &w, e);
-    if (code != ERR_OK) {
-        transaction_fail(s, e);
-        return code;
-    }
-    struct cursor at = r->at;
-    recorder_reset(&r->recorder);
-    guard(r, writer_conn(w));
-    if (is_control(lex->kind)) {
-        code = control(lex, w, e);
-        at.offset += lex->len;
-        struct sink_done d = {.last_insert_id = s->last_rowid};
-        if (code == ERR_OK)
-            r->recorder.sink.ops->done(&r->recorder.sink, &d);
-    } else {
-        code = write_statement(r, w, &at, true, e);
-        if (code == ERR_OK)
-            s->last_rowid = writer_last_rowid(w);
-    }
-    conn_unguard(writer_conn(w));
-    tx_leave(s->tx);
-    if (!tx_open(s->tx)) {
-        struct err why = ERR_INIT;
-        if (code == ERR_OK || code == ERR_INTERRUPTED) { /* ended from outside, and that is why */
-            code = tx_enter(s->tx, &w, &why);
-            *e = why;
-        }
-        transaction_fail(s, e);
-        return code;
-    }
-    if (code != ERR_OK)
-        return code;
-    r->at = at;
-    return recorder_replay(&r->recorder, sink) ? ERR_OK : too_big(e);
 }
 
 /* ---- reading ---- */
@@ -333,7 +117,7 @@ static enum request_status read_rows(struct request *r, struct sink *sink, struc
         r->rows++;
         enum sink_verdict verdict = statement_row(r->stmt, sink);
         if (verdict == SINK_STOP) {
-            too_big(e);
+            request_too_big(e);
             return REQUEST_FAILED;
         }
         if (verdict == SINK_FULL)
@@ -358,7 +142,7 @@ static enum err_code take_reader(struct request *r, struct err *e)
         r->reader = s->reader;
     else if (database_reader(s->db, r->deadline_ns, &r->reader, e) != ERR_OK)
         return e->code;
-    guard(r, r->reader);
+    request_guard(r, r->reader);
     return ERR_OK;
 }
 
@@ -371,7 +155,7 @@ static enum err_code try_read(struct request *r, bool *is_read, struct err *e)
     r->started_ns = clock_mono_ns();
     enum err_code code = take_reader(r, e);
     if (code == ERR_OK)
-        code = prepare(r, r->reader, &r->at, &r->stmt, &after, e);
+        code = request_prepare(r, r->reader, &r->at, &r->stmt, &after, e);
     if (code != ERR_OK)
         return code;
     if (r->stmt && stmt_class(r->stmt) != STMT_READ) {
@@ -407,7 +191,7 @@ static enum err_code all_read(struct request *r, bool *reads, struct err *e)
     struct cursor at = r->at;
     struct lex lex;
     *reads = true;
-    while (next_statement(r, &at, NULL, &lex)) {
+    while (request_next(r, &at, NULL, &lex)) {
         struct stmt *st = NULL;
         struct cursor after = at;
         *reads = lex.kind == LEX_READ || lex.kind == LEX_OTHER || lex.kind == LEX_PRAGMA;
@@ -415,7 +199,7 @@ static enum err_code all_read(struct request *r, bool *reads, struct err *e)
             return ERR_OK;
         enum err_code code = take_reader(r, e);
         if (code == ERR_OK)
-            code = prepare(r, r->reader, &at, &st, &after, e);
+            code = request_prepare(r, r->reader, &at, &st, &after, e);
         if (code != ERR_OK) {
             r->last = at.query;
             return code;
@@ -485,7 +269,7 @@ static enum request_status in_transaction(struct request *r, const struct lex *l
             *e = s->failed;
         return REQUEST_FAILED;
     }
-    if (s->phase == TX_READING && !is_control(lex->kind)) {
+    if (s->phase == TX_READING && !request_is_control(lex->kind)) {
         bool is_read = false;
         if (lex->kind != LEX_WRITE && lex->kind != LEX_DDL) {
             if (try_read(r, &is_read, e) != ERR_OK)
@@ -498,14 +282,14 @@ static enum request_status in_transaction(struct request *r, const struct lex *l
         err_set(e, ERR_TX_ACTIVE, "cannot VACUUM from within a transaction");
         return REQUEST_FAILED;
     }
-    if (!is_control(lex->kind) && refuse_write(s, e) != ERR_OK)
+    if (!request_is_control(lex->kind) && request_may_write(s, e) != ERR_OK)
         return REQUEST_FAILED;
     if (s->phase == TX_READING) {
         end_read(r);
         if (transaction_upgrade(s, r->deadline_ns, e) != ERR_OK)
             return REQUEST_FAILED;
     }
-    return status_of(write_in_tx(r, lex, sink, e));
+    return status_of(request_write_in_tx(r, lex, sink, e));
 }
 
 /* VACUUM is prepared for the sake of policy, and then run between two groups. */
@@ -516,7 +300,7 @@ static enum request_status vacuum(struct request *r, struct sink *sink, struct e
     enum err_code code = take_reader(r, e);
     r->last = r->at.query;
     if (code == ERR_OK)
-        code = prepare(r, r->reader, &r->at, &st, &after, e);
+        code = request_prepare(r, r->reader, &r->at, &st, &after, e);
     stmt_release(st);
     end_read(r);
     if (code == ERR_OK)
@@ -546,7 +330,7 @@ static enum request_status alone(struct request *r, const struct lex *lex, struc
     }
     end_read(r);
     r->end = (struct cursor){r->at.query, r->at.offset + 1}; /* this one statement */
-    return status_of(write_through_group(r, sink, e));
+    return status_of(request_write(r, sink, e));
 }
 
 /* All that is left of an atomic request. */
@@ -562,14 +346,14 @@ static enum request_status atomic_request(struct request *r, struct sink *sink, 
     if (!reads) {
         end_read(r);
         r->end = (struct cursor){r->n, 0};
-        return status_of(write_through_group(r, sink, e));
+        return status_of(request_write(r, sink, e));
     }
     if (!r->snapshot) {
         if (conn_exec(r->reader, "BEGIN", e) != ERR_OK)
             return REQUEST_FAILED;
         r->snapshot = true;
     }
-    while (next_statement(r, &r->at, NULL, &lex)) {
+    while (request_next(r, &r->at, NULL, &lex)) {
         bool is_read = false;
         r->last = r->at.query;
         if (try_read(r, &is_read, e) != ERR_OK)
@@ -590,17 +374,17 @@ static enum request_status run_statements(struct request *r, struct sink *sink, 
     struct session *s = r->s;
     struct lex lex;
     enum request_status st = REQUEST_DONE;
-    while (st == REQUEST_DONE && next_statement(r, &r->at, NULL, &lex)) {
+    while (st == REQUEST_DONE && request_next(r, &r->at, NULL, &lex)) {
         bool boundary = lex.kind == LEX_BEGIN || lex.kind == LEX_BEGIN_WRITE ||
                         lex.kind == LEX_COMMIT || lex.kind == LEX_ROLLBACK;
         if (r->opt.atomic && s->phase == TX_NONE)
-            return is_control(lex.kind)
+            return request_is_control(lex.kind)
                        ? status_of(err_set(e, ERR_TX_ACTIVE,
                                            "these statements are one transaction already"))
                        : atomic_request(r, sink, e);
         if (boundary)
             st = status_of(begin_or_end(r, &lex, sink, e));
-        else if (s->phase == TX_NONE && is_control(lex.kind))
+        else if (s->phase == TX_NONE && request_is_control(lex.kind))
             st = status_of(err_set(e, ERR_TX_NONE, "savepoints need a transaction: BEGIN first"));
         else if (s->phase != TX_NONE)
             st = in_transaction(r, &lex, sink, e);

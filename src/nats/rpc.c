@@ -55,8 +55,9 @@ struct rpc_service {
     /* guarded by mu; `changed` is broadcast when one of them changes */
     pthread_mutex_t mu;
     pthread_cond_t changed;
-    struct rpc_call *calls; /* that run in threads of their own */
-    unsigned running;
+    struct rpc_call *calls;            /* that run in threads of their own */
+    unsigned running[RPC_METHODS_MAX]; /* of each method */
+    unsigned all_running;
     unsigned open_subs; /* whose callback may still come */
     /* atomic */
     atomic_bool closing;
@@ -233,17 +234,26 @@ static void call_unlink_locked(struct rpc_service *s, struct rpc_call *call)
     *at = call->next;
 }
 
+/* s->mu is held. */
+static void call_count_locked(struct rpc_call *call, int by)
+{
+    struct rpc_service *s = call->service;
+    s->running[call->method - s->methods] += (unsigned)by;
+    s->all_running += (unsigned)by;
+}
+
 static void *call_main(void *arg)
 {
     struct rpc_call *call = arg;
     struct rpc_service *s = call->service;
+    struct rpc_call counted = {.service = s, .method = call->method};
     call_run(call);
     pthread_mutex_lock(&s->mu);
     call_unlink_locked(s, call);
     pthread_mutex_unlock(&s->mu);
     call_free(call);
     pthread_mutex_lock(&s->mu);
-    s->running--;
+    call_count_locked(&counted, -1);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mu);
     return NULL;
@@ -256,15 +266,17 @@ static bool call_start(struct rpc_call *call, struct err *e)
     pthread_attr_t attr;
     pthread_t thread;
     pthread_mutex_lock(&s->mu);
-    bool may = s->running < RPC_RUNNING_MAX && !atomic_load(&s->closing);
+    bool may = s->running[call->method - s->methods] < call->method->at_once &&
+               s->all_running < RPC_RUNNING_MAX && !atomic_load(&s->closing);
     if (may) {
-        s->running++;
+        call_count_locked(call, 1);
         call->next = s->calls;
         s->calls = call;
     }
     pthread_mutex_unlock(&s->mu);
     if (!may) {
-        err_set(e, ERR_BUSY, "this node answers %u other questions", RPC_RUNNING_MAX);
+        err_set(e, ERR_BUSY, "this node answers %u other questions of that kind",
+                call->method->at_once);
         return false;
     }
     pthread_attr_init(&attr);
@@ -276,7 +288,7 @@ static bool call_start(struct rpc_call *call, struct err *e)
         return true;
     pthread_mutex_lock(&s->mu);
     call_unlink_locked(s, call);
-    s->running--;
+    call_count_locked(call, -1);
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mu);
     err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));
@@ -330,14 +342,14 @@ static void on_question(natsConnection *nc, natsSubscription *sub, natsMsg *msg,
     struct err e = ERR_INIT;
     (void)nc;
     (void)sub;
-    bool fits = reply ? strlen(reply) < RPC_REPLY_MAX : method && method->quick;
+    bool fits = reply ? strlen(reply) < RPC_REPLY_MAX : method && method->at_once == 0;
     if (fits && method && !atomic_load(&s->closing) &&
         (size_t)natsMsg_GetDataLength(msg) <= RPC_BODY_MAX)
         call = call_new(s, method, msg);
     natsMsg_Destroy(msg);
     if (!call)
         return;
-    if (method->quick) {
+    if (method->at_once == 0) {
         call_run(call);
         call_free(call);
     } else if (!call_start(call, &e)) {
@@ -445,7 +457,7 @@ void rpc_service_close(struct rpc_service *s)
     pthread_mutex_lock(&s->mu);
     while (s->open_subs > 0 && in_time)
         in_time = clock_cond_wait(&s->changed, &s->mu, until);
-    while (s->running > 0) /* its threads use what is about to be closed */
+    while (s->all_running > 0) /* its threads use what is about to be closed */
         clock_cond_wait(&s->changed, &s->mu, CLOCK_EVER);
     pthread_mutex_unlock(&s->mu);
     if (s->has_pulse)

@@ -32,11 +32,12 @@
 #include "base/id.h"
 #include "nats/client.h"
 
-#define RPC_BODY_MAX    ((size_t)16 * 1024)  /* of a question */
+#define RPC_BODY_MAX    ((size_t)256 * 1024) /* of a question */
 #define RPC_ANSWER_MAX  ((size_t)512 * 1024) /* of a small text */
 #define RPC_PIECE_BYTES ((size_t)128 * 1024)
 #define RPC_WINDOW      16u /* pieces on the way */
-#define RPC_RUNNING_MAX 4u  /* calls of a service at once, quick ones aside; more are ERR_BUSY */
+#define RPC_METHODS_MAX 8u  /* of a service */
+#define RPC_RUNNING_MAX 64u /* calls of a service at once, quick ones aside; more are ERR_BUSY */
 
 /* The name of this process among those that answer; unique. */
 const char *rpc_self(const struct nats_client *c);
@@ -51,14 +52,14 @@ typedef enum err_code rpc_fn(void *arg, struct rpc_call *call, struct err *e);
 
 struct rpc_method {
     const char *name; /* a NATS token */
-    /* Runs in a thread of the library, must not block, and writes no stream. Others run in threads
-     * of their own. */
-    bool quick;
+    /* How many calls may run at once, in threads of their own; more are ERR_BUSY. 0: it is quick,
+     * runs in a thread of the library, must not block, and writes no stream. */
+    unsigned at_once;
     rpc_fn *run;
 };
 
-/* `methods` (n of them) and `arg` are borrowed until rpc_service_close(), `prefix` is copied. The
- * client must have been connected once: ERR_LOG_UNAVAILABLE. */
+/* `methods` (n of them, RPC_METHODS_MAX at most) and `arg` are borrowed until rpc_service_close(),
+ * `prefix` is copied. The client must have been connected once: ERR_LOG_UNAVAILABLE. */
 enum err_code rpc_service_open(struct rpc_service **out, struct nats_client *c, const char *prefix,
                                const struct rpc_method *methods, size_t n, void *arg,
                                struct err *e);
@@ -97,6 +98,19 @@ enum err_code rpc_ask(struct nats_client *c, const struct rpc_question *q, int64
 
 /* Tells it, and nobody answers: for quick methods. It may get lost. */
 enum err_code rpc_tell(struct nats_client *c, const struct rpc_question *q, struct err *e);
+
+/* One question to one node, whose small text is waited for now and then. One thread at a time. */
+struct rpc_pending;
+
+/* Asks. The question is borrowed no longer than this takes. */
+enum err_code rpc_send(struct rpc_pending **out, struct nats_client *c,
+                       const struct rpc_question *q, struct err *e);
+/* Waits for the answer. *got = false: not yet. ERR_NOT_FOUND: nobody has got the question;
+ * ERR_LOG_UNAVAILABLE: the connection is lost, whether it has been heard is not known; other errors
+ * are the node's. Once an answer or an error was got there is nothing more to wait for. */
+enum err_code rpc_receive(struct rpc_pending *p, int64_t deadline_ns, struct buf *answer, bool *got,
+                          struct err *e);
+void rpc_forget(struct rpc_pending *p); /* NULL is fine */
 
 struct rpc_reader {
     void (*size)(void *arg, uint64_t bytes);                 /* may be NULL */

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/sha256.h"
+#include "nats/inbox.h"
 #include "nats/internal.h"
 #include "nats/rpc.h"
 #include "nats/rpc_frame.h"
@@ -90,15 +91,11 @@ static enum err_code asked_next(struct asked *a, int64_t deadline_ns, struct rpc
 /* "CODE message" */
 static void failure_of(const struct rpc_frame *f, struct err *e)
 {
-    enum err_code code = ERR_INTERNAL;
     const char *blank = memchr(f->data, ' ', f->len);
     size_t name = blank ? (size_t)(blank - f->data) : f->len;
-    for (int i = 1; i < ERR_COUNT; i++) {
-        const char *known = err_name((enum err_code)i);
-        if (strlen(known) == name && memcmp(known, f->data, name) == 0)
-            code = (enum err_code)i;
-    }
-    err_set(e, code, "%.*s", blank ? (int)(f->len - name - 1) : 0, blank ? blank + 1 : "");
+    enum err_code code = err_of_name(f->data, name);
+    err_set(e, code == ERR_OK ? ERR_INTERNAL : code, "%.*s", blank ? (int)(f->len - name - 1) : 0,
+            blank ? blank + 1 : "");
 }
 
 /* ---- small texts ---------------------------------------------------------------------------- */
@@ -144,6 +141,83 @@ enum err_code rpc_tell(struct nats_client *c, const struct rpc_question *q, stru
         return e->code;
     natsStatus s = natsConnection_Publish(nats_client_connection(c), subject, q->body, (int)q->len);
     return s == NATS_OK ? ERR_OK : nats_failure(s, 0, "cannot tell other nodes", e);
+}
+
+/* ---- one small text -------------------------------------------------------------------------- */
+
+struct rpc_pending {
+    struct nats_client *client;
+    natsConnection *nc;
+    struct inbox *inbox;
+};
+
+enum err_code rpc_send(struct rpc_pending **out, struct nats_client *c,
+                       const struct rpc_question *q, struct err *e)
+{
+    char subject[ASK_SUBJECT];
+    *out = NULL;
+    if (address(c, q, subject, e) != ERR_OK)
+        return e->code;
+    struct rpc_pending *p = calloc(1, sizeof *p);
+    if (!p)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    p->client = c;
+    p->nc = nats_client_connection(c);
+    natsStatus s = inbox_take(nats_client_inboxes(c), p->nc, &p->inbox);
+    if (s == NATS_OK)
+        s = natsConnection_PublishRequest(p->nc, subject, inbox_subject(p->inbox), q->body,
+                                          (int)q->len);
+    if (s == NATS_OK) {
+        *out = p;
+        return ERR_OK;
+    }
+    rpc_forget(p);
+    return nats_failure(s, 0, "cannot ask another node", e);
+}
+
+/* False: a sign of life, no answer. */
+static bool receive_frame(const struct rpc_frame *f, struct buf *answer, struct err *e)
+{
+    if (f->type == 'X')
+        failure_of(f, e);
+    else if (f->type == 'E' && f->len >= SHA256_SIZE)
+        buf_put(answer, f->data + SHA256_SIZE, f->len - SHA256_SIZE);
+    else
+        return false;
+    if (!buf_ok(answer))
+        err_set(e, ERR_NO_MEMORY, "out of memory");
+    return true;
+}
+
+enum err_code rpc_receive(struct rpc_pending *p, int64_t deadline_ns, struct buf *answer, bool *got,
+                          struct err *e)
+{
+    *got = false;
+    while (!*got) {
+        natsMsg *msg = NULL;
+        struct rpc_frame f;
+        int64_t left_ms = (deadline_ns - clock_mono_ns()) / CLOCK_MS;
+        natsStatus s = inbox_ask(p->inbox, p->nc, NULL, left_ms > 0 ? left_ms : 0, &msg);
+        if (s == NATS_TIMEOUT)
+            return ERR_OK;
+        if (s == NATS_NO_RESPONDERS)
+            return err_set(e, ERR_NOT_FOUND, "the other node is not there");
+        if (s != NATS_OK)
+            return err_set(e, ERR_LOG_UNAVAILABLE, "cannot hear another node: %s",
+                           natsStatus_GetText(s));
+        if (rpc_frame_parse(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg), &f))
+            *got = receive_frame(&f, answer, e);
+        natsMsg_Destroy(msg);
+    }
+    return e->code;
+}
+
+void rpc_forget(struct rpc_pending *p)
+{
+    if (!p)
+        return;
+    inbox_give(nats_client_inboxes(p->client), p->inbox);
+    free(p);
 }
 
 /* ---- streams -------------------------------------------------------------------------------- */

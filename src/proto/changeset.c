@@ -82,7 +82,7 @@ void changeset_put_sql(struct buf *b, const char *database, const char *command,
 }
 
 void changeset_put_tail(struct buf *b, const char *id, const char *prev, const char *filename,
-                        int64_t timestamp_ns, const struct changeset_tx *txs, size_t n)
+                        int64_t timestamp_ns, const struct changeset_txs *txs)
 {
     buf_puts(b, "],\"timestamp_ns\":");
     buf_i64(b, timestamp_ns);
@@ -93,14 +93,16 @@ void changeset_put_tail(struct buf *b, const char *id, const char *prev, const c
     buf_puts(b, ",\"filename\":");
     json_put_string(b, filename, strlen(filename));
     buf_puts(b, ",\"txs\":[");
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0)
-            buf_putc(b, ',');
-        buf_puts(b, "{\"changes\":");
-        buf_u64(b, txs[i].changes);
+    for (size_t i = 0; i < txs->n; i++) {
+        buf_puts(b, i > 0 ? ",{\"changes\":" : "{\"changes\":");
+        buf_u64(b, txs->txs[i].changes);
         buf_puts(b, ",\"timestamp_ns\":");
-        buf_i64(b, txs[i].timestamp_ns);
+        buf_i64(b, txs->txs[i].timestamp_ns);
         buf_putc(b, '}');
+    }
+    for (size_t i = 0; i < txs->n_handed; i++) {
+        buf_puts(b, i > 0 ? "," : "],\"handed\":[");
+        json_put_string(b, txs->handed[i], strlen(txs->handed[i]));
     }
     buf_puts(b, "],\"format\":");
     buf_i64(b, CHANGESET_FORMAT);

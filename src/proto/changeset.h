@@ -2,7 +2,8 @@
  * The message of the log: JSON, the seed's fields first, ours added.
  *
  *   {"node": text, "changes": [CHANGE, …], "timestamp_ns": int, "id": text, "prev": text,
- *    "filename": text, "txs": [{"changes": n, "timestamp_ns": int}, …], "format": 1}
+ *    "filename": text, "txs": [{"changes": n, "timestamp_ns": int}, …], "handed": [text…],
+ *    "format": 1}
  *
  *   CHANGE = {"database", "table", "columns": [text…], "pk_columns": [text…],
  *             "operation": "INSERT"|"UPDATE"|"DELETE"|"SQL", "old_rowid", "new_rowid",
@@ -40,11 +41,20 @@ struct changeset_tx {
     int64_t timestamp_ns;
 };
 
+/* The transactions of a message; everything borrowed. */
+struct changeset_txs {
+    const struct changeset_tx *txs;
+    size_t n;
+    /* Ids of what other nodes have handed over to this one, which some of them come from. */
+    const char *const *handed;
+    size_t n_handed;
+};
+
 void changeset_put_head(struct buf *b, const char *node); /* up to and including "changes":[ */
 void changeset_put_value(struct buf *b, const struct value *v);
 void changeset_put_sql(struct buf *b, const char *database, const char *command, size_t len);
 void changeset_put_tail(struct buf *b, const char *id, const char *prev, const char *filename,
-                        int64_t timestamp_ns, const struct changeset_tx *txs, size_t n);
+                        int64_t timestamp_ns, const struct changeset_txs *txs);
 /* Row changes are written by sql/capture.c with a prefix cached per table; changes are separated by
  * commas, which the writer of the change puts before every change but the message's first. */
 
@@ -79,6 +89,8 @@ struct changeset_info {
     int64_t timestamp_ns;
     const struct changeset_tx *txs; /* borrowed from the reader; NULL when the message has none */
     size_t n_txs;
+    const char (*handed)[CHANGESET_ID_SIZE]; /* borrowed from the reader */
+    size_t n_handed;
     uint64_t changes; /* changes seen */
     int format;       /* 0 when absent */
 };

@@ -85,6 +85,7 @@ void changeset_reader_free(struct changeset_reader *r)
     free(r->old_image.values);
     free(r->new_image.values);
     free(r->txs);
+    free(r->handed);
     free(r);
 }
 
@@ -284,6 +285,7 @@ enum err_code changeset_finish(struct changeset_reader *r, const struct changese
     if (code)
         return code;
     r->info.txs = r->info.n_txs > 0 ? r->txs : NULL;
+    r->info.handed = (const char(*)[CHANGESET_ID_SIZE])r->handed;
     *info = &r->info;
     return ERR_OK;
 }

@@ -24,6 +24,7 @@ enum at {
     AT_TAGGED,
     AT_TXS,
     AT_TX,
+    AT_HANDED,
     AT_END
 };
 
@@ -37,6 +38,7 @@ enum field {
     F_PREV,
     F_FILENAME,
     F_TXS,
+    F_HANDED,
     F_FORMAT,
     /* of a change */
     F_DATABASE,
@@ -94,6 +96,8 @@ struct changeset_reader {
     struct changeset_info info;
     struct changeset_tx *txs;
     size_t txs_cap;
+    char (*handed)[CHANGESET_ID_SIZE];
+    size_t handed_cap;
 
     /* the change being read */
     struct change change;

@@ -13,6 +13,7 @@
  *                "txs": [
  *   AT_TXS          {
  *   AT_TX             "changes": n …
+ *                "handed": [          AT_HANDED
  *   AT_END     behind the last }
  */
 #include <stdlib.h>
@@ -22,7 +23,8 @@
 #include "proto/changeset_number.h"
 #include "proto/changeset_reader.h"
 
-#define MAX_TXS (1U << 20) /* transactions of one message */
+#define MAX_TXS    (1U << 20) /* transactions of one message */
+#define MAX_HANDED 4096u      /* ids of what other nodes have handed over */
 
 struct key {
     const char *name;
@@ -38,7 +40,7 @@ struct key {
 static const struct key message_keys[] = {
     KEY("node", F_NODE), KEY("changes", F_CHANGES), KEY("timestamp_ns", F_TIMESTAMP),
     KEY("id", F_ID),     KEY("prev", F_PREV),       KEY("filename", F_FILENAME),
-    KEY("txs", F_TXS),   KEY("format", F_FORMAT),
+    KEY("txs", F_TXS),   KEY("handed", F_HANDED),   KEY("format", F_FORMAT),
 };
 static const struct key change_keys[] = {
     KEY("database", F_DATABASE),     KEY("table", F_TABLE),
@@ -150,6 +152,23 @@ static int tx_number(struct changeset_reader *r, const struct value *v)
         return reader_fail(r, "the number of changes is out of range");
     tx->changes = (uint32_t)v->u.i;
     return 1;
+}
+
+static int add_handed(struct changeset_reader *r, const char *s, size_t len)
+{
+    if (r->info.n_handed == r->handed_cap) {
+        size_t cap = r->handed_cap ? r->handed_cap * 2 : 8;
+        char(*handed)[CHANGESET_ID_SIZE];
+
+        if (r->info.n_handed >= MAX_HANDED)
+            return reader_fail(r, "too much was handed over");
+        handed = realloc(r->handed, cap * sizeof *handed);
+        if (!handed)
+            return reader_no_memory(r);
+        r->handed = handed;
+        r->handed_cap = cap;
+    }
+    return put_fixed(r, r->handed[r->info.n_handed++], CHANGESET_ID_SIZE, false, s, len);
 }
 
 /* ---- yajl's callbacks: 1 = go on, 0 = stop ---- */
@@ -282,6 +301,8 @@ static int on_string(void *arg, const unsigned char *bytes, size_t len)
         return message_string(r, s, len);
     case AT_TX:
         return r->field == F_UNKNOWN ? 1 : reader_fail(r, "a field has the wrong type");
+    case AT_HANDED:
+        return add_handed(r, s, len);
     default:
         return reader_fail(r, "a string where none is wanted");
     }
@@ -466,6 +487,10 @@ static int on_start_array(void *arg)
             enter(r, AT_TXS);
             return 1;
         }
+        if (r->field == F_HANDED) {
+            enter(r, AT_HANDED);
+            return 1;
+        }
         if (r->field != F_UNKNOWN)
             return reader_fail(r, "a field has the wrong type");
         r->skip = 1;
@@ -503,7 +528,7 @@ static int on_end_array(void *arg)
         r->at = AT_CHANGE;
         r->next_key = r->image == &r->old_image ? 8 : 9;
         return 1;
-    default: /* AT_CHANGES, AT_TXS */
+    default: /* AT_CHANGES, AT_TXS, AT_HANDED */
         enter(r, AT_MESSAGE);
         return 1;
     }

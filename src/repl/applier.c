@@ -120,6 +120,19 @@ static enum err_code broken(struct replica *r, uint64_t seq, const char *names, 
                    seq, names, prev);
 }
 
+/* Another node has written, perhaps what this one has handed over to it. */
+static void note_writer(struct replica *r, const struct changeset_info *info, uint64_t seq)
+{
+    char node[NAME_TOKEN_SIZE];
+    name_encode(info->node, node);
+    pthread_mutex_lock(&r->mu);
+    turn_of_other(&r->turns, node, seq, clock_mono_ns());
+    for (size_t i = 0; i < info->n_handed; i++)
+        if (strcmp(info->handed[i], r->handed_id) == 0)
+            r->handed_seq = seq;
+    pthread_mutex_unlock(&r->mu);
+}
+
 static enum err_code apply_item(struct replica *r, const struct item *it, const char *prev,
                                 struct err *e)
 {
@@ -135,11 +148,8 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
     if (r->opt.mode == REPLICA_SERIALIZABLE && prev[0] && info->prev[0] &&
         strcmp(info->prev, prev) != 0)
         return broken(r, it->m.seq, info->prev, prev, e);
-    if (r->opt.mode == REPLICA_SERIALIZABLE && strcmp(info->node, r->opt.node) != 0) {
-        pthread_mutex_lock(&r->mu);
-        turn_of_other(&r->turns, info->node, clock_mono_ns());
-        pthread_mutex_unlock(&r->mu);
-    }
+    if (r->opt.mode == REPLICA_SERIALIZABLE && strcmp(info->node, r->opt.node) != 0)
+        note_writer(r, info, it->m.seq);
     return ERR_OK;
 }
 

@@ -126,7 +126,7 @@ static void count(struct replica *r, enum publish_result result, size_t txs, uin
     pthread_mutex_unlock(&r->mu);
 }
 
-static enum commit_result commit_logged(struct replica *r, const struct changeset_tx *txs, size_t n,
+static enum commit_result commit_logged(struct replica *r, const struct changeset_txs *txs,
                                         uint64_t *seq, struct err *e)
 {
     char id[ID_SIZE];
@@ -140,7 +140,7 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
         memcpy(id, r->import_id, sizeof id);
     else
         id_next(id);
-    if (message_make(&m, r->changes, r->opt.node, id, r->pos.msg_id, r->opt.conn.path, txs, n, e) !=
+    if (message_make(&m, r->changes, r->opt.node, id, r->pos.msg_id, r->opt.conn.path, txs, e) !=
         ERR_OK) {
         message_free(&m);
         writer_rollback(r->writer);
@@ -164,7 +164,7 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
     FAULT_POINT("commit.publish");
     int64_t start = clock_mono_ns();
     enum publish_result result = message_publish(&m.source, id, &to, &first, seq, e);
-    count(r, result, n, m.source.len, clock_mono_ns() - start);
+    count(r, result, txs->n, m.source.len, clock_mono_ns() - start);
     message_free(&m);
     if (result == PUBLISH_ACKED) {
         commit_file(r, id, expected, first, *seq);
@@ -178,7 +178,7 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
 }
 
 /* No log (standalone), or the log later (asynchronous): the file's commit is the commit. */
-static enum commit_result commit_local(struct replica *r, const struct changeset_tx *txs, size_t n,
+static enum commit_result commit_local(struct replica *r, const struct changeset_txs *txs,
                                        struct err *e)
 {
     enum err_code code = ERR_OK;
@@ -186,8 +186,8 @@ static enum commit_result commit_local(struct replica *r, const struct changeset
         char id[ID_SIZE];
         struct message m;
         id_next(id);
-        code = message_make(&m, r->changes, r->opt.node, id, r->pos.msg_id, r->opt.conn.path, txs,
-                            n, e);
+        code =
+            message_make(&m, r->changes, r->opt.node, id, r->pos.msg_id, r->opt.conn.path, txs, e);
         if (code == ERR_OK)
             code = outbox_put(r, id, &m.source, e);
         message_free(&m);
@@ -202,15 +202,25 @@ static enum commit_result commit_local(struct replica *r, const struct changeset
     atomic_fetch_add(&r->version, 1);
     pthread_mutex_lock(&r->mu);
     r->stats.groups++;
-    r->stats.commits += n;
+    r->stats.commits += txs->n;
     r->stats.outbox += r->opt.client ? 1 : 0;
     pthread_cond_broadcast(&r->changed); /* the outbox's thread has something to do */
     pthread_mutex_unlock(&r->mu);
     return COMMIT_DONE;
 }
 
-enum commit_result commit_group(struct replica *r, const struct changeset_tx *txs, size_t n,
-                                uint64_t *seq, struct err *e)
+enum commit_result commit_fence(struct replica *r, struct err *e)
+{
+    const struct changeset_txs none = {0};
+    uint64_t seq;
+    spool_reset(r->changes);
+    if (writer_begin(r->writer, e) != ERR_OK)
+        return COMMIT_FAILED;
+    return commit_logged(r, &none, &seq, e);
+}
+
+enum commit_result commit_group(struct replica *r, const struct changeset_txs *txs, uint64_t *seq,
+                                struct err *e)
 {
     *seq = 0;
     if (!spool_ok(r->changes)) {
@@ -220,7 +230,7 @@ enum commit_result commit_group(struct replica *r, const struct changeset_tx *tx
     }
     if (spool_len(r->changes) > 0) {
         bool logged = r->opt.client && r->opt.mode != REPLICA_ASYNC;
-        return logged ? commit_logged(r, txs, n, seq, e) : commit_local(r, txs, n, e);
+        return logged ? commit_logged(r, txs, seq, e) : commit_local(r, txs, e);
     }
     if (writer_commit(r->writer, e) == ERR_OK)
         return COMMIT_DONE;

@@ -15,8 +15,11 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
+#include "repl/handover.h"
 #include "repl/impl.h"
 #include "repl/queue.h"
+
+#define GATHER_PART 1 /* of the time that the last group took */
 
 struct member {
     struct waiting *w;
@@ -25,6 +28,8 @@ struct member {
 
 struct group {
     struct replica *r;
+    struct waiting *self; /* the leader's own */
+    unsigned taken;       /* out of the queue, in all */
     struct member m[GROUP_MAX_TXNS];
     size_t n;
 };
@@ -71,6 +76,8 @@ static enum err_code run_member(struct group *g, size_t i, struct err *e)
 {
     struct writer *w = g->r->writer;
     struct txn *t = g->m[i].w->txn;
+    if (t->from && !handover_stands(g->r, t->from))
+        return err_set(e, ERR_CONFLICT, "the node that has handed it over has taken it back");
     enum err_code code = writer_tx_begin(w, e);
     if (code != ERR_OK)
         return code;
@@ -107,14 +114,27 @@ static enum run_result run_members(struct group *g, struct err *e)
     return RUN_OK;
 }
 
-/* Hands out sequence and place: only transactions that hold changes are in the message. */
-static size_t collect(const struct group *g, struct changeset_tx *txs)
+/* What the group's message holds. */
+struct contents {
+    struct changeset_tx txs[GROUP_MAX_TXNS];
+    const char *handed[GROUP_MAX_TXNS];
+};
+
+/* Only transactions that have changes are in the message. */
+static struct changeset_txs collect(const struct group *g, struct contents *c)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < g->n; i++)
-        if (g->m[i].tx.changes > 0)
-            txs[n++] = g->m[i].tx;
-    return n;
+    struct changeset_txs all = {.txs = c->txs, .handed = c->handed};
+    const struct handover *last = NULL; /* what was handed over together stands together */
+    for (size_t i = 0; i < g->n; i++) {
+        const struct handover *from = g->m[i].w->txn->from;
+        if (g->m[i].tx.changes == 0)
+            continue;
+        c->txs[all.n++] = g->m[i].tx;
+        if (from && from != last)
+            c->handed[all.n_handed++] = from->id;
+        last = from;
+    }
+    return all;
 }
 
 static void committed(struct group *g, uint64_t seq)
@@ -139,7 +159,7 @@ static void failed(struct group *g, const struct err *e)
 static bool turn(struct group *g, bool *conflict)
 {
     struct replica *r = g->r;
-    struct changeset_tx txs[GROUP_MAX_TXNS];
+    struct contents contents;
     struct err e = ERR_INIT;
     uint64_t seq = 0;
     *conflict = false;
@@ -155,8 +175,8 @@ static bool turn(struct group *g, bool *conflict)
         break;
     }
     FAULT_POINT("group.ran");
-    size_t n = collect(g, txs);
-    switch (commit_group(r, txs, n, &seq, &e)) {
+    const struct changeset_txs txs = collect(g, &contents);
+    switch (commit_group(r, &txs, &seq, &e)) {
     case COMMIT_DONE:
         committed(g, seq);
         return true;
@@ -200,16 +220,54 @@ static void settle(struct group *g)
 static void take_queued_locked(struct group *g)
 {
     struct replica *r = g->r;
-    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn)
+    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn) {
         g->m[g->n++].w = queue_shift_locked(r);
+        g->taken++;
+    }
 }
 
-static void lead(struct group *g)
+/* The group's leader is through with these; the members behind them move up. */
+static void dismiss(struct group *g, const bool *settled)
+{
+    size_t left = 0;
+    settle(g);
+    for (size_t i = 0; i < g->n; i++) {
+        if (!settled[i])
+            g->m[left++] = g->m[i];
+        else if (g->m[i].w != g->self)
+            queue_done(g->m[i].w);
+    }
+    g->n = left;
+}
+
+static void hand_over(struct group *g)
+{
+    struct waiting *members[GROUP_MAX_TXNS];
+    bool settled[GROUP_MAX_TXNS];
+    for (size_t i = 0; i < g->n; i++)
+        members[i] = g->m[i].w;
+    if (handover_group(g->r, members, g->n, settled) > 0)
+        dismiss(g, settled);
+}
+
+/* r->mu is held. A node that writes for its own clients may be asked to do so for others. */
+static void note_led_locked(struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->m[i].w->txn->from) {
+            g->r->stats.run_for_others++;
+            g->r->run_for_ns = clock_mono_ns();
+        } else
+            g->r->led_ns = clock_mono_ns();
+    }
+}
+
+/* Runs what is in the group until each member has its result. */
+static void run_here(struct group *g)
 {
     struct replica *r = g->r;
     struct err e = ERR_INIT;
     bool done = false, begun = false;
-    int64_t start = clock_mono_ns();
     int64_t deadline = clock_deadline(r->opt.timeout_ns);
     while (!done) {
         bool conflict = false;
@@ -220,6 +278,7 @@ static void lead(struct group *g)
         if (!begun) { /* who has come while this node waited for its turn */
             pthread_mutex_lock(&r->mu);
             take_queued_locked(g);
+            note_led_locked(g);
             pthread_mutex_unlock(&r->mu);
         }
         begun = true; /* from now on put_back() may have left there whom it must not run with */
@@ -232,9 +291,32 @@ static void lead(struct group *g)
         }
     }
     settle(g);
+}
+
+static void lead(struct group *g)
+{
+    struct replica *r = g->r;
+    int64_t start = clock_mono_ns();
+    hand_over(g);
+    if (g->n > 0)
+        run_here(g);
     pthread_mutex_lock(&r->mu);
-    r->stats.commit_seconds += (double)(clock_mono_ns() - start) / (double)CLOCK_S;
+    r->group_ns = clock_mono_ns() - start;
+    r->stats.commit_seconds += (double)r->group_ns / (double)CLOCK_S;
     pthread_mutex_unlock(&r->mu);
+}
+
+/* r->mu is held. Where nodes write together a message costs all of them, and whoever has just got
+ * its answer is about to come again: so the group waits for them, for a part of the time that it
+ * takes. A node by itself does not: its next group forms while the log answers. */
+static void gather_locked(struct group *g)
+{
+    struct replica *r = g->r;
+    char process[ID_SIZE];
+    int64_t now = clock_mono_ns();
+    bool together = now - r->run_for_ns < TURN_RECENT_NS || turn_runner(&r->turns, now, process);
+    if (together && r->opt.mode == REPLICA_SERIALIZABLE)
+        queue_gather_locked(r, g->self, r->flock - r->flock / 8, now + r->group_ns / GATHER_PART);
 }
 
 /* The caller stands at the head of the queue and leads: takes what is queued behind it, too. */
@@ -250,7 +332,9 @@ static void lead_queue(struct replica *r, struct waiting *self)
         return;
     }
     g->r = r;
-    g->n = 0;
+    g->self = self;
+    g->n = g->taken = 0;
+    gather_locked(g);
     take_queued_locked(g);
     pthread_mutex_unlock(&r->mu);
     lead(g);
@@ -258,9 +342,33 @@ static void lead_queue(struct replica *r, struct waiting *self)
         if (g->m[i].w != self)
             queue_done(g->m[i].w);
     pthread_mutex_lock(&r->mu);
+    r->flock = g->taken + r->queued;
     queue_release_locked(r);
     pthread_mutex_unlock(&r->mu);
     free(g);
+}
+
+enum err_code replica_write_all(struct replica *r, struct txn *txns, size_t n, struct err *errs,
+                                struct err *e)
+{
+    struct waiting *w = calloc(n, sizeof *w);
+    if (!w)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    pthread_mutex_lock(&r->mu);
+    for (size_t i = 0; i < n; i++)
+        queue_join_locked(r, &w[i], &txns[i]);
+    pthread_mutex_unlock(&r->mu);
+    for (size_t i = 0; i < n; i++) {
+        bool leads = false;
+        err_clear(&errs[i]);
+        enum err_code code = queue_stand(r, &w[i], txns[i].deadline_ns, &leads, &errs[i]);
+        if (leads)
+            lead_queue(r, &w[i]);
+        if (code == ERR_OK)
+            errs[i] = w[i].err;
+    }
+    free(w);
+    return ERR_OK;
 }
 
 enum err_code replica_write(struct replica *r, struct txn *t, struct err *e)
@@ -303,7 +411,8 @@ enum err_code group_import(struct replica *r, uint64_t last_seq, struct err *e)
         writer_rollback(r->writer);
         return code;
     }
-    if (commit_group(r, &tx, 1, &seq, e) == COMMIT_DONE)
+    const struct changeset_txs txs = {.txs = &tx, .n = 1};
+    if (commit_group(r, &txs, &seq, e) == COMMIT_DONE)
         return ERR_OK;
     return e->code;
 }

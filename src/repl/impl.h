@@ -64,9 +64,18 @@ struct replica {
     int64_t chain_time_ns;    /* when its newest part came */
     uint64_t target_seq;      /* the log's end when it was last verified */
     struct waiting *head, *tail;
+    unsigned queued; /* how many these are */
     bool leading;
+    struct waiting *gatherer;   /* the leader, while it waits for more to come … */
+    unsigned gather;            /* … than this */
+    unsigned flock;             /* who wrote at the same time, when the last group was through */
+    int64_t group_ns;           /* how long that one took */
     struct stream_feed *feed;   /* the applier's; here so that others can wake it */
     struct turns turns;         /* no broadcast */
+    int64_t led_ns;             /* when a group of own transactions was run here last */
+    int64_t run_for_ns;         /* when one of another node's was */
+    char handed_id[ID_SIZE];    /* what was handed over last, … */
+    uint64_t handed_seq;        /* … and the message that holds some of it; 0 = not seen yet */
     struct tx *tx;              /* the explicit transaction that leads, if one does */
     struct suspicion suspicion; /* that the file has other messages than the log: suspect.c */
     struct replica_status stats;
@@ -177,8 +186,12 @@ enum commit_result { COMMIT_DONE, COMMIT_CONFLICT, COMMIT_FAILED };
 /* The write lock is held and the writer's transaction is open with everything in r->changes. Ends
  * the SQLite transaction in every case; after COMMIT_DONE the transactions are in the log at *seq.
  */
-enum commit_result commit_group(struct replica *r, const struct changeset_tx *txs, size_t n,
-                                uint64_t *seq, struct err *e);
+enum commit_result commit_group(struct replica *r, const struct changeset_txs *txs, uint64_t *seq,
+                                struct err *e);
+
+/* The same with a message that holds no transaction: whatever else expected to be next behind the
+ * file's state comes too late. The write lock is held, and nothing is open. */
+enum commit_result commit_fence(struct replica *r, struct err *e);
 
 /* ---- tx.c ---- */
 

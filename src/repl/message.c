@@ -52,12 +52,12 @@ static enum err_code read_pieces(void *arg, uint64_t from, uint64_t n, struct bu
 
 enum err_code message_make(struct message *m, struct spool *changes, const char *node,
                            const char *id, const char *prev, const char *path,
-                           const struct changeset_tx *txs, size_t n, struct err *e)
+                           const struct changeset_txs *txs, struct err *e)
 {
     *m = (struct message){.changes = changes, .head = BUF_INIT, .tail = BUF_INIT};
     const char *slash = strrchr(path, '/');
     changeset_put_head(&m->head, node);
-    changeset_put_tail(&m->tail, id, prev, slash ? slash + 1 : path, clock_wall_ns(), txs, n);
+    changeset_put_tail(&m->tail, id, prev, slash ? slash + 1 : path, clock_wall_ns(), txs);
     m->source = (struct message_source){
         .len = m->head.len + spool_len(changes) + m->tail.len, .read = read_pieces, .arg = m};
     if (!buf_ok(&m->head) || !buf_ok(&m->tail))

@@ -36,7 +36,7 @@ struct message {
 
 enum err_code message_make(struct message *m, struct spool *changes, const char *node,
                            const char *id, const char *prev, const char *path,
-                           const struct changeset_tx *txs, size_t n, struct err *e);
+                           const struct changeset_txs *txs, struct err *e);
 void message_free(struct message *m);
 
 struct message_target {

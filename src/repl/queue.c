@@ -9,14 +9,26 @@
 #include "base/clock.h"
 #include "repl/impl.h"
 
-static void append(struct replica *r, struct waiting *w)
+/* A futex, and not a mutex with a condition: once DONE is set the thread may be
+ * gone and `w` with it, so nothing may be written behind that; waking whoever
+ * sleeps at the same address by then does no harm. */
+static void wake(struct waiting *w, uint32_t bits)
 {
-    w->next = NULL;
+    if (atomic_fetch_or(&w->word, bits) == 0)
+        (void)syscall(SYS_futex, &w->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+void queue_join_locked(struct replica *r, struct waiting *w, struct txn *t)
+{
+    *w = (struct waiting){.txn = t, .err = ERR_INIT};
     if (r->tail)
         r->tail->next = w;
     else
         r->head = w;
     r->tail = w;
+    r->queued++;
+    if (r->gatherer && r->queued >= r->gather)
+        wake(r->gatherer, WAITING_NEWS);
 }
 
 static void unlink_waiting(struct replica *r, struct waiting *w)
@@ -29,18 +41,10 @@ static void unlink_waiting(struct replica *r, struct waiting *w)
     }
     if (!*at)
         return;
+    r->queued--;
     *at = w->next;
     if (r->tail == w)
         r->tail = previous;
-}
-
-/* A futex, and not a mutex with a condition: once DONE is set the thread may be
- * gone and `w` with it, so nothing may be written behind that; waking whoever
- * sleeps at the same address by then does no harm. */
-static void wake(struct waiting *w, uint32_t bits)
-{
-    if (atomic_fetch_or(&w->word, bits) == 0)
-        (void)syscall(SYS_futex, &w->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 /* Sleeps until there is news, and answers it; 0 at the deadline. */
@@ -71,15 +75,13 @@ static enum err_code leave_locked(struct replica *r, struct waiting *w, struct e
     return err_set(e, ERR_BUSY, "the write connection did not become free in time");
 }
 
-enum err_code queue_wait(struct replica *r, struct waiting *w, struct txn *t, int64_t deadline_ns,
-                         bool *leads, struct err *e)
+enum err_code queue_stand(struct replica *r, struct waiting *w, int64_t deadline_ns, bool *leads,
+                          struct err *e)
 {
-    *w = (struct waiting){.txn = t, .err = ERR_INIT};
     *leads = false;
     enum err_code code = ERR_OK;
     bool late = false;
     pthread_mutex_lock(&r->mu);
-    append(r, w);
     for (;;) {
         bool taken = w->taken;
         if (!taken && (r->closing || late)) {
@@ -102,9 +104,31 @@ enum err_code queue_wait(struct replica *r, struct waiting *w, struct txn *t, in
     return code;
 }
 
+enum err_code queue_wait(struct replica *r, struct waiting *w, struct txn *t, int64_t deadline_ns,
+                         bool *leads, struct err *e)
+{
+    pthread_mutex_lock(&r->mu);
+    queue_join_locked(r, w, t);
+    pthread_mutex_unlock(&r->mu);
+    return queue_stand(r, w, deadline_ns, leads, e);
+}
+
+void queue_gather_locked(struct replica *r, struct waiting *leader, unsigned n, int64_t deadline_ns)
+{
+    r->gatherer = leader;
+    r->gather = n;
+    while (r->queued < n && !r->closing && clock_mono_ns() < deadline_ns) {
+        pthread_mutex_unlock(&r->mu);
+        (void)nap(leader, deadline_ns);
+        pthread_mutex_lock(&r->mu);
+    }
+    r->gatherer = NULL;
+}
+
 struct waiting *queue_shift_locked(struct replica *r)
 {
     struct waiting *w = r->head;
+    r->queued--;
     r->head = w->next;
     if (!r->head)
         r->tail = NULL;
@@ -118,6 +142,7 @@ void queue_unshift_locked(struct replica *r, struct waiting *w)
     w->taken = false;
     w->next = r->head;
     r->head = w;
+    r->queued++;
     if (!r->tail)
         r->tail = w;
     wake(w, WAITING_NEWS); /* its deadline counts again */

@@ -31,11 +31,22 @@ struct waiting {
     struct err err; /* result, ERR_OK when committed */
 };
 
-/* Queues `w` and waits until it is done (*leads = false), or until it is its turn to lead (*leads =
- * true: it stands at the head, and r->leading is set). An error: neither happened until the
- * deadline, or the replica is closing; it is out of the queue again. r->mu must not be held. */
+/* Queues `w` for `t`. r->mu is held. */
+void queue_join_locked(struct replica *r, struct waiting *w, struct txn *t);
+/* Waits until `w`, which is queued, is done (*leads = false), or until it is its turn to lead
+ * (*leads = true: it stands at the head, and r->leading is set). An error: neither happened until
+ * the deadline, or the replica is closing; it is out of the queue again. r->mu must not be held. A
+ * thread that has queued several waits for them in their order. */
+enum err_code queue_stand(struct replica *r, struct waiting *w, int64_t deadline_ns, bool *leads,
+                          struct err *e);
+/* Both. */
 enum err_code queue_wait(struct replica *r, struct waiting *w, struct txn *t, int64_t deadline_ns,
                          bool *leads, struct err *e);
+
+/* The leader, which stands at the head, waits until `n` are queued, or for the deadline. r->mu is
+ * held, but for the time of waiting. */
+void queue_gather_locked(struct replica *r, struct waiting *leader, unsigned n,
+                         int64_t deadline_ns);
 
 struct waiting *queue_shift_locked(struct replica *r);
 void queue_unshift_locked(struct replica *r, struct waiting *w);

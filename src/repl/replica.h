@@ -90,6 +90,7 @@ struct replica_status {
     int64_t last_apply_wall_ns;
     uint64_t commits, conflicts, groups, published_bytes, applied, apply_errors, outbox;
     uint64_t retries; /* transactions run again because another node was first */
+    uint64_t handed_over, run_for_others;   /* transactions: handover.h */
     double publish_seconds, commit_seconds; /* sums, for rates */
     uint64_t gaps, divergences, restores;
     uint64_t restore_done_bytes, restore_total_bytes; /* total 0 = no snapshot is being loaded */
@@ -143,10 +144,12 @@ void replica_tick(struct replica *r, int64_t now_ns);
 
 /* What the others are to be told; false: nothing new. About once a second, one thread. */
 bool replica_tell(struct replica *r, int64_t now_ns, struct digest_state *out);
-/* Node `node` has told `state`. If its messages are not those of this file, the log's leader is
- * asked, and whoever has others than that restores itself. If it is ahead, the log goes on: a feed
- * that does not bring that soon is lost, and nobody need wait for its heartbeats to notice. */
-void replica_hear(struct replica *r, const char *node, const struct digest_state *state);
+/* Node `node` (a token, base/name.h), the process `process` (rpc_self()), has told `state`. If its
+ * messages are not those of this file, the log's leader is asked, and whoever has others than that
+ * restores itself. If it is ahead, the log goes on: a feed that does not bring that soon is lost,
+ * and nobody need wait for its heartbeats to notice. */
+void replica_hear(struct replica *r, const char *node, const char *process,
+                  const struct digest_state *state);
 
 /* ---- autocommit: one transaction through the write group ---- */
 
@@ -158,10 +161,24 @@ void replica_hear(struct replica *r, const char *node, const struct digest_state
  */
 typedef enum err_code txn_fn(void *arg, struct writer *w, struct err *e);
 
+/* How a transaction travels to another node, which runs it in this one's place (handover.h). The
+ * thread that leads the group calls these, perhaps another one than waits in replica_write(). */
+struct txn_travel {
+    /* Appends all that is needed to run it; false: it cannot travel. */
+    bool (*pack)(void *arg, struct buf *out);
+    /* Takes what came of it there: *result as if run() had been called and its group committed, or
+     * its error. False: these bytes cannot be read. */
+    bool (*take)(void *arg, const void *bytes, size_t len, struct err *result);
+};
+
+struct handover; /* handover.h */
+
 struct txn {
     txn_fn *run;
     void *arg;
-    int64_t deadline_ns; /* for getting its turn; CLOCK_EVER = none */
+    const struct txn_travel *travel; /* NULL: only this node can run it */
+    const struct handover *from;     /* another node has handed it over; NULL: nobody */
+    int64_t deadline_ns;             /* for getting its turn; CLOCK_EVER = none */
     /* out */
     uint64_t seq;   /* of its message; 0 if it changed nothing that is replicated */
     unsigned index; /* its place among the message's transactions, 1-based */
@@ -169,6 +186,11 @@ struct txn {
 
 /* Returns once the transaction is committed (I2) or has failed. */
 enum err_code replica_write(struct replica *r, struct txn *t, struct err *e);
+
+/* The same for several at once, each for itself: errs[i] is what replica_write() would answer for
+ * txns[i]. An error: none has been run. */
+enum err_code replica_write_all(struct replica *r, struct txn *txns, size_t n, struct err *errs,
+                                struct err *e);
 
 /* VACUUM, between groups. */
 enum err_code replica_vacuum(struct replica *r, int64_t deadline_ns, struct err *e);

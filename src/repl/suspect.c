@@ -108,13 +108,17 @@ static void note_end(struct replica *r, uint64_t seq)
     pthread_mutex_unlock(&r->mu);
 }
 
-void replica_hear(struct replica *r, const char *node, const struct digest_state *state)
+void replica_hear(struct replica *r, const char *node, const char *process,
+                  const struct digest_state *state)
 {
     struct digest_state own;
     uint64_t from = state->from, to = state->to;
     if (!r->digest)
         return;
     note_end(r, state->end.seq);
+    pthread_mutex_lock(&r->mu);
+    turn_process(&r->turns, node, process);
+    pthread_mutex_unlock(&r->mu);
     digest_read(r->digest, &own);
     to = to < own.end.seq ? to : own.end.seq; /* behind that this node has nothing to be wrong */
     bool accused = strcmp(state->accused, own.name) == 0 && from < to;

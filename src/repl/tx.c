@@ -225,7 +225,8 @@ static enum err_code commit_open(struct tx *tx, uint64_t *seq, struct err *e)
         give_back(tx, false);
         return doomed(tx, e);
     }
-    enum commit_result result = commit_group(r, &one, one.changes > 0 ? 1 : 0, seq, e);
+    const struct changeset_txs txs = {.txs = &one, .n = one.changes > 0 ? 1 : 0};
+    enum commit_result result = commit_group(r, &txs, seq, e);
     give_back(tx, false);
     return result == COMMIT_DONE ? ERR_OK : doomed(tx, e);
 }

@@ -74,7 +74,8 @@ static void put_message(struct log *l, struct buf *b, const char *id, int64_t fi
         put_change(b, first + i);
         txs[i] = (struct changeset_tx){1, clock_wall_ns()};
     }
-    changeset_put_tail(b, id, l->prev, "bench.db", clock_wall_ns(), txs, (size_t)n);
+    changeset_put_tail(b, id, l->prev, "bench.db", clock_wall_ns(),
+                       &(struct changeset_txs){.txs = txs, .n = (size_t)n});
     if (!buf_ok(b))
         measure_fail("out of memory");
 }

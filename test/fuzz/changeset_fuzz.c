@@ -140,8 +140,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
         changeset_put_head(&m, info->node);
         buf_put(&m, whole.b.data, whole.b.len);
-        changeset_put_tail(&m, info->id, info->prev, info->filename, info->timestamp_ns, info->txs,
-                           info->n_txs);
+        changeset_put_tail(&m, info->id, info->prev, info->filename, info->timestamp_ns,
+                           &(struct changeset_txs){.txs = info->txs, .n = info->n_txs});
         buf_reset(&to->b);
         to->n = 0;
         if (read_pieces(r, m.data, m.len, m.len, &info) != ERR_OK)

@@ -121,7 +121,7 @@ static struct value through(const struct value *v)
     buf_puts(&b, "{\"table\":\"t\",\"columns\":[\"a\"],\"operation\":\"INSERT\",\"new_values\":[");
     changeset_put_value(&b, v);
     buf_puts(&b, "]}");
-    changeset_put_tail(&b, "id", "", "f", 1, NULL, 0);
+    changeset_put_tail(&b, "id", "", "f", 1, &(struct changeset_txs){0});
     assert_int_equal(read_text(buf_cstr(&b), &s, NULL), ERR_OK);
     assert_int_equal(s.n, 1);
     buf_free(&b);
@@ -274,7 +274,9 @@ static void our_message_is_written_and_read(void **state)
                  "\"operation\":"
                  "\"UPDATE\",\"old_rowid\":-9223372036854775808,\"new_rowid\":5,\"old_values\":[1],"
                  "\"new_values\":[2]}");
-    changeset_put_tail(&b, "id2", "id1", "dir/a.db", 77, txs, 2);
+    static const char *const handed[] = {"id7", "id8"};
+    changeset_put_tail(&b, "id2", "id1", "dir/a.db", 77,
+                       &(struct changeset_txs){txs, 2, handed, 2});
     assert_string_equal(
         strstr(buf_cstr(&b), "],\"timestamp_ns\":77"),
         "],\"timestamp_ns\":77,\"id\":\"id2\",\"prev\":\"id1\",\"filename\":\"dir/a.db\","
@@ -526,7 +528,7 @@ static void many_shapes_are_forgotten_safely(void **state)
                    "%s{\"table\":\"t%d\",\"columns\":[\"a%d\"],\"operation\":\"INSERT\",\"new_"
                    "values\":[%d]}",
                    i ? "," : "", i % 3000, i, i);
-    changeset_put_tail(&b, "id", "", "f", 1, NULL, 0);
+    changeset_put_tail(&b, "id", "", "f", 1, &(struct changeset_txs){0});
     assert_int_equal(changeset_feed(r, b.data, b.len, &e), ERR_OK);
     assert_int_equal(changeset_finish(r, &info, &e), ERR_OK);
     assert_int_equal((int)info->changes, 5000);

@@ -277,7 +277,8 @@ static void messages_are_put_together(void **state)
     for (int i = 0; i < 300; i++)
         buf_putc(spool_tail(changes), ' ');
     spool_flush(changes);
-    assert_int_equal(message_make(&m, changes, "n\"1", "id1", "id0", "/some/dir/a.db", &tx, 1, &e),
+    assert_int_equal(message_make(&m, changes, "n\"1", "id1", "id0", "/some/dir/a.db",
+                                  &(struct changeset_txs){.txs = &tx, .n = 1}, &e),
                      ERR_OK);
     assert_int_equal(m.source.read(m.source.arg, 0, m.source.len, &whole, &e), ERR_OK);
     assert_int_equal(whole.len, m.source.len);

@@ -72,10 +72,10 @@ static enum err_code wait_for_gate(void *arg, struct rpc_call *call, struct err 
 }
 
 static const struct rpc_method methods[] = {
-    {"echo", true, echo},
-    {"refuse", true, refuse},
-    {"big", false, big},
-    {"wait", false, wait_for_gate},
+    {"echo", 0, echo},
+    {"refuse", 0, refuse},
+    {"big", 4, big},
+    {"wait", 4, wait_for_gate},
 };
 
 static struct nats_client *serve(struct desk *desk, struct rpc_service **s)
@@ -288,8 +288,8 @@ static enum err_code serve_copy(void *arg, struct rpc_call *call, struct err *e)
 }
 
 static const struct rpc_method copying[] = {
-    {PEER_POSITION, true, serve_position},
-    {PEER_COPY, false, serve_copy},
+    {PEER_POSITION, 0, serve_position},
+    {PEER_COPY, 4, serve_copy},
 };
 
 static void a_copy_comes_from_the_furthest(void **state)
@@ -380,8 +380,8 @@ static void after_a_failure_the_next_one_is_asked(void **state)
     static const enum err_code ways[] = {ERR_OK,          ERR_DISK_FULL, ERR_IO,  ERR_CONFIG,
                                          ERR_INTERRUPTED, ERR_NO_MEMORY, ERR_BUSY};
     static const struct rpc_method boasting[] = {
-        {PEER_POSITION, true, boast},
-        {PEER_COPY, false, disappoint},
+        {PEER_POSITION, 0, boast},
+        {PEER_COPY, 4, disappoint},
     };
     struct peer p = {.mode = REPLICA_SERIALIZABLE};
     struct rpc_service *s, *t;

@@ -27,8 +27,8 @@ static void test_who_has_not_written_goes_at_once(void **state)
     struct turns t = {0};
 
     (void)state;
-    turn_of_other(&t, "b", 1000 * MS);
-    turn_of_other(&t, "c", 1001 * MS);
+    turn_of_other(&t, "b", 1, 1000 * MS);
+    turn_of_other(&t, "c", 1, 1001 * MS);
     assert_true(turn_begins(&t, 1001 * MS) <= 1001 * MS);
 }
 
@@ -46,7 +46,7 @@ static void test_three_take_turns(void **state)
             if (i == turn % 3)
                 turn_of_own(&t[i], now, MS);
             else
-                turn_of_other(&t[i], names[turn % 3], now);
+                turn_of_other(&t[i], names[turn % 3], 1, now);
         }
         if (turn < 3)
             continue;
@@ -70,7 +70,7 @@ static void test_who_stops_is_not_waited_for(void **state)
 
     (void)state;
     turn_of_own(&t, now, MS);
-    turn_of_other(&t, "b", now + MS);
+    turn_of_other(&t, "b", 1, now + MS);
     for (int i = 0; i < 20; i++) {
         now += 2 * MS;
         turn_of_own(&t, now, MS);
@@ -78,7 +78,7 @@ static void test_who_stops_is_not_waited_for(void **state)
     }
     assert_true(waits > 0 && waits < 5); /* twice as many messages as nodes */
 
-    turn_of_other(&t, "b", now);
+    turn_of_other(&t, "b", 1, now);
     turn_of_own(&t, now + MS, MS);
     assert_true(turn_begins(&t, now + 2 * MS) > now + 2 * MS);
     assert_true(turn_begins(&t, now + 600 * MS) <= now + 600 * MS); /* or for so long */
@@ -93,7 +93,7 @@ static void test_many_nodes(void **state)
     turn_of_own(&t, 1, 0);
     for (int i = 0; i < 40; i++) {
         name[0] = (char)('A' + i);
-        turn_of_other(&t, name, i + 2);
+        turn_of_other(&t, name, 1, i + 2);
     }
     assert_true(turn_begins(&t, 50) <= 50); /* all of them have written since */
     turn_of_own(&t, 60, INT64_C(3600) * CLOCK_S);

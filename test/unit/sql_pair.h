@@ -155,7 +155,8 @@ __attribute__((unused)) static void pair_publish(struct pair *p, const struct ch
         buf_put(&p->message, piece, got);
         at += got;
     } while (got > 0);
-    changeset_put_tail(&p->message, id, "", "origin.db", 1, txs, n);
+    changeset_put_tail(&p->message, id, "", "origin.db", 1,
+                       &(struct changeset_txs){.txs = txs, .n = n});
     assert_true(buf_ok(&p->message));
     PAIR_OK(p, writer_commit(p->w, &p->e));
 }

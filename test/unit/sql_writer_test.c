@@ -656,7 +656,8 @@ static void a_large_dump_needs_little_memory(void **state)
         spool_flush(whole);
         at += got;
     }
-    changeset_put_tail(spool_tail(whole), "id", "prev", "f", 1, &(struct changeset_tx){n, 1}, 1);
+    changeset_put_tail(spool_tail(whole), "id", "prev", "f", 1,
+                       &(struct changeset_txs){.txs = &(struct changeset_tx){n, 1}, .n = 1});
     PAIR_OK(&p, writer_commit(p.w, &p.e));
     PAIR_OK(&p, apply_begin(p.a, &p.e));
     PAIR_OK(&p, apply_spooled(p.a, whole, &info, &p.e));
