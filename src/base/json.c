@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/shortest.h"
 
 /* Length of the valid UTF-8 sequence at s (n > 0 bytes left), 0 if there is none. */
@@ -80,8 +81,7 @@ bool json_is_text(const char *s, size_t len)
 
 static void put_escape(struct buf *b, unsigned char c)
 {
-    static const char hex[] = "0123456789abcdef";
-    char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    char text[6] = "\\u00";
     size_t n = 2;
 
     switch (c) {
@@ -105,7 +105,8 @@ static void put_escape(struct buf *b, unsigned char c)
         text[1] = 'f';
         break;
     default:
-        n = 6;
+        n = sizeof text;
+        hex_encode(&c, 1, text + 4);
     }
     buf_put(b, text, n);
 }

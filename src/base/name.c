@@ -3,14 +3,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "base/sha256.h"
 
 #define NAME_KEPT   96 /* bytes of a long token that stay readable */
 #define NAME_DIGEST 16 /* bytes of the digest that make it unique */
 
-static const char hex[] = "0123456789ABCDEF";
-
-static bool is_plain(unsigned char c)
+static bool is_plain(char c)
 {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '-';
@@ -23,16 +22,16 @@ static size_t encode(const char *name, char *out, size_t max, bool *all)
     size_t len = 0;
 
     for (; *name; name++) {
-        unsigned char c = (unsigned char)*name;
+        char c = *name;
 
         if (len + (is_plain(c) ? 1 : 3) > max)
             break;
         if (is_plain(c)) {
-            out[len++] = (char)c;
+            out[len++] = c;
         } else {
             out[len++] = '=';
-            out[len++] = hex[c >> 4];
-            out[len++] = hex[c & 15];
+            hex_encode_upper(name, 1, out + len);
+            len += 2;
         }
     }
     *all = !*name;
@@ -54,10 +53,8 @@ void name_encode(const char *name, char out[NAME_TOKEN_SIZE])
         sha256(name, strlen(name), digest);
         out[len++] = '=';
         out[len++] = 'h';
-        for (int i = 0; i < NAME_DIGEST; i++) {
-            out[len++] = hex[digest[i] >> 4];
-            out[len++] = hex[digest[i] & 15];
-        }
+        hex_encode_upper(digest, NAME_DIGEST, out + len);
+        len += 2 * (size_t)NAME_DIGEST;
     }
     out[len] = '\0';
 }

@@ -3,6 +3,8 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
+#include "base/hex.h"
+
 void sha256(const void *bytes, size_t len, unsigned char out[SHA256_SIZE])
 {
     unsigned int n = 0;
@@ -44,11 +46,6 @@ void sha256_free(struct sha256 *s)
 
 void sha256_text(const unsigned char digest[SHA256_SIZE], char out[SHA256_TEXT_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < SHA256_SIZE; i++) {
-        out[2 * i] = digits[digest[i] >> 4];
-        out[2 * i + 1] = digits[digest[i] & 15];
-    }
+    hex_encode(digest, SHA256_SIZE, out);
     out[2 * (size_t)SHA256_SIZE] = '\0';
 }

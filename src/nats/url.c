@@ -3,13 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+#include "base/hex.h"
 
 static int decode(const char *s, size_t n, char out[NATS_URL_CREDENTIAL_SIZE])
 {
@@ -17,12 +11,10 @@ static int decode(const char *s, size_t n, char out[NATS_URL_CREDENTIAL_SIZE])
     for (size_t i = 0; i < n; i++) {
         int c = (unsigned char)s[i];
         if (c == '%') {
-            if (n - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
-                return -1;
-            c = hex(s[i + 1]) * 16 + hex(s[i + 2]);
+            c = n - i < 3 ? -1 : hex_pair(s + i + 1);
             i += 2;
         }
-        if (c == 0 || at + 1 >= NATS_URL_CREDENTIAL_SIZE)
+        if (c <= 0 || at + 1 >= NATS_URL_CREDENTIAL_SIZE)
             return -1;
         out[at++] = (char)c;
     }

@@ -2,14 +2,7 @@
 
 #include <string.h>
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "base/hex.h"
 
 /* The fourth digit has come: false if the code is half a pair where it must not be. */
 static bool escape_complete(struct httpreq_escapes *x)
@@ -41,7 +34,7 @@ static bool escape_step(struct httpreq_escapes *x, char c)
         x->digits = x->code = 0;
         return c == 'u';
     case ESC_HEX:
-        digit = hex_digit(c);
+        digit = hex_value(c);
         if (digit < 0) { /* yajl will say so */
             x->state = ESC_NONE;
             x->high = false;

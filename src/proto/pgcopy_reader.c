@@ -12,6 +12,7 @@
  * Scanning stops in front of a byte whose meaning depends on the next one (a backslash, a carriage
  * return) until that has arrived or the data has ended; so pieces may be cut anywhere.
  */
+#include "base/hex.h"
 #include "proto/pgcopy.h"
 
 #include <stdlib.h>
@@ -265,17 +266,6 @@ static int octal(char c)
     return c >= '0' && c <= '7' ? c - '0' : -1;
 }
 
-static int hex(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* Reads up to `most` digits. */
 static const char *digits(const char *s, const char *end, int most, int base, int (*digit)(char),
                           int *value)
@@ -311,8 +301,8 @@ static const char *unescape(const char *s, const char *end, char *out)
         *out = '\v';
         break;
     case 'x':
-        if (s < end && hex(*s) >= 0) {
-            s = digits(s, end, 2, 16, hex, &value);
+        if (s < end && hex_value(*s) >= 0) {
+            s = digits(s, end, 2, 16, hex_value, &value);
             *out = (char)value;
         } else {
             *out = 'x';

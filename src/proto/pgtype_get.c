@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hex.h"
 #include "base/json.h"
 #include "proto/pgtype.h"
 
@@ -156,14 +157,6 @@ static enum pgtype_fault text_bool(const char *s, size_t len, struct value *out)
     return PGTYPE_SYNTAX;
 }
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* "\x00ff", or the escape format: \\ and \ooo. */
 static enum pgtype_fault text_bytea(const char *s, size_t len, struct value *out,
                                     struct buf *scratch)
@@ -171,11 +164,8 @@ static enum pgtype_fault text_bytea(const char *s, size_t len, struct value *out
     size_t start = scratch->len;
 
     if (len >= 2 && s[0] == '\\' && s[1] == 'x') {
-        for (size_t i = 2; i < len; i += 2) {
-            if (i + 1 >= len || hex(s[i]) < 0 || hex(s[i + 1]) < 0)
-                return PGTYPE_SYNTAX;
-            buf_u8(scratch, (uint8_t)(hex(s[i]) << 4 | hex(s[i + 1])));
-        }
+        if (!hex_decode(s + 2, len - 2, scratch))
+            return PGTYPE_SYNTAX;
     } else {
         for (size_t i = 0; i < len; i++) {
             if (s[i] != '\\') {
@@ -232,11 +222,11 @@ static enum pgtype_fault text_uuid(const char *s, size_t len, struct value *out,
     for (size_t i = 0; i < len; i++) {
         if (s[i] == '-' || s[i] == '{' || s[i] == '}')
             continue;
-        if (hex(s[i]) < 0 || n == 32)
+        if (hex_value(s[i]) < 0 || n == 32)
             return PGTYPE_SYNTAX;
         if (n == 8 || n == 12 || n == 16 || n == 20)
             buf_putc(scratch, '-');
-        buf_putc(scratch, "0123456789abcdef"[hex(s[i])]);
+        buf_putc(scratch, "0123456789abcdef"[hex_value(s[i])]);
         n++;
     }
     if (n != 32)
@@ -352,15 +342,12 @@ static enum pgtype_fault binary_time(uint32_t oid, const char *s, size_t len, st
 static enum pgtype_fault binary_uuid(const char *s, size_t len, struct value *out,
                                      struct buf *scratch)
 {
-    char text[33];
+    char text[32];
 
     if (len != 16)
         return PGTYPE_SYNTAX;
-    for (size_t i = 0; i < 16; i++) {
-        text[2 * i] = "0123456789abcdef"[(unsigned char)s[i] >> 4];
-        text[2 * i + 1] = "0123456789abcdef"[(unsigned char)s[i] & 15];
-    }
-    return text_uuid(text, 32, out, scratch);
+    hex_encode(s, len, text);
+    return text_uuid(text, sizeof text, out, scratch);
 }
 
 static enum pgtype_fault binary_numeric(const char *s, size_t len, struct value *out,

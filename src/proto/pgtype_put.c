@@ -1,11 +1,11 @@
 /* SQLite's values as PostgreSQL's types: text, then binary. A described type is a promise: what
  * cannot be that type is a fault, never other bytes. */
-#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/hex.h"
 #include "proto/pgtype.h"
 
 #define US_DAY INT64_C(86400000000)
@@ -125,36 +125,8 @@ static enum pgtype_fault to_bool(const struct value *v, bool *out)
  * of this type: SQLite does not know the type, and the dialect not the column. */
 static bool is_bytea_literal(const struct value *v)
 {
-    if (v->type != VALUE_TEXT || v->u.s.len < 2 || v->u.s.len % 2 != 0 ||
-        memcmp(v->u.s.data, "\\x", 2) != 0)
-        return false;
-    for (size_t i = 2; i < v->u.s.len; i++)
-        if (!isxdigit((unsigned char)v->u.s.data[i]))
-            return false;
-    return true;
-}
-
-static void put_bytes_of_hex(struct buf *b, const char *s, size_t len)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i + 1 < len; i += 2)
-        buf_u8(b, (uint8_t)((strchr(digits, tolower((unsigned char)s[i])) - digits) << 4 |
-                            (strchr(digits, tolower((unsigned char)s[i + 1])) - digits)));
-}
-
-static void put_hex(struct buf *b, const char *s, size_t n)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *p = buf_reserve(b, 2 * n);
-
-    if (!p)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        p[2 * i] = digits[(unsigned char)s[i] >> 4];
-        p[2 * i + 1] = digits[(unsigned char)s[i] & 15];
-    }
-    b->len += 2 * n;
+    return v->type == VALUE_TEXT && v->u.s.len >= 2 && memcmp(v->u.s.data, "\\x", 2) == 0 &&
+           hex_is_bytes(v->u.s.data + 2, v->u.s.len - 2);
 }
 
 /* As SQLite's own cast to text, with bytes in PostgreSQL's spelling. */
@@ -174,7 +146,7 @@ static void put_as_text(struct buf *b, const struct value *v)
         break;
     case VALUE_BLOB:
         buf_puts(b, "\\x");
-        put_hex(b, v->u.s.data, v->u.s.len);
+        hex_put(b, v->u.s.data, v->u.s.len);
         break;
     }
 }
@@ -185,7 +157,7 @@ static bool is_uuid(const char *s, size_t len)
         return false;
     for (size_t i = 0; i < len; i++) {
         bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        if (dash ? s[i] != '-' : !strchr("0123456789abcdefABCDEF", s[i]) || s[i] == '\0')
+        if (dash ? s[i] != '-' : hex_value(s[i]) < 0)
             return false;
     }
     return true;
@@ -205,7 +177,7 @@ static enum pgtype_fault put_uuid_text(struct buf *b, const struct value *v)
     for (size_t i = 0; i < 5; s += parts[i++]) {
         if (i > 0)
             buf_putc(b, '-');
-        put_hex(b, s, parts[i]);
+        hex_put(b, s, parts[i]);
     }
     return PGTYPE_FINE;
 }
@@ -294,12 +266,12 @@ enum pgtype_fault pgtype_put_text(struct buf *b, uint32_t oid, const struct valu
         }
         buf_puts(b, "\\x");
         if (v->type == VALUE_TEXT || v->type == VALUE_BLOB) {
-            put_hex(b, v->u.s.data, v->u.s.len);
+            hex_put(b, v->u.s.data, v->u.s.len);
             return PGTYPE_FINE;
         }
         struct buf text = BUF_INIT;
         put_as_text(&text, v);
-        put_hex(b, text.data, text.len);
+        hex_put(b, text.data, text.len);
         buf_free(&text);
         return PGTYPE_FINE;
     case PGTYPE_DATE:
@@ -438,7 +410,7 @@ static enum pgtype_fault put_binary(struct buf *b, uint32_t oid, const struct va
         return put_numeric(b, v);
     case PGTYPE_BYTEA:
         if (is_bytea_literal(v))
-            put_bytes_of_hex(b, v->u.s.data + 2, v->u.s.len - 2);
+            (void)hex_decode(v->u.s.data + 2, v->u.s.len - 2, b);
         else if (v->type == VALUE_TEXT || v->type == VALUE_BLOB)
             buf_put(b, v->u.s.data, v->u.s.len);
         else

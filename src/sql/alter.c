@@ -12,6 +12,7 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/id.h"
 #include "sql/alter_impl.h"
 #include "sql/lex.h"
@@ -114,7 +115,7 @@ static const char *rowid_name(const struct alter_run *r)
 static enum err_code materialize(struct alter_run *r, size_t column, struct err *e)
 {
     const char *name = r->text.columns[column].name, *rowid = rowid_name(r), *without;
-    char id[ID_SIZE];
+    char id[ID_SIZE], digits[2 * ID_LEN];
     const char *marker;
     enum err_code code = alter_value(r, &without, e,
                                      "SELECT 1 FROM pragma_table_list(%Q) WHERE schema = 'main' "
@@ -126,10 +127,8 @@ static enum err_code materialize(struct alter_run *r, size_t column, struct err 
     if (without || !rowid)
         return alter_exec(r, e, "UPDATE main.\"%w\" SET \"%w\" = \"%w\"", r->table, name, name);
     id_next(id);
-    marker = alter_format(r, "X'");
-    for (size_t i = 0; marker && i < ID_LEN; i++)
-        marker = alter_format(r, "%s%02X", marker, (unsigned char)id[i]);
-    marker = alter_format(r, "%s'", marker);
+    hex_encode(id, ID_LEN, digits);
+    marker = alter_format(r, "X'%.*s'", (int)sizeof digits, digits);
     if (!marker)
         return alter_no_memory(e);
     (void)alter_exec(r, e, "DROP TABLE IF EXISTS temp.ha_alter_rows");

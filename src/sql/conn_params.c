@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "sql/conn.h"
 
 #define PARAM_SIZE 128 /* bytes of one decoded name or value, terminator included */
@@ -81,14 +82,6 @@ static const struct {
 
 /* ---- pieces ---- */
 
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* %XX and + decoded; false if it does not fit or is malformed. */
 static bool decode(const char *s, size_t len, char out[PARAM_SIZE])
 {
@@ -97,9 +90,10 @@ static bool decode(const char *s, size_t len, char out[PARAM_SIZE])
     for (size_t i = 0; i < len; i++) {
         char c = s[i];
         if (c == '%') {
-            if (len - i < 3 || hex(s[i + 1]) < 0 || hex(s[i + 2]) < 0)
+            int byte = len - i < 3 ? -1 : hex_pair(s + i + 1);
+            if (byte < 0)
                 return false;
-            c = (char)(hex(s[i + 1]) * 16 + hex(s[i + 2]));
+            c = (char)byte;
             i += 2;
         } else if (c == '+') {
             c = ' ';

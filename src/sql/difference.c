@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "sql/conn.h"
 #include "sql/error.h"
@@ -60,14 +61,10 @@ static enum err_code put_line(struct search *s, bool comment)
 
 /* ---- values --------------------------------------------------------------------------------- */
 
-static void put_hex(struct buf *b, const unsigned char *bytes, int n)
+static void put_blob(struct buf *b, const void *bytes, int n)
 {
-    static const char digits[] = "0123456789abcdef";
     buf_puts(b, "x'");
-    for (int i = 0; i < n; i++) {
-        buf_putc(b, digits[bytes[i] >> 4]);
-        buf_putc(b, digits[bytes[i] & 15]);
-    }
+    hex_put(b, bytes, (size_t)n);
     buf_putc(b, '\'');
 }
 
@@ -84,7 +81,7 @@ static void put_text(struct buf *b, const char *text, int n)
 {
     if (!is_plain(text, n)) {
         buf_puts(b, "CAST(");
-        put_hex(b, (const unsigned char *)text, n);
+        put_blob(b, text, n);
         buf_puts(b, " AS TEXT)");
         return;
     }
@@ -118,7 +115,7 @@ static void put_value(struct buf *b, sqlite3_stmt *st, int i)
         break;
     case SQLITE_BLOB:
         bytes = sqlite3_column_blob(st, i);
-        put_hex(b, bytes, sqlite3_column_bytes(st, i));
+        put_blob(b, bytes, sqlite3_column_bytes(st, i));
         break;
     default:
         buf_puts(b, "NULL");

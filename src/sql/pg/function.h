@@ -55,8 +55,6 @@ void pg_result_error(sqlite3_context *ctx, const char *fmt, ...)
 
 /* format_type(), of the types that every server has. */
 void pg_format_type(sqlite3_context *ctx, int n, sqlite3_value **v);
-/* The bytes that hexadecimal digits stand for, appended; false: they are none. */
-bool pg_read_hex(const char *s, size_t n, struct buf *out);
 
 /* ---- arrays: '{1,"a b",NULL}', or '1 2 3' as int2vector ---- */
 

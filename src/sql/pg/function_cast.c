@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hex.h"
 #include "sql/pg/function.h"
 
 /* ---- numbers ---- */
@@ -157,25 +158,6 @@ static void boolean(sqlite3_context *ctx, int n, sqlite3_value **v)
     pg_result_error(ctx, "invalid input syntax for type boolean: \"%.80s\"", s ? s : "");
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-bool pg_read_hex(const char *s, size_t n, struct buf *out)
-{
-    for (size_t i = 0; i < n; i += 2) {
-        int hi = hex_digit(s[i]), lo = i + 1 < n ? hex_digit(s[i + 1]) : -1;
-        if (hi < 0 || lo < 0)
-            return false;
-        buf_putc(out, (char)(hi * 16 + lo));
-    }
-    return true;
-}
-
 static void bytea(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     size_t len;
@@ -194,7 +176,7 @@ static void bytea(sqlite3_context *ctx, int n, sqlite3_value **v)
         sqlite3_result_blob64(ctx, s ? s : "", len, SQLITE_TRANSIENT);
         return;
     }
-    if (!pg_read_hex(s + 2, len - 2, &b))
+    if (!hex_decode(s + 2, len - 2, &b))
         pg_result_error(ctx, "invalid hexadecimal data");
     else if (!buf_ok(&b))
         sqlite3_result_error_nomem(ctx);
@@ -214,7 +196,7 @@ static void uuid(sqlite3_context *ctx, int n, sqlite3_value **v)
     if (!s)
         return;
     for (size_t i = 0; i < len && digits < 33; i++) {
-        if (hex_digit(s[i]) >= 0) {
+        if (hex_value(s[i]) >= 0) {
             if (digits == 8 || digits == 12 || digits == 16 || digits == 20)
                 out[k++] = '-';
             if (digits < 32)

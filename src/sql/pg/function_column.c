@@ -12,6 +12,7 @@
 #include <sqlite3.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "sql/pg/function.h"
 #include "sql/pg/type.h"
 
@@ -114,7 +115,7 @@ static void stored(sqlite3_context *ctx, int n, sqlite3_value **v)
     if (s && oid == PG_OID_BOOL && pg_boolean_of(s, len, &value)) {
         sqlite3_result_int(ctx, value);
     } else if (s && len >= 2 && s[0] == '\\' && oid == PG_OID_BYTEA) {
-        if (!pg_read_hex(s + 2, len - 2, &bytes))
+        if (!hex_decode(s + 2, len - 2, &bytes))
             pg_result_error(ctx, "invalid hexadecimal data");
         else if (!buf_ok(&bytes))
             sqlite3_result_error_nomem(ctx);

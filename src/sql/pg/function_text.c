@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "sql/pg/function.h"
 
 #define TEXT_MAX (16 << 20) /* bytes of a result that grows by a number */
@@ -280,8 +281,7 @@ static void digest(sqlite3_context *ctx, sqlite3_value *v, const EVP_MD *md, boo
         sqlite3_result_blob(ctx, out, (int)out_len, SQLITE_TRANSIENT);
         return;
     }
-    for (unsigned i = 0; i < out_len; i++)
-        buf_printf(&b, "%02x", out[i]);
+    hex_put(&b, out, out_len);
     pg_result_buf(ctx, &b);
 }
 

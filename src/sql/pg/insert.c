@@ -8,9 +8,9 @@
  * (2, 3) UPDATE t SET a = DEFAULT                                 … SET a = pg_default('t', 'a')
  *   UPDATE t SET a = '\x00'                                  … SET a = pg_stored('t', 'a', '\x00')
  */
-#include <ctype.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "sql/pg/rewrite.h"
 
 enum { INSERT_COLUMNS_MAX = 2000 }; /* SQLite's own limit of columns */
@@ -24,13 +24,8 @@ struct target {
 
 bool pg_is_hex(const struct pg_token *t)
 {
-    if (t->type != PG_TOKEN_STRING || t->len < 4 || t->text[1] != '\\' || t->text[2] != 'x' ||
-        t->len % 2 != 0)
-        return false;
-    for (size_t i = 3; i + 1 < t->len; i++)
-        if (!isxdigit((unsigned char)t->text[i]))
-            return false;
-    return true;
+    return t->type == PG_TOKEN_STRING && t->len >= 4 && t->text[1] == '\\' && t->text[2] == 'x' &&
+           hex_is_bytes(t->text + 3, t->len - 4);
 }
 
 /* ---- one value ---- */

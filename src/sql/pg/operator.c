@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "sql/pg/rewrite.h"
 
 /* ---- types as they are written ---- */
@@ -98,11 +99,8 @@ static void wrap(struct pg_rewrite *r, size_t open, const struct pg_type_ref *re
 static bool hex_literal(struct pg_rewrite *r, size_t open)
 {
     const struct pg_piece *p = &r->out[open];
-    bool hex = p->len >= 4 && p->len % 2 == 0 && memcmp(p->text, "'\\x", 3) == 0;
 
-    for (size_t i = 3; hex && i + 1 < p->len; i++)
-        hex = strchr("0123456789abcdefABCDEF", p->text[i]) && p->text[i];
-    if (!hex)
+    if (p->len < 4 || memcmp(p->text, "'\\x", 3) != 0 || !hex_is_bytes(p->text + 3, p->len - 4))
         return false;
     r->out[open].text = pg_format(r, "X'%.*s'", (int)p->len - 4, p->text + 3);
     r->out[open].len -= 1;

@@ -2,17 +2,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "wire/http/exchange.h"
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 const char *http_decode(struct exchange *x, const char *s, size_t len)
 {
@@ -24,21 +16,20 @@ const char *http_decode(struct exchange *x, const char *s, size_t len)
         return NULL;
     }
     for (size_t i = 0; i < len; i++) {
-        int high, low;
+        int byte;
 
         if (s[i] != '%') {
             out[n++] = s[i];
             continue;
         }
-        high = len - i > 2 ? hex_digit(s[i + 1]) : -1;
-        low = len - i > 2 ? hex_digit(s[i + 2]) : -1;
-        if (high < 0 || low < 0) {
+        byte = len - i > 2 ? hex_pair(s + i + 1) : -1;
+        if (byte < 0) {
             err_set(&x->err, ERR_PROTOCOL,
                     "a %% in the path or query string is not followed by two "
                     "hexadecimal digits");
             return NULL;
         }
-        out[n++] = (char)(high << 4 | low);
+        out[n++] = (char)byte;
         i += 2;
     }
     if (!json_is_text(out, n)) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "wire/http/exchange.h"
 
@@ -35,15 +36,11 @@ struct http_tx {
 
 static bool token_make(char out[HTTP_TOKEN_SIZE])
 {
-    static const char hex[] = "0123456789abcdef";
     unsigned char bytes[(HTTP_TOKEN_SIZE - 1) / 2];
 
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         return false;
-    for (size_t i = 0; i < sizeof bytes; i++) {
-        out[2 * i] = hex[bytes[i] >> 4];
-        out[2 * i + 1] = hex[bytes[i] & 15];
-    }
+    hex_encode(bytes, sizeof bytes, out);
     out[HTTP_TOKEN_SIZE - 1] = '\0';
     return true;
 }
