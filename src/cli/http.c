@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
+#include "base/json_tree.h"
 #include "cli/cli.h"
 #include "cli/curl.h"
 
@@ -47,9 +47,8 @@ static int show(void *arg, curl_off_t total, curl_off_t now, curl_off_t up, curl
 /* What the node says of it: problem+json's "detail". */
 static enum err_code refusal(struct transfer *t, long status, struct err *e)
 {
-    const char *path[] = {"detail", NULL};
     yajl_val tree = yajl_tree_parse(buf_cstr(&t->problem), NULL, 0);
-    yajl_val detail = tree ? yajl_tree_get(tree, path, yajl_t_string) : NULL;
+    yajl_val detail = json_tree_member(tree, "detail", yajl_t_string);
     enum err_code code = status == 404 ? ERR_CONFIG : status == 401 ? ERR_AUTH : ERR_IO;
     if (detail)
         err_set(e, code, "%s", detail->u.string);

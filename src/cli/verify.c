@@ -2,8 +2,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
+#include "base/json_tree.h"
 #include "cli/cli.h"
 
 #define VERIFY_ANSWER_MAX ((size_t)64 * 1024 * 1024)
@@ -49,33 +49,14 @@ static enum err_code ask(const struct cli_args *a, const char *path, struct bar 
     return code;
 }
 
-static yajl_val member(yajl_val v, const char *name, yajl_type type)
-{
-    const char *path[] = {name, NULL};
-    return v ? yajl_tree_get(v, path, type) : NULL;
-}
-
 static const char *text(yajl_val v, const char *name)
 {
-    yajl_val t = member(v, name, yajl_t_string);
-    return t ? t->u.string : "";
+    return json_tree_text(v, name);
 }
 
 static long long whole(yajl_val v, const char *name)
 {
-    yajl_val n = member(v, name, yajl_t_number);
-    return n && YAJL_IS_INTEGER(n) ? YAJL_GET_INTEGER(n) : 0;
-}
-
-static size_t length(yajl_val array)
-{
-    return array ? array->u.array.len : 0;
-}
-
-static bool is_true(yajl_val v, const char *name)
-{
-    yajl_val b = member(v, name, yajl_t_any);
-    return b && YAJL_IS_TRUE(b);
+    return json_tree_integer(v, name, 0);
 }
 
 static void tell_silent(yajl_val s)
@@ -90,37 +71,39 @@ static void tell_silent(yajl_val s)
 /* True if all is well. */
 static bool tell(const char *id, yajl_val report)
 {
-    yajl_val nodes = member(report, "nodes", yajl_t_array);
-    yajl_val tables = member(report, "tables", yajl_t_array);
-    yajl_val differences = member(report, "differences", yajl_t_array);
-    yajl_val problems = member(report, "problems", yajl_t_array);
-    yajl_val silent = member(report, "silent", yajl_t_array);
-    bool equal = is_true(report, "equal"), complete = is_true(report, "complete");
+    yajl_val nodes = json_tree_member(report, "nodes", yajl_t_array);
+    yajl_val tables = json_tree_member(report, "tables", yajl_t_array);
+    yajl_val differences = json_tree_member(report, "differences", yajl_t_array);
+    yajl_val problems = json_tree_member(report, "problems", yajl_t_array);
+    yajl_val silent = json_tree_member(report, "silent", yajl_t_array);
+    bool equal = json_tree_is_true(report, "equal"),
+         complete = json_tree_is_true(report, "complete");
     long long rows = 0;
-    for (size_t i = 0; i < length(tables); i++)
+    for (size_t i = 0; i < json_tree_length(tables); i++)
         if (text(tables->u.array.values[i], "name")[0] != '(') /* the schema's own */
             rows += whole(tables->u.array.values[i], "rows");
     (void)printf("%s: %s at %lld: ", id,
-                 length(nodes) == 0 ? "NOT COMPARED"
-                 : !equal           ? "NOT EQUAL"
-                 : !complete        ? "NOT COMPLETE"
-                                    : "equal",
+                 json_tree_length(nodes) == 0 ? "NOT COMPARED"
+                 : !equal                     ? "NOT EQUAL"
+                 : !complete                  ? "NOT COMPLETE"
+                                              : "equal",
                  whole(report, "seq"));
     if (complete)
-        (void)printf("%zu nodes, ", length(nodes));
+        (void)printf("%zu nodes, ", json_tree_length(nodes));
     else
-        (void)printf("%zu of %lld nodes, ", length(nodes), whole(report, "expected"));
-    (void)printf("%zu tables, %lld rows\n", length(tables) > 0 ? length(tables) - 1 : 0, rows);
-    for (size_t i = 0; !complete && i < length(silent); i++)
+        (void)printf("%zu of %lld nodes, ", json_tree_length(nodes), whole(report, "expected"));
+    (void)printf("%zu tables, %lld rows\n",
+                 json_tree_length(tables) > 0 ? json_tree_length(tables) - 1 : 0, rows);
+    for (size_t i = 0; !complete && i < json_tree_length(silent); i++)
         tell_silent(silent->u.array.values[i]);
-    for (size_t i = 0; i < length(differences); i++) {
+    for (size_t i = 0; i < json_tree_length(differences); i++) {
         yajl_val d = differences->u.array.values[i];
         (void)printf(
             "  node %s differs in \"%s\": %lld rows, %.12s; node %s has %lld rows, %.12s\n",
             text(d, "node"), text(d, "table"), whole(d, "rows"), text(d, "hash"), text(d, "unlike"),
             whole(d, "its_rows"), text(d, "its_hash"));
     }
-    for (size_t i = 0; i < length(problems); i++)
+    for (size_t i = 0; i < json_tree_length(problems); i++)
         if (YAJL_IS_STRING(problems->u.array.values[i]))
             (void)printf("  %s\n", problems->u.array.values[i]->u.string);
     return equal && complete;
@@ -152,11 +135,11 @@ static enum err_code all(const struct cli_args *a, bool *well, struct err *e)
 {
     yajl_val list = NULL;
     enum err_code code = ask(a, "/databases", NULL, &list, e);
-    yajl_val ids = member(list, "databases", yajl_t_array);
+    yajl_val ids = json_tree_member(list, "databases", yajl_t_array);
     /* Nothing compared is not "equal". */
-    if (code == ERR_OK && length(ids) == 0)
+    if (code == ERR_OK && json_tree_length(ids) == 0)
         code = err_set(e, ERR_PROTOCOL, "the answer names no database: nothing was compared");
-    for (size_t i = 0; code == ERR_OK && i < length(ids); i++)
+    for (size_t i = 0; code == ERR_OK && i < json_tree_length(ids); i++)
         if (YAJL_IS_STRING(ids->u.array.values[i]))
             code = one(a, ids->u.array.values[i]->u.string, well, e);
     yajl_tree_free(list);

@@ -11,15 +11,14 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/json_tree.h"
 #include "base/log.h"
 #include "base/name.h"
 #include "core/impl.h"
@@ -125,36 +124,23 @@ static bool is_dropped(const struct entry *entry, int64_t created)
     return false;
 }
 
-static const char *text_of(yajl_val tree, const char *key)
-{
-    const char *path[] = {key, NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_string);
-    return v ? YAJL_GET_STRING(v) : "";
-}
-
 static void read_dropped(yajl_val tree, struct entry *out)
 {
-    const char *path[] = {"dropped", NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_array);
-    if (!v)
-        return;
-    for (size_t i = 0; i < v->u.array.len; i++)
+    yajl_val v = json_tree_member(tree, "dropped", yajl_t_array);
+    for (size_t i = 0; i < json_tree_length(v); i++)
         if (YAJL_IS_INTEGER(v->u.array.values[i]))
             add_dropped(out, (int64_t)YAJL_GET_INTEGER(v->u.array.values[i]));
 }
 
 static bool parse(const struct stream_message *m, struct entry *out)
 {
-    char problem[128] = "";
-    char *text = strndup(m->data ? m->data : "", m->len);
-    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
-    free(text);
+    yajl_val tree = json_tree_parse(m->data, m->len);
     if (!tree)
         return false;
-    const char *op = text_of(tree, "op");
+    const char *op = json_tree_text(tree, "op");
     out->drop = strcmp(op, "drop") == 0;
-    snprintf(out->id, sizeof out->id, "%s", text_of(tree, "id"));
-    snprintf(out->dsn, sizeof out->dsn, "%s", text_of(tree, "dsn"));
+    snprintf(out->id, sizeof out->id, "%s", json_tree_text(tree, "id"));
+    snprintf(out->dsn, sizeof out->dsn, "%s", json_tree_text(tree, "dsn"));
     out->n_dropped = 0;
     read_dropped(tree, out);
     bool known = out->drop || strcmp(op, "create") == 0;

@@ -5,10 +5,10 @@
  */
 #include <inttypes.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_tree.h"
 #include "base/log.h"
 #include "core/impl.h"
 
@@ -26,16 +26,9 @@ static bool is_due(struct database *d)
            clock_mono_ns() >= rec->next_ns;
 }
 
-static yajl_val member(yajl_val v, const char *name, yajl_type type)
-{
-    const char *path[] = {name, NULL};
-    return v ? yajl_tree_get(v, path, type) : NULL;
-}
-
 static size_t length(yajl_val v, const char *name)
 {
-    yajl_val array = member(v, name, yajl_t_array);
-    return array ? array->u.array.len : 0;
+    return json_tree_length(json_tree_member(v, name, yajl_t_array));
 }
 
 /* False where the report says nothing: the node is stopping. */
@@ -43,11 +36,11 @@ static bool note(struct database *d, struct buf *json)
 {
     struct check_record *rec = database_checks(d);
     yajl_val tree = yajl_tree_parse(buf_cstr(json), NULL, 0);
-    yajl_val seq = member(tree, "seq", yajl_t_number);
+    int64_t seq = json_tree_integer(tree, "seq", -1);
     size_t nodes = length(tree, "nodes"), differences = length(tree, "differences");
-    bool ok = seq && YAJL_IS_INTEGER(seq) && nodes > 0;
+    bool ok = seq >= 0 && nodes > 0;
     if (ok) {
-        atomic_store(&rec->seq, (uint64_t)YAJL_GET_INTEGER(seq));
+        atomic_store(&rec->seq, (uint64_t)seq);
         atomic_store(&rec->equal, differences == 0);
         atomic_store(&rec->time_ns, clock_wall_ns());
     }

@@ -4,12 +4,11 @@
  * database.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_tree.h"
 #include "base/log.h"
 #include "base/name.h"
 #include "core/impl.h"
@@ -41,31 +40,19 @@ static void subject_of(const struct node *n, const char *db, const char *node,
 
 /* ---- lines ---- */
 
-static yajl_val member(yajl_val v, const char *name, yajl_type type)
-{
-    const char *path[] = {name, NULL};
-    return v ? yajl_tree_get(v, path, type) : NULL;
-}
-
 /* False where it is no line of ours. */
 static bool parse(const struct stream_message *m, struct roster_line *out)
 {
-    char problem[64];
-    char *text = strndup(m->data ? m->data : "", m->len);
-    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
-    free(text);
-    yajl_val name = member(tree, "name", yajl_t_string);
-    yajl_val db = member(tree, "database", yajl_t_string);
-    yajl_val seq = member(tree, "seq", yajl_t_number);
-    yajl_val version = member(tree, "version", yajl_t_string);
-    yajl_val created = member(tree, "log_created", yajl_t_number);
-    bool ok = name && db && seq && YAJL_IS_INTEGER(seq);
+    yajl_val tree = json_tree_parse(m->data, m->len);
+    const char *name = json_tree_text(tree, "name"), *db = json_tree_text(tree, "database");
+    int64_t seq = json_tree_integer(tree, "seq", -1);
+    bool ok = name[0] && db[0] && seq >= 0;
     if (ok) {
-        snprintf(out->name, sizeof out->name, "%s", YAJL_GET_STRING(name));
-        snprintf(out->database, sizeof out->database, "%s", YAJL_GET_STRING(db));
-        snprintf(out->version, sizeof out->version, "%s", version ? YAJL_GET_STRING(version) : "");
-        out->seq = (uint64_t)YAJL_GET_INTEGER(seq);
-        out->log_created = created && YAJL_IS_INTEGER(created) ? YAJL_GET_INTEGER(created) : 0;
+        snprintf(out->name, sizeof out->name, "%s", name);
+        snprintf(out->database, sizeof out->database, "%s", db);
+        snprintf(out->version, sizeof out->version, "%s", json_tree_text(tree, "version"));
+        out->seq = (uint64_t)seq;
+        out->log_created = json_tree_integer(tree, "log_created", 0);
         out->time_ns = m->time_ns;
     }
     yajl_tree_free(tree);

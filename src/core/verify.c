@@ -18,10 +18,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_tree.h"
 #include "core/impl.h"
 #include "repl/freeze.h"
 #include "repl/peer.h"
@@ -174,37 +174,22 @@ static void *ask_party(void *arg)
     return NULL;
 }
 
-static yajl_val member(yajl_val v, const char *name, yajl_type type)
+static uint64_t number_of(yajl_val v, const char *name)
 {
-    const char *path[] = {name, NULL};
-    return yajl_tree_get(v, path, type);
-}
-
-static uint64_t member_number(yajl_val v, const char *name)
-{
-    yajl_val number = member(v, name, yajl_t_number);
-    return number && YAJL_IS_INTEGER(number) ? (uint64_t)YAJL_GET_INTEGER(number) : 0;
-}
-
-/* "" where there is none. */
-static const char *member_text(yajl_val v, const char *name)
-{
-    yajl_val text = v ? member(v, name, yajl_t_string) : NULL;
-    return text ? text->u.string : "";
+    return (uint64_t)json_tree_integer(v, name, 0);
 }
 
 static void parse(struct party *p)
 {
-    char why[64];
     if (p->code != ERR_OK)
         return;
-    p->tree = yajl_tree_parse(buf_cstr(&p->answer), why, sizeof why);
-    if (!p->tree || !member(p->tree, "tables", yajl_t_array)) {
+    p->tree = yajl_tree_parse(buf_cstr(&p->answer), NULL, 0);
+    if (!p->tree || !json_tree_member(p->tree, "tables", yajl_t_array)) {
         p->code = err_set(&p->err, ERR_PROTOCOL, "its answer cannot be understood");
         return;
     }
-    p->at = member_number(p->tree, "seq");
-    p->outbox = member_number(p->tree, "outbox");
+    p->at = number_of(p->tree, "seq");
+    p->outbox = number_of(p->tree, "outbox");
 }
 
 static void forget_answers(struct inquiry *q)
@@ -372,10 +357,10 @@ static void put_attendance(const struct inquiry *q, size_t compared, struct buf 
 
 static yajl_val table_of(const struct party *p, const char *name)
 {
-    yajl_val tables = member(p->tree, "tables", yajl_t_array);
+    yajl_val tables = json_tree_member(p->tree, "tables", yajl_t_array);
     for (size_t i = 0; i < tables->u.array.len; i++) {
         yajl_val t = tables->u.array.values[i];
-        if (strcmp(member_text(t, "name"), name) == 0)
+        if (strcmp(json_tree_text(t, "name"), name) == 0)
             return t;
     }
     return NULL;
@@ -383,7 +368,7 @@ static yajl_val table_of(const struct party *p, const char *name)
 
 static const char *hash_of(yajl_val table)
 {
-    return member_text(table, "hash");
+    return json_tree_text(table, "hash");
 }
 
 /* What most nodes have of a table; of two opinions that are equally frequent the first. */
@@ -416,10 +401,10 @@ static void put_difference(const struct party *p, const struct party *ref, const
     buf_puts(out, ",\"table\":");
     json_put_cstr(out, name);
     buf_printf(out, ",\"rows\":%" PRIu64 ",\"hash\":\"%s\",\"unlike\":",
-               mine ? member_number(mine, "rows") : 0, hash_of(mine));
+               mine ? number_of(mine, "rows") : 0, hash_of(mine));
     json_put_cstr(out, ref->is.name);
     buf_printf(out, ",\"its_rows\":%" PRIu64 ",\"its_hash\":\"%s\"}",
-               theirs ? member_number(theirs, "rows") : 0, hash_of(theirs));
+               theirs ? number_of(theirs, "rows") : 0, hash_of(theirs));
 }
 
 /* One table: every node that does not have what most have. */
@@ -436,8 +421,7 @@ static void compare(const struct inquiry *q, const char *name, struct buf *table
         return;
     buf_puts(tables, tables->len > 0 ? ",{\"name\":" : "{\"name\":");
     json_put_cstr(tables, name);
-    buf_printf(tables, ",\"rows\":%" PRIu64 ",\"hash\":\"%s\"}", member_number(t, "rows"),
-               hash_of(t));
+    buf_printf(tables, ",\"rows\":%" PRIu64 ",\"hash\":\"%s\"}", number_of(t, "rows"), hash_of(t));
 }
 
 /* Has an earlier node named this table already? */
@@ -467,9 +451,9 @@ static void put_report(struct inquiry *q, struct buf *json)
         if (nodes.len > 0)
             buf_putc(&nodes, ',');
         json_put_cstr(&nodes, p->is.name);
-        yajl_val list = member(p->tree, "tables", yajl_t_array);
+        yajl_val list = json_tree_member(p->tree, "tables", yajl_t_array);
         for (size_t k = 0; k < list->u.array.len; k++) {
-            const char *name = member_text(list->u.array.values[k], "name");
+            const char *name = json_tree_text(list->u.array.values[k], "name");
             if (!seen_before(q, i, name))
                 compare(q, name, &tables, &differences);
         }

@@ -2,12 +2,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_tree.h>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_tree.h"
 
 /* Also bounds how deep the JSON nests: yajl frees a tree recursively. */
 #define META_MAX_BYTES ((size_t)16 * 1024)
@@ -57,27 +57,9 @@ void object_meta_put(struct buf *b, const char *bucket, const char *name,
     buf_putc(b, '}');
 }
 
-static const char *text_at(yajl_val tree, const char *name)
-{
-    const char *path[] = {name, NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_string);
-    return v ? YAJL_GET_STRING(v) : NULL;
-}
-
-static bool number_at(yajl_val tree, const char *name, uint64_t *out)
-{
-    const char *path[] = {name, NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_number);
-    if (!v || !YAJL_IS_INTEGER(v) || YAJL_GET_INTEGER(v) < 0)
-        return false;
-    *out = (uint64_t)YAJL_GET_INTEGER(v);
-    return true;
-}
-
 static void read_tags(yajl_val tree, struct object_info *info)
 {
-    const char *path[] = {"metadata", NULL};
-    yajl_val v = yajl_tree_get(tree, path, yajl_t_object);
+    yajl_val v = json_tree_member(tree, "metadata", yajl_t_object);
     if (!YAJL_IS_OBJECT(v))
         return;
     for (size_t i = 0; i < v->u.object.len; i++)
@@ -96,23 +78,19 @@ static bool is_token(const char *s)
 
 bool object_meta_read(const char *data, size_t len, struct object_info *info)
 {
-    char problem[64];
-    uint64_t chunks = 0;
     *info = (struct object_info){0};
-    char *text = len <= META_MAX_BYTES ? strndup(data, len) : NULL;
-    yajl_val tree = text ? yajl_tree_parse(text, problem, sizeof problem) : NULL;
-    free(text);
+    yajl_val tree = len <= META_MAX_BYTES ? json_tree_parse(data, len) : NULL;
     if (!tree)
         return false;
-    const char *nuid = text_at(tree, "nuid"), *digest = text_at(tree, "digest");
-    const char *path[] = {"deleted", NULL};
-    bool deleted = yajl_tree_get(tree, path, yajl_t_true) != NULL;
-    bool ok = !deleted && nuid && is_token(nuid) && strlen(nuid) < sizeof info->nuid &&
-              number_at(tree, "size", &info->size) && number_at(tree, "chunks", &chunks) &&
-              chunks <= UINT32_MAX;
+    const char *nuid = json_tree_text(tree, "nuid");
+    int64_t size = json_tree_integer(tree, "size", -1);
+    int64_t chunks = json_tree_integer(tree, "chunks", -1);
+    bool ok = !json_tree_is_true(tree, "deleted") && is_token(nuid) &&
+              strlen(nuid) < sizeof info->nuid && size >= 0 && chunks >= 0 && chunks <= UINT32_MAX;
     if (ok) {
         snprintf(info->nuid, sizeof info->nuid, "%s", nuid);
-        snprintf(info->digest, sizeof info->digest, "%s", digest ? digest : "");
+        snprintf(info->digest, sizeof info->digest, "%s", json_tree_text(tree, "digest"));
+        info->size = (uint64_t)size;
         info->chunks = (uint32_t)chunks;
         read_tags(tree, info);
     }
