@@ -18,6 +18,7 @@
 #include "sql/ddl_text.h"
 #include "sql/lex.h"
 #include "sql/policy.h"
+#include "sql/quote.h"
 
 /* ---- what is absent ---- */
 
@@ -191,7 +192,7 @@ static enum err_code drop_again(struct apply *a, const char *table, struct err *
     enum err_code code;
 
     buf_puts(&sql, "DROP TABLE main.");
-    schema_put_name(&sql, table);
+    quote_put_name(&sql, table);
     code = conn_exec(a->conn, buf_cstr(&sql), e);
     buf_free(&sql);
     return code;

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sql/quote.h"
+
 /* An AND of hundreds of terms would be deeper than SQLite lets an expression be. */
 #define TERMS_PER_GROUP 50
 
@@ -155,7 +157,7 @@ enum err_code plans_get(struct plans *p, const struct schema *s, const struct ch
 static void put_table(struct buf *b, const struct plan *p)
 {
     buf_puts(b, "main.");
-    schema_put_name(b, p->t->name);
+    quote_put_name(b, p->t->name);
 }
 
 static void put_insert(struct buf *b, const struct plan *p, const struct change *c, unsigned flags)
@@ -170,7 +172,7 @@ static void put_insert(struct buf *b, const struct plan *p, const struct change 
     for (unsigned i = 0; i < p->n_use; i++) {
         if (i > 0)
             buf_putc(b, ',');
-        schema_put_name(b, c->columns[p->use[i]]);
+        quote_put_name(b, c->columns[p->use[i]]);
     }
     if (p->hidden_rowid) {
         buf_puts(b, p->n_use > 0 ? "," : "");
@@ -194,7 +196,7 @@ static void put_match_all(struct buf *b, const struct plan *p, const struct chan
     for (unsigned i = 0; i < p->n; i++) {
         buf_puts(b, i > 0 ? " AND " : "");
         buf_puts(b, i % TERMS_PER_GROUP == 0 ? "(" : "");
-        schema_put_name(b, c->columns[i]);
+        quote_put_name(b, c->columns[i]);
         buf_printf(b, " IS ?%u COLLATE BINARY%s", first + i, term_end(i, p->n));
     }
 }
@@ -207,11 +209,11 @@ static void put_match_key(struct buf *b, const struct plan *p, const struct chan
     for (unsigned i = 0; i < p->n_pk; i++) {
         buf_puts(b, i > 0 ? " AND " : "");
         buf_puts(b, i % TERMS_PER_GROUP == 0 ? "(" : "");
-        schema_put_name(b, c->columns[p->pk[i]]);
+        quote_put_name(b, c->columns[p->pk[i]]);
         buf_printf(b, " IS ?%u", first + i);
         if (p->collations[i]) {
             buf_puts(b, " COLLATE ");
-            schema_put_name(b, p->collations[i]);
+            quote_put_name(b, p->collations[i]);
         }
         buf_puts(b, term_end(i, p->n_pk));
     }
@@ -226,15 +228,15 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
         put_match_key(b, p, c, first);
         return;
     case PLAN_BY_ROWID:
-        schema_put_name(b, p->t->rowid_name);
+        quote_put_name(b, p->t->rowid_name);
         buf_printf(b, " = ?%u", first);
         return;
     case PLAN_BY_NULL_KEY:
-        schema_put_name(b, p->t->rowid_name);
+        quote_put_name(b, p->t->rowid_name);
         buf_printf(b, " = ?%u AND (", first);
         for (unsigned i = 0; i < p->n_pk; i++) {
             buf_puts(b, i > 0 ? " OR " : "");
-            schema_put_name(b, c->columns[p->pk[i]]);
+            quote_put_name(b, c->columns[p->pk[i]]);
             buf_puts(b, " IS NULL");
         }
         buf_puts(b, ")");
@@ -242,15 +244,15 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
     case PLAN_BY_FULL:
         if (!p->t->rowid_name)
             break;
-        schema_put_name(b, p->t->rowid_name);
+        quote_put_name(b, p->t->rowid_name);
         buf_puts(b, " = (SELECT ");
-        schema_put_name(b, p->t->rowid_name);
+        quote_put_name(b, p->t->rowid_name);
         buf_puts(b, " FROM ");
         put_table(b, p);
         buf_puts(b, " WHERE ");
         put_match_all(b, p, c, first);
         buf_puts(b, " ORDER BY ");
-        schema_put_name(b, p->t->rowid_name);
+        quote_put_name(b, p->t->rowid_name);
         buf_printf(b, " IS ?%u DESC LIMIT 1)", first + p->n);
         return;
     case PLAN_BY_VALUES:
@@ -272,7 +274,7 @@ static void put_update(struct buf *b, const struct plan *p, const struct change 
         if (set && !(*set >> i & 1))
             continue;
         buf_puts(b, next > 1 ? "," : "");
-        schema_put_name(b, c->columns[p->use[i]]);
+        quote_put_name(b, c->columns[p->use[i]]);
         buf_printf(b, "=?%u", next++);
     }
     if (flags & PLAN_MOVE) {
@@ -299,7 +301,7 @@ static void put_kick(struct buf *b, const struct plan *p, const struct change *c
     buf_puts(b, ")");
     for (unsigned i = 0; i < p->n_pk; i++) {
         buf_puts(b, " AND ");
-        schema_put_name(b, c->columns[p->pk[i]]);
+        quote_put_name(b, c->columns[p->pk[i]]);
         buf_puts(b, " IS NOT NULL");
     }
 }

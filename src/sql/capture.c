@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "proto/changeset.h"
+#include "sql/quote.h"
 #include "sql/value.h"
 
 #define BLOBS_MAX 16 /* rows in which a statement writes in place; FTS5 has one for each table */
@@ -345,12 +346,12 @@ static sqlite3_stmt *blob_reader(struct capture *c, const struct table *t, int64
     buf_puts(&sql, "SELECT ");
     for (unsigned i = 0; i < t->n_sent; i++) {
         buf_puts(&sql, i > 0 ? "," : "");
-        schema_put_name(&sql, t->columns[t->sent[i]].name);
+        quote_put_name(&sql, t->columns[t->sent[i]].name);
     }
     buf_puts(&sql, " FROM main.");
-    schema_put_name(&sql, t->name);
+    quote_put_name(&sql, t->name);
     buf_puts(&sql, " WHERE ");
-    schema_put_name(&sql, t->rowid_name);
+    quote_put_name(&sql, t->rowid_name);
     buf_printf(&sql, "=%" PRId64, rowid);
     conn_trust(c->conn, true);
     rc = sqlite3_prepare_v2(c->db, buf_cstr(&sql), -1, &st, NULL);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "sql/conn.h"
 #include "sql/error.h"
+#include "sql/quote.h"
 #include "sql/room.h"
 #include "sql/schema.h"
 
@@ -85,13 +86,7 @@ static void put_text(struct buf *b, const char *text, int n)
         buf_puts(b, " AS TEXT)");
         return;
     }
-    buf_putc(b, '\'');
-    for (int i = 0; i < n; i++) {
-        if (text[i] == '\'')
-            buf_putc(b, '\'');
-        buf_putc(b, text[i]);
-    }
-    buf_putc(b, '\'');
+    quote_put(b, text, (size_t)n, '\'');
 }
 
 static void put_value(struct buf *b, sqlite3_stmt *st, int i)
@@ -128,7 +123,7 @@ static void put_value(struct buf *b, sqlite3_stmt *st, int i)
 static void put_of(struct buf *b, char which, const char *column)
 {
     buf_printf(b, "%c.", which);
-    schema_put_name(b, column);
+    quote_put_name(b, column);
 }
 
 static void put_columns(struct buf *b, const struct pair *p, char which)
@@ -145,7 +140,7 @@ static void put_collation(struct buf *b, const char *collation)
     if (!collation)
         return;
     buf_puts(b, " COLLATE ");
-    schema_put_name(b, collation);
+    quote_put_name(b, collation);
 }
 
 static void put_key_match(struct buf *b, const struct pair *p)
@@ -163,7 +158,7 @@ static void put_key_match(struct buf *b, const struct pair *p)
 static void put_from(struct buf *b, const struct pair *p, char which)
 {
     buf_puts(b, which == 'k' ? "main." : "live.");
-    schema_put_name(b, p->name);
+    quote_put_name(b, p->name);
     buf_printf(b, " AS %c", which);
 }
 
@@ -237,11 +232,11 @@ static void put_insert(struct search *s, const struct pair *p, sqlite3_stmt *st)
 {
     struct buf *b = &s->line;
     buf_puts(b, "INSERT INTO ");
-    schema_put_name(b, p->name);
+    quote_put_name(b, p->name);
     buf_puts(b, " (");
     for (int i = 0; i < p->n; i++) {
         buf_puts(b, i > 0 ? ", " : "");
-        schema_put_name(b, p->columns[i]);
+        quote_put_name(b, p->columns[i]);
     }
     buf_puts(b, ") VALUES (");
     for (int i = 0; i < p->n; i++) {
@@ -251,7 +246,7 @@ static void put_insert(struct search *s, const struct pair *p, sqlite3_stmt *st)
     buf_puts(b, ");");
 }
 
-static enum err_code insert(struct search *s, const struct pair *p, sqlite3_stmt *st)
+static enum err_code insert_row(struct search *s, const struct pair *p, sqlite3_stmt *st)
 {
     s->out->only_kept++;
     put_insert(s, p, st);
@@ -266,7 +261,7 @@ static void put_where(struct buf *b, const struct pair *p, sqlite3_stmt *st, int
     for (int i = 0; i < n; i++) {
         int column = p->n_key > 0 ? p->key[i] : i;
         buf_puts(b, i > 0 ? " AND " : "");
-        schema_put_name(b, p->columns[column]);
+        quote_put_name(b, p->columns[column]);
         buf_puts(b, " IS ");
         put_value(b, st, base + column);
         if (p->n_key > 0)
@@ -285,19 +280,19 @@ static bool is_same(sqlite3_stmt *st, int i, int k)
     return same;
 }
 
-static enum err_code update(struct search *s, const struct pair *p, sqlite3_stmt *st)
+static enum err_code update_row(struct search *s, const struct pair *p, sqlite3_stmt *st)
 {
     struct buf *b = &s->line;
     bool first = true;
     s->out->other++;
     buf_puts(b, "-- UPDATE ");
-    schema_put_name(b, p->name);
+    quote_put_name(b, p->name);
     for (int i = 0; i < p->n; i++) {
         if (is_same(st, i, p->n + i))
             continue;
         buf_puts(b, first ? " SET " : ", ");
         first = false;
-        schema_put_name(b, p->columns[i]);
+        quote_put_name(b, p->columns[i]);
         buf_puts(b, " = ");
         put_value(b, st, i);
     }
@@ -307,15 +302,18 @@ static enum err_code update(struct search *s, const struct pair *p, sqlite3_stmt
         if (is_same(st, i, p->n + i))
             continue;
         buf_putc(b, ' ');
-        schema_put_name(b, p->columns[i]);
+        quote_put_name(b, p->columns[i]);
         buf_puts(b, " is ");
         put_value(b, st, p->n + i);
     }
     return put_line(s, true);
 }
 
-static enum err_code delete (struct search *s, const struct pair *p, sqlite3_stmt *st) {
-    s->out->only_live++; buf_puts(&s->line, "-- DELETE FROM "); schema_put_name(&s->line, p->name);
+static enum err_code delete_row(struct search *s, const struct pair *p, sqlite3_stmt *st)
+{
+    s->out->only_live++;
+    buf_puts(&s->line, "-- DELETE FROM ");
+    quote_put_name(&s->line, p->name);
     put_where(&s->line, p, st, 0);
     buf_putc(&s->line, ';');
     return put_line(s, true);
@@ -411,19 +409,19 @@ static enum err_code compare_rows(struct search *s, const struct pair *p, bool i
         put_columns(&sql, p, 'k');
         buf_puts(&sql, " FROM ");
         put_from(&sql, p, 'k');
-        code = each_row(s, p, &sql, insert);
+        code = each_row(s, p, &sql, insert_row);
         buf_free(&sql);
         return code;
     }
     put_lone_rows(&sql, p, 'k');
-    code = each_row(s, p, &sql, insert);
+    code = each_row(s, p, &sql, insert_row);
     if (code == ERR_OK && p->n_key > 0) {
         put_other_rows(&sql, p);
-        code = each_row(s, p, &sql, update);
+        code = each_row(s, p, &sql, update_row);
     }
     if (code == ERR_OK) {
         put_lone_rows(&sql, p, 'l');
-        code = each_row(s, p, &sql, delete);
+        code = each_row(s, p, &sql, delete_row);
     }
     buf_free(&sql);
     return code;
@@ -433,7 +431,7 @@ static enum err_code say_left_out(struct search *s, const char *name, const char
 {
     s->out->left_out++;
     buf_puts(&s->line, "-- not compared: table ");
-    schema_put_name(&s->line, name);
+    quote_put_name(&s->line, name);
     buf_printf(&s->line, ", %s", why);
     return put_line(s, true);
 }

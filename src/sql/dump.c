@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sql/lex.h"
+#include "sql/quote.h"
 #include "sql/value.h"
 
 /* An object of sqlite_schema. */
@@ -33,15 +34,15 @@ static void put_select(struct buf *b, const struct table *t, const char *databas
 {
     buf_puts(b, "SELECT ");
     if (t->rowid_name)
-        schema_put_name(b, t->rowid_name);
+        quote_put_name(b, t->rowid_name);
     else
         buf_puts(b, "NULL");
     for (unsigned i = 0; i < t->n_sent; i++) {
         buf_putc(b, ',');
-        schema_put_name(b, t->columns[t->sent[i]].name);
+        quote_put_name(b, t->columns[t->sent[i]].name);
     }
     buf_printf(b, " FROM %s.", database);
-    schema_put_name(b, t->name);
+    quote_put_name(b, t->name);
 }
 
 static enum err_code ship_rows(struct conn *c, struct capture *cap, sqlite3_stmt *st,
@@ -211,7 +212,7 @@ static bool make_scratch(struct dump *d, const struct object *o)
     if (!lex_is(&t, "USING"))
         return false;
     buf_puts(&sql, "CREATE VIRTUAL TABLE temp.");
-    schema_put_name(&sql, o->name);
+    quote_put_name(&sql, o->name);
     buf_putc(&sql, ' ');
     buf_puts(&sql, t.text);
     made = buf_ok(&sql) && conn_exec(d->conn, buf_cstr(&sql), &ignored) == ERR_OK;
@@ -225,7 +226,7 @@ static enum err_code drop_scratch(struct dump *d, const struct object *o, struct
     enum err_code code;
 
     buf_puts(&sql, "DROP TABLE temp.");
-    schema_put_name(&sql, o->name);
+    quote_put_name(&sql, o->name);
     code = conn_exec(d->conn, buf_cstr(&sql), e);
     buf_free(&sql);
     return code;

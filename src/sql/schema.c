@@ -165,17 +165,6 @@ bool schema_inserted(const struct table *t, uint64_t epoch, int64_t *rowid)
     return t->insert_epoch == epoch;
 }
 
-void schema_put_name(struct buf *b, const char *name)
-{
-    buf_putc(b, '"');
-    for (; *name; name++) {
-        if (*name == '"')
-            buf_putc(b, '"');
-        buf_putc(b, *name);
-    }
-    buf_putc(b, '"');
-}
-
 /* ---- reading ---- */
 
 static enum err_code prepare(struct schema *s, sqlite3_stmt **st, const char *sql, struct err *e)

@@ -104,7 +104,4 @@ bool schema_default(const struct table *t, unsigned column, struct value *out);
 void schema_note_insert(const struct table *t, uint64_t epoch, int64_t rowid);
 bool schema_inserted(const struct table *t, uint64_t epoch, int64_t *rowid);
 
-/* "name" with quotes, doubled where needed. */
-void schema_put_name(struct buf *b, const char *name);
-
 #endif

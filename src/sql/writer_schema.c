@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "sql/quote.h"
 #include "sql/schema.h"
 
 /* One pass over what lies in `temp`; *left is what it could not drop (yet: a parent before its
@@ -22,7 +23,7 @@ static enum err_code drop_temp_pass(struct conn *c, unsigned *dropped, unsigned 
     *dropped = *left = 0;
     while (rc == SQLITE_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         buf_printf(&drops, "DROP %s temp.", (const char *)sqlite3_column_text(st, 0));
-        schema_put_name(&drops, (const char *)sqlite3_column_text(st, 1));
+        quote_put_name(&drops, (const char *)sqlite3_column_text(st, 1));
         buf_putc(&drops, '\0');
         rc = SQLITE_OK;
     }

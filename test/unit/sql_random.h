@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "sql/quote.h"
 #include "sql/schema.h"
 
 struct random {
@@ -39,7 +40,7 @@ static void put_own_alter(struct random *r, struct buf *b, const char *table, co
     unsigned kind = pick(r, 8);
 
     buf_puts(b, "ALTER TABLE ");
-    schema_put_name(b, table);
+    quote_put_name(b, table);
     if (kind == 6) {
         buf_printf(b, " DROP CONSTRAINT k%u", pick(r, 4));
         return;
@@ -49,7 +50,7 @@ static void put_own_alter(struct random *r, struct buf *b, const char *table, co
                    chance(r, 70) ? "UNIQUE" : "PRIMARY KEY");
     else
         buf_puts(b, kind < 5 ? " ALTER COLUMN " : " DROP COLUMN ");
-    schema_put_name(b, column);
+    quote_put_name(b, column);
     if (kind < 2)
         buf_printf(b, " TYPE %s", types[pick(r, sizeof types / sizeof *types)]);
     else if (kind < 4)

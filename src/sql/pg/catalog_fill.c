@@ -14,6 +14,7 @@
 #include "sql/pg/lex.h"
 #include "sql/pg/type.h"
 #include "sql/policy.h"
+#include "sql/quote.h"
 #include "sql/table_text.h"
 
 #define OID_FIRST 16385 /* what PostgreSQL gives to users' objects, too */
@@ -116,17 +117,10 @@ static void put_ident(struct buf *b, const char *name)
     for (const char *p = name; *p; p++)
         plain = plain &&
                 ((*p >= 'a' && *p <= 'z') || *p == '_' || (p > name && *p >= '0' && *p <= '9'));
-    if (plain) {
+    if (plain)
         buf_puts(b, name);
-        return;
-    }
-    buf_putc(b, '"');
-    for (; *name; name++) {
-        if (*name == '"')
-            buf_putc(b, '"');
-        buf_putc(b, *name);
-    }
-    buf_putc(b, '"');
+    else
+        quote_put_name(b, name);
 }
 
 /* What the table's text says; nothing where it cannot be read. */

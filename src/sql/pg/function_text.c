@@ -8,6 +8,7 @@
 
 #include "base/hex.h"
 #include "sql/pg/function.h"
+#include "sql/quote.h"
 
 #define TEXT_MAX (16 << 20) /* bytes of a result that grows by a number */
 
@@ -301,13 +302,7 @@ static void quote(sqlite3_context *ctx, const char *s, size_t n, char q)
 {
     struct buf b = BUF_INIT;
 
-    buf_putc(&b, q);
-    for (size_t i = 0; i < n; i++) {
-        if (s[i] == q)
-            buf_putc(&b, q);
-        buf_putc(&b, s[i]);
-    }
-    buf_putc(&b, q);
+    quote_put(&b, s, n, q);
     pg_result_buf(ctx, &b);
 }
 
