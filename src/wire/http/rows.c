@@ -15,6 +15,7 @@
 
 #include "base/base64.h"
 #include "base/json.h"
+#include "sql/lex.h"
 
 #define WIDE     "{\"results\":["
 #define WIDE_LEN (sizeof WIDE - 1)
@@ -391,48 +392,19 @@ void http_rows_fini(struct http_rows *r)
 
 /* ---- more than one statement? ---- */
 
-/* Behind a quoted piece, a comment, or one byte at `i`. *space: nothing but white space or comment.
- */
-static size_t token_end(const char *s, size_t len, size_t i, bool *space)
-{
-    char c = s[i];
-    char close = c == '[' ? ']' : c;
-    const char *p;
-
-    *space = c == ' ' || (c >= '\t' && c <= '\r');
-    if (c == '-' && i + 1 < len && s[i + 1] == '-') {
-        *space = true;
-        p = memchr(s + i, '\n', len - i);
-        return p ? (size_t)(p - s) + 1 : len;
-    }
-    if (c == '/' && i + 1 < len && s[i + 1] == '*') {
-        *space = true;
-        p = len - i > 2 ? memmem(s + i + 2, len - i - 2, "*/", 2) : NULL;
-        return p ? (size_t)(p - s) + 2 : len;
-    }
-    if (c != '\'' && c != '"' && c != '`' && c != '[')
-        return i + 1;
-    p = i + 1 < len ? memchr(s + i + 1, close, len - i - 1) : NULL;
-    return p ? (size_t)(p - s) + 1 : len;
-}
-
 bool http_rows_is_several(const char *sql, size_t len)
 {
     bool inside = false; /* the first statement has begun */
     bool behind = false; /* and has ended */
+    struct lex_token t;
 
-    for (size_t i = 0; i < len;) {
-        bool space;
-        size_t next = token_end(sql, len, i, &space);
-
-        if (sql[i] == ';') {
+    for (const char *at = sql; lex_next(&at, sql + len, &t);) {
+        if (t.type == LEX_TOKEN_SEMI)
             behind = inside;
-        } else if (!space) {
-            if (behind)
-                return true;
+        else if (behind)
+            return true;
+        else
             inside = true;
-        }
-        i = next;
     }
     return false;
 }
