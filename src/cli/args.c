@@ -122,6 +122,13 @@ bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int 
     return a->n_words >= least && a->n_words <= most;
 }
 
+int cli_failed(const char *command, const struct err *e)
+{
+    bool wrong = e->code == ERR_CONFIG || e->code == ERR_DATABASE_EXISTS;
+
+    return cli_say(command, wrong ? CLI_WRONG : CLI_FAILED, "%s", e->msg);
+}
+
 static const struct {
     const char *name;
     int (*run)(int argc, char **argv);

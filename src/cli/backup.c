@@ -77,9 +77,7 @@ static enum err_code make(const struct cli_args *a, const struct part *plain,
     enum err_code code = load(a, plain, e);
     if (code != ERR_OK)
         return code;
-    bar_begin(&bar, "checking");
-    code = image_check(plain->path, NULL, &(struct watch){.moved = bar_moved, .arg = &bar}, img, e);
-    bar_end(&bar);
+    code = cli_file_check(plain->path, img, e);
     if (code != ERR_OK || !packed)
         return code;
     bar_begin(&bar, "compressing");
@@ -155,7 +153,7 @@ int cli_backup(int argc, char **argv)
     bool pack = packed_is_name(file);
     enum err_code code = s3 ? to_s3(&a, file, pack, &img, &e) : to_file(&a, file, pack, &img, &e);
     if (code != ERR_OK)
-        return cli_say("backup", code == ERR_CONFIG ? CLI_WRONG : CLI_FAILED, "%s", e.msg);
+        return cli_failed("backup", &e);
     (void)printf("%s: %" PRIu64 " bytes%s, at %" PRIu64 " of the log\n", file, img.bytes,
                  pack ? " before compression" : "", img.pos.seq);
     return CLI_DONE;

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "cli/bar.h"
+#include "sql/image.h"
 
 enum cli_status { CLI_DONE = 0, CLI_FAILED = 1, CLI_WRONG = 2 };
 
@@ -56,6 +57,16 @@ bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int 
 int cli_say(const char *command, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Says what failed; the exit status: CLI_WRONG where the user can mend it by asking otherwise. */
+int cli_failed(const char *command, const struct err *e);
+
+/* ---- database files, in file.c ---- */
+
+/* Does a process have it open as a database? Where that cannot be told, no. */
+bool cli_file_in_use(const char *path);
+/* Is it sound? All of it is read, with a bar of its own. *img is what it says of itself. */
+enum err_code cli_file_check(const char *path, struct image *img, struct err *e);
+
 /* ---- commands ---- */
 
 int cli_verify(int argc, char **argv);
@@ -80,7 +91,9 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
                            struct err *e);
 /* "/databases/<id, escaped><rest>" */
 void cli_http_database(struct buf *path, const char *id, const char *rest);
-/* As part of a path or of a query string. */
-void cli_http_escape(struct buf *path, const char *text);
+/* As part of a path or of a query string: all but letters, digits and -._~ as %XX. */
+void cli_http_escape(struct buf *b, const char *text);
+/* The same of a whole path, which keeps its slashes. */
+void cli_http_escape_path(struct buf *b, const char *text);
 
 #endif

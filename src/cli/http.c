@@ -116,15 +116,25 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
     return code;
 }
 
-void cli_http_escape(struct buf *path, const char *text)
+static void escape(struct buf *b, const char *text, const char *kept)
 {
     for (const char *p = text; *p; p++) {
         if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-            strchr("-._~", *p))
-            buf_putc(path, *p);
+            strchr(kept, *p))
+            buf_putc(b, *p);
         else
-            buf_printf(path, "%%%02X", (unsigned)(unsigned char)*p);
+            buf_printf(b, "%%%02X", (unsigned)(unsigned char)*p);
     }
+}
+
+void cli_http_escape(struct buf *b, const char *text)
+{
+    escape(b, text, "-._~");
+}
+
+void cli_http_escape_path(struct buf *b, const char *text)
+{
+    escape(b, text, "-._~/");
 }
 
 void cli_http_database(struct buf *path, const char *id, const char *rest)

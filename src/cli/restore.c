@@ -1,7 +1,5 @@
-/*
- * `ha restore` and `ha force-recover`: files of stopped nodes. A file says itself which prefix of
- * which log it is; what these commands change is the file in place, and that statement.
- */
+/* `ha restore`: a backup becomes the file of a stopped node. The file says itself which prefix of
+ * which log it is; --new makes it forget that. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -20,9 +18,7 @@
 #include "sql/backup.h"
 #include "sql/image.h"
 
-#define RECOVER_FILES_MAX 16
-
-static const char restore_help[] =
+static const char help[] =
     "Usage: ha restore [--new] [--replace] BACKUP FILE\n"
     "\n"
     "Puts BACKUP (a file that ha backup or a download has made) in place as the\n"
@@ -46,65 +42,12 @@ static const char restore_help[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or FILE is in the way.\n";
 
-static const char recover_help[] =
-    "Usage: ha force-recover [--dry-run] [--replace-log] FILE...\n"
-    "\n"
-    "For a cluster whose log is lost (its NATS servers lost their majority for good, or\n"
-    "their disks), or holds a message that no node can take. Give it the database files of all "
-    "surviving nodes, which must be\n"
-    "stopped; it chooses the one that is furthest, which then begins a new log. Start its\n"
-    "node first, on a new and empty NATS; the other nodes replace their files by its\n"
-    "content when they start, and keep what they had aside.\n"
-    "\n"
-    "Lost is what was acknowledged but had not reached any of the files.\n"
-    "\n"
-    "      --dry-run       only say what would be done\n"
-    "      --replace-log   the log is still there: the node that starts with the file\n"
-    "                      deletes it, if it is the very one that the file belonged to\n"
-    "\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
-
-/* SQLite's connections in WAL mode hold a shared lock on these bytes for as long as they are open;
- * see "File Locking" in SQLite's documentation of the file format. */
-#define SHARED_FIRST 0x40000002
-#define SHARED_SIZE  510
-
-static bool is_in_use(const char *path)
-{
-    struct flock l = {
-        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = SHARED_FIRST, .l_len = SHARED_SIZE};
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool used = fcntl(fd, F_GETLK, &l) == 0 && l.l_type != F_UNLCK;
-    close(fd);
-    return used;
-}
-
-static int failed(const char *command, const struct err *e)
-{
-    bool wrong = e->code == ERR_CONFIG || e->code == ERR_DATABASE_EXISTS;
-    return cli_say(command, wrong ? CLI_WRONG : CLI_FAILED, "%s", e->msg);
-}
-
-/* ---- restore -------------------------------------------------------------------------------- */
-
 static enum err_code copy_file(const char *what, const char *from, const char *to, struct err *e)
 {
     struct bar bar;
     bar_begin(&bar, what);
     enum err_code code =
         backup_to_file(from, to, &(struct watch){.moved = bar_moved, .arg = &bar}, e);
-    bar_end(&bar);
-    return code;
-}
-
-static enum err_code check_file(const char *path, struct image *img, struct err *e)
-{
-    struct bar bar;
-    bar_begin(&bar, "checking");
-    enum err_code code =
-        image_check(path, NULL, &(struct watch){.moved = bar_moved, .arg = &bar}, img, e);
     bar_end(&bar);
     return code;
 }
@@ -155,7 +98,7 @@ static enum err_code unpack(const char *from, int fd, const struct part *part, s
 static enum err_code check(const struct cli_args *a, const char *from, const char *path,
                            struct image *img, struct err *e)
 {
-    enum err_code code = check_file(path, img, e);
+    enum err_code code = cli_file_check(path, img, e);
     if (code == ERR_OK && img->bytes == 0) /* for SQLite that is a sound database without a table */
         code = err_set(e, ERR_CORRUPT, "%s is empty: no backup is", from);
     if (code == ERR_OK && img->outbox > 0 && !a->is_new)
@@ -221,7 +164,7 @@ int cli_restore(int argc, char **argv)
     struct image img = {0};
     char aside[PATH_MAX] = "";
     int status;
-    if (!cli_parse(&a, argc, argv, CLI_NEW | CLI_REPLACE | CLI_S3, 2, 2, restore_help, &status))
+    if (!cli_parse(&a, argc, argv, CLI_NEW | CLI_REPLACE | CLI_S3, 2, 2, help, &status))
         return status;
     const char *from = a.words[0], *file = a.words[1];
     if (!s3_is_uri(from) && (a.s3_endpoint || a.s3_region))
@@ -232,10 +175,10 @@ int cli_restore(int argc, char **argv)
     if (there && !a.replace)
         return cli_say("restore", CLI_WRONG,
                        "%s exists already; --replace keeps it aside and goes on", file);
-    if (there && is_in_use(file))
+    if (there && cli_file_in_use(file))
         return cli_say("restore", CLI_WRONG, "%s is in use: stop its node first", file);
     if (put_in_place(&a, there, aside, sizeof aside, &img, &e) != ERR_OK)
-        return failed("restore", &e);
+        return cli_failed("restore", &e);
     if (aside[0])
         (void)printf("%s is kept as %s\n", file, aside);
     if (a.is_new || !img.has_position || img.pos.seq == 0)
@@ -244,100 +187,5 @@ int cli_restore(int argc, char **argv)
         (void)printf("%s is in place at %" PRIu64
                      " of log %s: its node follows the log from there\n",
                      file, img.pos.seq, img.pos.stream);
-    return CLI_DONE;
-}
-
-/* ---- force-recover -------------------------------------------------------------------------- */
-
-static bool is_same_log(const struct image *a, const struct image *b)
-{
-    return strcmp(a->pos.stream, b->pos.stream) == 0;
-}
-
-/* A file that was left over when its log began anew has seqs of the old log, which are often the
- * higher ones; nothing tells which of the two logs is to survive. */
-static bool is_same_beginning(const struct image *a, const struct image *b)
-{
-    return a->pos.stream_created == 0 || b->pos.stream_created == 0 ||
-           a->pos.stream_created == b->pos.stream_created;
-}
-
-/* Index of the furthest; -1 and `e` where the files leave no choice that is right. */
-static int choose(char **files, const struct image *img, int n, struct err *e)
-{
-    int best = 0;
-    for (int i = 0; i < n; i++) {
-        if (!is_same_log(&img[i], &img[0])) {
-            err_set(e, ERR_CONFIG, "%s and %s belong to different logs, \"%s\" and \"%s\"",
-                    files[0], files[i], img[0].pos.stream, img[i].pos.stream);
-            return -1;
-        }
-        for (int k = 0; k < i; k++)
-            if (!is_same_beginning(&img[i], &img[k])) {
-                err_set(e, ERR_CONFIG,
-                        "%s and %s know log \"%s\" from different beginnings, their seqs cannot be "
-                        "compared: give only the files that are to survive",
-                        files[k], files[i], img[i].pos.stream);
-                return -1;
-            }
-        if (img[i].pos.seq > img[best].pos.seq)
-            best = i;
-    }
-    for (int i = 0; i < n; i++)
-        if (img[i].pos.seq == img[best].pos.seq &&
-            strcmp(img[i].pos.msg_id, img[best].pos.msg_id) != 0) {
-            err_set(e, ERR_CONFIG,
-                    "%s and %s both end at %" PRIu64
-                    " but with different messages: give only the one that is to survive",
-                    files[best], files[i], img[i].pos.seq);
-            return -1;
-        }
-    return best;
-}
-
-static enum err_code look(const char *file, struct image *img, struct err *e)
-{
-    if (access(file, R_OK | W_OK) != 0)
-        return err_set(e, ERR_CONFIG, "%s: %s", file, strerror(errno));
-    if (is_in_use(file))
-        return err_set(e, ERR_CONFIG, "%s is in use: stop its node first", file);
-    enum err_code code = check_file(file, img, e);
-    if (code == ERR_OK && (!img->has_position || !img->pos.stream[0]))
-        code = err_set(e, ERR_CONFIG, "%s belongs to no log: its node can start with it as it is",
-                       file);
-    return code;
-}
-
-int cli_force_recover(int argc, char **argv)
-{
-    struct cli_args a;
-    struct err e = ERR_INIT;
-    struct image img[RECOVER_FILES_MAX] = {0};
-    int status;
-    if (!cli_parse(&a, argc, argv, CLI_DRY_RUN | CLI_REPLACE_LOG, 1, RECOVER_FILES_MAX,
-                   recover_help, &status))
-        return status;
-    for (int i = 0; i < a.n_words; i++)
-        if (look(a.words[i], &img[i], &e) != ERR_OK)
-            return failed("force-recover", &e);
-    int best = choose(a.words, img, a.n_words, &e);
-    if (best < 0)
-        return failed("force-recover", &e);
-    for (int i = 0; i < a.n_words; i++)
-        (void)printf("%s ends at %" PRIu64 " of log %s%s\n", a.words[i], img[i].pos.seq,
-                     img[i].pos.stream, i == best ? ": the furthest" : "");
-    (void)printf("lost: what was acknowledged after %" PRIu64
-                 ", if anything was; and places in the old log (history, HA-Seq) mean nothing any "
-                 "more\n",
-                 img[best].pos.seq);
-    if (img[best].outbox > 0)
-        (void)printf("%" PRIu64 " messages that were never published stay in it\n",
-                     img[best].outbox);
-    if (a.dry_run)
-        return CLI_DONE;
-    if (image_untie(a.words[best], a.replace_log, &e) != ERR_OK)
-        return failed("force-recover", &e);
-    (void)printf("%s begins a new log: start its node first, on %s\n", a.words[best],
-                 a.replace_log ? "the NATS that has the old one" : "an empty NATS");
     return CLI_DONE;
 }

@@ -157,6 +157,6 @@ int cli_verify(int argc, char **argv)
         return status;
     enum err_code code = a.database ? one(&a, a.database, &well, &e) : all(&a, &well, &e);
     if (code != ERR_OK)
-        return cli_say("verify", code == ERR_CONFIG ? CLI_WRONG : CLI_FAILED, "%s", e.msg);
+        return cli_failed("verify", &e);
     return well ? CLI_DONE : CLI_FAILED;
 }
