@@ -103,11 +103,6 @@ uint64_t rowset_count(const struct rowset *r)
     return r->count;
 }
 
-uint64_t rowset_at(const struct rowset *r)
-{
-    return r->at;
-}
-
 static bool read_bytes(struct rowset *r, void *out, size_t n)
 {
     struct err e = ERR_INIT;

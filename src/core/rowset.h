@@ -20,8 +20,7 @@ bool rowset_ok(const struct rowset *r); /* false: no memory, disk full */
 /* … come out here in order; values are borrowed until the next call. False behind the last one. */
 bool rowset_next(struct rowset *r, const struct value **values, unsigned *n);
 uint64_t rowset_count(const struct rowset *r);
-/* The row that comes next, 0-based, and choosing it. Costs a walk over the rows between. */
-uint64_t rowset_at(const struct rowset *r);
+/* Chooses the row that comes next, 0-based. Costs a walk over the rows between. */
 void rowset_seek(struct rowset *r, uint64_t row);
 
 #endif

@@ -165,14 +165,6 @@ static bool at_locked(const struct digest *d, uint64_t seq, uint64_t *sum)
     return p != NULL;
 }
 
-bool digest_at(struct digest *d, uint64_t seq, uint64_t *sum)
-{
-    pthread_mutex_lock(&d->mu);
-    bool known = at_locked(d, seq, sum);
-    pthread_mutex_unlock(&d->mu);
-    return known;
-}
-
 bool digest_denies(struct digest *d, uint64_t seq, const char *id, uint64_t *before)
 {
     bool denies = false;

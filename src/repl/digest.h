@@ -59,8 +59,6 @@ void digest_add(struct digest *d, uint64_t seq, const char *id);
 void digest_cut(struct digest *d, uint64_t seq);
 
 void digest_read(struct digest *d, struct digest_state *out);
-/* False where nothing is known of that place. */
-bool digest_at(struct digest *d, uint64_t seq, uint64_t *sum);
 /* Is the message at `seq` known, and is it another one than `id`? Then *before is the place of the
  * message in front of it. */
 bool digest_denies(struct digest *d, uint64_t seq, const char *id, uint64_t *before);
