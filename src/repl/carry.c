@@ -1,5 +1,6 @@
 #include "repl/carry.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/id.h"
@@ -16,6 +17,14 @@ static enum err_code note_contained(void *arg, uint64_t id, uint64_t seq, struct
     return buf_ok(ids) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
+static int by_id(const void *a, const void *b)
+{
+    uint64_t x, y;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return (x > y) - (x < y);
+}
+
 enum err_code carry_find(struct replica *r, bool prefix, uint64_t seq, struct buf *in_log,
                          struct err *e)
 {
@@ -29,15 +38,14 @@ enum err_code carry_find(struct replica *r, bool prefix, uint64_t seq, struct bu
     if (code == ERR_OK && any)
         code = search_log(r, live, prefix ? base + 1 : 1, seq, note_contained, in_log, e);
     conn_close(live);
+    if (in_log->len > 0)
+        qsort(in_log->data, in_log->len / sizeof base, sizeof base, by_id);
     return code;
 }
 
 static bool contains(const struct buf *in_log, uint64_t id)
 {
-    for (size_t at = 0; at < in_log->len; at += sizeof id)
-        if (memcmp(in_log->data + at, &id, sizeof id) == 0)
-            return true;
-    return false;
+    return in_log->len > 0 && bsearch(&id, in_log->data, in_log->len / sizeof id, sizeof id, by_id);
 }
 
 enum err_code carry_outbox(struct replica *r, const struct buf *in_log, uint64_t seq,

@@ -15,10 +15,11 @@
 
 struct replica;
 
-/* Which messages of the outbox does a copy at `seq` contain? Their ids (uint64_t each) are appended
- * to `in_log`. The log has them before that position, and the applier, which begins behind it,
- * never meets them. What the log has dropped by its age it does not tell: such a message counts as
- * not contained. `prefix`: the file is a prefix of the log, so they stand behind their base. */
+/* Which messages of the outbox does a copy at `seq` contain? Their ids (uint64_t each) come
+ * to `in_log`, which is empty, in ascending order. The log has them before that position, and the
+ * applier, which begins behind it, never meets them. What the log has dropped by its age it does
+ * not tell: such a message counts as not contained. `prefix`: the file is a prefix of the log, so
+ * they stand behind their base. */
 enum err_code carry_find(struct replica *r, bool prefix, uint64_t seq, struct buf *in_log,
                          struct err *e);
 /* Into the copy at `seq`, in the transaction that is open in `a`. A message that the copy contains

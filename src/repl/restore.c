@@ -72,7 +72,8 @@ struct copy {
     char path[PATH_MAX];
     char from[160]; /* for people */
     struct position pos;
-    struct buf in_log; /* ids (uint64_t) of the messages of the outbox that it contains */
+    struct buf
+        in_log; /* ids (uint64_t) of the messages of the outbox that it contains, ascending */
 };
 
 static enum err_code from_beginning(struct replica *r, struct copy *c, struct err *e)
