@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/base64.h"
 #include "base/json.h"
 #include "proto/changeset_reader.h"
@@ -11,24 +12,19 @@
 struct value *build_value(struct changeset_reader *r)
 {
     struct image *im = r->image;
+    struct value *v;
 
-    if (im->n == im->cap) {
-        unsigned cap = im->cap ? im->cap * 2 : 32;
-        struct value *v;
-
-        if (im->n >= CHANGESET_MAX_COLUMNS) {
-            (void)reader_fail(r, "too many values");
-            return NULL;
-        }
-        v = realloc(im->values, cap * sizeof *v);
-        if (!v) {
-            (void)reader_no_memory(r);
-            return NULL;
-        }
-        im->values = v;
-        im->cap = cap;
+    if (im->n >= CHANGESET_MAX_COLUMNS) {
+        (void)reader_fail(r, "too many values");
+        return NULL;
     }
-    return &im->values[im->n++];
+    v = array_room(im->values, im->n, &im->cap, sizeof *v);
+    if (!v) {
+        (void)reader_no_memory(r);
+        return NULL;
+    }
+    im->values = v;
+    return v + im->n++;
 }
 
 /* Bytes of `text` from `start` to its end are the value. */

@@ -64,7 +64,8 @@ enum feeding { FEEDING_HEAD, FEEDING_BETWEEN, FEEDING_WITHIN, FEEDING_TAIL };
  * complete, because that buffer moves while it grows. */
 struct image {
     struct value *values;
-    unsigned n, cap;
+    unsigned n;
+    size_t cap;
     bool present;
 };
 

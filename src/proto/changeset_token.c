@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/json.h"
 #include "proto/changeset_number.h"
 #include "proto/changeset_reader.h"
@@ -119,19 +120,15 @@ static int message_number(struct changeset_reader *r, const struct value *v)
 
 static int start_tx(struct changeset_reader *r)
 {
-    if (r->info.n_txs == r->txs_cap) {
-        size_t cap = r->txs_cap ? r->txs_cap * 2 : 64;
-        struct changeset_tx *txs;
+    struct changeset_tx *txs;
 
-        if (r->info.n_txs >= MAX_TXS)
-            return reader_fail(r, "too many transactions");
-        txs = realloc(r->txs, cap * sizeof *txs);
-        if (!txs)
-            return reader_no_memory(r);
-        r->txs = txs;
-        r->txs_cap = cap;
-    }
-    r->txs[r->info.n_txs++] = (struct changeset_tx){0, 0};
+    if (r->info.n_txs >= MAX_TXS)
+        return reader_fail(r, "too many transactions");
+    txs = array_room(r->txs, r->info.n_txs, &r->txs_cap, sizeof *txs);
+    if (!txs)
+        return reader_no_memory(r);
+    r->txs = txs;
+    txs[r->info.n_txs++] = (struct changeset_tx){0, 0};
     r->seen_tx = 0;
     return 1;
 }
@@ -156,18 +153,14 @@ static int tx_number(struct changeset_reader *r, const struct value *v)
 
 static int add_handed(struct changeset_reader *r, const char *s, size_t len)
 {
-    if (r->info.n_handed == r->handed_cap) {
-        size_t cap = r->handed_cap ? r->handed_cap * 2 : 8;
-        char(*handed)[CHANGESET_ID_SIZE];
+    char(*handed)[CHANGESET_ID_SIZE];
 
-        if (r->info.n_handed >= MAX_HANDED)
-            return reader_fail(r, "too much was handed over");
-        handed = realloc(r->handed, cap * sizeof *handed);
-        if (!handed)
-            return reader_no_memory(r);
-        r->handed = handed;
-        r->handed_cap = cap;
-    }
+    if (r->info.n_handed >= MAX_HANDED)
+        return reader_fail(r, "too much was handed over");
+    handed = array_room(r->handed, r->info.n_handed, &r->handed_cap, sizeof *handed);
+    if (!handed)
+        return reader_no_memory(r);
+    r->handed = handed;
     return put_fixed(r, r->handed[r->info.n_handed++], CHANGESET_ID_SIZE, false, s, len);
 }
 
@@ -378,6 +371,16 @@ static void enter(struct changeset_reader *r, enum at at)
     r->next_key = 0;
 }
 
+/* An object or a list where the field under way has none: all of it is skipped if the field is not
+ * known. */
+static int skip_unknown(struct changeset_reader *r)
+{
+    if (r->field != F_UNKNOWN)
+        return reader_fail(r, "a field has the wrong type");
+    r->skip = 1;
+    return 1;
+}
+
 static int on_start_map(void *arg)
 {
     struct changeset_reader *r = arg;
@@ -405,11 +408,7 @@ static int on_start_map(void *arg)
     case AT_MESSAGE:
     case AT_CHANGE:
     case AT_TX:
-        if (r->field == F_UNKNOWN) {
-            r->skip = 1;
-            return 1;
-        }
-        return reader_fail(r, "a field has the wrong type");
+        return skip_unknown(r);
     default:
         return reader_fail(r, "an object where none is wanted");
     }
@@ -457,11 +456,8 @@ static int start_list(struct changeset_reader *r)
         r->image->present = true;
         enter(r, AT_VALUES);
         return 1;
-    case F_UNKNOWN:
-        r->skip = 1;
-        return 1;
     default:
-        return reader_fail(r, "a field has the wrong type");
+        return skip_unknown(r);
     }
 }
 
@@ -491,15 +487,9 @@ static int on_start_array(void *arg)
             enter(r, AT_HANDED);
             return 1;
         }
-        if (r->field != F_UNKNOWN)
-            return reader_fail(r, "a field has the wrong type");
-        r->skip = 1;
-        return 1;
+        return skip_unknown(r);
     case AT_TX:
-        if (r->field != F_UNKNOWN)
-            return reader_fail(r, "a field has the wrong type");
-        r->skip = 1;
-        return 1;
+        return skip_unknown(r);
     default:
         return reader_fail(r, "a list where none is wanted");
     }

@@ -25,6 +25,7 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
+#include "base/array.h"
 #include "base/base64.h"
 #include "base/buf.h"
 #include "base/json.h"
@@ -137,31 +138,18 @@ static int fail_query(struct httpreq *h, const char *what)
 
 /* ---- pieces ---- */
 
-/* Room for one more element in an owned array. */
-static bool grow(void **array, size_t n, size_t *cap, size_t size)
-{
-    size_t more;
-    void *p;
-
-    if (n < *cap)
-        return true;
-    more = *cap ? *cap * 2 : 16;
-    p = realloc(*array, more * size);
-    if (!p)
-        return false;
-    *array = p;
-    *cap = more;
-    return true;
-}
-
 static int param_add(struct httpreq *h, struct value v)
 {
+    struct httpreq_param *more;
+
     if (h->n_params >= HTTPREQ_MAX_PARAMS)
         return fail_param(h, "too many parameters");
     if (h->total_params >= MAX_VALUES)
         return fail(h, ERR_TOO_BIG, "more than %u parameters in one body", MAX_VALUES);
-    if (!grow((void **)&h->params, h->n_params, &h->cap_params, sizeof *h->params))
+    more = array_room(h->params, h->n_params, &h->cap_params, sizeof *h->params);
+    if (!more)
         return fail_memory(h);
+    h->params = more;
     h->params[h->n_params++] = (struct httpreq_param){h->name, v};
     h->total_params++;
     h->name = NULL;
@@ -197,10 +185,14 @@ static int query_begin(struct httpreq *h)
 
 static int query_end(struct httpreq *h)
 {
+    struct httpreq_query *more;
+
     if (!h->has_sql)
         return fail_query(h, "\"sql\" is missing");
-    if (!grow((void **)&h->queries, h->n_queries, &h->cap_queries, sizeof *h->queries))
+    more = array_room(h->queries, h->n_queries, &h->cap_queries, sizeof *h->queries);
+    if (!more)
         return fail_memory(h);
+    h->queries = more;
     h->queries[h->n_queries++] = h->query;
     h->at = h->array ? AT_ARRAY : AT_END;
     return 1;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "sql/lex.h"
 #include "sql/quote.h"
 #include "sql/value.h"
@@ -102,17 +103,12 @@ static void free_objects(struct dump *d)
 
 static enum err_code add_object(struct dump *d, sqlite3_stmt *st, struct err *e)
 {
-    struct object *o;
+    struct object *o = array_room(d->objects, d->n, &d->cap, sizeof *o);
 
-    if (d->n == d->cap) {
-        size_t cap = d->cap ? d->cap * 2 : 64;
-        o = realloc(d->objects, cap * sizeof *o);
-        if (!o)
-            return err_set(e, ERR_NO_MEMORY, "out of memory");
-        d->objects = o;
-        d->cap = cap;
-    }
-    o = &d->objects[d->n++];
+    if (!o)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    d->objects = o;
+    o += d->n++;
     *o = (struct object){
         .type = strdup((const char *)sqlite3_column_text(st, 0)),
         .name = strdup((const char *)sqlite3_column_text(st, 1)),

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/array.h"
 #include "base/json.h"
 #include "sql/lex.h"
 #include "sql/value.h"
@@ -225,20 +226,15 @@ static enum table_kind kind_of(const char *name, int rootpage)
     return TABLE_USER;
 }
 
-static enum err_code add_column(struct table *t, sqlite3_stmt *st, unsigned *cap, struct err *e)
+static enum err_code add_column(struct table *t, sqlite3_stmt *st, size_t *cap, struct err *e)
 {
     const char *type = (const char *)sqlite3_column_text(st, 1);
-    struct column *c;
+    struct column *c = array_room(t->columns, t->n_columns, cap, sizeof *c);
 
-    if (t->n_columns == *cap) {
-        unsigned more = *cap ? *cap * 2 : 16;
-        c = realloc(t->columns, more * sizeof *c);
-        if (!c)
-            return err_set(e, ERR_NO_MEMORY, "out of memory");
-        t->columns = c;
-        *cap = more;
-    }
-    c = &t->columns[t->n_columns++];
+    if (!c)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    t->columns = c;
+    c += t->n_columns++;
     *c = (struct column){
         .name = column_dup(st, 0),
         .affinity = affinity_of(type ? type : "", t->strict),
@@ -255,7 +251,7 @@ static enum err_code add_column(struct table *t, sqlite3_stmt *st, unsigned *cap
 static enum err_code read_columns(struct schema *s, struct table *t, struct err *e)
 {
     enum err_code code = ERR_OK;
-    unsigned cap = 0;
+    size_t cap = 0;
     int rc;
 
     sqlite3_bind_text(s->info, 1, t->name, -1, SQLITE_STATIC);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "proto/changeset.h"
 #include "sql/value.h"
 
@@ -80,17 +81,12 @@ static struct row *find(const struct rows *r, const char *name, size_t hint)
 
 static enum err_code add_row(struct rows *r, const char *name, sqlite3_value *seq, struct err *e)
 {
-    struct row *to;
+    struct row *to = array_room(r->at, r->n, &r->cap, sizeof *r->at);
 
-    if (r->n == r->cap) {
-        size_t cap = r->cap ? r->cap * 2 : 8;
-        struct row *at = realloc(r->at, cap * sizeof *at);
-        if (!at)
-            return err_set(e, ERR_NO_MEMORY, "out of memory");
-        r->at = at;
-        r->cap = cap;
-    }
-    to = &r->at[r->n];
+    if (!to)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    r->at = to;
+    to += r->n;
     *to = (struct row){.name = strdup(name)};
     if (!to->name || !value_copy(&to->seq, seq)) {
         free(to->name);

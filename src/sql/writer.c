@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/json.h"
 #include "sql/capture.h"
 #include "sql/dump.h"
@@ -664,15 +665,11 @@ enum err_code writer_savepoint(struct writer *w, const char *name, size_t len, s
         return code;
     if (w->n_savepoints >= WRITER_MAX_SAVEPOINTS)
         return err_set(e, ERR_TOO_MANY, "too many savepoints");
-    if (w->n_savepoints == w->savepoints_cap) {
-        size_t cap = w->savepoints_cap ? w->savepoints_cap * 2 : 8;
-        sp = realloc(w->savepoints, cap * sizeof *sp);
-        if (!sp)
-            return err_set(e, ERR_NO_MEMORY, "out of memory");
-        w->savepoints = sp;
-        w->savepoints_cap = cap;
-    }
-    sp = &w->savepoints[w->n_savepoints];
+    sp = array_room(w->savepoints, w->n_savepoints, &w->savepoints_cap, sizeof *sp);
+    if (!sp)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    w->savepoints = sp;
+    sp += w->n_savepoints;
     sp->name = strndup(name, len);
     sp->len = len;
     if (!sp->name)

@@ -5,21 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOKENS_FIRST 64
+#include "base/array.h"
 
 /* ---- life ---- */
-
-static bool grow(void **v, size_t *cap, size_t size)
-{
-    size_t more = *cap ? *cap * 2 : TOKENS_FIRST;
-    void *bigger = realloc(*v, more * size);
-
-    if (!bigger)
-        return false;
-    *v = bigger;
-    *cap = more;
-    return true;
-}
 
 static bool read_tokens(struct pg_rewrite *r, const char *sql, size_t len)
 {
@@ -29,11 +17,11 @@ static bool read_tokens(struct pg_rewrite *r, const char *sql, size_t len)
 
     pg_lex_init(&x, sql, len);
     while (more) {
-        void *v = r->in;
-        if (r->n == cap && !grow(&v, &cap, sizeof *r->in))
+        struct pg_token *t = array_room(r->in, r->n, &cap, sizeof *r->in);
+        if (!t)
             return false;
-        r->in = v;
-        struct pg_token *t = &r->in[r->n];
+        r->in = t;
+        t += r->n;
         more = pg_lex_next(&x, t);
         if (more && t->type != PG_TOKEN_SEMI)
             r->n++;
@@ -205,6 +193,14 @@ bool pg_punct(const struct pg_rewrite *r, size_t i, const char *op)
     return pg_lex_is_op(pg_at(r, i), op);
 }
 
+static bool is_one_of(const struct pg_token *t, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (pg_lex_is(t, words[i]))
+            return true;
+    return false;
+}
+
 bool pg_reserved(const struct pg_token *t)
 {
     static const char *const words[] = {
@@ -219,10 +215,7 @@ bool pg_reserved(const struct pg_token *t)
         "SET",     "SIMILAR", "SOME",       "TABLE",     "THEN",    "UNION",    "UNIQUE",
         "USING",   "VALUES",  "WHEN",       "WHERE",     "WINDOW",  "WITH",     "ANY"};
 
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (pg_lex_is(t, words[i]))
-            return true;
-    return false;
+    return is_one_of(t, words, sizeof words / sizeof words[0]);
 }
 
 bool pg_needs_quotes(const struct pg_token *t)
@@ -234,10 +227,7 @@ bool pg_needs_quotes(const struct pg_token *t)
         "ON",      "OR",         "ORDER",  "SET",     "TABLE",      "THEN",   "TO",
         "PRIMARY", "REFERENCES", "UNION",  "UNIQUE",  "UPDATE",     "WHEN",   "TRANSACTION"};
 
-    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (pg_lex_is(t, words[i]))
-            return true;
-    return false;
+    return is_one_of(t, words, sizeof words / sizeof words[0]);
 }
 
 bool pg_is_name(const struct pg_rewrite *r, size_t i)
@@ -322,16 +312,15 @@ size_t pg_skip_name(const struct pg_rewrite *r, size_t i)
 static struct pg_piece *add(struct pg_rewrite *r, const char *text, size_t len)
 {
     static struct pg_piece nowhere;
-    void *v = r->out;
-    struct pg_piece *p;
+    struct pg_piece *p = array_room(r->out, r->n_out, &r->cap_out, sizeof *p);
 
-    if (r->n_out == r->cap_out && !grow(&v, &r->cap_out, sizeof *p)) {
+    if (!p) {
         pg_fail(r, PG_NONE, ERR_NO_MEMORY, "out of memory");
         nowhere = (struct pg_piece){0};
         return &nowhere;
     }
-    r->out = v;
-    p = &r->out[r->n_out];
+    r->out = p;
+    p += r->n_out;
     *p = (struct pg_piece){.text = text,
                            .len = len,
                            .space = true,

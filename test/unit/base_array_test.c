@@ -1,0 +1,49 @@
+#include "base/array.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void test_grows(void **state)
+{
+    int *items = NULL;
+    size_t cap = 0;
+
+    (void)state;
+    for (size_t n = 0; n < 1000; n++) {
+        size_t before = cap;
+        int *more = array_room(items, n, &cap, sizeof *items);
+
+        assert_non_null(more);
+        assert_true(cap > n);
+        if (n < before)
+            assert_ptr_equal(more, items);
+        items = more;
+        items[n] = (int)n;
+    }
+    for (size_t n = 0; n < 1000; n++)
+        assert_int_equal(items[n], n);
+    free(items);
+}
+
+static void test_no_memory(void **state)
+{
+    size_t cap = 16;
+
+    (void)state;
+    assert_null(array_room(NULL, cap, &cap, SIZE_MAX / 64));
+    assert_int_equal(cap, 16); /* what there is stays */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grows),
+        cmocka_unit_test(test_no_memory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
