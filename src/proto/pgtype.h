@@ -121,9 +121,8 @@ enum pgtype_fault pgtype_array_put(struct buf *b, uint32_t array, const struct v
 bool pgtype_parse_timestamp(const char *s, size_t len, int64_t *us, int *zone_s, bool *has_zone);
 bool pgtype_parse_time(const char *s, size_t len, int64_t *us);
 bool pgtype_time_of_value(const struct value *v, uint32_t oid, int64_t *us);
-void pgtype_format_date(struct buf *b, int64_t us);
-void pgtype_format_time(struct buf *b, int64_t us_of_day);
-void pgtype_format_timestamp(struct buf *b, int64_t us);
+/* As that type is written, without a zone. */
+void pgtype_format_moment(struct buf *b, uint32_t oid, int64_t us);
 
 bool pgtype_is_numeric_text(const char *s, size_t len);
 /* The shortest text that reads back as the same double; "1.0" and "1e+20" as SQLite has them, or

@@ -189,12 +189,7 @@ static enum pgtype_fault text_bytea(const char *s, size_t len, struct value *out
 
 static void format_time(struct buf *b, uint32_t oid, int64_t us)
 {
-    if (oid == PGTYPE_DATE)
-        pgtype_format_date(b, us);
-    else if (oid == PGTYPE_TIME)
-        pgtype_format_time(b, us);
-    else
-        pgtype_format_timestamp(b, us);
+    pgtype_format_moment(b, oid, us);
     if (oid == PGTYPE_TIMESTAMPTZ)
         buf_puts(b, "+00:00");
 }

@@ -220,12 +220,7 @@ static enum pgtype_fault put_time_text(struct buf *b, uint32_t oid, const struct
 
     if (!pgtype_time_of_value(v, oid, &us))
         return PGTYPE_SYNTAX;
-    if (oid == PGTYPE_DATE)
-        pgtype_format_date(b, us);
-    else if (oid == PGTYPE_TIME)
-        pgtype_format_time(b, us);
-    else
-        pgtype_format_timestamp(b, us);
+    pgtype_format_moment(b, oid, us);
     if (oid == PGTYPE_TIMESTAMPTZ)
         buf_puts(b, "+00");
     return PGTYPE_FINE;
@@ -350,17 +345,10 @@ static enum pgtype_fault put_uuid(struct buf *b, const struct value *v)
 {
     struct buf text = BUF_INIT;
     enum pgtype_fault fault = put_uuid_text(&text, v);
-    unsigned nibble, n = 0;
-    unsigned char byte = 0;
 
-    for (size_t i = 0; fault == PGTYPE_FINE && i < text.len; i++) {
-        char c = text.data[i];
-        if (c == '-')
-            continue;
-        nibble = (unsigned)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
-        byte = (unsigned char)((unsigned)byte << 4 | nibble);
-        if (++n % 2 == 0)
-            buf_u8(b, byte);
+    for (size_t i = 0; fault == PGTYPE_FINE && i < text.len; i += 2) {
+        i += text.data[i] == '-'; /* between bytes only */
+        buf_u8(b, (uint8_t)hex_pair(text.data + i));
     }
     buf_free(&text);
     return fault;

@@ -225,7 +225,7 @@ bool pgtype_time_of_value(const struct value *v, uint32_t oid, int64_t *us)
     return true;
 }
 
-void pgtype_format_date(struct buf *b, int64_t us)
+static void format_date(struct buf *b, int64_t us)
 {
     int y, m, d;
 
@@ -233,7 +233,7 @@ void pgtype_format_date(struct buf *b, int64_t us)
     buf_printf(b, "%04d-%02d-%02d", y, m, d);
 }
 
-void pgtype_format_time(struct buf *b, int64_t us_of_day)
+static void format_time(struct buf *b, int64_t us_of_day)
 {
     int64_t s = us_of_day / US_S;
     int fraction = (int)(us_of_day % US_S), width = 6;
@@ -246,9 +246,12 @@ void pgtype_format_time(struct buf *b, int64_t us_of_day)
     buf_printf(b, ".%0*d", width, fraction);
 }
 
-void pgtype_format_timestamp(struct buf *b, int64_t us)
+void pgtype_format_moment(struct buf *b, uint32_t oid, int64_t us)
 {
-    pgtype_format_date(b, us);
-    buf_putc(b, ' ');
-    pgtype_format_time(b, us - floor_to_day(us));
+    if (oid != PGTYPE_TIME)
+        format_date(b, us);
+    if (oid != PGTYPE_TIME && oid != PGTYPE_DATE)
+        buf_putc(b, ' ');
+    if (oid != PGTYPE_DATE)
+        format_time(b, oid == PGTYPE_TIME ? us : us - floor_to_day(us));
 }

@@ -170,17 +170,25 @@ static void read_drop(struct reader *r)
         x->kind = ALTER_DROP_COLUMN;
 }
 
-static void read_index(struct reader *r)
+/* name, or schema.name */
+static void read_qualified(struct reader *r)
 {
     struct alter *x = r->out;
 
-    read_if(r);
     x->name = read_name(r);
     if (r->t.type == LEX_TOKEN_PUNCT && *r->t.text == '.') {
         step(r);
         x->schema = x->name;
         x->name = read_name(r);
     }
+}
+
+static void read_index(struct reader *r)
+{
+    struct alter *x = r->out;
+
+    read_if(r);
+    read_qualified(r);
     if (skip(r, "RENAME") && skip(r, "TO")) {
         x->kind = ALTER_RENAME_INDEX;
         x->to = read_name(r);
@@ -202,12 +210,7 @@ static void read_type(struct reader *r)
 {
     struct alter *x = r->out;
 
-    x->name = read_name(r);
-    if (r->t.type == LEX_TOKEN_PUNCT && *r->t.text == '.') {
-        step(r);
-        x->schema = x->name;
-        x->name = read_name(r);
-    }
+    read_qualified(r);
     if (skip(r, "RENAME") && skip(r, "TO")) {
         x->kind = ALTER_ENUM_RENAME;
         x->to = read_name(r);

@@ -165,24 +165,16 @@ static void keys_set(struct http_rows *r, const struct sink_column *cols, unsign
 
 /* ---- the beginning of a statement ---- */
 
-static void json_names(struct buf *b, const struct sink_column *cols, unsigned n)
+static void json_columns(struct buf *b, const struct sink_column *cols, unsigned n, bool types)
 {
-    PUT(b, "\"columns\":[");
+    if (types)
+        PUT(b, ",\"types\":[");
+    else
+        PUT(b, "\"columns\":[");
     for (unsigned i = 0; i < n; i++) {
         if (i > 0)
             buf_putc(b, ',');
-        json_put_cstr(b, cols[i].name);
-    }
-    buf_putc(b, ']');
-}
-
-static void json_types(struct buf *b, const struct sink_column *cols, unsigned n)
-{
-    PUT(b, ",\"types\":[");
-    for (unsigned i = 0; i < n; i++) {
-        if (i > 0)
-            buf_putc(b, ',');
-        json_put_cstr(b, cols[i].decltype);
+        json_put_cstr(b, types ? cols[i].decltype : cols[i].name);
     }
     buf_putc(b, ']');
 }
@@ -217,9 +209,9 @@ static void rows_columns(struct sink *s, const struct sink_column *cols, unsigne
     if (r->opt.format == HTTP_JSON && r->statements > 1)
         buf_putc(b, ',');
     buf_putc(b, '{');
-    json_names(b, cols, n);
+    json_columns(b, cols, n, false);
     if (r->opt.details || r->opt.format == HTTP_NDJSON)
-        json_types(b, cols, n);
+        json_columns(b, cols, n, true);
     if (r->opt.format == HTTP_JSON)
         PUT(b, ",\"rows\":[");
     else
