@@ -87,8 +87,8 @@ static unsigned take(struct cli_args *a, int which)
     }
 }
 
-bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int least, int most,
-               const char *help, int *status)
+bool cli_parse(struct cli_args *a, int argc, char **argv, const struct cli_usage *usage,
+               int *status)
 {
     int which;
     *a = (struct cli_args){.command = argv[1], .token = getenv("HA_TOKEN")};
@@ -98,7 +98,7 @@ bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int 
     while ((which = getopt_long(argc, argv, ":r:h", all_options, NULL)) != -1) {
         const char *word = optind > 2 ? argv[optind - 1] : "";
         if (which == HELP || which == 'h') {
-            (void)fputs(help, stdout);
+            (void)fputs(usage->help, stdout);
             *status = CLI_DONE;
             return false;
         }
@@ -106,7 +106,7 @@ bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int 
             cli_say(a->command, CLI_WRONG, "%s needs a value", word);
             return false;
         }
-        if (which == '?' || !(take(a, which) & options)) {
+        if (which == '?' || !(take(a, which) & usage->options)) {
             cli_say(a->command, CLI_WRONG, "there is no option %s; see ha %s --help", word,
                     a->command);
             return false;
@@ -114,12 +114,12 @@ bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int 
     }
     a->words = argv + optind;
     a->n_words = argc - optind;
-    if (a->n_words < least)
+    if (a->n_words < usage->least)
         cli_say(a->command, CLI_WRONG, "a file name is missing; see ha %s --help", a->command);
-    else if (a->n_words > most)
-        cli_say(a->command, CLI_WRONG, "\"%s\" is too much; see ha %s --help", a->words[most],
-                a->command);
-    return a->n_words >= least && a->n_words <= most;
+    else if (a->n_words > usage->most)
+        cli_say(a->command, CLI_WRONG, "\"%s\" is too much; see ha %s --help",
+                a->words[usage->most], a->command);
+    return a->n_words >= usage->least && a->n_words <= usage->most;
 }
 
 int cli_failed(const char *command, const struct err *e)

@@ -134,12 +134,13 @@ static enum err_code to_s3(const struct cli_args *a, const char *uri, bool pack,
 
 int cli_backup(int argc, char **argv)
 {
+    static const struct cli_usage usage = {help, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_S3,
+                                           .least = 1, .most = 1};
     struct cli_args a;
     struct err e = ERR_INIT;
     struct image img = {0};
     int status;
-    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_S3, 1, 1, help,
-                   &status))
+    if (!cli_parse(&a, argc, argv, &usage, &status))
         return status;
     const char *file = a.words[0];
     bool s3 = s3_is_uri(file);

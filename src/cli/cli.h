@@ -48,10 +48,16 @@ struct cli_args {
     int n_words;
 };
 
-/* `options` are those that the command has. True: go on; else *status is the exit status, and
- * what there is to say was said. */
-bool cli_parse(struct cli_args *a, int argc, char **argv, unsigned options, int least, int most,
-               const char *help, int *status);
+/* What a command takes. */
+struct cli_usage {
+    const char *help;
+    unsigned options; /* of enum cli_option */
+    int least, most;  /* words that are no options */
+};
+
+/* True: go on; else *status is the exit status, and what there is to say was said. */
+bool cli_parse(struct cli_args *a, int argc, char **argv, const struct cli_usage *usage,
+               int *status);
 
 /* "ha <command>: …" on standard error; returns `status`. */
 int cli_say(const char *command, int status, const char *fmt, ...)

@@ -33,12 +33,13 @@ static bool print(void *arg, const char *bytes, size_t len)
 
 int cli_diff(int argc, char **argv)
 {
+    static const struct cli_usage usage = {help, 0, .least = 2, .most = 2};
     struct cli_args a;
     struct err e = ERR_INIT;
     struct difference d;
     struct bar bar;
     int status;
-    if (!cli_parse(&a, argc, argv, 0, 2, 2, help, &status))
+    if (!cli_parse(&a, argc, argv, &usage, &status))
         return status;
     for (int i = 0; i < 2; i++)
         if (access(a.words[i], R_OK) != 0)

@@ -90,12 +90,13 @@ static enum err_code look(const char *file, struct image *img, struct err *e)
 
 int cli_force_recover(int argc, char **argv)
 {
+    static const struct cli_usage usage = {help, CLI_DRY_RUN | CLI_REPLACE_LOG, .least = 1,
+                                           .most = RECOVER_FILES_MAX};
     struct cli_args a;
     struct err e = ERR_INIT;
     struct image img[RECOVER_FILES_MAX] = {0};
     int status;
-    if (!cli_parse(&a, argc, argv, CLI_DRY_RUN | CLI_REPLACE_LOG, 1, RECOVER_FILES_MAX, help,
-                   &status))
+    if (!cli_parse(&a, argc, argv, &usage, &status))
         return status;
     for (int i = 0; i < a.n_words; i++)
         if (look(a.words[i], &img[i], &e) != ERR_OK)

@@ -159,12 +159,14 @@ static enum err_code put_in_place(const struct cli_args *a, bool there, char *as
 
 int cli_restore(int argc, char **argv)
 {
+    static const struct cli_usage usage = {help, CLI_NEW | CLI_REPLACE | CLI_S3, .least = 2,
+                                           .most = 2};
     struct cli_args a;
     struct err e = ERR_INIT;
     struct image img = {0};
     char aside[PATH_MAX] = "";
     int status;
-    if (!cli_parse(&a, argc, argv, CLI_NEW | CLI_REPLACE | CLI_S3, 2, 2, help, &status))
+    if (!cli_parse(&a, argc, argv, &usage, &status))
         return status;
     const char *from = a.words[0], *file = a.words[1];
     if (!s3_is_uri(from) && (a.s3_endpoint || a.s3_region))

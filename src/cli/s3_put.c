@@ -41,21 +41,28 @@ static enum err_code compare(struct s3 *s, int64_t size, const char *tag, struct
     return err;
 }
 
-static enum err_code send_piece(struct s3 *s, int fd, const char *query, int64_t offset,
-                                int64_t len, int64_t total, char tag[S3_TAG_SIZE], struct err *e)
+/* `len` bytes at `offset` of a file of `total`. */
+struct piece {
+    int fd;
+    int64_t offset, len, total;
+    const char *query; /* which part of an upload it is; NULL = the whole object */
+};
+
+static enum err_code send_piece(struct s3 *s, const struct piece *p, char tag[S3_TAG_SIZE],
+                                struct err *e)
 {
     struct s3_call c;
     s3_call_init(&c, s, "PUT");
-    c.query = query;
-    c.from = fd;
-    c.offset = c.before = offset;
-    c.len = len;
-    c.total = total;
+    c.query = p->query;
+    c.from = p->fd;
+    c.offset = c.before = p->offset;
+    c.len = p->len;
+    c.total = p->total;
     c.stopping = &stopping;
     enum err_code err = s3_call_send(&c, e);
     if (err == ERR_OK && c.status != S3_OK)
         err = s3_call_refused(&c, "put", e);
-    else if (err == ERR_OK && query && !c.tag[0])
+    else if (err == ERR_OK && p->query && !c.tag[0])
         err = err_set(e, ERR_IO, "%.100s: the storage gave a part no ETag", s->name);
     memcpy(tag, c.tag, S3_TAG_SIZE);
     buf_free(&c.answer);
@@ -132,10 +139,12 @@ static enum err_code put_parts(struct s3 *s, int fd, int64_t size, char tag[S3_T
     buf_puts(&list, "<CompleteMultipartUpload>");
     int64_t number = 1;
     for (int64_t at = 0; at < size && err == ERR_OK; at += step, number++) {
-        int64_t len = size - at < step ? size - at : step;
+        struct piece p = {
+            .fd = fd, .offset = at, .len = size - at < step ? size - at : step, .total = size};
         buf_reset(&query);
         buf_printf(&query, "partNumber=%" PRId64 "&%s", number, buf_cstr(&upload));
-        err = send_piece(s, fd, buf_cstr(&query), at, len, size, part_tag, e);
+        p.query = buf_cstr(&query);
+        err = send_piece(s, &p, part_tag, e);
         buf_printf(&list, "<Part><PartNumber>%" PRId64 "</PartNumber><ETag>\"%s\"</ETag></Part>",
                    number, part_tag);
     }
@@ -170,9 +179,9 @@ enum err_code s3_put(struct s3 *s, int fd, struct bar *bar, struct err *e)
     sigaddset(&both, SIGTERM);
     pthread_sigmask(SIG_UNBLOCK, &both, &blocked);
     s->bar = bar;
-    enum err_code err = st.st_size <= s->part_bytes
-                            ? send_piece(s, fd, NULL, 0, st.st_size, st.st_size, tag, e)
-                            : put_parts(s, fd, st.st_size, tag, e);
+    const struct piece whole = {.fd = fd, .len = st.st_size, .total = st.st_size};
+    enum err_code err = st.st_size <= s->part_bytes ? send_piece(s, &whole, tag, e)
+                                                    : put_parts(s, fd, st.st_size, tag, e);
     pthread_sigmask(SIG_SETMASK, &blocked, NULL);
     sigaction(SIGINT, &interrupt, NULL);
     sigaction(SIGTERM, &terminate, NULL);

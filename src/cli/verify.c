@@ -148,12 +148,13 @@ static enum err_code all(const struct cli_args *a, bool *well, struct err *e)
 
 int cli_verify(int argc, char **argv)
 {
+    static const struct cli_usage usage = {help, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_EXPECT,
+                                           .least = 0, .most = 0};
     struct cli_args a;
     struct err e = ERR_INIT;
     int status;
     bool well = true;
-    if (!cli_parse(&a, argc, argv, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_EXPECT, 0, 0, help,
-                   &status))
+    if (!cli_parse(&a, argc, argv, &usage, &status))
         return status;
     enum err_code code = a.database ? one(&a, a.database, &well, &e) : all(&a, &well, &e);
     if (code != ERR_OK)

@@ -81,7 +81,11 @@ enum err_code carry_outbox(struct replica *r, const struct buf *in_log, uint64_t
             struct buf part = BUF_INIT;
             code = outbox_read(live, &entry, from, n, &part, e);
             if (code == ERR_OK)
-                code = outbox_insert(apply_conn(a), id, entry_id, seq, from / OUTBOX_PART_BYTES,
+                code = outbox_insert(apply_conn(a),
+                                     &(struct outbox_place){.id = id,
+                                                            .msg_id = entry_id,
+                                                            .base = seq,
+                                                            .part = from / OUTBOX_PART_BYTES},
                                      part.data, part.len, e);
             buf_put(spool_tail(s), part.data, part.len);
             spool_flush(s);

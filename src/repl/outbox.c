@@ -81,8 +81,12 @@ enum err_code outbox_put(struct replica *r, const char *id, const struct message
         buf_reset(&r->message);
         enum err_code code = src->read(src->arg, from, n, &r->message, e);
         if (code == ERR_OK)
-            code = outbox_insert(writer_conn(r->writer), r->outbox->next_id++, id,
-                                 atomic_load(&r->seq), part, r->message.data, r->message.len, e);
+            code = outbox_insert(writer_conn(r->writer),
+                                 &(struct outbox_place){.id = r->outbox->next_id++,
+                                                        .msg_id = id,
+                                                        .base = atomic_load(&r->seq),
+                                                        .part = part},
+                                 r->message.data, r->message.len, e);
         if (code != ERR_OK)
             return code;
     }

@@ -261,27 +261,27 @@ static void put_where(struct buf *b, const struct plan *p, const struct change *
     put_match_all(b, p, c, first);
 }
 
-/* set = NULL: all columns. */
+/* All columns, or (partial) those of the set. */
 static void put_update(struct buf *b, const struct plan *p, const struct change *c,
-                       enum plan_where where, unsigned flags, const uint64_t *set)
+                       const struct plan_kind *kind, bool partial)
 {
     unsigned next = 1;
 
-    buf_printf(b, "UPDATE OR %s ", flags & PLAN_REPLACE ? "REPLACE" : "ABORT");
+    buf_printf(b, "UPDATE OR %s ", kind->flags & PLAN_REPLACE ? "REPLACE" : "ABORT");
     put_table(b, p);
     buf_puts(b, " SET ");
     for (unsigned i = 0; i < p->n_use; i++) {
-        if (set && !(*set >> i & 1))
+        if (partial && !(kind->set >> i & 1))
             continue;
         buf_puts(b, next > 1 ? "," : "");
         quote_put_name(b, c->columns[p->use[i]]);
         buf_printf(b, "=?%u", next++);
     }
-    if (flags & PLAN_MOVE) {
+    if (kind->flags & PLAN_MOVE) {
         buf_puts(b, next > 1 ? "," : "");
         buf_printf(b, "%s=?%u", p->t->rowid_name, next++);
     }
-    put_where(b, p, c, where, next);
+    put_where(b, p, c, kind->where, next);
 }
 
 /* Rows without a whole key are what their rowid says: they are not moved. */
@@ -318,26 +318,25 @@ static enum err_code prepare(struct plans *ps, struct buf *b, sqlite3_stmt **st,
 }
 
 enum err_code plan_statement(struct plans *ps, struct plan *p, const struct change *c,
-                             enum plan_op op, enum plan_where where, unsigned flags,
-                             sqlite3_stmt **out, struct err *e)
+                             const struct plan_kind *kind, sqlite3_stmt **out, struct err *e)
 {
-    sqlite3_stmt **st = &p->st[op][where][flags];
+    sqlite3_stmt **st = &p->st[kind->op][kind->where][kind->flags];
     struct buf b = BUF_INIT;
     enum err_code code;
 
     *out = *st;
     if (*st)
         return ERR_OK;
-    if (op == PLAN_INSERT) {
-        put_insert(&b, p, c, flags);
-    } else if (op == PLAN_UPDATE) {
-        put_update(&b, p, c, where, flags, NULL);
-    } else if (op == PLAN_KICK) {
+    if (kind->op == PLAN_INSERT) {
+        put_insert(&b, p, c, kind->flags);
+    } else if (kind->op == PLAN_UPDATE) {
+        put_update(&b, p, c, kind, false);
+    } else if (kind->op == PLAN_KICK) {
         put_kick(&b, p, c);
     } else {
         buf_puts(&b, "DELETE FROM ");
         put_table(&b, p);
-        put_where(&b, p, c, where, 1);
+        put_where(&b, p, c, kind->where, 1);
     }
     code = prepare(ps, &b, st, e);
     *out = *st;
@@ -345,15 +344,15 @@ enum err_code plan_statement(struct plans *ps, struct plan *p, const struct chan
 }
 
 enum err_code plan_partial(struct plans *ps, struct plan *p, const struct change *c,
-                           enum plan_where where, unsigned flags, uint64_t set, sqlite3_stmt **out,
-                           struct err *e)
+                           const struct plan_kind *kind, sqlite3_stmt **out, struct err *e)
 {
     struct plan_partial *x = p->partials;
     struct buf b = BUF_INIT;
     enum err_code code;
 
     for (unsigned i = 0; i < p->n_partials; i++, x++) {
-        if (x->set == set && x->where == where && x->flags == flags) {
+        if (x->kind.set == kind->set && x->kind.where == kind->where &&
+            x->kind.flags == kind->flags) {
             *out = x->st;
             return ERR_OK;
         }
@@ -361,8 +360,8 @@ enum err_code plan_partial(struct plans *ps, struct plan *p, const struct change
     *out = NULL;
     if (p->n_partials == PLAN_PARTIALS)
         return ERR_OK;
-    *x = (struct plan_partial){set, where, flags, NULL};
-    put_update(&b, p, c, where, flags, &set);
+    *x = (struct plan_partial){.kind = *kind};
+    put_update(&b, p, c, kind, true);
     code = prepare(ps, &b, &x->st, e);
     if (!code) {
         p->n_partials++;

@@ -43,6 +43,14 @@ enum plan_where {
 #define PLAN_MOVE    2U /* UPDATE: sets the hidden rowid, too */
 #define PLAN_FLAGS   4U
 
+/* Which of the statements for a change. */
+struct plan_kind {
+    enum plan_op op;
+    enum plan_where where;
+    unsigned flags;
+    uint64_t set; /* plan_partial(): those columns alone, bit i is column use[i] */
+};
+
 /*
  * An UPDATE of some columns only. Assigning a column makes SQLite write all indexes that have it,
  * and assigning the key is a DELETE and an INSERT, whether the value is another or not.
@@ -50,9 +58,7 @@ enum plan_where {
 #define PLAN_PARTIAL_COLUMNS 64 /* of wider changes all columns are assigned */
 #define PLAN_PARTIALS        8  /* sets of columns that a plan keeps statements for */
 struct plan_partial {
-    uint64_t set; /* bit i: column use[i] */
-    enum plan_where where;
-    unsigned flags;
+    struct plan_kind kind;
     sqlite3_stmt *st;
 };
 
@@ -92,13 +98,11 @@ enum err_code plans_get(struct plans *p, const struct schema *s, const struct ch
  * the old rowid behind them where the table has one.
  */
 enum err_code plan_statement(struct plans *ps, struct plan *p, const struct change *c,
-                             enum plan_op op, enum plan_where where, unsigned flags,
-                             sqlite3_stmt **out, struct err *e);
+                             const struct plan_kind *kind, sqlite3_stmt **out, struct err *e);
 
 /* UPDATE of the columns in `set` alone, whose values come first. *out = NULL where no statement is
  * kept for one set more: then that of all columns does. */
 enum err_code plan_partial(struct plans *ps, struct plan *p, const struct change *c,
-                           enum plan_where where, unsigned flags, uint64_t set, sqlite3_stmt **out,
-                           struct err *e);
+                           const struct plan_kind *kind, sqlite3_stmt **out, struct err *e);
 
 #endif

@@ -196,10 +196,11 @@ static int bind_key(sqlite3_stmt *st, const struct plan *p, const struct target 
 static int run_insert(struct apply *a, struct plan *p, const struct change *c, unsigned flags,
                       int64_t *rows, struct err *e)
 {
+    const struct plan_kind kind = {PLAN_INSERT, PLAN_BY_PK, flags, 0};
     sqlite3_stmt *st;
     int rc = SQLITE_OK;
 
-    if (plan_statement(a->plans, p, c, PLAN_INSERT, PLAN_BY_PK, flags, &st, e))
+    if (plan_statement(a->plans, p, c, &kind, &st, e))
         return -1;
     for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
         rc = bind_value(st, i + 1, &c->new_values[p->use[i]]);
@@ -211,11 +212,12 @@ static int run_insert(struct apply *a, struct plan *p, const struct change *c, u
 static int run_update(struct apply *a, struct plan *p, const struct change *c,
                       const struct target *t, unsigned flags, int64_t *rows, struct err *e)
 {
+    const struct plan_kind kind = {PLAN_UPDATE, t->where, flags, 0};
     sqlite3_stmt *st;
     unsigned next = p->n_use + 1;
     int rc = SQLITE_OK;
 
-    if (plan_statement(a->plans, p, c, PLAN_UPDATE, t->where, flags, &st, e))
+    if (plan_statement(a->plans, p, c, &kind, &st, e))
         return -1;
     for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
         rc = bind_value(st, i + 1, &c->new_values[p->use[i]]);
@@ -229,10 +231,11 @@ static int run_update(struct apply *a, struct plan *p, const struct change *c,
 static int run_delete(struct apply *a, struct plan *p, const struct change *c,
                       const struct target *t, int64_t *rows, struct err *e)
 {
+    const struct plan_kind kind = {PLAN_DELETE, t->where, 0, 0};
     sqlite3_stmt *st;
     int rc;
 
-    if (plan_statement(a->plans, p, c, PLAN_DELETE, t->where, 0, &st, e))
+    if (plan_statement(a->plans, p, c, &kind, &st, e))
         return -1;
     rc = bind_key(st, p, t, 1);
     return rc == SQLITE_OK ? run(a, st, rows) : rc;
@@ -315,10 +318,11 @@ static int strict_update(struct apply *a, struct plan *p, const struct change *c
 {
     unsigned flags = move_flag(p, c), next = 1;
     uint64_t set = changed_columns(p, c);
+    const struct plan_kind kind = {PLAN_UPDATE, t->where, flags, set};
     sqlite3_stmt *st = NULL;
     int rc = SQLITE_OK;
 
-    if (set && plan_partial(a->plans, p, c, t->where, flags, set, &st, e))
+    if (set && plan_partial(a->plans, p, c, &kind, &st, e))
         return -1;
     if (!st)
         return run_update(a, p, c, t, flags, rows, e);
@@ -373,12 +377,13 @@ static bool may_collide(const struct plan *p, const struct change *c)
 static int run_kick(struct apply *a, struct plan *p, const struct change *c,
                     const struct value *key, struct err *e)
 {
+    const struct plan_kind kind = {PLAN_KICK, PLAN_BY_PK, 0, 0};
     struct target t = {PLAN_BY_PK, key, false, 0};
     sqlite3_stmt *st;
     int64_t rows;
     int rc;
 
-    if (plan_statement(a->plans, p, c, PLAN_KICK, PLAN_BY_PK, 0, &st, e))
+    if (plan_statement(a->plans, p, c, &kind, &st, e))
         return -1;
     rc = sqlite3_bind_int64(st, 1, c->new_rowid);
     if (rc == SQLITE_OK)

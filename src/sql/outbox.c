@@ -67,11 +67,12 @@ enum err_code outbox_extent(struct conn *c, uint64_t *last_id, uint64_t *message
     return code;
 }
 
-enum err_code outbox_insert(struct conn *c, uint64_t id, const char *msg_id, uint64_t base,
-                            uint64_t part, const void *body, size_t len, struct err *e)
+enum err_code outbox_insert(struct conn *c, const struct outbox_place *at, const void *body,
+                            size_t len, struct err *e)
 {
-    const struct value params[] = {value_int((int64_t)id), text(msg_id), value_int((int64_t)base),
-                                   value_int((int64_t)part), value_blob(body, len)};
+    const struct value params[] = {value_int((int64_t)at->id), text(at->msg_id),
+                                   value_int((int64_t)at->base), value_int((int64_t)at->part),
+                                   value_blob(body, len)};
     return run(c, "INSERT INTO ha_outbox (id, msg_id, base, part, body) VALUES (?, ?, ?, ?, ?)",
                params, 5, e);
 }

@@ -27,8 +27,15 @@ enum err_code outbox_create(struct conn *c, struct err *e);
 /* Largest id in use, 0 = none; number of messages. */
 enum err_code outbox_extent(struct conn *c, uint64_t *last_id, uint64_t *messages, struct err *e);
 
-enum err_code outbox_insert(struct conn *c, uint64_t id, const char *msg_id, uint64_t base,
-                            uint64_t part, const void *body, size_t len, struct err *e);
+/* Where a part of a message goes. */
+struct outbox_place {
+    uint64_t id;        /* its own, in the order of the outbox */
+    const char *msg_id; /* its message's */
+    uint64_t base;      /* the position that the message was made on */
+    uint64_t part;      /* from 0 */
+};
+enum err_code outbox_insert(struct conn *c, const struct outbox_place *at, const void *body,
+                            size_t len, struct err *e);
 
 /* The first message behind `after`: its id, message id, the id of its last part, its length and its
  * base. */

@@ -278,24 +278,33 @@ static enum err_code prepare_alter(struct stmt *s, struct err *e)
     return alter_check(s->text, s->len, s->trusted, e);
 }
 
-static enum err_code prepare_new(struct conn *c, const char *text, size_t len, size_t start,
-                                 enum lex_kind kind, size_t *used, struct stmt **out, struct err *e)
+/* The first statement's text without blanks and comments before it, and without its semicolon. */
+struct span {
+    const char *text;
+    size_t len;
+    const char *tail;
+    enum lex_kind kind; /* LEX_EMPTY: there is none */
+};
+
+/* `start`: where it begins in the text that the caller was given. */
+static enum err_code prepare_new(struct conn *c, const struct span *x, size_t start, size_t *used,
+                                 struct stmt **out, struct err *e)
 {
-    const char *nul = memchr(text, '\0', len);
+    const char *nul = memchr(x->text, '\0', x->len);
     struct policy_seen seen;
     struct stmt *s;
     enum err_code code;
 
     if (nul) {
         err_set(e, ERR_SYNTAX, "a NUL byte in the SQL text");
-        e->offset = (int)(start + (size_t)(nul - text));
+        e->offset = (int)(start + (size_t)(nul - x->text));
         return e->code;
     }
-    s = new_stmt(c, text, len);
+    s = new_stmt(c, x->text, x->len);
     if (!s)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     s->start = start;
-    if (kind == LEX_DDL && alter_is(text, len)) {
+    if (x->kind == LEX_DDL && alter_is(x->text, x->len)) {
         code = prepare_alter(s, e);
         if (code != ERR_OK)
             destroy(s);
@@ -309,7 +318,7 @@ static enum err_code prepare_new(struct conn *c, const char *text, size_t len, s
             s->len = *used;
             s->text[*used] = '\0';
         }
-        code = inspect(s, kind, &seen, e);
+        code = inspect(s, x->kind, &seen, e);
     }
     if (code != ERR_OK || !s->raw) {
         destroy(s);
@@ -324,14 +333,6 @@ static bool is_kept(const struct stmt *s, enum lex_kind kind)
     return (s->class == STMT_READ || s->class == STMT_WRITE) && kind != LEX_PRAGMA &&
            s->len <= STMT_CACHE_TEXT_BYTES;
 }
-
-/* The first statement's text without blanks and comments before it, and without its semicolon. */
-struct span {
-    const char *text;
-    size_t len;
-    const char *tail;
-    enum lex_kind kind; /* LEX_EMPTY: there is none */
-};
 
 static struct span first_statement(const char *sql, size_t len)
 {
@@ -401,7 +402,7 @@ enum err_code stmt_prepare(struct conn *c, const char *sql, size_t len, const ch
     *out = take_cached(c, x.text, x.len, hash, (size_t)(x.text - sql), &known);
     if (*out)
         return ERR_OK;
-    code = prepare_new(c, x.text, x.len, (size_t)(x.text - sql), x.kind, &used, out, e);
+    code = prepare_new(c, &x, (size_t)(x.text - sql), &used, out, e);
     if (code != ERR_OK)
         return code;
     if (used < x.len)

@@ -39,9 +39,11 @@ static void waits(struct scene *s, const char *msg_id)
 {
     struct err e = ERR_INIT;
 
-    for (uint64_t part = 0; part < 2; part++)
-        if (outbox_insert(s->outbox, s->next_id++, msg_id, 0, part, "x", 1, &e) != ERR_OK)
+    for (uint64_t part = 0; part < 2; part++) {
+        const struct outbox_place at = {.id = s->next_id++, .msg_id = msg_id, .part = part};
+        if (outbox_insert(s->outbox, &at, "x", 1, &e) != ERR_OK)
             fail_msg("%s", e.msg);
+    }
 }
 
 static uint64_t put(const struct scene *s, const char *id, uint32_t part, uint32_t parts)

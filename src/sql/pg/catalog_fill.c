@@ -273,10 +273,25 @@ struct index {
     bool unique;
 };
 
-/* Columns of the index: into idxcol, `keys` as int2vector, `list` as SQL, `names` with _ between.
- */
-static void index_columns(struct fill *f, const struct index *x, int64_t oid, struct buf *keys,
-                          struct buf *opts, struct buf *list, struct buf *names)
+/* What the catalogs say of an index's columns. */
+struct index_text {
+    struct buf keys, opts; /* int2vectors: numbers of columns, how each is sorted */
+    struct buf list;       /* as SQL */
+    struct buf names;      /* each with _ before it */
+    struct buf predicate;  /* as SQL; empty = none */
+};
+
+static void index_text_free(struct index_text *t)
+{
+    buf_free(&t->keys);
+    buf_free(&t->opts);
+    buf_free(&t->list);
+    buf_free(&t->names);
+    buf_free(&t->predicate);
+}
+
+/* Into idxcol, and *t. */
+static void index_columns(struct fill *f, const struct index *x, int64_t oid, struct index_text *t)
 {
     sqlite3_stmt *s =
         query(f, f->c->main, "SELECT seqno, cid, name, desc FROM pragma_index_xinfo(?1) WHERE key",
@@ -291,11 +306,11 @@ static void index_columns(struct fill *f, const struct index *x, int64_t oid, st
             put_ident(&def, text(s, 2));
         else if (!x->sql || !nth_member(x->sql, n, &def))
             buf_puts(&def, "rowid");
-        buf_printf(keys, "%s%d", keys->len ? " " : "", cid >= 0 ? cid + 1 : 0);
-        buf_printf(opts, "%s%d", opts->len ? " " : "", desc ? 3 : 0);
-        buf_printf(list, "%s%s%s", list->len ? ", " : "", buf_cstr(&def),
+        buf_printf(&t->keys, "%s%d", t->keys.len ? " " : "", cid >= 0 ? cid + 1 : 0);
+        buf_printf(&t->opts, "%s%d", t->opts.len ? " " : "", desc ? 3 : 0);
+        buf_printf(&t->list, "%s%s%s", t->list.len ? ", " : "", buf_cstr(&def),
                    desc && cid >= 0 ? " DESC" : "");
-        buf_printf(names, "_%s", cid >= 0 ? text(s, 2) : "expr");
+        buf_printf(&t->names, "_%s", cid >= 0 ? text(s, 2) : "expr");
         put(f, "INSERT INTO idxcol VALUES (?1, ?2, ?3, ?4)", "iiit", oid, (int64_t)n + 1,
             (int64_t)(cid >= 0 ? cid + 1 : 0), buf_cstr(&def));
         buf_free(&def);
@@ -315,28 +330,29 @@ static char *as_array(struct buf *keys)
 }
 
 static void write_index(struct fill *f, const struct index *x, int64_t oid, const char *name,
-                        struct buf *keys, struct buf *opts, struct buf *list, const char *pred)
+                        struct index_text *t)
 {
     struct buf def = BUF_INIT, con = BUF_INIT;
     bool pk = strcmp(x->origin, "pk") == 0;
-    char *array = as_array(keys);
+    char *array = as_array(&t->keys);
+    const char *predicate = t->predicate.len ? buf_cstr(&t->predicate) : NULL;
 
     buf_printf(&def, "CREATE %sINDEX ", x->unique ? "UNIQUE " : "");
     put_ident(&def, name);
     buf_puts(&def, " ON public.");
     put_ident(&def, x->table);
-    buf_printf(&def, " USING btree (%s)", buf_cstr(list));
-    if (pred)
-        buf_printf(&def, " WHERE (%s)", pred);
+    buf_printf(&def, " USING btree (%s)", buf_cstr(&t->list));
+    if (predicate)
+        buf_printf(&def, " WHERE (%s)", predicate);
     put(f,
         "INSERT INTO rel VALUES (?1, ?2, 'i', ?3, (SELECT count(*) FROM idxcol WHERE idxid = ?1), "
         "0, 0)",
         "itt", oid, name, x->sql);
     put(f, "INSERT INTO idx VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", "iiiittttt", oid,
-        x->relid, (int64_t)x->unique, (int64_t)pk, buf_cstr(&def), pred, buf_cstr(keys),
-        buf_cstr(opts), x->name);
+        x->relid, (int64_t)x->unique, (int64_t)pk, buf_cstr(&def), predicate, buf_cstr(&t->keys),
+        buf_cstr(&t->opts), x->name);
     if (strcmp(x->origin, "c") != 0) {
-        buf_printf(&con, "%s (%s)", pk ? "PRIMARY KEY" : "UNIQUE", buf_cstr(list));
+        buf_printf(&con, "%s (%s)", pk ? "PRIMARY KEY" : "UNIQUE", buf_cstr(&t->list));
         put(f, "INSERT INTO con VALUES (?1, ?2, ?3, ?4, ?5, 0, ' ', ' ', ?6, NULL, ?7)",
             "ititit"
             "t",
@@ -349,27 +365,23 @@ static void write_index(struct fill *f, const struct index *x, int64_t oid, cons
 
 static void one_index(struct fill *f, const struct index *x)
 {
-    struct buf keys = BUF_INIT, opts = BUF_INIT, list = BUF_INIT, names = BUF_INIT, pred = BUF_INIT;
+    struct index_text t = {.keys = BUF_INIT};
     int64_t oid = new_oid(f, "index", x->name);
     char *name;
 
-    index_columns(f, x, oid, &keys, &opts, &list, &names);
+    index_columns(f, x, oid, &t);
     if (x->sql)
-        index_predicate(x->sql, &pred);
+        index_predicate(x->sql, &t.predicate);
     if (strcmp(x->origin, "pk") == 0)
-        name = constraint_name(f, x->table, TEXT_PRIMARY_KEY, buf_cstr(&names), "_pkey");
+        name = constraint_name(f, x->table, TEXT_PRIMARY_KEY, buf_cstr(&t.names), "_pkey");
     else if (strcmp(x->origin, "u") == 0)
-        name = constraint_name(f, x->table, TEXT_UNIQUE, buf_cstr(&names), "_key");
+        name = constraint_name(f, x->table, TEXT_UNIQUE, buf_cstr(&t.names), "_key");
     else
         name = sqlite3_mprintf("%s", x->name);
     if (name)
-        write_index(f, x, oid, name, &keys, &opts, &list, pred.len ? buf_cstr(&pred) : NULL);
+        write_index(f, x, oid, name, &t);
     sqlite3_free(name);
-    buf_free(&keys);
-    buf_free(&opts);
-    buf_free(&list);
-    buf_free(&names);
-    buf_free(&pred);
+    index_text_free(&t);
 }
 
 /* INTEGER PRIMARY KEY has no index of its own; to clients it has. */
@@ -380,7 +392,7 @@ static void rowid_key(struct fill *f, const char *table, int64_t relid)
                             "WHERE r.name = ?1 AND r.kind = 'r' AND pk < 0",
                             table);
     struct index x = {table, relid, NULL, NULL, "pk", true};
-    struct buf keys = BUF_INIT, opts = BUF_INIT, list = BUF_INIT;
+    struct index_text t = {.keys = BUF_INIT};
     char *name = NULL;
     int64_t oid;
 
@@ -391,18 +403,16 @@ static void rowid_key(struct fill *f, const char *table, int64_t relid)
     }
     if (name) {
         oid = new_oid(f, "index", name);
-        buf_printf(&keys, "%d", sqlite3_column_int(s, 0));
-        buf_puts(&opts, "0");
-        put_ident(&list, text(s, 1));
+        buf_printf(&t.keys, "%d", sqlite3_column_int(s, 0));
+        buf_puts(&t.opts, "0");
+        put_ident(&t.list, text(s, 1));
         put(f, "INSERT INTO idxcol VALUES (?1, 1, ?2, ?3)", "iit", oid, sqlite3_column_int64(s, 0),
-            buf_cstr(&list));
-        write_index(f, &x, oid, name, &keys, &opts, &list, NULL);
+            buf_cstr(&t.list));
+        write_index(f, &x, oid, name, &t);
     }
     sqlite3_finalize(s);
     sqlite3_free(name);
-    buf_free(&keys);
-    buf_free(&opts);
-    buf_free(&list);
+    index_text_free(&t);
 }
 
 static void indexes(struct fill *f, const char *table, int64_t relid)
