@@ -3,7 +3,7 @@
  * environment variable, the configuration file, --help, --print-config, docs/configuration.md.
  *
  * Columns of X:
- *   ID       CONFIG_ID, for config_source()
+ *   ID       CONFIG_ID, for config_is_set()
  *   field    of struct config
  *   TYPE     STRING char *, BOOL bool, INT int, DURATION int64_t ns, SIZE uint64_t bytes, ENUM int
  *   name     --name; the variable is HA_NAME with underscores

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/hex.h"
 #include "sql/lex.h"
 
 /* Subscripts may follow a name, but these words are none: a [ behind them opens SQLite's [name]. */
@@ -332,24 +333,17 @@ bool pg_lex_is_op(const struct pg_token *t, const char *op)
 
 /* ---- what a string stands for ---- */
 
-static int digit_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return 99;
-}
-
-/* Up to `most` digits of a base; *n says how many there were. */
+/* Up to `most` digits of a base up to 16; *n says how many there were. */
 static uint32_t read_digits(const char *p, const char *end, int base, size_t most, size_t *n)
 {
     uint32_t v = 0;
 
-    for (*n = 0; *n < most && p + *n < end && digit_value(p[*n]) < base; ++*n)
-        v = v * (uint32_t)base + (uint32_t)digit_value(p[*n]);
+    for (*n = 0; *n < most && p + *n < end; ++*n) {
+        int digit = hex_value(p[*n]);
+        if (digit < 0 || digit >= base)
+            break;
+        v = v * (uint32_t)base + (uint32_t)digit;
+    }
     return v;
 }
 
