@@ -1,8 +1,9 @@
 /*
- * JSON out: RFC 8259 texts appended to a buffer. For JSON in, see yajl in src/proto.
+ * JSON out: RFC 8259 texts appended to a buffer. For JSON in, see json_tree.h and yajl's users in
+ * src/proto.
  *
  * Numbers are exact: an INTEGER is printed as one, a REAL always with a point or an exponent and
- * with enough digits to read back the same double (%.17g, shorter where that is exact).
+ * with the fewest digits that read back as the same double (shortest.h).
  */
 #ifndef HA_BASE_JSON_H
 #define HA_BASE_JSON_H

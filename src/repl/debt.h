@@ -6,7 +6,7 @@
  *
  *   O1  No message of the outbox stands in the log at or before p. The applier takes it out in the
  *       transaction that moves the position over it, and a restore does not carry over what the
- *       copy contains (restore.c). `base` is a place up to which that was known when the row was
+ *       copy contains (carry.h). `base` is a place up to which that was known when the row was
  *       written.
  *   O2  Messages are published in the order of their ids, one after the other, so the log has them
  *       in this order. One that comes while an older one is in the outbox proves that the log lost

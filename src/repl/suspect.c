@@ -183,7 +183,7 @@ struct walk {
 
 static void walk_add(struct walk *w, const struct stream_message *m)
 {
-    size_t n = strcspn(m->id, "."); /* ids of parts: applier.c */
+    size_t n = strcspn(m->id, "."); /* ids of parts: message.c */
     bool whole = m->parts == 0;
     if (!whole) {
         bool continues = w->part > 0 && m->part == w->part + 1 && strlen(w->chain) == n &&
