@@ -124,6 +124,10 @@ bool pgtype_time_of_value(const struct value *v, uint32_t oid, int64_t *us);
 /* As that type is written, without a zone. */
 void pgtype_format_moment(struct buf *b, uint32_t oid, int64_t us);
 
+/* 32 hexadecimal digits, with or without dashes and braces, in any case, as a UUID is written.
+ * False where they are something else: what was appended is of no use then. */
+bool pgtype_format_uuid(struct buf *b, const char *s, size_t len);
+
 bool pgtype_is_numeric_text(const char *s, size_t len);
 /* The shortest text that reads back as the same double; "1.0" and "1e+20" as SQLite has them, or
  * "1" and "1e+20" as PostgreSQL's float8 has them. */

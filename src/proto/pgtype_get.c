@@ -208,23 +208,12 @@ static enum pgtype_fault text_time(uint32_t oid, const char *s, size_t len, stru
     return PGTYPE_FINE;
 }
 
-/* With or without dashes and braces, in any case. */
 static enum pgtype_fault text_uuid(const char *s, size_t len, struct value *out,
                                    struct buf *scratch)
 {
-    size_t start = scratch->len, n = 0;
+    size_t start = scratch->len;
 
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] == '-' || s[i] == '{' || s[i] == '}')
-            continue;
-        if (hex_value(s[i]) < 0 || n == 32)
-            return PGTYPE_SYNTAX;
-        if (n == 8 || n == 12 || n == 16 || n == 20)
-            buf_putc(scratch, '-');
-        buf_putc(scratch, "0123456789abcdef"[hex_value(s[i])]);
-        n++;
-    }
-    if (n != 32)
+    if (!pgtype_format_uuid(scratch, s, len))
         return PGTYPE_SYNTAX;
     *out = in_scratch_since(scratch, start, false);
     return PGTYPE_FINE;

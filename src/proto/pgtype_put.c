@@ -151,6 +151,23 @@ static void put_as_text(struct buf *b, const struct value *v)
     }
 }
 
+bool pgtype_format_uuid(struct buf *b, const char *s, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        if (s[i] == '-' || s[i] == '{' || s[i] == '}')
+            continue;
+        if (hex_value(s[i]) < 0 || n == 32)
+            return false;
+        if (n == 8 || n == 12 || n == 16 || n == 20)
+            buf_putc(b, '-');
+        buf_putc(b, "0123456789abcdef"[hex_value(s[i])]);
+        n++;
+    }
+    return n == 32;
+}
+
 static bool is_uuid(const char *s, size_t len)
 {
     if (len != 36)
@@ -165,20 +182,16 @@ static bool is_uuid(const char *s, size_t len)
 
 static enum pgtype_fault put_uuid_text(struct buf *b, const struct value *v)
 {
-    const char *s = v->u.s.data;
-    static const size_t parts[] = {4, 2, 2, 2, 6};
+    char digits[32];
 
-    if (v->type == VALUE_TEXT && is_uuid(s, v->u.s.len)) {
-        buf_put(b, s, v->u.s.len);
+    if (v->type == VALUE_TEXT && is_uuid(v->u.s.data, v->u.s.len)) {
+        buf_put(b, v->u.s.data, v->u.s.len);
         return PGTYPE_FINE;
     }
     if (v->type != VALUE_BLOB || v->u.s.len != 16)
         return PGTYPE_SYNTAX;
-    for (size_t i = 0; i < 5; s += parts[i++]) {
-        if (i > 0)
-            buf_putc(b, '-');
-        hex_put(b, s, parts[i]);
-    }
+    hex_encode(v->u.s.data, 16, digits);
+    (void)pgtype_format_uuid(b, digits, sizeof digits);
     return PGTYPE_FINE;
 }
 
@@ -346,7 +359,9 @@ static enum pgtype_fault put_uuid(struct buf *b, const struct value *v)
     struct buf text = BUF_INIT;
     enum pgtype_fault fault = put_uuid_text(&text, v);
 
-    for (size_t i = 0; fault == PGTYPE_FINE && i < text.len; i += 2) {
+    if (!buf_ok(&text))
+        b->failed = true;
+    for (size_t i = 0; buf_ok(&text) && fault == PGTYPE_FINE && i < text.len; i += 2) {
         i += text.data[i] == '-'; /* between bytes only */
         buf_u8(b, (uint8_t)hex_pair(text.data + i));
     }

@@ -4,12 +4,12 @@
 #include <openssl/rand.h>
 #include <sqlite3.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/hex.h"
+#include "proto/pgtype.h"
 #include "sql/pg/function.h"
 
 /* ---- numbers ---- */
@@ -189,33 +189,23 @@ static void uuid(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     size_t len;
     const char *s = pg_arg(v[0], &len);
-    char out[37];
-    size_t k = 0, digits = 0;
+    struct buf b = BUF_INIT;
 
     (void)n;
-    if (!s)
+    if (s && pgtype_format_uuid(&b, s, len)) {
+        pg_result_buf(ctx, &b);
         return;
-    for (size_t i = 0; i < len && digits < 33; i++) {
-        if (hex_value(s[i]) >= 0) {
-            if (digits == 8 || digits == 12 || digits == 16 || digits == 20)
-                out[k++] = '-';
-            if (digits < 32)
-                out[k++] = (char)(s[i] >= 'A' && s[i] <= 'F' ? s[i] | 0x20 : s[i]);
-            digits++;
-        } else if (!strchr("-{}", s[i])) {
-            digits = 99;
-        }
     }
-    if (digits != 32)
+    if (s)
         pg_result_error(ctx, "invalid input syntax for type uuid: \"%.80s\"", s);
-    else
-        sqlite3_result_text(ctx, out, (int)k, SQLITE_TRANSIENT);
+    buf_free(&b);
 }
 
 static void random_uuid(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     unsigned char r[16];
-    char out[37];
+    char digits[2 * sizeof r];
+    struct buf b = BUF_INIT;
 
     (void)n;
     (void)v;
@@ -225,11 +215,9 @@ static void random_uuid(sqlite3_context *ctx, int n, sqlite3_value **v)
     }
     r[6] = (unsigned char)((r[6] & 0x0F) | 0x40);
     r[8] = (unsigned char)((r[8] & 0x3F) | 0x80);
-    snprintf(out, sizeof out,
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", r[0], r[1],
-             r[2], r[3], r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12], r[13], r[14],
-             r[15]);
-    sqlite3_result_text(ctx, out, 36, SQLITE_TRANSIENT);
+    hex_encode(r, sizeof r, digits);
+    (void)pgtype_format_uuid(&b, digits, sizeof digits);
+    pg_result_buf(ctx, &b);
 }
 
 /* Checked by SQLite's own JSON functions where the statement uses them; kept as it is here. */
