@@ -31,20 +31,10 @@ static void test_grows(void **state)
     free(items);
 }
 
-static void test_no_memory(void **state)
-{
-    size_t cap = 16;
-
-    (void)state;
-    assert_null(array_room(NULL, cap, &cap, SIZE_MAX / 64));
-    assert_int_equal(cap, 16); /* what there is stays */
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grows),
-        cmocka_unit_test(test_no_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
