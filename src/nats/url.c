@@ -56,6 +56,48 @@ int nats_urls_parse(char *text, struct nats_urls *out)
     return out->n > 0 ? 0 : -1;
 }
 
+/* A URL without its credentials, so that the message shows none. */
+static enum err_code check_url(const char *url, struct err *e)
+{
+    const char *scheme = strstr(url, "://"), *host = scheme ? scheme + 3 : url;
+    const char *at = strrchr(host, '@');
+    char *end;
+
+    if (scheme && strncmp(url, "nats://", 7) != 0 && strncmp(url, "tls://", 6) != 0)
+        return err_set(e, ERR_CONFIG, "'%.*s://' is no scheme of NATS: it is nats:// or tls://",
+                       (int)(scheme - url), url);
+    host = at ? at + 1 : host;
+    size_t n = strcspn(host, "/");
+    const char *colon = memrchr(host, ':', n);
+    if (n == 0 || colon == host)
+        return err_set(e, ERR_CONFIG, "a URL has no host");
+    if (!colon || memchr(colon, ']', n - (size_t)(colon - host)))
+        return ERR_OK; /* no port: the library has a default */
+    long port = strtol(colon + 1, &end, 10);
+    if (end != host + n || end == colon + 1 || port < 1 || port > 65535)
+        return err_set(e, ERR_CONFIG, "'%.*s' is no port", (int)(n - (size_t)(colon + 1 - host)),
+                       colon + 1);
+    return ERR_OK;
+}
+
+enum err_code nats_urls_check(const char *text, struct err *e)
+{
+    char *copy = strdup(text);
+    struct nats_urls urls;
+    enum err_code code = ERR_OK;
+
+    if (!copy)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (nats_urls_parse(copy, &urls) != 0)
+        code = err_set(e, ERR_CONFIG,
+                       "not a list of 1 to %d URLs, whose credentials are percent-encoded",
+                       NATS_URL_MAX);
+    for (int i = 0; i < urls.n && !code; i++)
+        code = check_url(urls.url[i], e);
+    free(copy);
+    return code;
+}
+
 int nats_url_port(const char *url)
 {
     const char *scheme = strstr(url, "://");

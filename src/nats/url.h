@@ -5,6 +5,8 @@
 #ifndef HA_NATS_URL_H
 #define HA_NATS_URL_H
 
+#include "base/err.h"
+
 #define NATS_URL_MAX             32  /* in a list */
 #define NATS_URL_CREDENTIAL_SIZE 256 /* terminator included */
 
@@ -18,6 +20,10 @@ struct nats_urls {
 /* Cuts `text` up, and takes "user:password@" out of its URLs ("token@" stays). 0, or -1 when the
  * list is empty or too long, or credentials are too long or wrongly encoded. */
 int nats_urls_parse(char *text, struct nats_urls *out);
+
+/* Can the client library reach that? ERR_CONFIG, with what is wrong, for another scheme than nats
+ * and tls (of which the library would make nats), no host, a port that is none. */
+enum err_code nats_urls_check(const char *text, struct err *e);
 
 /* "nats://127.0.0.1:43307" → 43307; 0 where it says none. */
 int nats_url_port(const char *url);

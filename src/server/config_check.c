@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "nats/url.h"
 #include "server/config.h"
 #include "server/config_flags.h"
 
@@ -174,6 +175,13 @@ static enum err_code check_credentials(const struct config *c, struct err *e)
     return ERR_OK;
 }
 
+static enum err_code check_url(const struct config *c, struct err *e)
+{
+    if (*c->replication_url && nats_urls_check(c->replication_url, e))
+        return err_wrap(e, "--replication-url");
+    return ERR_OK;
+}
+
 static enum err_code check_together(struct config *c, struct err *e)
 {
     if (c->async_replication && config_is_set(c, CONFIG_CONSISTENCY) &&
@@ -208,6 +216,8 @@ enum err_code config_check(struct config *c, struct err *e)
         code = check_extensions(c, e);
     if (!code)
         code = check_credentials(c, e);
+    if (!code)
+        code = check_url(c, e);
     if (!code)
         code = check_together(c, e);
     return code;

@@ -65,6 +65,46 @@ static void test_limits(void **state)
     assert_int_equal(nats_urls_parse(name, &u), -1);
 }
 
+/* One case a line: what is given, and what is said to be wrong; NULL = nothing. */
+static const struct {
+    const char *text, *wrong;
+} checks[] = {
+    {"nats://localhost:4222", NULL},
+    {"tls://user:p%40ss@host", NULL},
+    {"localhost:4222,other", NULL},
+    {"nats://[::1]:4222, nats://[::1]", NULL},
+    {"nats://token@host:4222/", NULL},
+    {"http://localhost:4222", "'http://'"},
+    {"nats://a,https://user:secret@b", "'https://'"},
+    {"ws://localhost:80", "'ws://'"}, /* the library has no WebSocket */
+    {"nats:localhost", "'localhost' is no port"},
+    {"nats://", "no host"},
+    {"nats://user:secret@:4222", "no host"},
+    {"nats://h:0", "'0' is no port"},
+    {"nats://h:65536", "'65536' is no port"},
+    {"nats://h:42a", "'42a' is no port"},
+    {"nats://h:", "'' is no port"},
+    {" , ", "not a list"},
+    {"nats://u:%zz@h", "percent-encoded"},
+};
+
+static void test_checks(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        struct err e = ERR_INIT;
+        enum err_code code = nats_urls_check(checks[i].text, &e);
+        if (!checks[i].wrong) {
+            if (code != ERR_OK)
+                fail_msg("%s: %s", checks[i].text, e.msg);
+            continue;
+        }
+        assert_int_equal(code, ERR_CONFIG);
+        if (!strstr(e.msg, checks[i].wrong) || strstr(e.msg, "secret"))
+            fail_msg("%s: %s", checks[i].text, e.msg);
+    }
+}
+
 static void test_ports(void **state)
 {
     (void)state;
@@ -80,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_checks),
         cmocka_unit_test(test_ports),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
