@@ -1,12 +1,12 @@
 #include "server/files.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
-#include "base/log.h"
 #include "sql/image.h"
 
 #define FILE_LIST_MAX 100000 /* databases */
@@ -63,11 +63,18 @@ static bool is_database(const char *path)
     return stat(path, &st) == 0 && S_ISREG(st.st_mode) && !image_is_companion(path);
 }
 
+/* A directory that is not there yet has no files; one that cannot be read may have some. */
+static int cannot_read(const char *path, int number)
+{
+    (void)path;
+    return number != ENOENT && number != ENOTDIR;
+}
+
 static enum err_code add_matches(struct file_list *list, const char *pattern, const char *params,
                                  bool has_prefix, struct err *e)
 {
     glob_t found;
-    int rc = glob(pattern, GLOB_ERR, NULL, &found);
+    int rc = glob(pattern, 0, cannot_read, &found);
     enum err_code code = ERR_OK;
     size_t before = list->n;
 
@@ -92,8 +99,8 @@ static enum err_code add_matches(struct file_list *list, const char *pattern, co
     }
     if (rc == 0)
         globfree(&found);
-    if (!code && list->n == before)
-        LOG_WARN("no file matches the pattern", LOG_STR("pattern", pattern));
+    if (!code && list->n == before && !list->unmatched && !(list->unmatched = strdup(pattern)))
+        code = err_set(e, ERR_NO_MEMORY, "out of memory");
     return code;
 }
 
@@ -118,13 +125,15 @@ static enum err_code add_argument(struct file_list *list, const char *arg, struc
 }
 
 enum err_code file_list_expand(struct file_list *list, char *const *args, size_t n,
-                               const char *fallback, struct err *e)
+                               const char *fallback, bool may_grow, struct err *e)
 {
     enum err_code code = ERR_OK;
 
-    *list = (struct file_list){NULL, 0};
+    *list = (struct file_list){.names = NULL};
     for (size_t i = 0; i < n && !code; i++)
         code = add_argument(list, args[i], e);
+    if (!code && list->n == 0 && n > 0 && !may_grow)
+        code = err_set(e, ERR_CONFIG, "no file matches %s", list->unmatched);
     if (!code && list->n == 0)
         code = add(list, fallback, strlen(fallback), "", e);
     if (code)
@@ -137,7 +146,16 @@ void file_list_free(struct file_list *list)
     for (size_t i = 0; i < list->n; i++)
         free(list->names[i]);
     free(list->names);
-    *list = (struct file_list){NULL, 0};
+    free(list->unmatched);
+    *list = (struct file_list){.names = NULL};
+}
+
+const char *file_list_params(const char *dsn)
+{
+    const char *path, *params;
+
+    (void)split_dsn(dsn, &path, &params);
+    return *params == '?' ? params + 1 : params;
 }
 
 char *file_list_directory(const char *dsn)

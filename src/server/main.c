@@ -94,7 +94,7 @@ static int run_with(struct config *c, int argc, char **argv)
     }
     if (c->print_config)
         config_print(c, stdout);
-    if (config_check(c, &e))
+    if (config_check(c, &e) || (c->check_config && server_check(c, &e)))
         return wrong(&e);
     if (c->check_config)
         (void)printf("the configuration is valid\n");

@@ -60,6 +60,17 @@ static char *join(const char *dir, const char *name)
                                                                                             : path;
 }
 
+static enum err_code list_files(struct file_list *files, const struct config *c,
+                                const char *fallback, struct err *e)
+{
+    return file_list_expand(files, c->files, c->n_files, fallback, *c->create_db_dir != '\0', e);
+}
+
+static const char *db_params(const struct config *c)
+{
+    return strcmp(c->db_params, "default") == 0 ? "" : c->db_params;
+}
+
 static enum err_code choose_places(struct server *s, struct err *e)
 {
     const struct config *c = s->config;
@@ -73,10 +84,12 @@ static enum err_code choose_places(struct server *s, struct err *e)
     fallback = join(c->create_db_dir, DEFAULT_FILE);
     if (!fallback)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    code = file_list_expand(&s->files, c->files, c->n_files, fallback, e);
+    code = list_files(&s->files, c, fallback, e);
     free(fallback);
     if (code)
         return code;
+    if (s->files.unmatched)
+        LOG_WARN("no file matches the pattern", LOG_STR("pattern", s->files.unmatched));
     s->data_dir = file_list_directory(s->files.names[0]);
     if (s->data_dir)
         s->nats_dir = *c->nats_store_dir ? strdup(c->nats_store_dir) : join(s->data_dir, "ha_nats");
@@ -212,7 +225,7 @@ static void fill_options(struct server *s)
     o->memory = c->memory;
     o->create_db_dir = c->create_db_dir;
     o->data_dir = s->data_dir;
-    o->db_params = strcmp(c->db_params, "default") == 0 ? "" : c->db_params;
+    o->db_params = db_params(c);
     o->extensions = (const char *const *)c->extension_list;
     o->concurrent_queries = c->concurrent_queries;
     o->query_timeout_ns = c->query_timeout_ns;
@@ -294,16 +307,21 @@ static void greet(const struct server *s, int64_t begin_ns)
     (void)fflush(stdout);
 }
 
+static struct pg_options pg_options(const struct config *c)
+{
+    return (struct pg_options){.port = (uint16_t)c->pg_port,
+                               .user = c->pg_user,
+                               .pass = c->pg_pass,
+                               .users_file = c->pg_users,
+                               .cert = c->pg_cert,
+                               .key = c->pg_key,
+                               .auth = (enum pg_auth)c->pg_auth};
+}
+
 static enum err_code start_pg(struct server *s, struct err *e)
 {
     const struct config *c = s->config;
-    struct pg_options o = {.port = (uint16_t)c->pg_port,
-                           .user = c->pg_user,
-                           .pass = c->pg_pass,
-                           .users_file = c->pg_users,
-                           .cert = c->pg_cert,
-                           .key = c->pg_key,
-                           .auth = (enum pg_auth)c->pg_auth};
+    const struct pg_options o = pg_options(c);
 
     if (c->pg_port == 0)
         return ERR_OK;
@@ -311,6 +329,34 @@ static enum err_code start_pg(struct server *s, struct err *e)
         LOG_WARN("PostgreSQL clients need no password: --pg-pass is empty",
                  LOG_STR("user", c->pg_user));
     return pg_start(&s->pg, s->node, &o, e);
+}
+
+/* ---- what the configuration names ----------------------------------------------------------- */
+
+static enum err_code check_databases(const struct config *c, struct err *e)
+{
+    struct file_list files;
+    struct conn_config conn = {.path = NULL};
+    enum err_code code = conn_parse_params(&conn, db_params(c), e);
+
+    if (code)
+        return err_wrap(e, "--db-params");
+    code = list_files(&files, c, DEFAULT_FILE, e);
+    if (code)
+        return code;
+    for (size_t i = 0; i < files.n && !code; i++)
+        if ((code = conn_parse_params(&conn, file_list_params(files.names[i]), e)))
+            (void)err_wrap(e, "%s", files.names[i]);
+    file_list_free(&files);
+    return code;
+}
+
+enum err_code server_check(const struct config *c, struct err *e)
+{
+    const struct pg_options pg = pg_options(c);
+    enum err_code code = check_databases(c, e);
+
+    return !code && c->pg_port != 0 ? pg_check(&pg, e) : code;
 }
 
 /* ---- start and stop ------------------------------------------------------------------------- */
@@ -328,7 +374,9 @@ static enum err_code start(struct server *s, struct err *e)
         return err_set(e, ERR_BUSY,
                        "port %d is in use by another program; choose another --pg-port",
                        s->config->pg_port);
-    code = choose_places(s, e);
+    code = server_check(s->config, e);
+    if (!code)
+        code = choose_places(s, e);
     if (!code)
         code = conn_library_init(e);
     if (!code)

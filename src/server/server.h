@@ -23,6 +23,10 @@ struct server_host {
     bool greet;            /* a terminal on standard output is told where to connect */
 };
 
+/* Is what the configuration names there, and of use: files' parameters, patterns, certificates,
+ * users? Reads, and changes nothing. `c` is checked (config_check). */
+enum err_code server_check(const struct config *c, struct err *e);
+
 /* `c` is checked (config_check) and must outlive the server. On failure everything that ran is
  * stopped. ERR_SHUTDOWN: the host gave up during the start, because a stop signal came. */
 enum err_code server_start(struct server **out, const struct config *c,

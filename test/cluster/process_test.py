@@ -78,6 +78,7 @@ def test_configuration_reference_is_up_to_date():
     (["--bogus"], "unknown flag --bogus"),
     (["--async-replication", "--consistency", "serializable"], "--async-replication"),
     (["--config", "/no/such/file"], "/no/such/file"),
+    (["--replication-url", "http://localhost:4222"], "'http://'"),
 ])
 def test_wrong_configuration(args, message):
     r = run(*args)
@@ -100,6 +101,48 @@ def test_check_and_print_config(tmp_path):
     config.write_text("name one\nprot 1\n")
     r = run("--config", str(config), "--check-config")
     assert r.returncode == 2 and f"{config}:2: prot" in r.stderr
+
+
+@pytest.mark.parametrize("args, message", [
+    (["--pg-cert", "/no/such/cert", "--pg-key", "key.pem"], "/no/such/cert"),
+    (["--pg-cert", "nonsense", "--pg-key", "key.pem"], "nonsense"),
+    (["--pg-cert", "cert.pem", "--pg-key", "/no/such/key"], "/no/such/key"),
+    (["--pg-cert", "cert.pem", "--pg-key", "nonsense"], "nonsense"),
+    (["--pg-cert", "cert.pem", "--pg-key", "other.pem"], "--pg-key \"other.pem\""),
+    (["--pg-cert", "cert.pem"], "go together"),
+    (["--pg-users", "/no/such/users"], "/no/such/users"),
+    (["--pg-users", "nonsense"], "nonsense, line 1"),
+    (["--db-params", "_journal_mode=delete"], "--db-params: database parameter"),
+    (["--db-params", "nonsense=1"], "unknown database parameter nonsense"),
+    (["x.db?nonsense=1"], "x.db?nonsense=1: unknown database parameter"),
+    (["none*.db", "shard ?.db"], "no file matches none*.db"),
+    (["--replication-url", "nats://a,http://b"], "'http://' is no scheme"),
+])
+def test_what_the_configuration_names_is_looked_at(tmp_path, args, message):
+    """By --check-config, and by the start before it does anything."""
+    for key, cert in (("key.pem", "cert.pem"), ("other.pem", "other.crt")):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key,
+                        "-out", cert, "-subj", "/CN=localhost"], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "nonsense").write_text("nonsense\n")
+    before = sorted(os.listdir(tmp_path))
+    args = ["--pg-port", str(free_port()), "--port", str(free_port()), "--nats-port", "-1", *args]
+    r = run(*args, "--check-config", cwd=tmp_path)
+    assert (r.returncode, r.stdout) == (2, "") and message in r.stderr
+    r = run(*args, cwd=tmp_path)
+    assert r.returncode == 2 and message in r.stderr.replace("\\\"", "\"")
+    assert sorted(os.listdir(tmp_path)) == before, "nothing was created"
+
+
+def test_what_is_right_is_called_valid(tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "cert.pem", "-subj",
+                    "/CN=localhost"], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "users").write_text("# more\nann secret read-only\n")
+    (tmp_path / "a.db").touch()
+    r = run("--check-config", "--pg-port", "5432", "--pg-cert", "cert.pem", "--pg-key", "key.pem", "--pg-users", "users", "--db-params",
+            "_fk=1", "--replication-url", "tls://u:p%40@localhost:4222,other", "*.db", "new.db?cache_size=-9", cwd=tmp_path)
+    assert (r.returncode, r.stderr) == (0, "")
+    r = run("--check-config", "--create-db-dir", "data", "data/*.db", cwd=tmp_path)
+    assert (r.returncode, r.stderr) == (0, ""), "databases may come later"
 
 
 # ---- start -----------------------------------------------------------------------------------------------------

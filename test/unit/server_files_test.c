@@ -46,7 +46,8 @@ static const char *expand(const char *one, const char *two)
     struct err e = ERR_INIT;
 
     text[0] = '\0';
-    assert_int_equal(file_list_expand(&list, args, one ? (two ? 2 : 1) : 0, "ha.db", &e), ERR_OK);
+    assert_int_equal(file_list_expand(&list, args, one ? (two ? 2 : 1) : 0, "ha.db", false, &e),
+                     ERR_OK);
     for (size_t i = 0; i < list.n; i++) {
         size_t n = strlen(text);
         (void)snprintf(text + n, sizeof text - n, "%s%s", n ? " " : "", list.names[i]);
@@ -63,7 +64,6 @@ static void test_expand(void **state)
     assert_string_equal(expand("?.db", NULL), "a.db b.db");
     assert_string_equal(expand("a*", NULL), "a.db");
     assert_string_equal(expand("[bc].*", "new.db"), "b.db c.txt new.db");
-    assert_string_equal(expand("none*", NULL), "ha.db");
     assert_string_equal(expand("none*", "b.db"), "b.db");
     assert_string_equal(expand("d[1].db", NULL), "d[1].db");
     assert_string_equal(expand("a.db?cache_size=5", "file:b.db?x"),
@@ -81,8 +81,30 @@ static void test_empty_argument(void **state)
     struct err e = ERR_INIT;
 
     (void)state;
-    assert_int_equal(file_list_expand(&list, args, 1, "ha.db", &e), ERR_CONFIG);
+    assert_int_equal(file_list_expand(&list, args, 1, "ha.db", false, &e), ERR_CONFIG);
     assert_int_equal(list.n, 0);
+}
+
+/* Nobody who names files is served another one; but where databases come later, one begins. */
+static void test_nothing_matches(void **state)
+{
+    char *args[] = {(char *)"none*", (char *)"x?.db", (char *)"b.db"};
+    struct file_list list;
+    struct err e = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(file_list_expand(&list, args, 2, "ha.db", false, &e), ERR_CONFIG);
+    assert_non_null(strstr(e.msg, "no file matches none*"));
+    assert_int_equal(list.n, 0);
+    assert_int_equal(file_list_expand(&list, args, 2, "ha.db", true, &e), ERR_OK);
+    assert_string_equal(list.names[0], "ha.db");
+    assert_string_equal(list.unmatched, "none*");
+    file_list_free(&list);
+    assert_int_equal(file_list_expand(&list, args, 3, "ha.db", false, &e), ERR_OK);
+    assert_int_equal(list.n, 1);
+    assert_string_equal(list.unmatched, "none*");
+    file_list_free(&list);
+    assert_null(list.unmatched);
 }
 
 static void assert_directory(const char *dsn, const char *expected)
@@ -108,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expand),
         cmocka_unit_test(test_empty_argument),
+        cmocka_unit_test(test_nothing_matches),
         cmocka_unit_test(test_directory),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

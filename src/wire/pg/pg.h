@@ -33,6 +33,9 @@ struct pg_options {
     unsigned auth_timeout_s;  /* until ReadyForQuery; 0 = the default */
 };
 
+/* Are the files that pg_start() would need what they should be? Reads them, starts nothing. */
+enum err_code pg_check(const struct pg_options *o, struct err *e);
+
 /* Listens and serves until pg_stop(). ERR_CONFIG for files and addresses that are none, ERR_IO
  * where the port cannot be had. On failure *out is NULL. */
 enum err_code pg_start(struct pg_server **out, struct node *n, const struct pg_options *o,

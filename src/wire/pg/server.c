@@ -163,15 +163,33 @@ bool pg_server_cancel(struct pg_server *s, uint32_t pid, const void *key, size_t
 
 /* ---- start and stop ---- */
 
-static enum err_code start(struct pg_server *s, const struct pg_options *o, struct err *e)
+/* Users, and TLS where there is a certificate; what has been loaded is the caller's to free. */
+static enum err_code load(struct pg_users *users, SSL_CTX **tls, const struct pg_options *o,
+                          struct err *e)
 {
     bool cert = o->cert && *o->cert, key = o->key && *o->key;
 
-    if (pg_users_load(&s->users, o, e) != ERR_OK)
+    if (pg_users_load(users, o, e) != ERR_OK)
         return e->code;
     if (cert != key)
         return err_set(e, ERR_CONFIG, "--pg-cert and --pg-key go together");
-    if (cert && pg_tls_load(&s->tls, o->cert, o->key, e) != ERR_OK)
+    return cert ? pg_tls_load(tls, o->cert, o->key, e) : ERR_OK;
+}
+
+enum err_code pg_check(const struct pg_options *o, struct err *e)
+{
+    struct pg_users users = {.list = NULL};
+    SSL_CTX *tls = NULL;
+    enum err_code code = load(&users, &tls, o, e);
+
+    SSL_CTX_free(tls);
+    pg_users_free(&users);
+    return code;
+}
+
+static enum err_code start(struct pg_server *s, const struct pg_options *o, struct err *e)
+{
+    if (load(&s->users, &s->tls, o, e) != ERR_OK)
         return e->code;
     const struct acceptor_options ao = {.address = o->address,
                                         .port = o->port,

@@ -57,9 +57,9 @@ enum err_code pg_tls_load(SSL_CTX **out, const char *cert, const char *key, stru
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     if (SSL_CTX_use_certificate_chain_file(ctx, cert) != 1)
-        return failed(ctx, "certificate", cert, e);
+        return failed(ctx, "--pg-cert", cert, e);
     if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1)
-        return failed(ctx, "private key", key, e);
+        return failed(ctx, "--pg-key", key, e);
     if (SSL_CTX_check_private_key(ctx) != 1)
         return failed(ctx, "the certificate does not fit the private key", key, e);
     *out = ctx;
