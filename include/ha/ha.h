@@ -94,7 +94,8 @@ struct ha_value {
 };
 
 /* A parameter of a statement: by name where there is one (":id", "@id", "$id" or just "id"; a name
- * that the statement does not have is passed over), else by position among the nameless ones. */
+ * that the statement does not have is passed over), else by position among the nameless ones. Each
+ * parameter of a statement needs a value, be it NULL. */
 struct ha_param {
     const char *name; /* NULL: by position */
     struct ha_value value;

@@ -34,13 +34,49 @@ static enum err_code bind_numbered(struct stmt *st, const struct query *q, struc
     return ERR_OK;
 }
 
+#define PARAMS_MAX 32766u /* SQLite's own limit */
+
+/* Which of a statement's parameters have a value: a bit each. */
+struct given {
+    uint64_t bits[PARAMS_MAX / 64 + 1];
+};
+
+static void given_clear(struct given *g, unsigned count)
+{
+    memset(g->bits, 0, (count / 64 + 1) * sizeof g->bits[0]);
+}
+
+/* SQLite would take NULL for what nobody has given, and a name with a slip of the pen in it would
+ * go unseen. Behind ?5 there need be no ?1, and nothing tells that gap from a bare ?: where a
+ * statement numbers its parameters, only those that it names are looked for. */
+static enum err_code check_given(const struct stmt *st, const struct given *g, struct err *e)
+{
+    unsigned count = stmt_param_count(st), first_bare = 0;
+    bool numbers = false;
+
+    for (unsigned i = 1; i <= count; i++) {
+        const char *name = stmt_param_name(st, i);
+        bool has_value = g->bits[i / 64] >> (i % 64) & 1;
+        numbers = numbers || (name && *name == '?');
+        if (name && !has_value)
+            return err_set(e, ERR_PARAM, "no value is given for the parameter %.200s", name);
+        if (!has_value && first_bare == 0)
+            first_bare = i;
+    }
+    if (first_bare > 0 && !numbers)
+        return err_set(e, ERR_PARAM, "no value is given for parameter %u of %u", first_bare, count);
+    return ERR_OK;
+}
+
 enum err_code statement_bind(struct stmt *st, const struct query *q, struct err *e)
 {
     unsigned count = stmt_param_count(st);
     unsigned positional = 0;
+    struct given given;
 
     if (q->numbered)
         return bind_numbered(st, q, e);
+    given_clear(&given, count);
     for (unsigned i = 0; i < q->n_params; i++) {
         const struct param *p = &q->params[i];
         unsigned index = ++positional;
@@ -55,8 +91,9 @@ enum err_code statement_bind(struct stmt *st, const struct query *q, struct err 
         enum err_code code = stmt_bind(st, index, &p->value, e);
         if (code != ERR_OK)
             return code;
+        given.bits[index / 64] |= UINT64_C(1) << (index % 64);
     }
-    return ERR_OK;
+    return check_given(st, &given, e);
 }
 
 void statement_columns(struct stmt *st, struct sink *sink)

@@ -5,6 +5,8 @@
 #include "core/session.h"
 #include "sql/stmt.h"
 
+/* Every parameter of the statement needs a value; values that it has no parameter for may be meant
+ * for others of the same text, where they have names. */
 enum err_code statement_bind(struct stmt *st, const struct query *q, struct err *e);
 /* The number that parameter i (1-based) is bound by: k of $k and ?k, else i. */
 unsigned statement_param_number(const struct stmt *st, unsigned i);

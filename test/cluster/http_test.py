@@ -129,6 +129,18 @@ def test_what_cannot_be_bound_is_named(node):
         assert p["code"] == "PARAM" and p["status"] == 400 and says in p["detail"], p
 
 
+def test_what_is_not_given_is_named(node):
+    node.query("CREATE TABLE given (a, b)")
+    for body, says in ((b'{"sql":"INSERT INTO given VALUES (:a, :b)","params":{"a":1,"B":2}}', ":b"),
+                       (b'[{"sql":"INSERT INTO given VALUES (1, 2)"},{"sql":"INSERT INTO given VALUES (:a, 1)"}]', ":a"),
+                       (b'{"sql":"SELECT ?, ?","params":[1]}', "parameter 2"), (b'{"sql":"SELECT @x"}', "@x")):
+        p = problem(node, body)
+        assert p["code"] == "PARAM" and p["status"] == 400 and says in p["detail"], p
+    assert node.query("SELECT count(*) FROM given").value == 0
+    post(node, "/query", b'{"sql":"INSERT INTO given(a) VALUES (:a); INSERT INTO given(b) VALUES (:b)","params":{"a":1,"b":null,"c":3}}')
+    assert node.query("SELECT a, b FROM given ORDER BY rowid").rows == [[1, None], [None, None]]
+
+
 def test_malformed_bodies(node):
     for body in (b"", b"{", b"[]", b"5", b"{}", b'{"sql":1}', b'{"sql":"SELECT 1"}x', b'[{"sql":"SELECT 1"},2]',
                  b'{"sql":"\xff"}', b'{"sql":"\\ud800"}', b"[" * 100000, b"\0", b"sql=SELECT+1"):

@@ -362,6 +362,41 @@ static void parameters(void **state)
     session_close(s);
 }
 
+static void parameters_without_a_value(void **state)
+{
+    static const struct {
+        const char *sql;
+        unsigned n; /* of the named ones below */
+        const char *says;
+    } cases[] = {
+        {"SELECT :a, :b", 1, "parameter :b"},
+        {"SELECT :a; SELECT :b", 1, "parameter :b"},
+        {"SELECT :a; SELECT :b", 2, NULL}, /* they share what is given */
+        {"SELECT $A", 2, "parameter $A"},
+        {"SELECT ?2", 0, "parameter ?2"},
+        {"SELECT ?", 0, "parameter 1 of 1"},
+        {"SELECT ?, :a", 1, "parameter 1 of 2"},
+        {"SELECT ?7", 3, NULL}, /* the gap before it needs nothing */
+        {"SELECT 1", 3, NULL},
+    };
+    struct session *s = open_session(*state);
+    struct param named[] = {{"a", value_int(1)}, {"b", value_null()}, {"7", value_int(7)}};
+    const struct request_options alone = {0};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e = ERR_INIT;
+        const struct query q = {.sql = cases[i].sql,
+                                .len = strlen(cases[i].sql),
+                                .params = named,
+                                .n_params = cases[i].n};
+        enum err_code code = run_one(s, &q, 1, &alone, NULL, &e);
+        assert_int_equal(code, cases[i].says ? ERR_PARAM : ERR_OK);
+        if (cases[i].says && !strstr(e.msg, cases[i].says))
+            fail_msg("%s: %s", cases[i].sql, e.msg);
+    }
+    session_close(s);
+}
+
 static void timeouts_and_positions(void **state)
 {
     struct session *s = open_session(*state);
@@ -457,6 +492,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(results_are_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_tell_where, setup, teardown),
         cmocka_unit_test_setup_teardown(parameters, setup, teardown),
+        cmocka_unit_test_setup_teardown(parameters_without_a_value, setup, teardown),
         cmocka_unit_test_setup_teardown(timeouts_and_positions, setup, teardown),
         cmocka_unit_test_setup_teardown(a_paused_read_is_not_idle, setup, teardown),
         cmocka_unit_test_setup_teardown(temporary_objects_and_vacuum, setup, teardown),

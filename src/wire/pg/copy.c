@@ -342,7 +342,7 @@ static bool copy_out(struct pg_conn *c, struct pg_copy_plan *p, const struct buf
                      uint64_t *rows)
 {
     struct out_sink o = {.sink = {&out_ops}, .conn = c, .plan = p};
-    const struct query q = {.sql = sql->data, .len = sql->len};
+    const struct query q = {.sql = sql->data, .len = sql->len, .numbered = true};
     const struct request_options options = pg_request_options(c, false);
     struct request *r = NULL;
     struct err e = ERR_INIT;

@@ -212,7 +212,7 @@ static const char *sqlstate_of(const struct err *e)
     case ERR_MISMATCH:
         return "22P02";
     case ERR_PARAM:
-        return "08P01";
+        return strncmp(e->msg, "there is no parameter ", 22) == 0 ? "42P02" : "08P01";
     case ERR_SQL:
         return strncmp(e->msg, "ambiguous column name", 21) == 0 ? "42702" : "42601";
     default:

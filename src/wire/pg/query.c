@@ -96,7 +96,8 @@ static bool run_atomic(struct pg_conn *c, const struct string *s)
         return false;
     }
     for (size_t i = 0; i < s->n; i++)
-        queries[i] = (struct query){.sql = s->texts[i].run, .len = s->texts[i].run_len};
+        queries[i] =
+            (struct query){.sql = s->texts[i].run, .len = s->texts[i].run_len, .numbered = true};
     pg_result_init(&r, c);
     r.text = s->texts;
     r.several = true;
@@ -108,7 +109,7 @@ static bool run_atomic(struct pg_conn *c, const struct string *s)
 
 static bool run_sql(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
 {
-    const struct query q = {.sql = t->run, .len = t->run_len};
+    const struct query q = {.sql = t->run, .len = t->run_len, .numbered = true};
     struct pg_result r;
 
     pg_portals_park(c);
