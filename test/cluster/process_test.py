@@ -358,6 +358,17 @@ def test_make_run_says_where_to_connect(tmp_path):
         assert node.returncode == 0
 
 
+def test_cluster_example_says_which_node_ended(tmp_path):
+    """examples/cluster/run with a program in place of ha, of which one ends at its start."""
+    program = tmp_path / "ha"
+    program.write_text("#!/bin/sh\n[ $2 = node-2 ] || exec tail -f /dev/null\necho port 8082 is in use >&2\nexit 7\n")
+    program.chmod(0o755)
+    r = subprocess.run([os.path.join(ROOT, "examples", "cluster", "run"), "data"], cwd=tmp_path, env={**os.environ, "HA": str(program)},
+                       capture_output=True, text=True, timeout=30 * SLOW, check=False)
+    assert r.returncode == 1
+    assert "node-2 ended with status 7" in r.stderr and "port 8082 is in use" in r.stderr and "data/node-2/node-2.log" in r.stderr
+
+
 def test_service_manager_is_told(cluster):
     """systemd's protocol: ready when caught up, alive in time, stopping."""
     path = os.path.join(cluster.directory, "notify")
