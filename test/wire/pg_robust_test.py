@@ -122,6 +122,31 @@ def test_a_comment_is_not_run(ready, extended):
     assert ready.ask(wire.query("SELECT count(*) FROM hidden"))[1] == ["DataRow", ["0"]]
 
 
+@pytest.mark.parametrize("sql,status", [
+    ("COMMIT /* /* */ AND CHAIN -- */", "I"),
+    ("COMMIT /* /* */ PREPARED -- */", "I"),
+    ("ROLLBACK /* /* */ TO a -- */", "I"),
+    ("COMMIT -- AND CHAIN\r", "I"),
+    ("COMMIT -- c\rAND CHAIN", "T"),
+    ("ROLLBACK /* /* */ */ TO /* /* */ b -- */ a", "T"),
+])
+def test_words_in_a_comment_are_not_read(ready, sql, status):
+    ready.ask(wire.query("BEGIN"))
+    ready.ask(wire.query("SAVEPOINT /* /* */ b -- */ a"))
+    answer = ready.ask(wire.query(sql))
+    assert answer == [["CommandComplete", sql.split()[0]], ["ReadyForQuery", status]]
+    ready.ask(wire.query("ROLLBACK"))
+    ready.ask(wire.query("BEGIN /* /* */ READ ONLY -- */"))
+    assert ready.ask(wire.query("CREATE TABLE IF NOT EXISTS written (a INTEGER)"))[0] == ["CommandComplete", "CREATE TABLE"]
+    ready.ask(wire.query("ROLLBACK"))
+
+
+def test_a_carriage_return_ends_a_pragmas_comment(ready):
+    ready.ask(wire.query("PRAGMA user_version -- c\r= 7"))
+    assert ["DataRow", ["7"]] in ready.ask(wire.query("PRAGMA user_version -- ="))
+    ready.ask(wire.query("PRAGMA user_version = 0"))
+
+
 def test_a_carriage_return_ends_a_comment(ready):
     assert ["DataRow", ["1", "2"]] in ready.ask(wire.query("SELECT 1 -- c\r, 2"))
     assert ready.ask(wire.query("SELECT 1; -- c\rSELECT 2")).count(["DataRow", ["2"]]) == 1

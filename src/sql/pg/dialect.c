@@ -300,10 +300,32 @@ static bool is_sqlites_own(const struct pg_rewrite *r)
     return pg_word(r, i, "TRIGGER") && pg_find(r, i, r->n, "EXECUTE") == r->n;
 }
 
-static bool translate(struct pg_rewrite *r)
+/* … but for comments that SQLite ends elsewhere, which are left out. */
+static bool translate_sqlites_own(struct pg_rewrite *r, size_t len)
+{
+    struct pg_lexer x;
+    struct pg_token t;
+    bool differs = false;
+
+    pg_lex_init(&x, r->sql, len);
+    while (pg_lex_next(&x, &t))
+        differs = differs || t.comment;
+    if (!differs && !t.comment) /* that of the END, too */
+        return false;
+    pg_lex_init(&x, r->sql, len);
+    for (size_t i = 0; pg_lex_next(&x, &t);) {
+        if (t.type == PG_TOKEN_SEMI) /* between the statements of a trigger; not among r->in */
+            pg_put(r, ";");
+        else
+            pg_copy(r, i++);
+    }
+    return true;
+}
+
+static bool translate(struct pg_rewrite *r, size_t len)
 {
     if (is_sqlites_own(r))
-        return false;
+        return translate_sqlites_own(r, len);
     if (pg_word(r, 0, "CREATE") && pg_find(r, 1, r->n, "TRIGGER") < r->n &&
         pg_find(r, 1, r->n, "EXECUTE") < r->n)
         pg_fail(r, 0, ERR_UNSUPPORTED,
@@ -329,7 +351,7 @@ static enum err_code run(const char *sql, size_t len, struct pg_rewrite *r, bool
         return ERR_OK;
     if (!pg_rewrite_init(r, sql, len, e))
         return e->code;
-    *changed = translate(r);
+    *changed = translate(r, len);
     return r->failed ? e->code : ERR_OK;
 }
 
@@ -343,7 +365,7 @@ enum err_code pg_dialect(const char *sql, size_t len, struct buf *out, bool *cha
         pg_rewrite_emit(&r, out, 0);
         if (!buf_ok(out))
             code = err_set(e, ERR_NO_MEMORY, "out of memory");
-        else if (out->len > start && !is_compound(&r) &&
+        else if (out->len > start && (is_sqlites_own(&r) || !is_compound(&r)) &&
                  (code = check_single(out->data + start, out->len - start, e)) != ERR_OK)
             e->offset = -1;
     } else if (code == ERR_OK) {

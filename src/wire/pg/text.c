@@ -77,10 +77,10 @@ static const struct first {
     {"COPY", PG_COPY, PG_COUNT_ROWS, "COPY"},
 };
 
-static const struct first *find_first(const struct lex_token *t)
+static const struct first *find_first(const struct pg_token *t)
 {
     for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++)
-        if (lex_is(t, firsts[i].word))
+        if (pg_lex_is(t, firsts[i].word))
             return &firsts[i];
     return NULL;
 }
@@ -93,21 +93,21 @@ static void take(struct pg_text *t, const struct first *f)
 }
 
 /* CREATE [OR REPLACE] [TEMP] [UNIQUE] [VIRTUAL] TABLE …: the object's word joins the tag. */
-static void object_tag(struct pg_text *t, const char **at, const char *end)
+static void object_tag(struct pg_text *t, struct pg_lexer *x)
 {
     static const char *const skipped[] = {"OR",      "REPLACE", "TEMP",     "TEMPORARY", "UNIQUE",
                                           "VIRTUAL", "LOCAL",   "UNLOGGED", "GLOBAL"};
-    struct lex_token token;
+    struct pg_token token;
 
 again:
-    if (!lex_next(at, end, &token) || token.type != LEX_TOKEN_WORD)
+    if (!pg_lex_next(x, &token) || token.type != PG_TOKEN_WORD)
         return;
     for (size_t i = 0; i < sizeof skipped / sizeof *skipped; i++)
-        if (lex_is(&token, skipped[i]))
+        if (pg_lex_is(&token, skipped[i]))
             goto again;
-    if (lex_is(&token, "DATABASE"))
+    if (pg_lex_is(&token, "DATABASE"))
         t->kind = PG_COMMAND;
-    if (lex_is(&token, "ROLE") || lex_is(&token, "USER") || lex_is(&token, "GROUP"))
+    if (pg_lex_is(&token, "ROLE") || pg_lex_is(&token, "USER") || pg_lex_is(&token, "GROUP"))
         t->kind = PG_COMMAND;
     size_t n = strlen(t->tag);
     (void)snprintf(t->tag + n, sizeof t->tag - n, " %.*s", (int)token.len, token.text);
@@ -116,19 +116,19 @@ again:
 }
 
 /* WITH … : the first verb outside parentheses, behind the first pair of them. */
-static void with_tag(struct pg_text *t, const char *at, const char *end)
+static void with_tag(struct pg_text *t, struct pg_lexer *x)
 {
-    struct lex_token token;
+    struct pg_token token;
     int depth = 0;
     bool seen = false;
 
-    while (lex_next(&at, end, &token)) {
-        if (token.type == LEX_TOKEN_PUNCT && *token.text == '(') {
+    while (pg_lex_next(x, &token)) {
+        if (pg_lex_is_op(&token, "(")) {
             depth++;
             seen = true;
-        } else if (token.type == LEX_TOKEN_PUNCT && *token.text == ')') {
+        } else if (pg_lex_is_op(&token, ")")) {
             depth--;
-        } else if (depth == 0 && seen && token.type == LEX_TOKEN_WORD) {
+        } else if (depth == 0 && seen && token.type == PG_TOKEN_WORD) {
             const struct first *f = find_first(&token);
             if (f && f->kind <= PG_WRITE && f->kind != PG_EMPTY) {
                 take(t, f);
@@ -141,36 +141,39 @@ static void with_tag(struct pg_text *t, const char *at, const char *end)
 
 void pg_classify(struct pg_text *t, const char *sql, size_t len)
 {
-    const char *at = sql + pg_lex_blank(sql, len), *end = sql + len;
     const struct first *f;
-    struct lex_token token;
+    struct pg_lexer x;
+    struct pg_token token;
 
     memset(t, 0, sizeof *t);
     t->sql = t->run = sql;
     t->len = t->run_len = len;
+    pg_lex_init(&x, sql, len);
     do {
-        if (!lex_next(&at, end, &token))
+        if (!pg_lex_next(&x, &token))
             return; /* PG_EMPTY */
-    } while (token.type == LEX_TOKEN_SEMI);
+    } while (token.type == PG_TOKEN_SEMI);
     t->kind = PG_WRITE;
     t->count = PG_COUNT_ROWS;
     (void)snprintf(t->tag, sizeof t->tag, "SELECT");
-    f = token.type == LEX_TOKEN_WORD ? find_first(&token) : NULL;
-    if (token.type == LEX_TOKEN_PUNCT && *token.text == '(') {
+    f = token.type == PG_TOKEN_WORD ? find_first(&token) : NULL;
+    if (pg_lex_is_op(&token, "(")) {
         t->kind = PG_READ;
-    } else if (lex_is(&token, "WITH")) {
-        with_tag(t, at, end);
+    } else if (pg_lex_is(&token, "WITH")) {
+        with_tag(t, &x);
     } else if (f) {
         take(t, f);
-        if (lex_is(&token, "CREATE") || lex_is(&token, "DROP") || lex_is(&token, "ALTER")) {
-            object_tag(t, &at, end);
+        if (pg_lex_is(&token, "CREATE") || pg_lex_is(&token, "DROP") ||
+            pg_lex_is(&token, "ALTER")) {
+            object_tag(t, &x);
         } else if (t->kind == PG_ROLLBACK) {
-            while (lex_next(&at, end, &token))
-                if (lex_is(&token, "TO"))
+            while (pg_lex_next(&x, &token))
+                if (pg_lex_is(&token, "TO"))
                     t->kind = PG_ROLLBACK_TO;
         } else if (t->kind == PG_COMMIT || t->kind == PG_BEGIN || t->kind == PG_ALONE) {
-            (void)lex_next(&at, end, &token);
-            if (lex_is(&token, "PREPARED")) /* COMMIT PREPARED: SQLite says what it thinks of it */
+            (void)pg_lex_next(&x, &token);
+            if (pg_lex_is(&token,
+                          "PREPARED")) /* COMMIT PREPARED: SQLite says what it thinks of it */
                 t->kind = PG_WRITE;
         }
     }

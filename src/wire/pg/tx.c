@@ -141,27 +141,29 @@ bool pg_end_implicit(struct pg_conn *c)
 /* READ ONLY among BEGIN's words; isolation levels are all served by what there is. */
 static bool asks_read_only(const struct pg_text *t)
 {
-    const char *at = t->sql, *end = t->sql + t->len;
-    struct lex_token token;
+    struct pg_lexer x;
+    struct pg_token token;
     bool read = false, read_only = false;
 
-    while (lex_next(&at, end, &token)) {
-        if (read && lex_is(&token, "ONLY"))
+    pg_lex_init(&x, t->sql, t->len);
+    while (pg_lex_next(&x, &token)) {
+        if (read && pg_lex_is(&token, "ONLY"))
             read_only = true;
-        else if (read && lex_is(&token, "WRITE"))
+        else if (read && pg_lex_is(&token, "WRITE"))
             read_only = false;
-        read = lex_is(&token, "READ");
+        read = pg_lex_is(&token, "READ");
     }
     return read_only;
 }
 
 static bool has_word(const struct pg_text *t, const char *word)
 {
-    const char *at = t->sql, *end = t->sql + t->len;
-    struct lex_token token;
+    struct pg_lexer x;
+    struct pg_token token;
 
-    while (lex_next(&at, end, &token))
-        if (lex_is(&token, word))
+    pg_lex_init(&x, t->sql, t->len);
+    while (pg_lex_next(&x, &token))
+        if (pg_lex_is(&token, word))
             return true;
     return false;
 }
@@ -288,13 +290,28 @@ static bool close_savepoint(struct pg_conn *c, const char *sql, const struct lex
     return true;
 }
 
+/* The statement without its comments, which SQLite may end elsewhere; NULL: no memory. */
+static const char *without_comments(struct pg_conn *c, const struct pg_text *t)
+{
+    struct buf b = BUF_INIT;
+    struct pg_lexer x;
+    struct pg_token token;
+
+    pg_lex_init(&x, t->sql, t->len);
+    while (pg_lex_next(&x, &token) && token.type != PG_TOKEN_SEMI) {
+        if (token.space && b.len > 0)
+            buf_putc(&b, ' ');
+        buf_put(&b, token.text, token.len);
+    }
+    const char *sql = buf_ok(&b) ? arena_strndup(c->arena, buf_cstr(&b), b.len) : NULL;
+    buf_free(&b);
+    return sql;
+}
+
 static bool savepoint(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
 {
-    /* Without the comments around it, which SQLite may end elsewhere. */
-    const char *at = t->sql + pg_lex_blank(t->sql, t->len);
-    size_t len = lex_length(at, t->len - (size_t)(at - t->sql));
-    const char *sql = arena_strndup(c->arena, at, len);
-    struct lex lex = lex_statement(at, len);
+    const char *sql = without_comments(c, t);
+    struct lex lex = lex_statement(sql ? sql : "", sql ? strlen(sql) : 0);
 
     pg_tag(tag, t->tag);
     if (c->tx != PG_TX_BLOCK && c->tx != PG_TX_FAILED) {
