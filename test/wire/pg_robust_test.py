@@ -561,11 +561,11 @@ def shown(connection, name):
     return connection.ask(wire.query("SHOW " + name))[1][1][0]
 
 
-def reported(connection, *messages):
-    """The values of TimeZone that the answer reports."""
+def reported(connection, *messages, name="TimeZone"):
+    """The values of the setting that the answer reports."""
     connection.send(b"".join(messages))
     bodies = [body for kind, body in connection.until("Z") if kind == "S"]
-    return [body.split(b"\0")[1] for body in bodies if body.startswith(b"TimeZone\0")]
+    return [body.split(b"\0")[1] for body in bodies if body.startswith(name.encode() + b"\0")]
 
 
 SETTINGS_THAT_END = {
@@ -640,6 +640,27 @@ def test_local_settings_outside_a_block(ready):
     steps = [m for sql in (local, "SHOW work_mem") for m in (wire.parse(sql), wire.bind(), wire.execute())]
     assert ["DataRow", ["9MB"]] in ready.ask(*steps, wire.SYNC)
     assert shown(ready, "work_mem") == "4MB"
+
+
+def test_what_set_config_sets_is_reported(ready):
+    for name, value, told in (("application_name", "a b", b"a b"), ("TimeZone", "Europe/Paris", b"Europe/Paris"),
+                              ("DateStyle", "iso, dmy", b"ISO, MDY"), ("client_encoding", "utf-8", b"UTF8"),
+                              ("default_transaction_read_only", "true", b"on")):
+        ask = wire.query(f"SELECT set_config('{name}', '{value}', false)")
+        assert reported(ready, ask, name=name) == [told]
+        assert shown(ready, name) == told.decode()
+    assert ready.ask(wire.query("CREATE TABLE refused (a INTEGER)"))[0] == ["ErrorResponse", "ERROR", "25006"]
+    assert reported(ready, wire.query("SELECT set_config('work_mem', '9MB', false)"), name="work_mem") == []
+    ask = [wire.parse("SELECT set_config('DEFAULT_TRANSACTION_READ_ONLY', $1, false)"), wire.bind([b"off"]), wire.execute(), wire.SYNC]
+    assert reported(ready, *ask, name="default_transaction_read_only") == [b"off"]
+    # A transaction's own value goes with it.
+    assert reported(ready, wire.query("BEGIN; SELECT set_config('TimeZone', 'Asia/Tokyo', true)")) == [b"Asia/Tokyo"]
+    assert reported(ready, wire.query("COMMIT")) == [b"Europe/Paris"]
+    assert reported(ready, wire.query("RESET TimeZone")) == [b"UTC"]
+    ready.ask(wire.query("RESET application_name"))
+    for name, value, sqlstate in (("nothing", "x", "42704"), ("server_version", "1", "55P02"), ("client_encoding", "LATIN1", "22023")):
+        ask = wire.query(f"SELECT set_config('{name}', '{value}', false)")
+        assert ["ErrorResponse", "ERROR", sqlstate] in ready.ask(ask)
 
 
 def test_a_setting_that_goes_back_is_reported(ready):

@@ -12,6 +12,8 @@
 #include "sql/pg/session.h"
 #include "sql/pg/type.h"
 
+#define UNKNOWN_SETTING "unrecognized configuration parameter \"%.80s\""
+
 static void text(sqlite3_context *ctx, const char *s)
 {
     if (s)
@@ -103,9 +105,10 @@ static void setting(sqlite3_context *ctx, int n, sqlite3_value **v)
     if (value)
         text(ctx, value);
     else if (name && !(n > 1 && sqlite3_value_int(v[1])))
-        pg_result_error(ctx, "unrecognized configuration parameter \"%.80s\"", name);
+        pg_result_error(ctx, UNKNOWN_SETTING, name);
 }
 
+/* Answers the value as it is now, which may be spelled otherwise than it was given. */
 static void set_config(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     const struct pg_session *s = pg_session_current();
@@ -115,10 +118,28 @@ static void set_config(sqlite3_context *ctx, int n, sqlite3_value **v)
     (void)n;
     if (!name)
         return;
-    if (s->set && !s->set(s->arg, name, value ? value : "", sqlite3_value_int(v[2]) != 0))
+    value = value ? value : "";
+    if (!s->set) { /* nobody keeps it */
+        text(ctx, value);
+        return;
+    }
+    switch (s->set(s->arg, name, value, sqlite3_value_int(v[2]) != 0)) {
+    case PG_SET_OK:
+        text(ctx, pg_session_setting(name));
+        break;
+    case PG_SET_UNKNOWN:
+        pg_result_error(ctx, UNKNOWN_SETTING, name);
+        break;
+    case PG_SET_FIXED:
         pg_result_error(ctx, "parameter \"%.80s\" cannot be changed", name);
-    else
-        text(ctx, value ? value : "");
+        break;
+    case PG_SET_INVALID:
+        pg_result_error(ctx, "invalid value for parameter \"%.80s\": \"%.80s\"", name, value);
+        break;
+    case PG_SET_NO_MEMORY:
+        sqlite3_result_error_nomem(ctx);
+        break;
+    }
 }
 
 static void encoding(sqlite3_context *ctx, int n, sqlite3_value **v)

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum pg_set { PG_SET_OK, PG_SET_UNKNOWN, PG_SET_FIXED, PG_SET_INVALID, PG_SET_NO_MEMORY };
+
 struct pg_session {
     const char *user;
     const char *database;
@@ -20,9 +22,9 @@ struct pg_session {
     bool in_recovery; /* pg_is_in_recovery(): this node takes no writes */
     /* The value of a setting, borrowed until the next call; NULL: unknown. May be NULL. */
     const char *(*setting)(void *arg, const char *name);
-    /* Changes one, for set_config(); `local`: until the transaction ends. False: not possible. May
-     * be NULL. */
-    bool (*set)(void *arg, const char *name, const char *value, bool local);
+    /* Changes one, for set_config(); `local`: until the transaction ends. By whichever thread runs
+     * the statement, while the session's own waits for it. May be NULL. */
+    enum pg_set (*set)(void *arg, const char *name, const char *value, bool local);
     /* The node's databases by number; false at the end. May be NULL: only `database` then. */
     bool (*database_at)(void *arg, size_t i, char *id, size_t size);
     void *arg;

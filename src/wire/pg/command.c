@@ -103,9 +103,15 @@ const char *pg_front_setting(void *conn, const char *name)
     return pg_setting(conn, name, &canonical);
 }
 
-bool pg_front_set(void *conn, const char *name, const char *value, bool local)
+/* While a statement runs, and perhaps in another thread: the client is told later. */
+enum pg_set pg_front_set(void *conn, const char *name, const char *value, bool local)
 {
-    return pg_set(conn, name, value, local) == PG_SET_OK;
+    struct pg_conn *c = conn;
+    enum pg_set set = pg_set(c, name, value, local);
+
+    if (set == PG_SET_OK)
+        pg_settings_untold(&c->settings, name);
+    return set;
 }
 
 /* The name behind SHOW, SET and RESET, with their two-word spellings. */

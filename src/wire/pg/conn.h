@@ -189,7 +189,7 @@ enum err_code pg_use_database(struct pg_conn *c, const char *name, struct err *e
 const char *pg_setting(struct pg_conn *c, const char *name, const char **canonical);
 /* For functions: struct pg_session's callbacks. */
 const char *pg_front_setting(void *conn, const char *name);
-bool pg_front_set(void *conn, const char *name, const char *value, bool local);
+enum pg_set pg_front_set(void *conn, const char *name, const char *value, bool local);
 
 /* ---- session.c ---- */
 

@@ -3,6 +3,7 @@
 
 static void ready(struct pg_conn *c)
 {
+    pg_report_untold(c);
     pgwire_write_ready(&c->out, pg_status(c));
 }
 

@@ -142,6 +142,8 @@ void pg_apply_read_only(struct pg_conn *c);
 enum pg_set pg_set(struct pg_conn *c, const char *name, const char *value, bool local);
 /* Tells the client, where it is a parameter that is reported. */
 void pg_report(struct pg_conn *c, const char *name);
+/* The same of what set_config() has set: before ReadyForQuery, as PostgreSQL does it. */
+void pg_report_untold(struct pg_conn *c);
 void pg_undo_end(struct pg_conn *c, bool committed);          /* with the transaction */
 void pg_undo_roll_back_to(struct pg_conn *c, unsigned depth); /* what was set since … */
 void pg_undo_release(struct pg_conn *c, unsigned depth);      /* … or what now belongs outside */

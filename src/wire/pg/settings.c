@@ -328,6 +328,31 @@ bool pg_settings_is_reported(const char *name)
     return i < ROWS && table[i].reported;
 }
 
+void pg_settings_untold(struct pg_settings *s, const char *name)
+{
+    size_t i = find(name);
+
+    if (i < ROWS && table[i].reported)
+        s->untold[i] = s->any_untold = true;
+}
+
+void pg_settings_told(struct pg_settings *s, const char *name)
+{
+    size_t i = find(name);
+
+    if (i < ROWS)
+        s->untold[i] = false;
+}
+
+const char *pg_settings_next_untold(struct pg_settings *s)
+{
+    for (size_t i = 0; s->any_untold && i < ROWS; i++)
+        if (s->untold[i])
+            return table[i].name;
+    s->any_untold = false;
+    return NULL;
+}
+
 bool pg_settings_at(const struct pg_settings *s, size_t i, const char **name, const char **value,
                     bool *reported)
 {

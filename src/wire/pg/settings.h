@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "sql/pg/session.h"
 
 #define PG_SETTINGS_MAX 96 /* rows of the table in settings.c */
 #define PG_CUSTOM_MAX   32 /* settings with a point in their name */
@@ -23,11 +24,11 @@ struct pg_settings {
     char *custom[PG_CUSTOM_MAX][2]; /* name, value */
     unsigned n_custom;
     int64_t statement_timeout_ns; /* what its value comes to; 0 = none */
+    bool untold[PG_SETTINGS_MAX]; /* changed, and the client has to be told of it */
+    bool any_untold;
 };
 
 void pg_settings_fini(struct pg_settings *s);
-
-enum pg_set { PG_SET_OK, PG_SET_UNKNOWN, PG_SET_FIXED, PG_SET_INVALID, PG_SET_NO_MEMORY };
 
 /* `value` NULL = back to the start value. Names in any case. */
 enum pg_set pg_settings_set(struct pg_settings *s, const char *name, const char *value);
@@ -39,6 +40,11 @@ const char *pg_settings_own(const struct pg_settings *s, const char *name);
 /* Back to what pg_settings_own() told of a setting that has been set. Takes `value` over. */
 void pg_settings_put_back(struct pg_settings *s, const char *name, char *value);
 bool pg_settings_is_reported(const char *name);
+/* The client is to be told of it, if it is one that is reported … */
+void pg_settings_untold(struct pg_settings *s, const char *name);
+void pg_settings_told(struct pg_settings *s, const char *name); /* … and has been */
+/* One that it has not been told of; NULL: there is none. */
+const char *pg_settings_next_untold(struct pg_settings *s);
 /* One by one, by index; false at the end. */
 bool pg_settings_at(const struct pg_settings *s, size_t i, const char **name, const char **value,
                     bool *reported);

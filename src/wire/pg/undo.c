@@ -105,8 +105,20 @@ void pg_report(struct pg_conn *c, const char *name)
     const char *canonical = name;
     const char *value = pg_settings_get(&c->settings, name, &canonical);
 
+    pg_settings_told(&c->settings, name);
     if (value && pg_settings_is_reported(name))
         pgwire_write_parameter(&c->out, canonical, value);
+}
+
+void pg_report_untold(struct pg_conn *c)
+{
+    const char *name;
+
+    while ((name = pg_settings_next_untold(&c->settings))) {
+        pg_report(c, name);
+        if (strcmp(name, "default_transaction_read_only") == 0)
+            pg_apply_read_only(c);
+    }
 }
 
 /* Takes `value` over. */
