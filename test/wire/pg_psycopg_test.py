@@ -136,6 +136,17 @@ ERRORS = [
     ("SELECT missing(1)", "42883"), ("INSERT INTO t VALUES (1, 'x', 5)", "23505"),
     ("INSERT INTO t VALUES (2, NULL, 5)", "23502"), ("INSERT INTO t VALUES (2, 'x', -1)", "23514"),
     ("CREATE TABLE t (x INTEGER)", "42P07"), ("ROLLBACK TO SAVEPOINT nowhere", "3B001"),
+    # what is no number, and what is too big a one
+    ("SELECT '1e10'::int", "22P02"), ("SELECT ''::int", "22P02"), ("SELECT '1.5'::bigint", "22P02"), ("SELECT 'x'::float8", "22P02"),
+    ("SELECT 1e10::int", "22003"), ("SELECT 1e30::bigint", "22003"), ("SELECT 100000::smallint", "22003"), ("SELECT '3000000000'::int", "22003"),
+    ("SELECT '99999999999999999999'::bigint", "22003"), ("SELECT '1e400'::float8", "22003"), ("SELECT abs(-9223372036854775807 - 1)", "22003"),
+    ("SELECT 'maybe'::boolean", "22P02"), ("SELECT 'x'::uuid", "22P02"), ("SELECT '\\xzz'::bytea", "22023"),
+    ("SELECT 'x'::date", "22007"), ("SELECT 'x'::timestamp", "22007"), ("SELECT '2024-13-01'::date", "22008"), ("SELECT '25:00'::time", "22008"),
+    ("SELECT a.a FROM t a, t a2 WHERE b = 'x'", "42702"), ("ALTER TABLE t ADD COLUMN b int", "42701"), ("CREATE TABLE u (a int, a int)", "42701"),
+    ("DROP INDEX missing", "42704"), ("SELECT upper('a', 'b')", "42883"), ("SELECT a FROM t WHERE sum(a) > 1", "42803"),
+    ("SELECT current_setting('missing')", "42704"), ("SELECT 'a' ~ '('", "2201B"),
+    ("SELECT (1", "42601"), ("INSERT INTO t (a, b) VALUES (3)", "42601"), ("INSERT INTO t (a, missing) VALUES (3, 4)", "42703"),
+    ("UPDATE t SET missing = 1", "42703"), ("INSERT INTO missing VALUES (1)", "42P01"), ("DROP TABLE missing", "42P01"),
 ]
 
 

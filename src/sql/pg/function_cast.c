@@ -14,28 +14,44 @@
 
 /* ---- numbers ---- */
 
-/* The whole text as an integer, with blanks around it. */
-static bool read_int(const char *s, int64_t *out)
-{
-    char *end;
+enum reading { READ_NONE, READ_OK, READ_TOO_BIG };
 
-    s += strspn(s, " \t\n");
-    if (*s == '\0')
-        return false;
-    errno = 0;
-    *out = strtoll(s, &end, 10);
-    return errno == 0 && end != s && end[strspn(end, " \t\n")] == '\0';
+static enum reading judged(const char *s, const char *end, bool too_big)
+{
+    if (end == s || end[strspn(end, " \t\n")] != '\0')
+        return READ_NONE;
+    return too_big ? READ_TOO_BIG : READ_OK;
 }
 
-static bool read_real(const char *s, double *out)
+/* The whole text as an integer, with blanks around it. */
+static enum reading read_int(const char *s, int64_t *out)
 {
     char *end;
 
     s += strspn(s, " \t\n");
-    if (*s == '\0' || strchr(s, 'x') || strchr(s, 'X'))
-        return false;
+    errno = 0;
+    *out = strtoll(s, &end, 10);
+    return judged(s, end, errno == ERANGE);
+}
+
+static enum reading read_real(const char *s, double *out)
+{
+    char *end;
+
+    s += strspn(s, " \t\n");
+    if (strchr(s, 'x') || strchr(s, 'X'))
+        return READ_NONE;
+    errno = 0;
     *out = strtod(s, &end);
-    return end != s && end[strspn(end, " \t\n")] == '\0';
+    return judged(s, end, errno == ERANGE && isinf(*out));
+}
+
+static void not_read(sqlite3_context *ctx, enum reading why, const char *s, const char *type)
+{
+    if (why == READ_TOO_BIG)
+        pg_result_error(ctx, "value \"%.80s\" is out of range for type %s", s, type);
+    else
+        pg_result_error(ctx, "invalid input syntax for type %s: \"%.80s\"", type, s);
 }
 
 static void to_int(sqlite3_context *ctx, sqlite3_value *v, const char *type, int64_t min,
@@ -43,7 +59,8 @@ static void to_int(sqlite3_context *ctx, sqlite3_value *v, const char *type, int
 {
     int64_t i = 0;
     double d;
-    const char *s;
+    const char *s = NULL;
+    enum reading reading;
 
     switch (sqlite3_value_type(v)) {
     case SQLITE_NULL:
@@ -61,12 +78,16 @@ static void to_int(sqlite3_context *ctx, sqlite3_value *v, const char *type, int
         break;
     default:
         s = (const char *)sqlite3_value_text(v);
-        if (!s || !read_int(s, &i)) {
-            pg_result_error(ctx, "invalid input syntax for type %s: \"%.80s\"", type, s ? s : "");
+        s = s ? s : "";
+        reading = read_int(s, &i);
+        if (reading != READ_OK) {
+            not_read(ctx, reading, s, type);
             return;
         }
     }
-    if (i < min || i > max)
+    if ((i < min || i > max) && s)
+        not_read(ctx, READ_TOO_BIG, s, type);
+    else if (i < min || i > max)
         pg_result_error(ctx, "%s out of range", type);
     else
         sqlite3_result_int64(ctx, i);
@@ -93,6 +114,7 @@ static void int8(sqlite3_context *ctx, int n, sqlite3_value **v)
 static void real_or_integer(sqlite3_context *ctx, sqlite3_value *v, bool keep_integer)
 {
     const char *s;
+    enum reading reading;
     int64_t i;
     double d;
 
@@ -108,13 +130,13 @@ static void real_or_integer(sqlite3_context *ctx, sqlite3_value *v, bool keep_in
         break;
     default:
         s = (const char *)sqlite3_value_text(v);
-        if (s && keep_integer && read_int(s, &i))
+        s = s ? s : "";
+        if (keep_integer && read_int(s, &i) == READ_OK)
             sqlite3_result_int64(ctx, i);
-        else if (s && read_real(s, &d))
+        else if ((reading = read_real(s, &d)) == READ_OK)
             sqlite3_result_double(ctx, d);
         else
-            pg_result_error(ctx, "invalid input syntax for type %s: \"%.80s\"",
-                            keep_integer ? "numeric" : "double precision", s ? s : "");
+            not_read(ctx, reading, s, keep_integer ? "numeric" : "double precision");
     }
 }
 

@@ -15,8 +15,14 @@
 #define YEAR_MAX    9999 /* of SQLite's own functions, too */
 #define SPAN_MAX_US 4e17 /* some 12,000 years */
 
+/* It looks like a time, so its fields must be what is wrong. */
+static bool looks_like_time(const char *s)
+{
+    return *s >= '0' && *s <= '9' && strpbrk(s, "-:") && s[strspn(s, "0123456789-:.+ TZ")] == '\0';
+}
+
 /* Text, or seconds since 1970 as SQLite programs keep them. Answers 1, 0 = NULL, -1 = failed. */
-static int read_arg(sqlite3_context *ctx, sqlite3_value *v, struct pg_time *t)
+static int read_as(sqlite3_context *ctx, sqlite3_value *v, const char *type, struct pg_time *t)
 {
     size_t n;
     const char *s;
@@ -38,9 +44,18 @@ static int read_arg(sqlite3_context *ctx, sqlite3_value *v, struct pg_time *t)
         }
         if (s && pg_time_read(s, n, t))
             return 1;
-        pg_result_error(ctx, "invalid input syntax for type timestamp: \"%.80s\"", s ? s : "");
+        s = s ? s : "";
+        if (looks_like_time(s))
+            pg_result_error(ctx, "date/time field value out of range: \"%.80s\"", s);
+        else
+            pg_result_error(ctx, "invalid input syntax for type %s: \"%.80s\"", type, s);
         return -1;
     }
+}
+
+static int read_arg(sqlite3_context *ctx, sqlite3_value *v, struct pg_time *t)
+{
+    return read_as(ctx, v, "timestamp", t);
 }
 
 static void put(sqlite3_context *ctx, const struct pg_time *t, bool date, bool time)
@@ -58,7 +73,7 @@ static void to_date(sqlite3_context *ctx, int n, sqlite3_value **v)
     struct pg_time t;
 
     (void)n;
-    if (read_arg(ctx, v[0], &t) == 1)
+    if (read_as(ctx, v[0], "date", &t) == 1)
         put(ctx, &t, true, false);
 }
 
@@ -67,7 +82,7 @@ static void to_time(sqlite3_context *ctx, int n, sqlite3_value **v)
     struct pg_time t;
 
     (void)n;
-    if (read_arg(ctx, v[0], &t) == 1)
+    if (read_as(ctx, v[0], "time", &t) == 1)
         put(ctx, &t, false, true);
 }
 

@@ -204,20 +204,60 @@ static void word_syntax(struct pgwire_error *out, struct wording *w, const struc
     }
 }
 
+/*
+ * Where one code stands for several SQLSTATEs the message tells, of SQLite or of our functions. It
+ * may quote the client's own text, but nowhere at its beginning or, outside quotes, at its end.
+ */
+static const struct {
+    enum err_code code;
+    const char *begins, *ends; /* NULL: whatever */
+    const char *sqlstate;
+} by_message[] = {
+    {ERR_MISMATCH, "date/time field value out of range", NULL, "22008"},
+    {ERR_MISMATCH, "timestamp out of range", NULL, "22008"},
+    {ERR_MISMATCH, "value \"", NULL, "22003"}, /* … is out of range for type … */
+    {ERR_MISMATCH, NULL, " out of range", "22003"},
+    {ERR_MISMATCH, "invalid input syntax for type date", NULL, "22007"},
+    {ERR_MISMATCH, "invalid input syntax for type time", NULL, "22007"}, /* timestamp */
+    {ERR_MISMATCH, "invalid input syntax for type interval", NULL, "22007"},
+    {ERR_MISMATCH, "invalid hexadecimal data", NULL, "22023"},
+    {ERR_MISMATCH, "invalid regular expression: ", NULL, "2201B"},
+    {ERR_MISMATCH, "invalid escape string: ", NULL, "22025"},
+    {ERR_MISMATCH, "LIKE pattern must not end", NULL, "22025"},
+    {ERR_MISMATCH, "field position must not be zero", NULL, "22023"},
+    {ERR_MISMATCH, "unit \"", NULL, "22023"},
+    {ERR_MISMATCH, "unrecognized privilege type: ", NULL, "22023"},
+    {ERR_MISMATCH, "unrecognized configuration parameter ", NULL, "42704"},
+    {ERR_MISMATCH, "invalid value for parameter ", NULL, "22023"},
+    {ERR_MISMATCH, "parameter \"", NULL, "55P02"}, /* … cannot be changed */
+    {ERR_MISMATCH, NULL, NULL, "22P02"},
+    {ERR_PARAM, "there is no parameter ", NULL, "42P02"},
+    {ERR_PARAM, NULL, NULL, "08P01"},
+    {ERR_SQL, "ambiguous column name: ", NULL, "42702"},
+    {ERR_SQL, "duplicate column name: ", NULL, "42701"},
+    {ERR_SQL, "no such index: ", NULL, "42704"},
+    {ERR_SQL, "wrong number of arguments to function ", NULL, "42883"},
+    {ERR_SQL, "misuse of aggregate", NULL, "42803"},
+    {ERR_SQL, "integer overflow", NULL, "22003"},
+    {ERR_SQL, NULL, NULL, "42601"},
+};
+
+static bool fits(const char *msg, const char *begins, const char *ends)
+{
+    size_t n = strlen(msg), m = ends ? strlen(ends) : 0;
+
+    return (!begins || strncmp(msg, begins, strlen(begins)) == 0) &&
+           (!ends || (n >= m && strcmp(msg + n - m, ends) == 0));
+}
+
 static const char *sqlstate_of(const struct err *e)
 {
-    switch (e->code) {
-    case ERR_BUSY:
+    if (e->code == ERR_BUSY)
         return "40001"; /* so that drivers run the transaction again */
-    case ERR_MISMATCH:
-        return "22P02";
-    case ERR_PARAM:
-        return strncmp(e->msg, "there is no parameter ", 22) == 0 ? "42P02" : "08P01";
-    case ERR_SQL:
-        return strncmp(e->msg, "ambiguous column name", 21) == 0 ? "42702" : "42601";
-    default:
-        return err_sqlstate(e->code);
-    }
+    for (size_t i = 0; i < sizeof by_message / sizeof *by_message; i++)
+        if (by_message[i].code == e->code && fits(e->msg, by_message[i].begins, by_message[i].ends))
+            return by_message[i].sqlstate;
+    return err_sqlstate(e->code);
 }
 
 /* Characters up to byte `offset`, from 1. */
