@@ -97,6 +97,88 @@ def test_described_types(session):
 # ---- transactions and errors -----------------------------------------------------------------------------------
 
 
+BOOL, INT8, INT2, INT4, TEXT, FLOAT8, DATE, TIMESTAMP, NUMERIC, UUID = 16, 20, 21, 23, 25, 701, 1082, 1114, 1700, 2950
+DESCRIBED = [
+    ("SELECT sum(a), sum(id), sum(b), sum(n), avg(a), max(ts), min(d), max(a) FROM t",
+     [NUMERIC, INT8, INT8, NUMERIC, NUMERIC, TIMESTAMP, DATE, INT8]),
+    ("SELECT max(a), sum(a), coalesce(max(n), 0) FROM t WHERE id > 5", [INT8, NUMERIC, NUMERIC]),  # NULL tells no type
+    ("SELECT id + 1, a + 1, b + b, n * 2, t.n * id, -id FROM t WHERE id > 5", [INT4, INT8, INT2, NUMERIC, NUMERIC, INT4]),  # no row
+    ("SELECT id, sum(a) OVER (ORDER BY id) FROM t", [INT4, NUMERIC]),
+    ("SELECT CASE WHEN flag THEN ts END, NOT flag, u = u, v || 'x', round(n, 1) FROM t", [TIMESTAMP, BOOL, BOOL, TEXT, NUMERIC]),
+    ("SELECT q.s, s + 1 FROM (SELECT sum(id) AS s FROM t) q", [INT8, INT8]),
+    ("SELECT * FROM (SELECT sum(a) AS s, max(ts) AS m FROM t) q", [NUMERIC, TIMESTAMP]),
+    ("SELECT x.m FROM t JOIN (SELECT max(d) m FROM t) AS x ON true", [DATE]),
+    ("WITH q AS (SELECT max(u::text) AS s, count(*) c FROM t), r(y) AS MATERIALIZED (SELECT n * 2 FROM t) SELECT s, c, y FROM q, r",
+     [TEXT, INT8, NUMERIC]),
+    ("SELECT (SELECT max(a) FROM t), EXISTS (SELECT 1), uuid 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", [INT8, BOOL, UUID]),
+    ("INSERT INTO t (id, n) VALUES (7, 1) RETURNING id, n * 2, a + 1", [INT4, NUMERIC, INT8]),
+    ("SELECT array_agg(a), ARRAY[a], round(n), round(a) FROM t GROUP BY a, n", [1016, 1016, NUMERIC, FLOAT8]),
+    ("SELECT 1, 1.5, 'x', NULL, true, now()::date", [INT4, NUMERIC, TEXT, TEXT, BOOL, DATE]),
+]
+
+
+@pytest.mark.parametrize("sql,types", DESCRIBED, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_result_is_described_alike_everywhere(session, sql, types):
+    """By Describe of the statement, of the portal, and in the answer to a simple query."""
+    session.execute("CREATE TABLE t (id int PRIMARY KEY, a bigint, b smallint, n numeric(10,2), u uuid, ts timestamp, d date, flag boolean, v text)")
+    session.execute("INSERT INTO t VALUES (1, 5, 2, 1.5, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2024-01-01', '2024-01-01', true, 'x')")
+    session.commit()
+    c = session.pgconn
+    assert c.prepare(b"p", sql.encode()).status == psycopg.pq.ExecStatus.COMMAND_OK
+    for ask in (lambda: c.describe_prepared(b"p"), lambda: c.exec_(sql.encode()), lambda: c.exec_params(sql.encode(), []),
+                lambda: c.exec_(f"SELECT 1; {sql}".encode())):
+        c.exec_(b"BEGIN")
+        r = ask()
+        assert not r.error_message and [r.ftype(i) for i in range(r.nfields)] == types
+        c.exec_(b"ROLLBACK")
+
+
+def test_a_cursor_is_described_like_its_query(session):
+    session.execute("CREATE TABLE t (n numeric, a bigint)")
+    session.execute("INSERT INTO t VALUES (1, 2)")
+    session.execute("DECLARE c CURSOR FOR SELECT n + 1, sum(a) OVER () FROM t")
+    r = session.pgconn.exec_(b"FETCH c")
+    assert [r.ftype(i) for i in range(r.nfields)] == [NUMERIC, NUMERIC] and r.get_value(0, 0) == b"2"
+
+
+def test_sums_do_not_overflow(session):
+    session.execute("CREATE TABLE t (id int, a bigint, f float8)")
+    session.execute("INSERT INTO t VALUES (1, 9223372036854775807, 0.1), (2, 9223372036854775807, 0.2), (3, -9223372036854775807, 0.3)")
+    one = lambda sql: session.execute(sql).fetchone()[0]  # noqa: E731
+    assert one("SELECT sum(a) FROM t") == 2 ** 63 - 1, "what is beyond on the way does no harm"
+    assert one("SELECT sum(a) FROM t WHERE id < 3") == pytest.approx(decimal.Decimal(2 ** 64 - 2))
+    assert one("SELECT count(*) FROM (SELECT sum(a) AS s FROM t WHERE id < 3) q WHERE s > 5") == 1
+    assert [r[0] for r in session.execute("SELECT sum(a) OVER (ORDER BY id ROWS 1 PRECEDING) FROM t ORDER BY id")] == [
+        2 ** 63 - 1, pytest.approx(decimal.Decimal(2 ** 64 - 2)), 0]
+    assert one("SELECT sum(DISTINCT a) FILTER (WHERE id < 3) FROM t") == 2 ** 63 - 1
+    assert one("SELECT sum(a) FROM t WHERE id > 9") is None
+    assert one("SELECT sum(f) FROM t") == pytest.approx(0.6)
+    assert one("SELECT sum(id) FROM t HAVING sum(a) > 0") == 6
+
+
+def test_a_uuid_is_kept_in_lower_case(session):
+    session.execute("CREATE TABLE t (id int PRIMARY KEY, u uuid, v text)")
+    ask = lambda sql: session.pgconn.exec_(sql.encode())  # noqa: E731: as literals, with no parameter of any type
+    upper = "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A1"
+    assert ask(f"INSERT INTO t VALUES (1, '{upper}1', '{upper}1'), (2, '{{{upper}2}}', NULL)").command_tuples == 2
+    ask(f"INSERT INTO t (id, v, u) VALUES (3, '{upper}3', '{upper.replace('-', '')}3')")
+    ask(f"INSERT INTO t (id) VALUES (4); UPDATE t SET u = '{upper}4', v = '{upper}4' WHERE id = 4")
+    kept = [[None if v is None else v for v in row] for row in session.execute("SELECT u::text, v FROM t ORDER BY id").fetchall()]
+    assert kept == [[f"{upper.lower()}{i}", None if i == 2 else f"{upper}{i}"] for i in (1, 2, 3, 4)]
+
+    def found(where):
+        r = ask(f"SELECT id FROM t WHERE {where} ORDER BY id")
+        assert not r.error_message, r.error_message
+        return [int(r.get_value(i, 0)) for i in range(r.ntuples)]
+
+    assert found(f"u = '{upper}1'") == found(f"'{upper}1' = t.u") == found(f"u = '{upper}1'::uuid") == [1]
+    assert found(f"u IN ('{upper}2', '{upper.lower()}3')") == found(f"u BETWEEN '{upper}2' AND '{upper}3'") == [2, 3]
+    assert found(f"u <> '{upper}1' AND v = '{upper}3'") == [3]
+    assert found(f"v = '{upper.lower()}1'") == found(f"v = '{upper}1' AND v ILIKE 'b%'") == [], "a text is a text"
+    assert ask(f"UPDATE t SET v = 'x' WHERE u = '{upper}1'").command_tuples == 1
+    assert ask(f"DELETE FROM t WHERE u = '{upper}1' RETURNING id").get_value(0, 0) == b"1"
+
+
 def test_transactions_and_savepoints(connection):
     cur = connection.cursor()
     cur.execute("CREATE TABLE t (a INTEGER PRIMARY KEY)")

@@ -328,6 +328,17 @@ static size_t constant(struct pg_rewrite *r, size_t i, const char *name)
     return i;
 }
 
+/* INSERT INTO sum(…), WITH sum(…) AS (…): what looks like a call gives a table's columns. */
+static bool is_table(const struct pg_rewrite *r, size_t i)
+{
+    size_t behind = r->match[i + 1] + 1;
+
+    if (i >= 2 && pg_punct(r, i - 1, "."))
+        i -= 2;
+    return (i > 0 && pg_word(r, i - 1, "INTO")) ||
+           (pg_word(r, behind, "AS") && pg_punct(r, behind + 1, "("));
+}
+
 static size_t special(struct pg_rewrite *r, size_t i, const char *name)
 {
     struct call c = {i + 2, r->match[i + 1]};
@@ -367,6 +378,10 @@ static size_t special(struct pg_rewrite *r, size_t i, const char *name)
     if (IS("current_timestamp") || IS("localtimestamp")) {
         pg_put(r, NOW);
         return c.to + 1;
+    }
+    if (IS("sum") && !r->schema && !is_table(r, i)) { /* the schema's keeps SQLite's overflow */
+        pg_put(r, "pg_sum");
+        return i + 1;
     }
     if (IS("row")) {
         pg_copy(r, i + 1);

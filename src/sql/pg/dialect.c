@@ -73,6 +73,7 @@ static const char *const functions[] = {
     "CURRVAL",
     "LASTVAL",
     "ROW",
+    "SUM",
     "STRPOS",
     "BTRIM",
     "CHR",
@@ -136,7 +137,7 @@ static bool may_be_listed(const struct pg_token *t)
         ['o' - 'a'] = L(4) | L(6) | L(7) | L(8) | L(10),
         ['p' - 'a'] = L(6) | L(8) | L(10),
         ['r' - 'a'] = L(3) | L(5) | L(21),
-        ['s' - 'a'] = L(4) | L(6) | L(7) | L(9) | L(12) | L(15) | L(19),
+        ['s' - 'a'] = L(3) | L(4) | L(6) | L(7) | L(9) | L(12) | L(15) | L(19),
         ['t' - 'a'] = L(4) | L(8) | L(21),
         ['u' - 'a'] = L(6) | L(7) | L(16),
 #undef L
@@ -169,7 +170,8 @@ static bool calls_for_translation(const struct pg_token *t, const struct pg_toke
     case PG_TOKEN_ILLEGAL:
         return true;
     case PG_TOKEN_STRING: /* date '…' */
-        return is_type_word(before) || pg_is_hex(t) || pg_is_boolean_text(t, &boolean);
+        return is_type_word(before) || pg_is_hex(t) || pg_is_boolean_text(t, &boolean) ||
+               pg_is_odd_uuid(t);
     case PG_TOKEN_BITS:
         return (t->text[0] | 0x20) == 'b';
     case PG_TOKEN_OP:

@@ -37,6 +37,8 @@ int pg_functions_open(sqlite3 *db, int flags)
     if (rc == SQLITE_OK)
         rc = pg_function_privilege_open(db, flags);
     if (rc == SQLITE_OK)
+        rc = pg_function_sum_open(db, flags);
+    if (rc == SQLITE_OK)
         rc = pg_series_open(db, flags);
     return rc;
 }

@@ -41,6 +41,7 @@ int pg_function_array_open(sqlite3 *db, int flags);
 int pg_function_system_open(sqlite3 *db, int flags);
 int pg_function_privilege_open(sqlite3 *db, int flags);
 int pg_function_column_open(sqlite3 *db, int flags);
+int pg_function_sum_open(sqlite3 *db, int flags);
 int pg_series_open(sqlite3 *db, int flags);
 
 /* ---- for the parts ---- */

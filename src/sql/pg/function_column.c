@@ -3,7 +3,7 @@
  *
  *   pg_default(table, column)          what the column's DEFAULT comes to, now and for this row
  *   pg_stored(table, column, value)    '\x00ff' as a blob where the column is a bytea, 't' as 1
- * where it is a boolean
+ * where it is a boolean, 'A0EE…' in lower case where it is a uuid
  *
  * The column is a name, or a number counted from 1 as INSERT without names counts. What was looked
  * up stays with the statement that calls, as long as it runs.
@@ -114,6 +114,8 @@ static void stored(sqlite3_context *ctx, int n, sqlite3_value **v)
     oid = type && *type ? pg_type_declared(type, &modifier)->oid : PG_OID_TEXT;
     if (s && oid == PG_OID_BOOL && pg_boolean_of(s, len, &value)) {
         sqlite3_result_int(ctx, value);
+    } else if (s && oid == PG_OID_UUID && pgtype_format_uuid(&bytes, s, len)) {
+        sqlite3_result_text64(ctx, buf_cstr(&bytes), bytes.len, SQLITE_TRANSIENT, SQLITE_UTF8);
     } else if (s && len >= 2 && s[0] == '\\' && oid == PG_OID_BYTEA) {
         if (!hex_decode(s + 2, len - 2, &bytes))
             pg_result_error(ctx, "invalid hexadecimal data");

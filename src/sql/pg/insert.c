@@ -1,7 +1,7 @@
 /*
  * Values that depend on the column they are stored in: DEFAULT, '\x00ff' for a bytea, 't' for a
- * boolean. The dialect does not know the columns; the functions of pg/function_column.c look when
- * they run.
+ * boolean, 'A0EE…' for a uuid. The dialect does not know the columns; the functions of
+ * pg/function_column.c look when they run.
  *
  *   INSERT INTO t (a, b) VALUES (1, DEFAULT), (2, DEFAULT)   … t (a) VALUES (1), (2)
  *   INSERT INTO t (a, b) VALUES (1, DEFAULT), (2, 3)         … VALUES (1, pg_default('t', 'b')),
@@ -28,6 +28,26 @@ bool pg_is_hex(const struct pg_token *t)
            hex_is_bytes(t->text + 3, t->len - 4);
 }
 
+bool pg_is_odd_uuid(const struct pg_token *t)
+{
+    size_t digits = 0, dashes = 0;
+    bool odd = false;
+
+    if (t->type != PG_TOKEN_STRING || t->len < 34 || t->len > 47)
+        return false;
+    for (size_t i = 1; i + 1 < t->len; i++) {
+        char c = t->text[i];
+        if (isxdigit((unsigned char)c))
+            digits++;
+        else if (c == '-')
+            dashes++;
+        else if (c != '{' && c != '}')
+            return false;
+        odd = odd || (c >= 'A' && c <= 'F') || c == '{';
+    }
+    return digits == 32 && (odd || dashes != 4);
+}
+
 /* ---- one value ---- */
 
 static bool ends_value(const struct pg_rewrite *r, size_t i, size_t to)
@@ -46,7 +66,8 @@ static bool is_literal(const struct pg_rewrite *r, size_t i, size_t to)
 {
     bool value;
 
-    return (pg_is_hex(pg_at(r, i)) || pg_is_boolean_text(pg_at(r, i), &value)) &&
+    return (pg_is_hex(pg_at(r, i)) || pg_is_boolean_text(pg_at(r, i), &value) ||
+            pg_is_odd_uuid(pg_at(r, i))) &&
            ends_value(r, i + 1, to);
 }
 

@@ -166,6 +166,7 @@ size_t pg_from_item(struct pg_rewrite *r, size_t i, size_t to);
 /* pg/insert.c: INSERT with values that depend on their column, SET column = such a value. */
 size_t pg_stored_value(struct pg_rewrite *r, size_t i, size_t to);
 bool pg_is_hex(const struct pg_token *t);       /* '\x00ff' */
+bool pg_is_odd_uuid(const struct pg_token *t);  /* 'A0EE…', '{a0ee…}': one, not as it is kept */
 bool pg_is_srf(struct pg_rewrite *r, size_t i); /* a call of a set-returning function */
 void pg_find_renames(struct pg_rewrite *r);
 size_t pg_star(struct pg_rewrite *r, size_t i); /* SELECT * with such names in FROM */

@@ -171,7 +171,7 @@ static bool put_query(struct pg_conn *c, struct buf *b, const struct pg_copy_pla
         pg_error(c, "42601", "COPY needs one query");
         return false;
     }
-    if (pg_translate(c->arena, &t, &e) != ERR_OK) {
+    if (pg_translate(c, &t, &e) != ERR_OK) {
         pg_error_core(c, &e, NULL, 0);
         return false;
     }

@@ -144,7 +144,7 @@ static bool read_query(struct pg_conn *c, const struct declare *d, struct pg_tex
     pg_classify(t, d->query, d->len);
     if (!pg_is_sql(t))
         err_set(&e, ERR_SYNTAX, "a cursor needs a query");
-    else if (pg_translate(c->arena, t, &e) == ERR_OK)
+    else if (pg_translate(c, t, &e) == ERR_OK)
         return true;
     t->changed = false;
     pg_error_text(c, &e, t);

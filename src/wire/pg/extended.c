@@ -67,7 +67,7 @@ static bool read_text(struct pg_conn *c, const struct pgwire_parse *m, struct pg
     }
     if (!pg_tx_allows(c, t))
         return false;
-    if (pg_is_sql(t) && pg_translate(c->arena, t, &e) != ERR_OK) {
+    if (pg_is_sql(t) && pg_translate(c, t, &e) != ERR_OK) {
         t->changed = false;
         pg_error_text(c, &e, t);
         return false;

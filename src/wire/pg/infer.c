@@ -4,7 +4,6 @@
  * tokens, not grammar: where it is not sure it answers PGTYPE_NONE, and a parameter is text, an
  * expression what its first row holds.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -83,139 +82,6 @@ char *infer_name(const struct infer *x, size_t i)
     return n == SIZE_MAX ? NULL : out;
 }
 
-/* ---- tables ---- */
-
-struct column_sink {
-    struct sink sink;
-    struct arena *arena;
-    struct infer_table *table;
-};
-
-static void on_columns(struct sink *s, const struct sink_column *cols, unsigned n)
-{
-    struct column_sink *x = (struct column_sink *)s;
-
-    x->table->columns = arena_alloc(x->arena, n * sizeof *x->table->columns);
-    if (!x->table->columns)
-        return;
-    x->table->n = n;
-    for (unsigned i = 0; i < n; i++) {
-        const char *decl = cols[i].decltype;
-        x->table->columns[i].name = arena_strdup(x->arena, cols[i].name);
-        x->table->columns[i].type = pgtype_of_declared(decl, decl ? strlen(decl) : 0).oid;
-    }
-}
-
-static void load(struct infer *x, struct session *session, struct infer_table *table)
-{
-    static const struct sink_ops ops = {.columns = on_columns};
-    struct column_sink sink = {{&ops}, x->arena, table};
-    struct buf sql = BUF_INIT;
-    struct session_shape shape;
-    struct err e = ERR_INIT;
-
-    buf_puts(&sql, "SELECT * FROM \"");
-    for (const char *p = table->name; *p; p++) {
-        buf_putc(&sql, *p);
-        if (*p == '"')
-            buf_putc(&sql, '"');
-    }
-    buf_putc(&sql, '"');
-    const struct query q = {.sql = buf_cstr(&sql), .len = sql.len};
-    if (buf_ok(&sql))
-        (void)session_describe(session, &q, &sink.sink, &shape, &e);
-    buf_free(&sql);
-}
-
-static bool ends_alias(const struct infer *x, size_t i)
-{
-    static const char *const words[] = {
-        "WHERE",  "SET",     "VALUES",    "ON",        "JOIN",      "LEFT",   "INNER",
-        "CROSS",  "NATURAL", "GROUP",     "ORDER",     "LIMIT",     "USING",  "UNION",
-        "SELECT", "DEFAULT", "RETURNING", "FULL",      "RIGHT",     "HAVING", "OFFSET",
-        "FOR",    "WINDOW",  "EXCEPT",    "INTERSECT", "OVERRIDING"};
-
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-        if (is(x, i, words[k]))
-            return true;
-    return false;
-}
-
-/* [schema .] name [[AS] alias] at i; answers where it ends. */
-static size_t add_table(struct infer *x, struct session *s, size_t i)
-{
-    struct infer_table *t = &x->tables[x->n_tables];
-    bool call_like = i > 0 && is(x, i - 1, "INTO"); /* t (a, b): columns, no function */
-
-    while (infer_is_name(x, i) && op(x, i + 1, ".") && infer_is_name(x, i + 2))
-        i += 2;
-    if (!infer_is_name(x, i) || (op(x, i + 1, "(") && !call_like) || x->n_tables == INFER_TABLES)
-        return i + 1;
-    memset(t, 0, sizeof *t);
-    t->name = t->alias = infer_name(x, i);
-    i++;
-    if (is(x, i, "AS"))
-        i++;
-    if (infer_is_name(x, i) && !ends_alias(x, i))
-        t->alias = infer_name(x, i++);
-    if (!t->name || !t->alias)
-        return i;
-    load(x, s, t);
-    if (t->n > 0)
-        x->n_tables++;
-    return i;
-}
-
-void infer_tables(struct infer *x, struct session *s)
-{
-    for (size_t i = 0; i < x->n; i++) {
-        bool many = is(x, i, "FROM") || is(x, i, "USING");
-        if (!many && !is(x, i, "JOIN") && !is(x, i, "INTO") && !is(x, i, "UPDATE"))
-            continue;
-        size_t at = i + 1;
-        if (is(x, at, "ONLY") || is(x, at, "OR"))
-            at += is(x, at, "OR") ? 2 : 1;
-        at = add_table(x, s, at);
-        while (many && op(x, at, ","))
-            at = add_table(x, s, at + 1);
-    }
-}
-
-uint32_t infer_table_column(const struct infer_table *t, const char *name)
-{
-    for (unsigned i = 0; i < t->n; i++)
-        if (t->columns[i].name && strcasecmp(t->columns[i].name, name) == 0)
-            return t->columns[i].type;
-    return PGTYPE_NONE;
-}
-
-/* [q .] name, the name being token i. */
-static uint32_t column_type(const struct infer *x, size_t i)
-{
-    char *name = infer_is_name(x, i) ? infer_name(x, i) : NULL;
-    char *qualifier = NULL;
-
-    if (!name)
-        return PGTYPE_NONE;
-    if (i >= 2 && op(x, i - 1, ".") && infer_is_name(x, i - 2))
-        qualifier = infer_name(x, i - 2);
-    for (unsigned k = 0; k < x->n_tables; k++) {
-        const struct infer_table *t = &x->tables[k];
-        if (qualifier && strcasecmp(t->alias, qualifier) != 0 &&
-            strcasecmp(t->name, qualifier) != 0)
-            continue;
-        uint32_t type = infer_table_column(t, name);
-        if (type != PGTYPE_NONE)
-            return type;
-    }
-    return PGTYPE_NONE;
-}
-
-uint32_t infer_column(const struct infer *x, size_t i)
-{
-    return column_type(x, i);
-}
-
 /* ---- type names ---- */
 
 uint32_t infer_type_name(const struct infer *x, size_t i, size_t to)
@@ -288,7 +154,13 @@ static const struct {
     {"lastval", PGTYPE_INT8},
     {"nextval", PGTYPE_INT8},
     {"currval", PGTYPE_INT8},
+    {"random", PGTYPE_INT8},
+    {"unixepoch", PGTYPE_INT8},
     {"ntile", PGTYPE_INT4},
+    {"ascii", PGTYPE_INT4},
+    {"cardinality", PGTYPE_INT4},
+    {"array_length", PGTYPE_INT4},
+    {"json_array_length", PGTYPE_INT4},
     {"length", PGTYPE_INT4},
     {"char_length", PGTYPE_INT4},
     {"octet_length", PGTYPE_INT4},
@@ -298,6 +170,17 @@ static const struct {
     {"pg_backend_pid", PGTYPE_INT4},
     {"pg_advisory_unlock_all", PGTYPE_VOID},
     {"lower", PGTYPE_TEXT},
+    {"left", PGTYPE_TEXT},
+    {"right", PGTYPE_TEXT},
+    {"lpad", PGTYPE_TEXT},
+    {"rpad", PGTYPE_TEXT},
+    {"repeat", PGTYPE_TEXT},
+    {"reverse", PGTYPE_TEXT},
+    {"initcap", PGTYPE_TEXT},
+    {"split_part", PGTYPE_TEXT},
+    {"translate", PGTYPE_TEXT},
+    {"regexp_replace", PGTYPE_TEXT},
+    {"sqlite_version", PGTYPE_TEXT},
     {"upper", PGTYPE_TEXT},
     {"trim", PGTYPE_TEXT},
     {"ltrim", PGTYPE_TEXT},
@@ -333,7 +216,15 @@ static const struct {
     {"transaction_timestamp", PGTYPE_TIMESTAMPTZ},
     {"date", PGTYPE_DATE},
     {"datetime", PGTYPE_TIMESTAMP},
+    {"to_date", PGTYPE_DATE},
+    {"to_timestamp", PGTYPE_TIMESTAMPTZ},
     {"date_part", PGTYPE_FLOAT8},
+    {"total", PGTYPE_FLOAT8},
+    {"ln", PGTYPE_FLOAT8},
+    {"log", PGTYPE_FLOAT8},
+    {"log10", PGTYPE_FLOAT8},
+    {"cbrt", PGTYPE_FLOAT8},
+    {"pow", PGTYPE_FLOAT8},
     {"extract", PGTYPE_NUMERIC},
     {"julianday", PGTYPE_FLOAT8},
     {"sqrt", PGTYPE_FLOAT8},
@@ -422,9 +313,9 @@ static uint32_t array(const struct infer *x, size_t i, size_t to, unsigned depth
 
 static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
 {
-    static const char *const same[] = {"min",         "max",        "coalesce", "ifnull",
-                                       "nullif",      "abs",        "lag",      "lead",
-                                       "first_value", "last_value", "greatest", "least"};
+    static const char *const same[] = {
+        "min",  "max",         "coalesce",   "ifnull",   "nullif", "abs",       "lag",
+        "lead", "first_value", "last_value", "greatest", "least",  "nth_value", "mod"};
     char *name = infer_name(x, i);
     uint32_t type;
 
@@ -448,6 +339,10 @@ static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
                : type == PGTYPE_INT8                      ? PGTYPE_NUMERIC
                                                           : type;
     }
+    if (strcasecmp(name, "round") == 0 || strcasecmp(name, "ceil") == 0 ||
+        strcasecmp(name, "ceiling") == 0 || strcasecmp(name, "floor") == 0)
+        return first_argument(x, i + 1, to, depth) == PGTYPE_NUMERIC ? PGTYPE_NUMERIC
+                                                                     : PGTYPE_FLOAT8;
     if (strcasecmp(name, "array_agg") == 0)
         return array_of(x, infer_op(x, i + 3, ".") ? i + 4 : i + 2,
                         first_argument(x, i + 1, to, depth));
@@ -457,6 +352,18 @@ static uint32_t call(const struct infer *x, size_t i, size_t to, unsigned depth)
                                                                                  : type;
     }
     return PGTYPE_NONE;
+}
+
+/* An expression, or a query for one value. */
+static uint32_t in_parentheses(const struct infer *x, size_t from, size_t to, unsigned depth)
+{
+    struct infer_item item;
+
+    if (!is(x, from, "SELECT"))
+        return expression(x, from, to, depth + 1);
+    return infer_items(x, infer_list_start(x, from), to, &item, 1) > 0 && !item.star
+               ? expression(x, item.from, item.to, depth + 1)
+               : PGTYPE_NONE;
 }
 
 /* One operand: literal, name, call, parentheses, CASE. */
@@ -479,9 +386,7 @@ static uint32_t operand(const struct infer *x, size_t i, size_t to, unsigned dep
         break;
     }
     if (op(x, i, "("))
-        return infer_behind(x, i, to) == to && !is(x, i + 1, "SELECT")
-                   ? expression(x, i + 1, to - 1, depth + 1)
-                   : PGTYPE_NONE;
+        return infer_behind(x, i, to) == to ? in_parentheses(x, i + 1, to - 1, depth) : PGTYPE_NONE;
     if (is(x, i, "ARRAY") && (op(x, i + 1, "[") || op(x, i + 1, "(")))
         return array(x, i, to, depth);
     if (is(x, i, "CASE")) {
@@ -509,7 +414,9 @@ static uint32_t operand(const struct infer *x, size_t i, size_t to, unsigned dep
         return PGTYPE_NONE;
     if (op(x, i + 1, "("))
         return call(x, i, to, depth + 1);
-    return i + 1 == to ? column_type(x, i) : PGTYPE_NONE;
+    if (i + 2 == to && x->t[i + 1].type == PG_TOKEN_STRING) /* uuid '…' */
+        return infer_type_name(x, i, i + 1);
+    return i + 1 == to ? infer_column(x, i) : PGTYPE_NONE;
 }
 
 static bool is_comparison(const struct infer *x, size_t i)

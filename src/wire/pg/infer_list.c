@@ -1,5 +1,5 @@
 /* Where parameters and result columns stand, and what that says about their types; see infer.c. */
-#include <stdlib.h>
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -194,26 +194,81 @@ void pg_infer_params(struct pg_conn *c, const struct pg_text *t, uint32_t *types
     }
 }
 
+/* ---- UUIDs ---- */
+
+#define UUID_CHARS ((size_t)36)
+
+/* Does a UUID stand between quotes at `s`, and with a letter that is not as it is kept? */
+static bool is_upper_uuid(const char *s, size_t len)
+{
+    bool upper = false;
+
+    if (len < UUID_CHARS + 2 || s[0] != '\'' || s[UUID_CHARS + 1] != '\'' || s[9] != '-')
+        return false;
+    for (size_t i = 1; i <= UUID_CHARS; i++) {
+        bool dash = i == 9 || i == 14 || i == 19 || i == 24;
+        if (dash ? s[i] != '-' : !isxdigit((unsigned char)s[i]))
+            return false;
+        upper = upper || (s[i] >= 'A' && s[i] <= 'F');
+    }
+    return upper;
+}
+
+static bool has_upper_uuid(const struct pg_text *t)
+{
+    const char *end = t->sql + t->len, *s = t->sql;
+
+    while ((s = memchr(s, '\'', (size_t)(end - s)))) {
+        if (is_upper_uuid(s, (size_t)(end - s)))
+            return true;
+        s++;
+    }
+    return false;
+}
+
+const char *pg_lower_uuids(struct pg_conn *c, const struct pg_text *t)
+{
+    struct infer *x = has_upper_uuid(t) ? arena_alloc(c->arena, sizeof *x) : NULL;
+    char *copy = x ? arena_strndup(c->arena, t->sql, t->len) : NULL;
+
+    if (!copy || !infer_open(x, c->arena, t->sql, t->len))
+        return t->sql;
+    pg_portals_park(c);
+    infer_tables(x, c->session);
+    for (size_t i = 1; i < x->n; i++) {
+        const struct pg_token *token = &x->t[i];
+        if (token->type == PG_TOKEN_STRING && token->len == UUID_CHARS + 2 &&
+            is_upper_uuid(token->text, token->len) && param_type(x, i) == PGTYPE_UUID)
+            for (size_t k = 1; k <= UUID_CHARS; k++)
+                copy[token->text - t->sql + (ptrdiff_t)k] |= token->text[k] != '-' ? 0x20 : 0;
+    }
+    return copy;
+}
+
 /* ---- result columns ---- */
+
+size_t infer_list_start(const struct infer *x, size_t i)
+{
+    i++;
+    if (infer_is(x, i, "ALL"))
+        return i + 1;
+    if (!infer_is(x, i, "DISTINCT"))
+        return i;
+    return infer_is(x, i + 1, "ON") ? infer_behind(x, i + 2, x->n) : i + 1;
+}
 
 /* Where the list begins that the result's columns come from; n = there is none to be understood. */
 static size_t find_list(const struct infer *x)
 {
-    size_t i = 0, found = x->n;
+    size_t found = x->n;
 
-    for (; i < x->n; i++) {
-        if (infer_op(x, i, "(")) {
+    for (size_t i = 0; i < x->n; i++) {
+        if (infer_op(x, i, "("))
             i = infer_behind(x, i, x->n) - 1;
-        } else if (infer_is(x, i, "RETURNING")) {
+        else if (infer_is(x, i, "RETURNING"))
             return i + 1;
-        } else if (infer_is(x, i, "SELECT") && found == x->n) {
-            found = i + 1;
-            if (infer_is(x, found, "ALL"))
-                found++;
-            if (infer_is(x, found, "DISTINCT"))
-                found +=
-                    infer_is(x, found + 1, "ON") ? infer_behind(x, found + 2, x->n) - found : 1;
-        }
+        else if (infer_is(x, i, "SELECT") && found == x->n)
+            found = infer_list_start(x, i);
     }
     return found;
 }
@@ -245,56 +300,124 @@ static size_t without_alias(const struct infer *x, size_t from, size_t to)
     return to;
 }
 
-static void one_column(const struct infer *x, size_t from, size_t to, struct pg_column *column)
+/* Ends an item at token `to`. */
+static void end_item(const struct infer *x, struct infer_item *item, size_t to)
 {
-    if (column->type.oid == PGTYPE_NONE)
-        column->type.oid = infer_expression(x, from, without_alias(x, from, to));
+    item->to = without_alias(x, item->from, to);
+    item->name = to > item->from ? to - 1 : item->from;
+    item->star = to > item->from && infer_op(x, to - 1, "*") &&
+                 (to - 1 == item->from || infer_op(x, to - 2, "."));
 }
 
-/* RETURNING *: SQLite tells no declared types there. */
-static void star(const struct infer *x, struct pg_column *columns, unsigned n)
+unsigned infer_items(const struct infer *x, size_t from, size_t to, struct infer_item *items,
+                     unsigned max)
 {
-    for (unsigned i = 0; i < n && x->n_tables > 0; i++)
-        if (columns[i].type.oid == PGTYPE_NONE && columns[i].name)
-            columns[i].type.oid = infer_table_column(&x->tables[0], columns[i].name);
-}
+    unsigned n = 0, brackets = 0;
+    size_t i = from;
 
-void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct pg_column *columns,
-                      unsigned n, bool tables)
-{
-    struct infer *x = arena_alloc(c->arena, sizeof *x);
-    size_t from, i;
-    unsigned at = 0, brackets = 0;
-    size_t starts[256];
-
-    if (!x || n > 255 || !infer_open(x, c->arena, t->sql, t->len))
-        return;
-    if (tables)
-        infer_tables(x, c->session);
-    from = i = find_list(x);
-    if (from == x->n)
-        return;
-    starts[0] = from;
-    for (; i < x->n && !ends_list(x, i); i++) {
+    if (from >= to)
+        return 0;
+    items[0].from = from;
+    for (; i < to && !infer_op(x, i, ")") && (brackets > 0 || !ends_list(x, i)); i++) {
         if (infer_op(x, i, "(")) {
-            i = infer_behind(x, i, x->n) - 1;
+            i = infer_behind(x, i, to) - 1;
         } else if (infer_op(x, i, "[")) {
             brackets++;
         } else if (infer_op(x, i, "]")) {
             brackets -= brackets > 0;
-        } else if (brackets > 0) {
-            continue;
-        } else if (infer_op(x, i, "*") && (i == starts[at] || infer_op(x, i - 1, "."))) {
-            star(x, columns, n);
-            return; /* places do not tell any more */
-        } else if (infer_op(x, i, ",")) {
-            if (at + 1 >= n)
-                return;
-            starts[++at] = i + 1;
+        } else if (brackets == 0 && infer_op(x, i, ",")) {
+            end_item(x, &items[n], i);
+            if (max == 1)
+                return 1;
+            if (++n == max)
+                return 0;
+            items[n].from = i + 1;
         }
     }
-    if (at + 1 != n)
-        return;
-    for (unsigned k = 0; k < n; k++)
-        one_column(x, starts[k], k + 1 < n ? starts[k + 1] - 1 : i, &columns[k]);
+    end_item(x, &items[n], i);
+    return n + 1;
+}
+
+/* RETURNING *, of which SQLite tells no declared types, and SELECT * from a query: by name. */
+static void star(const struct infer *x, struct pg_column *columns, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned k = 0; k < x->n_tables && columns[i].name; k++)
+            if (columns[i].type.oid == PGTYPE_NONE)
+                columns[i].type.oid = infer_table_column(&x->tables[k], columns[i].name);
+}
+
+static struct infer *open_text(struct pg_conn *c, const struct pg_text *t)
+{
+    struct infer *x = arena_alloc(c->arena, sizeof *x);
+
+    return x && infer_open(x, c->arena, t->sql, t->len) ? x : NULL;
+}
+
+static bool is_column(const struct infer *x, const struct infer_item *item)
+{
+    size_t i = item->from;
+
+    while (i + 2 < item->to && infer_is_name(x, i) && infer_op(x, i + 1, "."))
+        i += 2;
+    return i + 1 == item->to && infer_is_name(x, i);
+}
+
+/* SQLite tells the types of columns, and many an expression tells its own: do tables tell more? */
+static bool tables_tell(struct infer *x)
+{
+    struct infer_item items[INFER_ITEMS];
+    unsigned n = infer_items(x, find_list(x), x->n, items, INFER_ITEMS);
+    bool missed = false;
+
+    x->missed = &missed;
+    for (unsigned i = 0; i < n && !missed; i++) {
+        if (items[i].star || is_column(x, &items[i]))
+            missed = infer_has_queries(x);
+        else
+            (void)infer_expression(x, items[i].from, items[i].to);
+    }
+    x->missed = NULL;
+    return missed;
+}
+
+/* Without it, a statement that writes answers no rows. */
+static bool has_returning(const struct pg_text *t)
+{
+    static const char word[] = "returning";
+
+    for (size_t i = 0; i + sizeof word - 1 <= t->len; i++)
+        if ((t->sql[i] | 0x20) == 'r' && strncasecmp(t->sql + i, word, sizeof word - 1) == 0)
+            return true;
+    return false;
+}
+
+struct infer *pg_infer_ahead(struct pg_conn *c, const struct pg_text *t)
+{
+    if (t->kind != PG_READ && !(t->kind == PG_WRITE && has_returning(t)) &&
+        !(t->kind == PG_WRITE && strcmp(t->tag, "SELECT") == 0))
+        return NULL;
+    struct infer *x = open_text(c, t);
+    if (!x || !tables_tell(x))
+        return NULL;
+    infer_tables(x, c->session);
+    return x;
+}
+
+void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct infer *ahead,
+                      struct pg_column *columns, unsigned n)
+{
+    struct infer_item items[INFER_ITEMS];
+    const struct infer *x = ahead ? ahead : open_text(c, t);
+    unsigned n_items = x ? infer_items(x, find_list(x), x->n, items, INFER_ITEMS) : 0;
+
+    for (unsigned i = 0; i < n_items; i++) {
+        if (items[i].star) { /* places do not tell any more */
+            star(x, columns, n);
+            return;
+        }
+    }
+    for (unsigned i = 0; i < n && n == n_items; i++)
+        if (columns[i].type.oid == PGTYPE_NONE)
+            columns[i].type.oid = infer_expression(x, items[i].from, items[i].to);
 }

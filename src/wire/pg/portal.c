@@ -225,6 +225,12 @@ static void make_query(struct pg_portal *p)
                               .numbered = true};
 }
 
+/* A Describe has asked already. */
+static struct infer *look_ahead(struct pg_conn *c, const struct pg_portal *p)
+{
+    return p->result.promised ? NULL : pg_infer_ahead(c, &p->prepared->text);
+}
+
 /* Rows from what was put aside. */
 static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
 {
@@ -261,11 +267,19 @@ static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
 static enum pg_advance run(struct pg_conn *c, struct pg_portal *p)
 {
     struct pg_result *r = &p->result;
+    struct infer *ahead = NULL;
+    enum request_status status;
 
-    if (!p->request)
+    if (!p->request) {
         make_query(p);
+        ahead = look_ahead(c, p);
+    }
     p->state = PORTAL_FAILED; /* until it is known: an error may take the portal with it */
-    switch (pg_run_some(c, r, &p->request, &p->query, p->prepared->text.compound)) {
+    r->ahead = &ahead;
+    status = pg_run_some(c, r, &p->request, &p->query, p->prepared->text.compound);
+    if (status != REQUEST_FAILED)
+        r->ahead = NULL;
+    switch (status) {
     case REQUEST_PAUSED:
         p->state = PORTAL_ACTIVE;
         return PG_ADVANCE_SUSPENDED;
@@ -305,14 +319,18 @@ void pg_portal_park(struct pg_conn *c, struct pg_portal *p)
 {
     struct err e = ERR_INIT;
     const struct request_options o = pg_request_options(c, false);
+    struct infer *ahead = NULL;
 
     give_way(c, p);
     if (p->state == PORTAL_READY) {
         make_query(p);
+        ahead = look_ahead(c, p);
         (void)request_new(&p->request, c->session, &p->query, 1, &o, &e);
     }
+    p->result.ahead = &ahead;
     if (p->request)
         park(c, p);
+    p->result.ahead = NULL;
 }
 
 bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows)

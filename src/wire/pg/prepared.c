@@ -176,7 +176,8 @@ bool pg_prepared_describe(struct pg_conn *c, struct pg_prepared *p)
         }
         pg_infer_params(c, &p->text, p->params, p->n_params);
         if (p->shape.has_rows)
-            pg_infer_columns(c, &p->text, p->shape.columns, p->shape.n_columns, true);
+            pg_infer_columns(c, &p->text, pg_infer_ahead(c, &p->text), p->shape.columns,
+                             p->shape.n_columns);
     }
     p->known_params = true;
     return true;

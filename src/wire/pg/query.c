@@ -46,7 +46,7 @@ static bool split(struct pg_conn *c, struct string *s, const char *sql, size_t l
                 pg_error(c, "54000", "too many statements in one query string");
                 return false;
             }
-            if (pg_is_sql(&t) && pg_translate(c->arena, &s->texts[s->n - 1], &e) != ERR_OK) {
+            if (pg_is_sql(&t) && pg_translate(c, &s->texts[s->n - 1], &e) != ERR_OK) {
                 t.changed = false;
                 pg_error_text(c, &e, &t);
                 return false;
@@ -89,17 +89,21 @@ static bool check_syntax(struct pg_conn *c, const struct string *s)
 static bool run_atomic(struct pg_conn *c, const struct string *s)
 {
     struct query *queries = arena_alloc(c->arena, s->n * sizeof *queries);
+    struct infer **ahead = arena_alloc(c->arena, s->n * sizeof(void *));
     struct pg_result r;
 
-    if (!queries) {
+    if (!queries || !ahead) {
         pg_error(c, "53200", "out of memory");
         return false;
     }
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
         queries[i] =
             (struct query){.sql = s->texts[i].run, .len = s->texts[i].run_len, .numbered = true};
+        ahead[i] = pg_infer_ahead(c, &s->texts[i]);
+    }
     pg_result_init(&r, c);
     r.text = s->texts;
+    r.ahead = ahead;
     r.several = true;
     r.describe = true;
     bool ok = pg_run(c, &r, queries, s->n, true);
@@ -113,8 +117,10 @@ static bool run_sql(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_
     struct pg_result r;
 
     pg_portals_park(c);
+    struct infer *const ahead = pg_infer_ahead(c, t);
     pg_result_init(&r, c);
     r.text = t;
+    r.ahead = &ahead;
     r.describe = true;
     bool ok = pg_run(c, &r, &q, 1, t->compound);
     pg_tag(tag, r.tag);

@@ -2,8 +2,8 @@
  * The executor's results as messages. A read writes its rows straight into the output buffer and
  * pauses when that is full; what a write returns comes after its commit.
  *
- * A column's type is the one promised, else the declared one, else what the text says (infer.c),
- * else what the first row holds: then the RowDescription waits for it.
+ * A column's type is the one promised, else the declared one, else what the text and its tables say
+ * (infer.c), else what the first row holds: then the RowDescription waits for it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,7 +132,7 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
         open = open || !c->declared;
     }
     if (open && r->text)
-        pg_infer_columns(r->conn, r->text, r->columns, n, false);
+        pg_infer_columns(r->conn, r->text, r->ahead ? *r->ahead : NULL, r->columns, n);
     open = false;
     for (unsigned i = 0; i < n; i++)
         open = open || r->columns[i].type.oid == PGTYPE_NONE;
@@ -252,6 +252,7 @@ static void on_done(struct sink *sink, const struct sink_done *d)
     if (r->several && !r->silent) {
         pgwire_write_complete(&r->conn->out, r->tag);
         r->text++;
+        r->ahead += r->ahead != NULL;
     }
     if (r->several)
         r->has_rows = false;

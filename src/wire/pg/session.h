@@ -43,8 +43,8 @@ struct pg_text {
 size_t pg_split(const char *sql, size_t len);
 /* Kind and tag; `run` is `sql`. */
 void pg_classify(struct pg_text *t, const char *sql, size_t len);
-/* Fills `run`; memory from the arena. */
-enum err_code pg_translate(struct arena *a, struct pg_text *t, struct err *e);
+/* Fills `run`; memory from the arena. May ask the session, so not while a request runs. */
+enum err_code pg_translate(struct pg_conn *c, struct pg_text *t, struct err *e);
 static inline bool pg_is_sql(const struct pg_text *t)
 {
     return t->kind == PG_READ || t->kind == PG_WRITE || t->kind == PG_ALONE;
@@ -65,6 +65,7 @@ struct pg_result {
     bool silent;                /* nothing is written: for statements of our own */
     bool describe;              /* RowDescription goes before the rows */
     bool no_data;               /* and NoData where there are no columns */
+    struct infer *const *ahead; /* of `text` and, with `several`, those behind it; or NULL */
     const char *formats;        /* Bind's codes */
     unsigned n_formats;
     const uint32_t *promised; /* types told before; NULL = none */
@@ -297,9 +298,15 @@ void pg_extended(struct pg_conn *c, const struct pg_message *m);
 
 /* Types for parameters that the client left open; PGTYPE_NONE stays where nothing tells. */
 void pg_infer_params(struct pg_conn *c, const struct pg_text *t, uint32_t *types, unsigned n);
-/* The same for expression columns. With `tables` it asks the session about columns, so not while a
- * request runs. */
-void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct pg_column *columns,
-                      unsigned n, bool tables);
+/* The same for expression columns, of which `ahead` knows the tables; NULL = without them. */
+struct infer;
+void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct infer *ahead,
+                      struct pg_column *columns, unsigned n);
+/* The statement with each UUID in lower case, as a uuid is kept, that is compared with such a
+ * column; of the same length. Its own text where there is none. */
+const char *pg_lower_uuids(struct pg_conn *c, const struct pg_text *t);
+/* What a statement's tables say about its result, asked before it runs; NULL: they say nothing that
+ * SQLite does not. In the arena. Not while a request runs. */
+struct infer *pg_infer_ahead(struct pg_conn *c, const struct pg_text *t);
 
 #endif

@@ -179,14 +179,15 @@ void pg_classify(struct pg_text *t, const char *sql, size_t len)
     }
 }
 
-enum err_code pg_translate(struct arena *a, struct pg_text *t, struct err *e)
+enum err_code pg_translate(struct pg_conn *c, struct pg_text *t, struct err *e)
 {
+    const char *sql = pg_lower_uuids(c, t);
     struct buf out = BUF_INIT;
     bool changed = false;
-    enum err_code code = pg_dialect(t->sql, t->len, &out, &changed, e);
+    enum err_code code = pg_dialect(sql, t->len, &out, &changed, e);
 
     if (code == ERR_OK && changed) {
-        char *run = arena_strndup(a, buf_cstr(&out), out.len);
+        char *run = arena_strndup(c->arena, buf_cstr(&out), out.len);
         if (!run || !buf_ok(&out)) {
             code = err_set(e, ERR_NO_MEMORY, "out of memory");
         } else {
@@ -198,6 +199,8 @@ enum err_code pg_translate(struct arena *a, struct pg_text *t, struct err *e)
                 t->kind = PG_COMMAND;
         }
     }
+    if (code == ERR_OK && !changed)
+        t->run = sql;
     buf_free(&out);
     return code;
 }
