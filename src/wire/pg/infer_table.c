@@ -115,7 +115,7 @@ static void add_query(struct infer *x, size_t i, size_t to, char *name, size_t l
     struct infer_item *items = arena_alloc(x->arena, INFER_ITEMS * sizeof *items);
     unsigned n = items ? infer_items(x, infer_list_start(x, i), to, items, INFER_ITEMS) : 0;
 
-    if (n == 0 || x->n_tables == INFER_TABLES)
+    if (!name || n == 0 || x->n_tables == INFER_TABLES)
         return;
     memset(t, 0, sizeof *t);
     t->name = t->alias = name;
@@ -161,7 +161,7 @@ static void add_parenthesis(struct infer *x, size_t i)
 void infer_tables(struct infer *x, struct session *s)
 {
     add_tables(x, s);
-    for (size_t i = x->n; i-- > 1;) /* the inner ones first */
+    for (size_t i = x->n; i-- > 1 && x->n_tables < INFER_TABLES;) /* the inner ones first */
         if (infer_op(x, i, "(") && infer_is(x, i + 1, "SELECT"))
             add_parenthesis(x, i);
 }
