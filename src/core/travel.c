@@ -152,13 +152,13 @@ static const char *no_setting(void *arg, const char *name)
     return NULL;
 }
 
-static bool no_set(void *arg, const char *name, const char *value, bool local)
+static enum pg_set no_set(void *arg, const char *name, const char *value, bool local)
 {
     (void)name;
     (void)value;
     (void)local;
     ((struct visitor *)arg)->homesick = true;
-    return false;
+    return PG_SET_FIXED;
 }
 
 static bool no_database(void *arg, size_t i, char *id, size_t size)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "proto/pgtype.h"
 #include "sql/pg/function.h"
 #include "sql/pg/type.h"
 
