@@ -68,10 +68,10 @@ HARDEN_LD     :=
 WARN          += -Wno-maybe-uninitialized -Wno-format-truncation -Wno-format-overflow -Wno-stringop-overflow
 endif
 
-PKGS      := libnats libmicrohttpd yajl libzstd openssl libpcre2-8
+PKGS      := libnats yajl libzstd openssl libpcre2-8
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
-                     echo -lnats -lmicrohttpd -lyajl -lzstd -lssl -lcrypto -lpcre2-8)
+                     echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
 # libcurl, for the commands (src/cli), is loaded when one needs it: cli/curl.h.
 # The load client of test/bench speaks to PostgreSQL and MariaDB.
@@ -318,6 +318,9 @@ $(BUILD)/bench/%: test/bench/%.c $(BUILD)/libha-bench.a $(SQLITE_LINK)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC_RELEASE) -MMD -MP -MF $@.d -MT $@ $< $(LDFLAGS) $(BUILD)/libha-bench.a $(SQLITE_LINK) $(LIBS) -o $@
+
+# What it is measured against over HTTP.
+$(BUILD)/bench/hello: LIBS += -lmicrohttpd
 
 # The clients of servers: one piece for every protocol.
 CLIENT_SRC := $(sort $(wildcard test/bench/client/*.c))

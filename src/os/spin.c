@@ -1,10 +1,12 @@
 #include "os/spin.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -31,27 +33,47 @@ static bool came(int fd)
     return poll(&p, 1, 0) != 0;
 }
 
-static bool look(int fd)
+/* What the looks are for: to see whether something is there, or to take it. */
+struct look {
+    int fd;
+    void *to; /* NULL: to see */
+    size_t room;
+    ssize_t n; /* taken */
+};
+
+static bool succeeds(struct look *l)
+{
+    if (!l->to)
+        return came(l->fd);
+    l->n = recv(l->fd, l->to, l->room, MSG_DONTWAIT);
+    return l->n >= 0 || (errno != EAGAIN && errno != EINTR);
+}
+
+static bool look_often(struct look *l)
 {
     int64_t until = clock_deadline(SPIN_NS);
 
     do {
-        if (came(fd))
+        if (succeeds(l))
             return true;
         sched_yield();
     } while (clock_mono_ns() < until);
     return false;
 }
 
-void spin_on(struct spin *w, int fd)
+/* True where it has come while the thread looked. */
+static bool spin(struct spin *w, struct look *l)
 {
+    bool found = false;
+
     (void)pthread_once(&once, count_processors);
     if (w->skip > 0) {
         w->skip--;
-        return;
+        return false;
     }
     if (atomic_fetch_add(&spinning, 1) < limit) {
-        if (look(fd)) {
+        found = look_often(l);
+        if (found) {
             w->in_vain /= 2;
         } else {
             w->in_vain = w->in_vain < SPIN_VAIN ? w->in_vain * 2 + 1 : SPIN_VAIN;
@@ -59,4 +81,17 @@ void spin_on(struct spin *w, int fd)
         }
     }
     atomic_fetch_sub(&spinning, 1);
+    return found;
+}
+
+void spin_on(struct spin *w, int fd)
+{
+    (void)spin(w, &(struct look){.fd = fd});
+}
+
+ssize_t spin_recv(struct spin *w, int fd, void *to, size_t room)
+{
+    struct look l = {.fd = fd, .to = to, .room = room};
+
+    return spin(w, &l) ? l.n : recv(fd, to, room, 0);
 }

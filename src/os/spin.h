@@ -14,6 +14,9 @@
 #ifndef HA_OS_SPIN_H
 #define HA_OS_SPIN_H
 
+#include <stddef.h>
+#include <sys/types.h>
+
 struct spin {
     unsigned skip;    /* so many times to be left out */
     unsigned in_vain; /* how many to leave out the last time it was in vain, halved since */
@@ -24,5 +27,9 @@ struct spin {
 
 /* Returns when `fd` has something to read, has an error, or after SPIN_NS at the latest. */
 void spin_on(struct spin *w, int fd);
+
+/* The same, and takes what is there: recv(), which sleeps where nothing has come by then, and does
+ * so without a look where one is to be left out. What it returns and says in errno is recv()'s. */
+ssize_t spin_recv(struct spin *w, int fd, void *to, size_t room);
 
 #endif

@@ -1,49 +1,36 @@
 /*
- * An exchange: libmicrohttpd calls http_access() once when the header is there, once for each piece
- * of the body, and once when all of it is there; http_completed() when the answer is out or the
- * client gone.
+ * An exchange: the header, the body piece by piece, then the answer, and what is left to clean up.
+ *
+ *     head ──▶ begin ──▶ body… ──▶ finish ──▶ end ──▶ the next one, or the connection's end
  *
  * A request that will be refused (no token, no such path, …) has its body read and thrown away if
  * it is small, so that the connection can stay; otherwise the answer goes out at once and the
  * connection is closed behind it.
  */
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
-#include "base/clock.h"
 #include "wire/http/exchange.h"
-
-#define LINGER_NS       (10 * CLOCK_S) /* at most, after an early answer */
-#define LINGER_PAUSE_MS 2000           /* without a byte */
 
 /* ---- a connection's exchange ---- */
 
-struct exchange *http_exchange_new(struct http_server *s, struct MHD_Connection *c)
+struct exchange *http_exchange_new(struct http_server *s, int fd)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     struct exchange *x = calloc(1, sizeof *x);
 
-    if (!x || !info) {
-        free(x);
+    if (!x)
         return NULL;
-    }
-    x->arena = arena_new();
-    if (!x->arena) {
-        free(x);
-        return NULL;
-    }
     x->server = s;
-    x->mhd = c;
-    x->spin = SPIN_INIT;
-    x->fd = info->connect_fd;
+    x->arena = arena_new();
     buf_init(&x->raw, HTTP_SMALL_BODY_BYTES);
     pthread_mutex_init(&x->mu, NULL);
+    if (!http_conn_init(x, fd) || !x->arena) {
+        http_exchange_free(x);
+        return NULL;
+    }
     return x;
 }
 
@@ -54,6 +41,8 @@ void http_exchange_free(struct exchange *x)
     http_rows_fini(&x->rows);
     buf_free(&x->out);
     buf_free(&x->raw);
+    buf_free(&x->header);
+    http_conn_fini(x);
     arena_free(x->arena);
     pthread_mutex_destroy(&x->mu);
     free(x);
@@ -107,7 +96,7 @@ static bool authorized(struct exchange *x)
 
     if (!x->server->has_token)
         return true;
-    given = http_header(x, MHD_HTTP_HEADER_AUTHORIZATION);
+    given = http_header(x, "Authorization");
     if (!given)
         return false;
     if (strncasecmp(given, "Bearer ", 7) == 0 &&
@@ -118,13 +107,14 @@ static bool authorized(struct exchange *x)
 
 /* ---- the header ---- */
 
-static void route(struct exchange *x, const char *url, const char *method)
+static void route(struct exchange *x)
 {
+    const char *method = x->request_head.method;
     struct http_captures c = {0};
     enum http_method m = http_method_parse(method);
 
-    x->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
-    x->route = http_route_find(m, url, &c, &x->allowed);
+    x->head = strcmp(method, "HEAD") == 0;
+    x->route = http_route_find(m, x->request_head.path, &c, &x->allowed);
     if (m == HTTP_OPTIONS && x->allowed)
         return;
     if (!(x->route && x->route->open) && !authorized(x)) {
@@ -145,66 +135,7 @@ static void route(struct exchange *x, const char *url, const char *method)
         x->name = http_decode(x, c.name, c.name_len);
 }
 
-/* ---- where the body ends ----
- *
- * A proxy in front that sees the end elsewhere than libmicrohttpd would take a part of the body for
- * the next request, or the other way round. What can be read in two ways is refused (RFC 9112, 6.1
- * and 6.3), and the connection ends with it. */
-
-struct framing {
-    const char *length; /* borrowed, digits; NULL = none */
-    unsigned lengths, encodings;
-    bool odd; /* a header that says neither */
-};
-
-static bool is_length(const char *value)
-{
-    return *value && value[strspn(value, "0123456789")] == '\0';
-}
-
-static size_t length_of(const char *digits)
-{
-    errno = 0;
-    unsigned long long n = strtoull(digits, NULL, 10);
-    return errno ? SIZE_MAX : (size_t)n;
-}
-
-static enum MHD_Result see_header(void *framing, enum MHD_ValueKind kind, const char *name,
-                                  const char *value)
-{
-    struct framing *f = framing;
-
-    (void)kind;
-    if (name[strcspn(name, " \t")] != '\0') { /* "Content-Length :" is another name to some */
-        f->odd = true;
-    } else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
-        f->lengths++;
-        f->length = value;
-        f->odd |= !value || !is_length(value);
-    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
-        f->encodings++;
-        f->odd |= !value || strcasecmp(value, "chunked") != 0;
-    }
-    return MHD_YES;
-}
-
-/* *announced: how long the body is to be, SIZE_MAX for an unknown length, 0 for none. Encodings
- * came with HTTP/1.1: who still speaks 1.0 may pass them on and not know them. */
-static bool read_framing(struct exchange *x, const char *version, size_t *announced)
-{
-    struct framing f = {0};
-
-    (void)MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, see_header, &f);
-    if (f.encodings > 0 && strcmp(version, MHD_HTTP_VERSION_1_0) == 0)
-        f.odd = true;
-    if (!f.odd && f.lengths + f.encodings <= 1) {
-        *announced = f.length ? length_of(f.length) : f.encodings > 0 ? SIZE_MAX : 0;
-        return true;
-    }
-    err_set(&x->err, ERR_PROTOCOL,
-            "a request has one Content-Length, or else Transfer-Encoding: chunked, or no body");
-    return false;
-}
+/* ---- the body ---- */
 
 static size_t body_limit(const struct exchange *x)
 {
@@ -220,15 +151,15 @@ static void body_too_big(struct exchange *x)
 
 static void reset(struct exchange *x)
 {
-    arena_reset(x->arena);
     buf_reset(&x->out);
     buf_reset(&x->raw);
+    x->head = false;
     x->route = NULL;
     x->allowed = 0;
     x->id = x->name = NULL;
     x->body = NULL;
     x->received = 0;
-    x->early = false;
+    x->early = x->last = false;
     err_clear(&x->err);
     x->seq = x->position = x->snapshot_seq = 0;
     x->statement = -1;
@@ -238,44 +169,31 @@ static void reset(struct exchange *x)
     x->ended = x->aborted = false;
 }
 
-static enum MHD_Result begin(struct exchange *x, const char *url, const char *method,
-                             const char *version)
+/* Decides what becomes of the request. x->early: its body is not to be read. */
+static void begin(struct exchange *x)
 {
-    struct http_server *s = x->server;
-    size_t announced;
+    const struct httphead *h = &x->request_head;
+    bool refused;
 
-    reset(x);
-    atomic_fetch_add(&s->running, 1);
-    atomic_store(&x->busy, true);
-    if (!read_framing(x, version, &announced)) {
-        x->early = true;
-        return http_reply_error(x, &x->err);
-    }
-    if (atomic_load(&s->stopping)) /* after busy: http_stop() reads them in the other order */
+    if (atomic_load(&x->server->stopping)) /* after busy: http_stop() reads them in reverse */
         err_set(&x->err, ERR_SHUTDOWN, "the node is shutting down");
     else
-        route(x, url, method);
-    x->announced = announced == SIZE_MAX ? 0 : announced;
-    if (announced == 0)
-        return MHD_YES;
-    if (announced != SIZE_MAX && announced > body_limit(x) && x->err.code == ERR_OK)
+        route(x);
+    if (h->length > body_limit(x) && x->err.code == ERR_OK)
         body_too_big(x);
-    x->early = x->err.code != ERR_OK && announced > HTTP_DRAIN_BYTES;
-    return x->early ? http_reply_error(x, &x->err) : MHD_YES;
+    refused = x->err.code != ERR_OK;
+    x->early = refused && (h->length > HTTP_DRAIN_BYTES || h->expects);
 }
-
-/* ---- the body ---- */
 
 /* The client sends on what nobody wants, and has not said how much of it there is. */
 static bool refuse_the_rest(struct exchange *x)
 {
     if (x->err.code == ERR_OK)
         body_too_big(x);
-    x->early = http_reply_at_once(x, &x->err);
     return false;
 }
 
-/* False ends the connection. */
+/* False: enough, the connection ends with the answer. */
 static bool body_piece(struct exchange *x, const char *bytes, size_t n)
 {
     x->received += n;
@@ -295,7 +213,7 @@ static bool body_piece(struct exchange *x, const char *bytes, size_t n)
     if (x->route->body == HTTP_BODY_NONE)
         return true;
     if (!x->body)
-        x->body = httpreq_begin(x->arena, x->announced);
+        x->body = httpreq_begin(x->arena, x->request_head.length);
     if (!x->body)
         err_set(&x->err, ERR_NO_MEMORY, "no memory for the request's body");
     else
@@ -303,9 +221,49 @@ static bool body_piece(struct exchange *x, const char *bytes, size_t n)
     return true;
 }
 
+/* The client waits for leave to send its body, unless it has begun already. */
+static bool give_leave(struct exchange *x)
+{
+    static char leave[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    struct iovec part = {leave, sizeof leave - 1};
+
+    if (!x->request_head.expects || x->in.at < x->in.end)
+        return true;
+    if (!x->request_head.chunked && x->request_head.length == 0)
+        return true;
+    return http_conn_send(x, &part, 1);
+}
+
+/* False: no answer is wanted, the client has gone. */
+static bool read_body(struct exchange *x)
+{
+    const char *bytes = NULL;
+    size_t n;
+
+    if (!give_leave(x))
+        return false;
+    for (;;) {
+        switch (http_conn_body(x, &bytes, &n)) {
+        case HTTP_GOT_NOTHING:
+            return false;
+        case HTTP_GOT_NONSENSE:
+            x->early = true;
+            return true;
+        case HTTP_GOT_IT:
+            break;
+        }
+        if (n == 0)
+            return true;
+        if (!body_piece(x, bytes, n)) {
+            x->early = true;
+            return true;
+        }
+    }
+}
+
 /* ---- the whole ---- */
 
-static enum MHD_Result finish(struct exchange *x)
+static bool finish(struct exchange *x)
 {
     if (x->err.code != ERR_OK)
         return http_reply_error(x, &x->err);
@@ -314,74 +272,43 @@ static enum MHD_Result finish(struct exchange *x)
     return x->route->handle(x);
 }
 
-enum MHD_Result http_access(void *server, struct MHD_Connection *c, const char *url,
-                            const char *method, const char *version, const char *upload,
-                            size_t *upload_size, void **slot)
+/* False: it has not been answered. */
+static bool serve(struct exchange *x, bool head_is_good)
 {
-    struct exchange *x = *slot;
-
-    (void)server;
-    if (!x) {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-        x = info ? info->socket_context : NULL;
-        if (!x) /* no memory when the connection was made */
-            return MHD_NO;
-        *slot = x;
-        return begin(x, url, method, version);
-    }
-    if (*upload_size > 0) {
-        size_t n = *upload_size;
-        *upload_size = 0;
-        return body_piece(x, upload, n) ? MHD_YES : MHD_NO;
-    }
+    if (head_is_good)
+        begin(x);
+    else
+        x->early = true;
+    if (!x->early && !read_body(x))
+        return false;
     return finish(x);
 }
 
-/* After an early answer the client may still be sending. Closing now would make the kernel send a
- * reset, which may overtake the answer; so the rest is read, for a while, until the client closes.
- * It learns of the end from ours, which libmicrohttpd has not always shut down yet. */
-static void linger(int fd)
+static void end(struct exchange *x)
 {
-    int64_t end = clock_deadline(LINGER_NS);
-    char waste[16384];
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-
-    (void)shutdown(fd, SHUT_WR);
-    while (clock_mono_ns() < end && poll(&p, 1, LINGER_PAUSE_MS) > 0) {
-        ssize_t n = recv(fd, waste, sizeof waste, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            return;
-    }
-}
-
-void http_completed(void *server, struct MHD_Connection *c, void **slot,
-                    enum MHD_RequestTerminationCode why)
-{
-    struct exchange *x = *slot;
-    struct http_server *s = server;
-
-    (void)c;
-    if (!x)
-        return;
-    *slot = NULL;
     http_query_end(x);
     http_download_end(x);
     httpreq_free(x->body);
     x->body = NULL;
     arena_reset(x->arena);
-    if (x->early)
-        linger(x->fd);
     if (x->out.cap > HTTP_KEEP_BYTES)
         buf_free(&x->out);
+}
+
+bool http_exchange_run(struct exchange *x)
+{
+    enum http_got got;
+    bool answered;
+
+    reset(x);
+    got = http_conn_head(x);
+    if (got == HTTP_GOT_NOTHING)
+        return false;
+    atomic_store(&x->busy, true);
+    answered = serve(x, got == HTTP_GOT_IT);
+    end(x);
+    if (answered && x->early)
+        http_conn_linger(x);
     atomic_store(&x->busy, false);
-    atomic_fetch_sub(&s->running, 1);
-    if (why == MHD_REQUEST_TERMINATED_COMPLETED_OK && !x->early && !atomic_load(&s->stopping))
-        spin_on(&x->spin, x->fd);
-    if (atomic_load(&s->stopping)) {
-        (void)shutdown(x->fd, SHUT_RD); /* no further request */
-        pthread_mutex_lock(&s->mu);
-        pthread_cond_broadcast(&s->idle);
-        pthread_mutex_unlock(&s->mu);
-    }
+    return answered && !x->last && !atomic_load(&x->server->stopping);
 }

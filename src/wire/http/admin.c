@@ -11,13 +11,13 @@
 
 #define TYPE_JSON "application/json"
 
-enum MHD_Result http_databases_list(struct exchange *x)
+bool http_databases_list(struct exchange *x)
 {
     node_list_databases(x->server->node, &x->out);
-    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+    return http_reply(x, 200, TYPE_JSON, 0);
 }
 
-enum MHD_Result http_database_create(struct exchange *x)
+bool http_database_create(struct exchange *x)
 {
     static const char *const names[] = {"dsn"};
     const char *dsn = NULL;
@@ -31,25 +31,25 @@ enum MHD_Result http_database_create(struct exchange *x)
     }
     if (node_create_database(x->server->node, dsn, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    return http_reply_empty(x, MHD_HTTP_CREATED);
+    return http_reply_empty(x, 201);
 }
 
-enum MHD_Result http_database_drop(struct exchange *x)
+bool http_database_drop(struct exchange *x)
 {
     struct err e = ERR_INIT;
 
     if (node_drop_database(x->server->node, x->id, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    return http_reply_empty(x, MHD_HTTP_OK);
+    return http_reply_empty(x, 200);
 }
 
-enum MHD_Result http_snapshot_take(struct exchange *x)
+bool http_snapshot_take(struct exchange *x)
 {
     struct err e = ERR_INIT;
 
     if (node_snapshot(x->server->node, x->id, &x->snapshot_seq, &x->out, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+    return http_reply(x, 200, TYPE_JSON, 0);
 }
 
 /* A number of nodes is one that an answer can hold; what else it may be, the node knows. */
@@ -62,7 +62,7 @@ static enum err_code expectation(struct exchange *x, const char **out, struct er
     return ERR_OK;
 }
 
-enum MHD_Result http_verify(struct exchange *x)
+bool http_verify(struct exchange *x)
 {
     const char *expected = NULL;
     struct err e = ERR_INIT;
@@ -70,38 +70,38 @@ enum MHD_Result http_verify(struct exchange *x)
     if (expectation(x, &expected, &e) != ERR_OK ||
         node_verify(x->server->node, x->id, expected, &x->out, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+    return http_reply(x, 200, TYPE_JSON, 0);
 }
 
-enum MHD_Result http_replications_list(struct exchange *x)
+bool http_replications_list(struct exchange *x)
 {
     struct err e = ERR_INIT;
 
     if (node_replications(x->server->node, x->id, x->name, &x->out, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+    return http_reply(x, 200, TYPE_JSON, 0);
 }
 
-enum MHD_Result http_replication_remove(struct exchange *x)
+bool http_replication_remove(struct exchange *x)
 {
     struct err e = ERR_INIT;
 
     if (node_remove_replication(x->server->node, x->id, x->name, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    return http_reply_empty(x, MHD_HTTP_NO_CONTENT);
+    return http_reply_empty(x, 204);
 }
 
-enum MHD_Result http_healthz(struct exchange *x)
+bool http_healthz(struct exchange *x)
 {
-    return http_reply_text(x, MHD_HTTP_OK, "ok\n");
+    return http_reply_text(x, 200, "ok\n");
 }
 
-enum MHD_Result http_readyz(struct exchange *x)
+bool http_readyz(struct exchange *x)
 {
     struct buf why = BUF_INIT;
     struct err e = ERR_INIT;
     bool sync, ready;
-    enum MHD_Result result;
+    bool result;
 
     if (http_arg_bool(x, "sync", &sync, &e) != ERR_OK)
         return http_reply_error(x, &e);
@@ -109,24 +109,24 @@ enum MHD_Result http_readyz(struct exchange *x)
     if (ready)
         buf_reset(&why), buf_puts(&why, "ok");
     buf_putc(&why, '\n');
-    result = http_reply_text(x, ready ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, buf_cstr(&why));
+    result = http_reply_text(x, ready ? 200 : 503, buf_cstr(&why));
     buf_free(&why);
     return result;
 }
 
-enum MHD_Result http_status(struct exchange *x)
+bool http_status(struct exchange *x)
 {
     node_status(x->server->node, &x->out);
-    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+    return http_reply(x, 200, TYPE_JSON, 0);
 }
 
-enum MHD_Result http_metrics(struct exchange *x)
+bool http_metrics(struct exchange *x)
 {
     node_metrics(x->server->node, &x->out);
-    return http_reply(x, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", 0);
+    return http_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", 0);
 }
 
-enum MHD_Result http_version(struct exchange *x)
+bool http_version(struct exchange *x)
 {
     const struct node_options *o = node_options(x->server->node);
 
@@ -135,11 +135,11 @@ enum MHD_Result http_version(struct exchange *x)
     buf_puts(&x->out, ",\"node\":");
     json_put_cstr(&x->out, o->name);
     buf_puts(&x->out, "}\n");
-    return http_reply(x, MHD_HTTP_OK, TYPE_JSON, 0);
+    return http_reply(x, 200, TYPE_JSON, 0);
 }
 
-enum MHD_Result http_openapi(struct exchange *x)
+bool http_openapi(struct exchange *x)
 {
     buf_put(&x->out, http_openapi_text, http_openapi_len());
-    return http_reply(x, MHD_HTTP_OK, "application/yaml", 0);
+    return http_reply(x, 200, "application/yaml", 0);
 }

@@ -39,15 +39,37 @@ const char *http_decode(struct exchange *x, const char *s, size_t len)
     return out;
 }
 
+/* A plus sign is a blank in a query string, though not in a path. */
+static const char *form_value(struct exchange *x, const char *s, size_t len)
+{
+    char *blank = arena_strndup(x->arena, s, len);
+
+    if (!blank) {
+        err_set(&x->err, ERR_NO_MEMORY, "no memory for the request's query string");
+        return NULL;
+    }
+    for (size_t i = 0; i < len; i++)
+        if (blank[i] == '+')
+            blank[i] = ' ';
+    return http_decode(x, blank, len);
+}
+
 /* The decoded value of a query-string argument; *given tells "?name" from an absent one. */
 static const char *arg(struct exchange *x, const char *name, bool *given)
 {
-    const char *value = NULL;
-    size_t len = 0;
+    size_t name_len = strlen(name), len;
 
-    *given = MHD_lookup_connection_value_n(x->mhd, MHD_GET_ARGUMENT_KIND, name, strlen(name),
-                                           &value, &len) == MHD_YES;
-    return *given && value ? http_decode(x, value, len) : NULL;
+    *given = false;
+    for (const char *p = x->request_head.query; *p; p += len + (p[len] == '&')) {
+        len = strcspn(p, "&");
+        if (len < name_len || strncmp(p, name, name_len) != 0)
+            continue;
+        if (len > name_len && p[name_len] != '=')
+            continue;
+        *given = true;
+        return len > name_len ? form_value(x, p + name_len + 1, len - name_len - 1) : NULL;
+    }
+    return NULL;
 }
 
 enum err_code http_arg_bool(struct exchange *x, const char *name, bool *out, struct err *e)
@@ -79,7 +101,7 @@ enum err_code http_arg_text(struct exchange *x, const char *name, const char **o
 
 const char *http_header(struct exchange *x, const char *name)
 {
-    return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);
+    return httphead_field(&x->request_head, name);
 }
 
 /* ---- durations ---- */

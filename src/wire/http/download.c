@@ -1,8 +1,8 @@
 /*
- * A database, or its newest snapshot, as a file. The core pushes pieces, libmicrohttpd pulls them,
- * so a thread of its own pushes into a socket pair and the connection's thread pulls out of it; the
- * pair's buffer is all the memory that is needed, and closing an end is how each side tells the
- * other to stop.
+ * A database, or its newest snapshot, as a file. The core pushes pieces, an answer pulls them, so a
+ * thread of its own pushes into a socket pair and the connection's thread pulls out of it; the
+ * pair's buffer is nearly all the memory that is needed, and closing an end is how each side tells
+ * the other to stop.
  *
  * The answer begins when the first piece is there: until then an error is an ordinary answer. Later
  * the connection breaks off, and the client sees that the file is not whole.
@@ -21,6 +21,7 @@
 #include "base/stack.h"
 #include "wire/http/exchange.h"
 
+#define PIECE_BYTES ((size_t)64 << 10)
 #define NAME_BYTES  128u /* of a file name in Content-Disposition */
 #define PUSHER      0
 #define PULLER      1
@@ -136,22 +137,23 @@ void http_download_end(struct exchange *x)
 
 /* ---- the answer ---- */
 
-static ssize_t pull(void *arg, uint64_t pos, char *out, size_t max)
+static bool pull(struct exchange *x, const char **bytes, size_t *n)
 {
-    struct exchange *x = arg;
     struct download *d = x->download;
-    ssize_t n;
+    char *to = buf_reserve(&x->out, PIECE_BYTES);
+    ssize_t got;
 
-    (void)pos;
+    if (!to)
+        return false;
     do
-        n = recv(d->ends[PULLER], out, max, 0);
-    while (n < 0 && errno == EINTR);
-    if (n > 0)
-        return n;
+        got = recv(d->ends[PULLER], to, PIECE_BYTES, 0);
+    while (got < 0 && errno == EINTR);
+    *bytes = to;
+    *n = got > 0 ? (size_t)got : 0;
+    if (got > 0)
+        return true;
     join(d);
-    if (n < 0 || d->code != ERR_OK)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    return MHD_CONTENT_READER_END_OF_STREAM;
+    return got == 0 && d->code == ERR_OK;
 }
 
 /* Waits for the first piece. */
@@ -215,7 +217,7 @@ static enum err_code database_id(struct exchange *x, const char **id, struct err
     return code;
 }
 
-static enum MHD_Result send_file(struct exchange *x, bool snapshot)
+static bool send_file(struct exchange *x, bool snapshot)
 {
     struct download *d = NULL; /* set by start() */
     const char *id = NULL;
@@ -224,7 +226,7 @@ static enum MHD_Result send_file(struct exchange *x, bool snapshot)
     if (database_id(x, &id, &e) != ERR_OK)
         return http_reply_error(x, &e);
     if (x->head && !snapshot)
-        return http_reply(x, MHD_HTTP_OK, TYPE_SQLITE, 0);
+        return http_reply(x, 200, TYPE_SQLITE, 0);
     if (start(x, snapshot, &d, &e) != ERR_OK || !d)
         return http_reply_error(x, &e);
     if (!has_begun(d)) {
@@ -238,12 +240,12 @@ static enum MHD_Result send_file(struct exchange *x, bool snapshot)
     return http_reply_stream(x, TYPE_SQLITE, disposition(x, id, d), pull);
 }
 
-enum MHD_Result http_download(struct exchange *x)
+bool http_download(struct exchange *x)
 {
     return send_file(x, false);
 }
 
-enum MHD_Result http_snapshot_download(struct exchange *x)
+bool http_snapshot_download(struct exchange *x)
 {
     return send_file(x, true);
 }

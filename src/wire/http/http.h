@@ -2,10 +2,9 @@
  * The HTTP/1.1 server: routes, bodies and answers on top of core's sessions. It knows nothing of
  * SQLite or NATS. The paths and shapes are in openapi.yaml, which is part of the binary.
  *
- * Threads: one accepts (and sweeps abandoned transactions), one serves each connection, blocking;
- * one is libmicrohttpd's own. The functions below are called by whoever wires the program together,
- * one thread at a time: http_start → http_stop → http_free. The node is borrowed and must outlive
- * the server.
+ * Threads: one accepts (and sweeps abandoned transactions), one serves each connection, blocking.
+ * The functions below are called by whoever wires the program together, one thread at a time:
+ * http_start → http_stop → http_free. The node is borrowed and must outlive the server.
  */
 #ifndef HA_WIRE_HTTP_HTTP_H
 #define HA_WIRE_HTTP_HTTP_H

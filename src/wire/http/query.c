@@ -2,10 +2,10 @@
  * SQL over HTTP.
  *
  * The request runs until it is done or its result fills the buffer. Done: the answer is one buffer
- * with its length. Full (reads only): the status line goes out, and from then on libmicrohttpd asks
- * for more whenever the client has taken some, and the request runs on, a buffer at a time. What
- * goes wrong before the status line is an error answer; afterwards NDJSON has a line for it, and
- * for the other formats the connection breaks off, so that nobody takes half a result for a whole.
+ * with its length. Full (reads only): the status line goes out, and from then on the request runs
+ * on whenever the client has taken some, a buffer at a time. What goes wrong before the status line
+ * is an error answer; afterwards NDJSON has a line for it, and for the other formats the connection
+ * breaks off, so that nobody takes half a result for a whole.
  *
  *     http_query ── run ──┬── DONE ───▶ close session ──▶ http_reply
  *                         ├── FAILED ─▶ close session ──▶ http_reply_error
@@ -42,7 +42,7 @@ static enum http_format accepted_format(const char *accept)
 
 static enum err_code rows_options(struct exchange *x, struct http_rows_options *o, struct err *e)
 {
-    const char *accept = http_header(x, MHD_HTTP_HEADER_ACCEPT);
+    const char *accept = http_header(x, "Accept");
 
     *o = (struct http_rows_options){
         .format = accepted_format(accept),
@@ -157,7 +157,7 @@ static bool more_statements(const struct httpreq_body *body)
     return body->array || http_rows_is_several(body->queries[0].sql, body->queries[0].len);
 }
 
-static enum MHD_Result fail(struct exchange *x, const struct err *e)
+static bool fail(struct exchange *x, const struct err *e)
 {
     x->seq = x->position = 0;
     http_query_end(x);
@@ -195,30 +195,19 @@ static void stream_more(struct exchange *x)
         http_query_end(x); /* the snapshot is held no longer than needed */
 }
 
-static ssize_t stream_read(void *arg, uint64_t pos, char *out, size_t max)
+static bool stream_next(struct exchange *x, const char **bytes, size_t *n)
 {
-    struct exchange *x = arg;
-    size_t n;
-
-    (void)pos;
-    while (x->sent >= x->out.len) {
-        if (x->aborted)
-            return MHD_CONTENT_READER_END_WITH_ERROR;
-        if (x->ended)
-            return MHD_CONTENT_READER_END_OF_STREAM;
+    while (x->sent >= x->out.len && !x->aborted && !x->ended)
         stream_more(x);
-    }
     if (x->aborted) /* what came before the error is of no use */
-        return MHD_CONTENT_READER_END_WITH_ERROR;
-    n = x->out.len - x->sent;
-    if (n > max)
-        n = max;
-    memcpy(out, x->out.data + x->sent, n);
-    x->sent += n;
-    return (ssize_t)n;
+        return false;
+    *bytes = x->out.data + x->sent;
+    *n = x->out.len - x->sent;
+    x->sent = x->out.len;
+    return true;
 }
 
-static enum MHD_Result run_first(struct exchange *x, const struct httpreq_body *body)
+static bool run_first(struct exchange *x, const struct httpreq_body *body)
 {
     const char *type = content_types[x->rows.opt.format];
     struct err e = ERR_INIT;
@@ -233,17 +222,17 @@ static enum MHD_Result run_first(struct exchange *x, const struct httpreq_body *
             return fail(x, &e);
         }
         x->sent = http_rows_decide(&x->rows, more_statements(body));
-        return http_reply_stream(x, type, NULL, stream_read);
+        return http_reply_stream(x, type, NULL, stream_next);
     case REQUEST_DONE:
         break;
     }
     http_query_end(x);
     skip = http_rows_decide(&x->rows, false);
     http_rows_end(&x->rows);
-    return http_reply(x, MHD_HTTP_OK, type, skip);
+    return http_reply(x, 200, type, skip);
 }
 
-enum MHD_Result http_query(struct exchange *x)
+bool http_query(struct exchange *x)
 {
     struct http_rows_options rows;
     struct request_options options;

@@ -1,77 +1,156 @@
 /*
- * Answers. One response of libmicrohttpd for each request; its body is the exchange's own buffer,
- * which stays as it is until the response has been sent, so nothing is copied.
+ * Answers. The header is put together in a buffer that the connection keeps, the body is the
+ * exchange's own; both leave with one call and are not copied.
  */
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "base/json.h"
 #include "wire/http/exchange.h"
 
-#define STREAM_BLOCK_BYTES  ((size_t)32 << 10) /* asked of a reader at a time */
 #define RETRY_AFTER_SECONDS "1"
 
 #define EXPOSED                                                                                    \
     "HA-Seq, HA-Position, HA-Node, X-Sequence, Content-Disposition, Location, Retry-After"
 #define ACCEPTED "Authorization, Content-Type, Accept, HA-Min-Seq, HA-Timeout, HA-Transaction"
 
-static void header(struct MHD_Response *r, const char *name, const char *value)
+/* buf_puts() without the strlen(). */
+#define PUT(b, literal) buf_put((b), (literal), sizeof(literal) - 1)
+
+/* ---- the header ---- */
+
+static const char *reason(unsigned status)
 {
-    /* Fails for want of memory or for a line break in the value: the answer goes without it. */
-    (void)MHD_add_response_header(r, name, value);
+    static const struct {
+        unsigned status;
+        const char *text;
+    } reasons[] = {
+        {200, "OK"},
+        {201, "Created"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {409, "Conflict"},
+        {413, "Content Too Large"},
+        {499, "Client Closed Request"},
+        {500, "Internal Server Error"},
+        {503, "Service Unavailable"},
+    };
+
+    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (reasons[i].status == status)
+            return reasons[i].text;
+    return "";
 }
 
-static void header_u64(struct MHD_Response *r, const char *name, uint64_t value)
+/* Formatted once in a second at most. */
+static void put_date(struct exchange *x)
 {
-    char text[24];
-    char *p = text + sizeof text;
+    time_t now = time(NULL);
 
-    *--p = '\0';
-    do {
-        *--p = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    header(r, name, p);
+    if (now != x->dated) {
+        struct tm tm;
+        gmtime_r(&now, &tm);
+        (void)strftime(x->date, sizeof x->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        x->dated = now;
+    }
+    PUT(&x->header, "Date: ");
+    buf_put(&x->header, x->date, sizeof x->date - 1);
+    PUT(&x->header, "\r\n");
 }
 
-/* What every answer carries; queues the response and lets go of it. */
-static enum MHD_Result queue(struct exchange *x, struct MHD_Response *r, unsigned status,
-                             const char *type)
+static void header(struct exchange *x, const char *name, const char *value)
 {
-    enum MHD_Result ok;
+    buf_puts(&x->header, name);
+    PUT(&x->header, ": ");
+    buf_puts(&x->header, value);
+    PUT(&x->header, "\r\n");
+}
 
-    if (!r)
-        return MHD_NO;
+static void header_u64(struct exchange *x, const char *name, uint64_t value)
+{
+    buf_puts(&x->header, name);
+    PUT(&x->header, ": ");
+    buf_u64(&x->header, value);
+    PUT(&x->header, "\r\n");
+}
+
+static void put_status(struct exchange *x, unsigned status)
+{
+    if (status == 200) {
+        PUT(&x->header, "HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    PUT(&x->header, "HTTP/1.1 ");
+    buf_u64(&x->header, status);
+    buf_putc(&x->header, ' ');
+    buf_puts(&x->header, reason(status));
+    PUT(&x->header, "\r\n");
+}
+
+static void put_connection(struct exchange *x)
+{
+    const struct httphead *request = &x->request_head;
+
+    x->last |= x->early || request->close || atomic_load(&x->server->stopping);
+    if (x->last)
+        header(x, "Connection", "close");
+    else if (request->old)
+        header(x, "Connection", "keep-alive");
+}
+
+/* What every answer carries; other fields may follow. */
+static void begin(struct exchange *x, unsigned status, const char *type)
+{
+    buf_reset(&x->header);
+    put_status(x, status);
+    put_date(x);
+    buf_put(&x->header, x->server->common.data, x->server->common.len);
+    put_connection(x);
     if (type)
-        header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    header(r, "HA-Node", x->server->node_name);
+        header(x, "Content-Type", type);
     if (x->seq)
-        header_u64(r, "HA-Seq", x->seq);
+        header_u64(x, "HA-Seq", x->seq);
     else if (x->position)
-        header_u64(r, "HA-Position", x->position);
+        header_u64(x, "HA-Position", x->position);
     if (x->snapshot_seq)
-        header_u64(r, "X-Sequence", x->snapshot_seq);
-    header(r, "Access-Control-Allow-Origin", "*");
-    if (http_header(x, MHD_HTTP_HEADER_ORIGIN))
-        header(r, "Access-Control-Expose-Headers", EXPOSED);
-    if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
-        header(r, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SECONDS);
-    if (status == MHD_HTTP_UNAUTHORIZED)
-        header(r, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
-    if (x->early || atomic_load(&x->server->stopping))
-        header(r, MHD_HTTP_HEADER_CONNECTION, "close");
-    ok = MHD_queue_response(x->mhd, status, r);
-    MHD_destroy_response(r);
-    return ok;
+        header_u64(x, "X-Sequence", x->snapshot_seq);
+    if (http_header(x, "Origin"))
+        header(x, "Access-Control-Expose-Headers", EXPOSED);
+    if (status == 503)
+        header(x, "Retry-After", RETRY_AFTER_SECONDS);
+    if (status == 401)
+        header(x, "WWW-Authenticate", "Bearer");
 }
 
-static struct MHD_Response *response_of(void *data, size_t len)
+/* Sends the header, and the body where the method wants one. */
+static bool send_whole(struct exchange *x, const char *body, size_t len)
 {
-    return MHD_create_response_from_buffer(len, data, MHD_RESPMEM_PERSISTENT);
+    header_u64(x, "Content-Length", len);
+    PUT(&x->header, "\r\n");
+    if (!buf_ok(&x->header))
+        return false;
+    struct iovec parts[] = {{x->header.data, x->header.len}, {(char *)body, len}};
+    return http_conn_send(x, parts, x->head ? 1 : 2);
 }
 
-enum MHD_Result http_reply(struct exchange *x, unsigned status, const char *type, size_t skip)
+/* Of a status that has no body, and no length of one (RFC 9110, 8.6). */
+static bool send_header(struct exchange *x)
+{
+    PUT(&x->header, "\r\n");
+    if (!buf_ok(&x->header))
+        return false;
+    struct iovec part = {x->header.data, x->header.len};
+    return http_conn_send(x, &part, 1);
+}
+
+/* ---- whole bodies ---- */
+
+bool http_reply(struct exchange *x, unsigned status, const char *type, size_t skip)
 {
     struct err e = ERR_INIT;
 
@@ -79,55 +158,85 @@ enum MHD_Result http_reply(struct exchange *x, unsigned status, const char *type
         err_set(&e, ERR_NO_MEMORY, "no memory for the answer");
         return http_reply_error(x, &e);
     }
-    return queue(x, response_of(x->out.data + skip, x->out.len - skip), status, type);
+    begin(x, status, type);
+    return send_whole(x, x->out.data + skip, x->out.len - skip);
 }
 
-enum MHD_Result http_reply_text(struct exchange *x, unsigned status, const char *text)
+bool http_reply_text(struct exchange *x, unsigned status, const char *text)
 {
     buf_reset(&x->out);
     buf_puts(&x->out, text);
     return http_reply(x, status, "text/plain; charset=utf-8", 0);
 }
 
-enum MHD_Result http_reply_empty(struct exchange *x, unsigned status)
+bool http_reply_empty(struct exchange *x, unsigned status)
 {
-    return queue(x, response_of("", 0), status, NULL);
+    begin(x, status, NULL);
+    return status == 204 ? send_header(x) : send_whole(x, "", 0);
 }
 
-enum MHD_Result http_reply_location(struct exchange *x, const char *type, const char *location)
+bool http_reply_location(struct exchange *x, const char *type, const char *location)
 {
-    struct MHD_Response *r = response_of(x->out.data, x->out.len);
-
-    if (r && location)
-        header(r, MHD_HTTP_HEADER_LOCATION, location);
-    return queue(x, r, MHD_HTTP_CREATED, type);
+    begin(x, 201, type);
+    header(x, "Location", location);
+    return send_whole(x, x->out.data, x->out.len);
 }
 
-enum MHD_Result http_reply_stream(struct exchange *x, const char *type, const char *disposition,
-                                  MHD_ContentReaderCallback read)
+bool http_reply_options(struct exchange *x)
 {
-    struct MHD_Response *r =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK_BYTES, read, x, NULL);
-
-    if (r && disposition)
-        header(r, MHD_HTTP_HEADER_CONTENT_DISPOSITION, disposition);
-    return queue(x, r, MHD_HTTP_OK, type);
-}
-
-enum MHD_Result http_reply_options(struct exchange *x)
-{
-    struct MHD_Response *r = response_of("", 0);
     struct buf allow = BUF_INIT;
 
     http_allow_put(&allow, x->allowed);
-    if (r) {
-        header(r, MHD_HTTP_HEADER_ALLOW, buf_cstr(&allow));
-        header(r, "Access-Control-Allow-Methods", buf_cstr(&allow));
-        header(r, "Access-Control-Allow-Headers", ACCEPTED);
-        header(r, "Access-Control-Max-Age", "86400");
-    }
+    begin(x, 204, NULL);
+    header(x, "Allow", buf_cstr(&allow));
+    header(x, "Access-Control-Allow-Methods", buf_cstr(&allow));
+    header(x, "Access-Control-Allow-Headers", ACCEPTED);
+    header(x, "Access-Control-Max-Age", "86400");
     buf_free(&allow);
-    return queue(x, r, MHD_HTTP_NO_CONTENT, NULL);
+    return send_header(x);
+}
+
+/* ---- bodies in pieces ---- */
+
+/* With the header before it, which is empty afterwards. */
+static bool send_piece(struct exchange *x, const char *bytes, size_t n)
+{
+    bool chunked = !x->request_head.old;
+    char size[24];
+    int digits = chunked ? snprintf(size, sizeof size, "%zx\r\n", n) : 0;
+    struct iovec parts[] = {{x->header.data, x->header.len},
+                            {size, (size_t)digits},
+                            {(char *)bytes, n},
+                            {"\r\n", chunked ? 2 : 0}};
+
+    if (!http_conn_send(x, parts, sizeof parts / sizeof *parts))
+        return false;
+    buf_reset(&x->header);
+    return true;
+}
+
+bool http_reply_stream(struct exchange *x, const char *type, const char *disposition,
+                       http_piece next)
+{
+    const char *bytes = NULL;
+    size_t n;
+
+    x->last |= x->request_head.old; /* knows no chunks: the body lasts as long as the connection */
+    begin(x, 200, type);
+    if (disposition)
+        header(x, "Content-Disposition", disposition);
+    if (!x->request_head.old)
+        header(x, "Transfer-Encoding", "chunked");
+    if (x->head)
+        return send_header(x);
+    PUT(&x->header, "\r\n");
+    if (!buf_ok(&x->header))
+        return false;
+    do {
+        if (!next(x, &bytes, &n) || !send_piece(x, bytes, n))
+            return false;
+    } while (n > 0);
+    return true;
 }
 
 /* ---- errors: application/problem+json (RFC 9457) ---- */
@@ -156,42 +265,17 @@ void http_problem_put(struct exchange *x, struct buf *b, const struct err *e)
     buf_putc(b, '}');
 }
 
-enum MHD_Result http_reply_error(struct exchange *x, const struct err *e)
+bool http_reply_error(struct exchange *x, const struct err *e)
 {
-    struct MHD_Response *r;
-    unsigned status = (unsigned)err_http(e->code);
-
     buf_reset(&x->out);
     http_problem_put(x, &x->out, e);
     buf_putc(&x->out, '\n');
-    if (buf_ok(&x->out))
-        r = response_of(x->out.data, x->out.len);
-    else
-        r = response_of("", 0);
-    if (r && e->code == ERR_METHOD) {
+    begin(x, (unsigned)err_http(e->code), "application/problem+json");
+    if (e->code == ERR_METHOD) {
         struct buf allow = BUF_INIT;
         http_allow_put(&allow, x->allowed);
-        header(r, MHD_HTTP_HEADER_ALLOW, buf_cstr(&allow));
+        header(x, "Allow", buf_cstr(&allow));
         buf_free(&allow);
     }
-    return queue(x, r, status, "application/problem+json");
-}
-
-bool http_reply_at_once(struct exchange *x, const struct err *e)
-{
-    unsigned status = (unsigned)err_http(e->code);
-    char head[256];
-
-    buf_reset(&x->out);
-    http_problem_put(x, &x->out, e);
-    buf_putc(&x->out, '\n');
-    if (!buf_ok(&x->out))
-        return false;
-    int n = snprintf(head, sizeof head,
-                     "HTTP/1.1 %u %s\r\nContent-Type: application/problem+json\r\n"
-                     "Content-Length: %zu\r\nConnection: close\r\n\r\n",
-                     status, MHD_get_reason_phrase_for(status), x->out.len);
-    struct iovec parts[] = {{head, (size_t)n}, {x->out.data, x->out.len}};
-    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
-    return sendmsg(x->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT) == n + (ssize_t)x->out.len;
+    return buf_ok(&x->out) ? send_whole(x, x->out.data, x->out.len) : send_whole(x, "", 0);
 }

@@ -103,13 +103,13 @@ const struct http_route *http_route_find(enum http_method m, const char *path,
 
 enum http_method http_method_parse(const char *name)
 {
-    if (strcmp(name, MHD_HTTP_METHOD_POST) == 0)
+    if (strcmp(name, "POST") == 0)
         return HTTP_POST;
-    if (strcmp(name, MHD_HTTP_METHOD_GET) == 0 || strcmp(name, MHD_HTTP_METHOD_HEAD) == 0)
+    if (strcmp(name, "GET") == 0 || strcmp(name, "HEAD") == 0)
         return HTTP_GET;
-    if (strcmp(name, MHD_HTTP_METHOD_DELETE) == 0)
+    if (strcmp(name, "DELETE") == 0)
         return HTTP_DELETE;
-    if (strcmp(name, MHD_HTTP_METHOD_OPTIONS) == 0)
+    if (strcmp(name, "OPTIONS") == 0)
         return HTTP_OPTIONS;
     return HTTP_OTHER;
 }

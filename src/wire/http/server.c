@@ -3,20 +3,17 @@
  *
  *   http_start, http_port, http_stop, http_free
  *
- * The accept thread hands sockets to libmicrohttpd, which has a thread for each; so it is here
- * where the number of connections is limited, and later where a socket may turn out to speak
- * HTTP/2. It also sweeps transactions that nobody has come back to. It sleeps while there is
- * nothing to do.
+ * The accept thread starts a thread for each connection; so it is here where their number is
+ * limited, and later where a socket may turn out to speak HTTP/2. It also sweeps transactions that
+ * nobody has come back to. It sleeps while there is nothing to do.
  *
  * Stopping:
  *
  *     stopping = true ─▶ accept thread joined, listener closed
  *       ─▶ idle connections shut down, running exchanges end (each closes its connection)
- *       ─▶ deadline: what still runs is cancelled ─▶ libmicrohttpd joins every connection's thread
+ *       ─▶ deadline: what still runs is cancelled ─▶ every connection has left
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,51 +28,66 @@
 #define REFUSED_SLOTS   32u /* refused connections that are still being told so */
 #define REFUSED_NS      CLOCK_S
 #define REFUSED_LOOK_MS 100
-#define SWEEP_MS        5000               /* while transactions are open */
-#define CONN_MEMORY     ((size_t)32 << 10) /* of libmicrohttpd for a connection: its longest header */
+#define SWEEP_MS        5000 /* while transactions are open */
 
 /* ---- connections ---- */
 
-static void connection_begins(struct http_server *s, struct MHD_Connection *c, void **context)
+static void list(struct exchange *x)
 {
-    struct exchange *x = http_exchange_new(s, c);
+    struct http_server *s = x->server;
 
-    *context = x;
-    if (!x) /* http_access() will end it */
-        return;
     pthread_mutex_lock(&s->mu);
     x->next = s->first;
     if (x->next)
         x->next->prev = x;
     s->first = x;
+    s->connections++;
     pthread_mutex_unlock(&s->mu);
-    node_connection_opened(s->node, "http");
 }
 
-static void connection_ends(struct http_server *s, struct exchange *x)
+/* Also closes the socket: under the mutex, lest http_stop() shuts down another one that has got its
+ * number. */
+static void unlist(struct exchange *x)
 {
-    atomic_fetch_sub(&s->connections, 1);
-    if (!x)
-        return;
+    struct http_server *s = x->server;
+
     pthread_mutex_lock(&s->mu);
+    close(x->fd);
     if (x->prev)
         x->prev->next = x->next;
     else
         s->first = x->next;
     if (x->next)
         x->next->prev = x->prev;
+    s->connections--;
+    pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->mu);
-    node_connection_closed(s->node, "http");
-    http_exchange_free(x);
 }
 
-static void on_connection(void *server, struct MHD_Connection *c, void **context,
-                          enum MHD_ConnectionNotificationCode what)
+static void *connection_run(void *arg)
 {
-    if (what == MHD_CONNECTION_NOTIFY_STARTED)
-        connection_begins(server, c, context);
-    else
-        connection_ends(server, *context);
+    struct exchange *x = arg;
+
+    node_connection_opened(x->server->node, "http");
+    while (http_exchange_run(x))
+        ;
+    node_connection_closed(x->server->node, "http");
+    unlist(x);
+    http_exchange_free(x);
+    return NULL;
+}
+
+static bool start_thread(struct exchange *x)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    int rc = pthread_create(&thread, &attr, connection_run, x);
+    pthread_attr_destroy(&attr);
+    return rc == 0;
 }
 
 /* ---- refusing ---- */
@@ -135,18 +147,25 @@ static void linger_tend(struct lingerers *l)
 
 static void take(void *arg, int fd, const struct sockaddr_storage *addr, socklen_t len)
 {
-    static const int on = 1;
     struct http_server *s = arg;
+    struct exchange *x;
 
-    if (atomic_load(&s->connections) >= s->max_connections) {
+    (void)addr;
+    (void)len;
+    pthread_mutex_lock(&s->mu);
+    bool full = s->connections >= s->max_connections;
+    pthread_mutex_unlock(&s->mu);
+    x = full ? NULL : http_exchange_new(s, fd);
+    if (!x) {
         refuse(s->lingerers, fd);
         return;
     }
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    atomic_fetch_add(&s->connections, 1);
-    /* On failure libmicrohttpd has closed the socket, and has not told on_connection(). */
-    if (MHD_add_connection(s->daemon, fd, (const struct sockaddr *)addr, len) != MHD_YES)
-        atomic_fetch_sub(&s->connections, 1);
+    list(x);
+    if (!start_thread(x)) {
+        LOG_ERROR("no thread for a connection");
+        unlist(x);
+        http_exchange_free(x);
+    }
 }
 
 static int tend(void *arg)
@@ -158,48 +177,6 @@ static int tend(void *arg)
     return s->lingerers->n > 0 ? REFUSED_LOOK_MS : open_txs > 0 ? SWEEP_MS : -1;
 }
 
-/* ---- libmicrohttpd ---- */
-
-/* Leaves texts as they are: http_decode() does it per part, so that %2F stays within one. */
-static size_t unescape(void *arg, struct MHD_Connection *c, char *s)
-{
-    (void)arg;
-    (void)c;
-    return strlen(s);
-}
-
-static void mhd_log(void *arg, const char *fmt, va_list args) __attribute__((format(printf, 2, 0)));
-
-static void mhd_log(void *arg, const char *fmt, va_list args)
-{
-    char line[ERR_MSG_SIZE];
-
-    (void)arg;
-    (void)vsnprintf(line, sizeof line, fmt, args);
-    line[strcspn(line, "\n")] = '\0';
-    LOG_DEBUG("libmicrohttpd", LOG_STR("text", line));
-}
-
-static enum err_code daemon_start(struct http_server *s, struct err *e)
-{
-    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC |
-                     MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG;
-
-    s->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, http_access, s,                 /**/
-        MHD_OPTION_EXTERNAL_LOGGER, mhd_log, NULL,            /* first: it sees the others */
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,       /**/
-        MHD_OPTION_NOTIFY_COMPLETED, http_completed, s,       /**/
-        MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,         /**/
-        MHD_OPTION_CONNECTION_LIMIT, s->max_connections + 64, /* ours comes first */
-        MHD_OPTION_CONNECTION_TIMEOUT, s->idle_timeout_s,     /**/
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONN_MEMORY,      /**/
-        MHD_OPTION_THREAD_STACK_SIZE, STACK_BYTES, MHD_OPTION_END);
-    if (!s->daemon)
-        return err_set(e, ERR_INTERNAL, "libmicrohttpd does not start");
-    return ERR_OK;
-}
-
 /* ---- start and stop ---- */
 
 static void configure(struct http_server *s, struct node *n, const struct http_options *o)
@@ -207,7 +184,8 @@ static void configure(struct http_server *s, struct node *n, const struct http_o
     const struct node_options *no = node_options(n);
 
     s->node = n;
-    s->node_name = no->name ? no->name : "";
+    buf_printf(&s->common, "HA-Node: %s\r\nAccess-Control-Allow-Origin: *\r\n",
+               no->name ? no->name : "");
     s->acceptor = ACCEPTOR_INIT;
     s->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : HTTP_DEFAULT_MAX_BODY_BYTES;
     s->max_connections = o->max_connections ? o->max_connections : HTTP_DEFAULT_MAX_CONNECTIONS;
@@ -216,7 +194,7 @@ static void configure(struct http_server *s, struct node *n, const struct http_o
     if (s->has_token)
         sha256(no->token, strlen(no->token), s->token);
     pthread_mutex_init(&s->mu, NULL);
-    clock_cond_init(&s->idle);
+    clock_cond_init(&s->changed);
 }
 
 static enum err_code start(struct http_server *s, const struct http_options *o, struct err *e)
@@ -224,16 +202,14 @@ static enum err_code start(struct http_server *s, const struct http_options *o, 
     const struct acceptor_options ao = {.address = o->address,
                                         .port = o->port,
                                         .what = "HTTP",
-                                        .flags = SOCK_CLOEXEC | SOCK_NONBLOCK,
+                                        .flags = SOCK_CLOEXEC,
                                         .take = take,
                                         .tend = tend,
                                         .arg = s};
 
     s->lingerers = calloc(1, sizeof *s->lingerers);
-    if (!s->lingerers)
+    if (!s->lingerers || !buf_ok(&s->common))
         return err_set(e, ERR_NO_MEMORY, "no memory for the HTTP server");
-    if (daemon_start(s, e) != ERR_OK)
-        return e->code;
     return acceptor_start(&s->acceptor, &ao, e);
 }
 
@@ -269,37 +245,30 @@ static void shut_idle_locked(struct http_server *s)
             (void)shutdown(x->fd, SHUT_RD);
 }
 
-static void cancel_running(struct http_server *s)
+static void cancel_locked(struct http_server *s)
 {
-    pthread_mutex_lock(&s->mu);
     for (struct exchange *x = s->first; x; x = x->next) {
         http_exchange_cancel(x);
         (void)shutdown(x->fd, SHUT_RDWR);
     }
-    pthread_mutex_unlock(&s->mu);
 }
 
 void http_stop(struct http_server *s, int64_t deadline_ns)
 {
-    bool in_time = true;
-
     if (!s)
         return;
     atomic_store(&s->stopping, true);
     acceptor_stop(&s->acceptor);
     while (s->lingerers && s->lingerers->n > 0)
         linger_drop(s->lingerers, 0);
-    if (!s->daemon)
-        return;
     pthread_mutex_lock(&s->mu);
     shut_idle_locked(s);
-    while (atomic_load(&s->running) > 0 && in_time)
-        in_time = clock_cond_wait(&s->idle, &s->mu, deadline_ns);
+    while (s->connections > 0 && clock_cond_wait(&s->changed, &s->mu, deadline_ns))
+        ;
+    cancel_locked(s);
+    while (s->connections > 0)
+        (void)clock_cond_wait(&s->changed, &s->mu, CLOCK_EVER);
     pthread_mutex_unlock(&s->mu);
-    if (!in_time)
-        cancel_running(s);
-    MHD_stop_daemon(s->daemon);
-    s->daemon = NULL;
     (void)http_tx_sweep(s, true);
 }
 
@@ -310,7 +279,8 @@ void http_free(struct http_server *s)
     http_stop(s, 0);
     acceptor_fini(&s->acceptor);
     free(s->lingerers);
-    pthread_cond_destroy(&s->idle);
+    buf_free(&s->common);
+    pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mu);
     free(s);
 }

@@ -197,7 +197,7 @@ static enum err_code tx_open(struct exchange *x, struct http_tx *t, const char *
     return tx_add(x->server, t, e);
 }
 
-enum MHD_Result http_tx_begin(struct exchange *x)
+bool http_tx_begin(struct exchange *x)
 {
     static const char *const names[] = {"database"};
     const char *id = NULL;
@@ -240,7 +240,7 @@ static enum err_code tx_end(struct exchange *x, const char *sql, uint64_t *seq, 
     return code;
 }
 
-enum MHD_Result http_tx_commit(struct exchange *x)
+bool http_tx_commit(struct exchange *x)
 {
     struct err e = ERR_INIT;
 
@@ -249,15 +249,15 @@ enum MHD_Result http_tx_commit(struct exchange *x)
     buf_puts(&x->out, "{\"seq\":");
     buf_u64(&x->out, x->seq);
     buf_puts(&x->out, "}\n");
-    return http_reply(x, MHD_HTTP_OK, "application/json", 0);
+    return http_reply(x, 200, "application/json", 0);
 }
 
-enum MHD_Result http_tx_rollback(struct exchange *x)
+bool http_tx_rollback(struct exchange *x)
 {
     uint64_t seq;
     struct err e = ERR_INIT;
 
     if (tx_end(x, "ROLLBACK", &seq, &e) != ERR_OK)
         return http_reply_error(x, &e);
-    return http_reply_empty(x, MHD_HTTP_NO_CONTENT);
+    return http_reply_empty(x, 204);
 }
