@@ -52,9 +52,13 @@ static size_t token_len(const char *s)
     return n;
 }
 
-static bool is_control(unsigned char c)
+/* Of values and of the request's target; names and methods are tokens. */
+static enum err_code no_controls(const char *s, const char *end, struct err *e)
 {
-    return (c < ' ' && c != '\t') || c == 0x7F;
+    for (; s < end; s++)
+        if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7F)
+            return err_set(e, ERR_PROTOCOL, "the header holds a control character");
+    return ERR_OK;
 }
 
 /* ---- the request line ---- */
@@ -76,8 +80,8 @@ static char *strip_origin(char *target)
     return target;
 }
 
-/* `line` is terminated. */
-static enum err_code request_line(struct httphead *h, char *line, struct err *e)
+/* `line` is terminated at `end`. */
+static enum err_code request_line(struct httphead *h, char *line, const char *end, struct err *e)
 {
     static const char version[] = "HTTP/1.";
     size_t n = token_len(line);
@@ -91,9 +95,11 @@ static enum err_code request_line(struct httphead *h, char *line, struct err *e)
     if (n == 0 || target[n] != ' ' || strncmp(target + n + 1, version, sizeof version - 1) != 0)
         return bad_line(e);
     const char *minor = target + n + sizeof version;
-    if (*minor < '0' || *minor > '9' || minor[1] != '\0')
+    if (*minor < '0' || *minor > '9' || minor + 1 != end)
         return bad_line(e);
     h->old = *minor == '0';
+    if (no_controls(target, target + n, e) != ERR_OK)
+        return e->code;
     target[n] = '\0';
     target = strip_origin(target);
     n = strcspn(target, "?");
@@ -192,6 +198,8 @@ static enum err_code field(struct httphead *h, struct seen *seen, char *line, ch
     value += strspn(value, " \t");
     while (end > value && (end[-1] == ' ' || end[-1] == '\t'))
         end--;
+    if (no_controls(value, end, e) != ERR_OK)
+        return e->code;
     *end = '\0';
     struct httphead_field *f = &h->fields[h->n++];
     *f = (struct httphead_field){.name = line, .value = value, .name_len = n};
@@ -200,8 +208,7 @@ static enum err_code field(struct httphead *h, struct seen *seen, char *line, ch
 
 /* ---- the whole ---- */
 
-/* Terminates the line at `line`; NULL where it does not end with CRLF, or holds what it must not.
- */
+/* Terminates the line at `line`; NULL where it does not end with CRLF. */
 static char *line_end(char *line, const char *end, struct err *e)
 {
     char *lf = memchr(line, '\n', (size_t)(end - line));
@@ -210,11 +217,6 @@ static char *line_end(char *line, const char *end, struct err *e)
         err_set(e, ERR_PROTOCOL, "a line of the header does not end with CR and LF");
         return NULL;
     }
-    for (const char *p = line; p < lf - 1; p++)
-        if (is_control((unsigned char)*p)) {
-            err_set(e, ERR_PROTOCOL, "the header holds a control character");
-            return NULL;
-        }
     lf[-1] = '\0';
     return lf - 1;
 }
@@ -229,7 +231,7 @@ enum err_code httphead_parse(struct httphead *h, char *bytes, size_t len, struct
     h->old = h->close = h->expects = h->chunked = false;
     h->length = 0;
     h->n = 0;
-    if (!stop || request_line(h, bytes, e) != ERR_OK)
+    if (!stop || request_line(h, bytes, stop, e) != ERR_OK)
         return e->code;
     h->close = h->old;
     for (char *line = stop + 2; line < end; line = stop + 2) {

@@ -180,8 +180,24 @@ static void what_is_refused(void **state)
             fail_msg("taken: %s", fields[i]);
     }
     assert_int_equal(parse("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), ERR_PROTOCOL);
-    memcpy(bytes, "GET / HTTP/1.1\r\nHost: a\0b\r\n\r\n", 30);
-    assert_int_equal(httphead_parse(&h, bytes, 30, &e), ERR_PROTOCOL);
+}
+
+static void nul_bytes(void **state)
+{
+    static const char *const texts[] = {
+        "G@T / HTTP/1.1\r\nHost: x\r\n\r\n",  "GET /@ HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1@\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHo@st: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost:@\r\n\r\n",   "GET / HTTP/1.1\r\nHost: x\r\n@\r\n\r\n"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        size_t len = strlen(texts[i]);
+        memcpy(bytes, texts[i], len);
+        *(char *)memchr(bytes, '@', len) = '\0';
+        e = (struct err)ERR_INIT;
+        if (httphead_parse(&h, bytes, len, &e) != ERR_PROTOCOL)
+            fail_msg("taken: %s", texts[i]);
+    }
 }
 
 static void so_many_fields(void **state)
@@ -201,10 +217,10 @@ static void so_many_fields(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_end),  cmocka_unit_test(says_what_stands_there),
-        cmocka_unit_test(targets),        cmocka_unit_test(connections),
-        cmocka_unit_test(bodies),         cmocka_unit_test(what_is_refused),
-        cmocka_unit_test(so_many_fields),
+        cmocka_unit_test(finds_the_end), cmocka_unit_test(says_what_stands_there),
+        cmocka_unit_test(targets),       cmocka_unit_test(connections),
+        cmocka_unit_test(bodies),        cmocka_unit_test(what_is_refused),
+        cmocka_unit_test(nul_bytes),     cmocka_unit_test(so_many_fields),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
