@@ -20,7 +20,9 @@
 #define DATABASE_MAX_PATH   4096
 #define DATABASE_MAX_ID     240 /* file systems take 255, and SQLite adds "-journal" */
 #define DATABASE_CLAIM_NS   (5 * CLOCK_S)
-#define DATABASE_IDLE_CONNS 16 /* read connections kept open while nobody uses them */
+#define DATABASE_IDLE_CONNS 16 /* read connections kept open though nobody uses them for long */
+#define DATABASE_CLOSED     4  /* of the others, at a time */
+#define DATABASE_TEND_NS    CLOCK_S
 
 struct database {
     /* immutable after database_open; before that guarded by the node's mu where it is listed */
@@ -43,9 +45,11 @@ struct database {
     pthread_mutex_t mu;
     pthread_cond_t freed;
     bool stopped;
-    int busy; /* connections handed out */
-    int idle_count;
-    struct conn *idle[DATABASE_IDLE_CONNS];
+    int busy;           /* connections handed out */
+    int idle_count;     /* the one that was used last comes last */
+    int idle_least;     /* of idle_count since `tended_ns`: so many were not needed */
+    int64_t tended_ns;  /* when database_tend() looked last */
+    struct conn **idle; /* room for as many as there may be */
 };
 
 static enum err_code no_memory(struct err *e)
@@ -128,7 +132,10 @@ enum err_code database_new(struct database **out, const struct node_options *opt
     atomic_init(&d->told, UINT64_MAX);
     pthread_mutex_init(&d->snapshots.mu, NULL);
     d->opt = opt;
-    enum err_code code = split_dsn(dsn, file, sizeof file, &params, e);
+    d->idle = calloc((size_t)opt->concurrent_queries, sizeof *d->idle);
+    enum err_code code = d->idle ? ERR_OK : no_memory(e);
+    if (code == ERR_OK)
+        code = split_dsn(dsn, file, sizeof file, &params, e);
     if (code == ERR_OK)
         code = set_paths(d, file, memory_dir, e);
     if (code == ERR_OK) {
@@ -246,6 +253,7 @@ void database_unref(struct database *d)
     free(d->id);
     free(d->path);
     free(d->spools);
+    free(d->idle);
     free(d);
 }
 
@@ -335,6 +343,8 @@ enum err_code database_reader(struct database *d, int64_t deadline_ns, struct co
     d->busy++;
     if (d->idle_count > 0)
         *out = d->idle[--d->idle_count];
+    if (d->idle_count < d->idle_least)
+        d->idle_least = d->idle_count;
     pthread_mutex_unlock(&d->mu);
     if (!*out)
         code = conn_open(out, &d->conn, CONN_READER, e);
@@ -351,11 +361,32 @@ void database_give(struct database *d, struct conn *c)
 {
     pthread_mutex_lock(&d->mu);
     d->busy--;
-    if (!d->stopped && d->idle_count < DATABASE_IDLE_CONNS) {
+    if (!d->stopped) {
         d->idle[d->idle_count++] = c;
         c = NULL;
     }
     pthread_cond_signal(&d->freed);
     pthread_mutex_unlock(&d->mu);
     conn_close(c);
+}
+
+void database_tend(struct database *d, int64_t now_ns)
+{
+    struct conn *old[DATABASE_CLOSED];
+    int n = 0;
+    pthread_mutex_lock(&d->mu);
+    if (now_ns - d->tended_ns >= DATABASE_TEND_NS) {
+        while (n < DATABASE_CLOSED && n < d->idle_least &&
+               d->idle_count - n > DATABASE_IDLE_CONNS) {
+            old[n] = d->idle[n];
+            n++;
+        }
+        d->idle_count -= n;
+        memmove(d->idle, d->idle + n, (size_t)d->idle_count * sizeof *d->idle);
+        d->idle_least = d->idle_count;
+        d->tended_ns = now_ns;
+    }
+    pthread_mutex_unlock(&d->mu);
+    while (n > 0)
+        conn_close(old[--n]);
 }

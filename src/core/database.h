@@ -80,5 +80,9 @@ void database_set_told(struct database *d, uint64_t seq);
 enum err_code database_reader(struct database *d, int64_t deadline_ns, struct conn **out,
                               struct err *e);
 void database_give(struct database *d, struct conn *c);
+/* Now and then, from one thread: closes some of the read connections that have not been needed for
+ * a second. Whoever gives one back closes none: where many clients read, another one wants it at
+ * once, and to open one costs far more than a read. */
+void database_tend(struct database *d, int64_t now_ns);
 
 #endif

@@ -195,8 +195,10 @@ static void *tick(void *arg)
         clock_cond_wait(&n->changed, &n->mu, clock_deadline(NODE_TICK_NS));
         int64_t now = clock_mono_ns();
         for (size_t i = 0; i < n->n_dbs && !n->stopping; i++)
-            if (database_replica(n->dbs[i]))
+            if (database_replica(n->dbs[i])) {
                 replica_tick(database_replica(n->dbs[i]), now);
+                database_tend(n->dbs[i], now);
+            }
         session_tick_locked(n, now);
         bool quiet = log_is_quiet_locked(n);
         pthread_mutex_unlock(&n->mu);

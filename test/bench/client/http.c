@@ -103,17 +103,20 @@ static bool refill(struct connection *c)
 /* A line without its end. False: the connection is gone, or it is too long. */
 static bool read_line(struct connection *c, char line[LINE_BYTES])
 {
-    size_t len = 0;
-    for (;;) {
+    const char *from, *lf;
+    size_t len = 0, n;
+    do {
         if (c->start == c->end && !refill(c))
             return false;
-        char byte = c->buffer[c->start++];
-        if (byte == '\n')
-            break;
-        if (len + 1 >= LINE_BYTES)
+        from = c->buffer + c->start;
+        lf = memchr(from, '\n', c->end - c->start);
+        n = lf ? (size_t)(lf - from) : c->end - c->start;
+        if (len + n >= LINE_BYTES)
             return false;
-        line[len++] = byte;
-    }
+        memcpy(line + len, from, n);
+        len += n;
+        c->start += n + (lf != NULL);
+    } while (!lf);
     if (len > 0 && line[len - 1] == '\r')
         len--;
     line[len] = '\0';
