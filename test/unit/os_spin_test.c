@@ -1,11 +1,13 @@
 /* Looking at a socket for a moment before sleeping on it. */
 #include "os/spin.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -81,6 +83,28 @@ static void a_closed_socket_ends_it(void **state)
     assert_int_equal(w.in_vain, 4);
 }
 
+static void takes_what_is_there(void **state)
+{
+    static const struct timeval soon = {.tv_usec = 1000};
+    struct spin w = {0}, rests = {.skip = 1};
+    char got[4] = "";
+
+    (void)state;
+    assert_int_equal(write(pair[1], "abc", 3), 3);
+    assert_int_equal(spin_recv(&w, pair[0], got, 2), 2);
+    assert_int_equal(spin_recv(&rests, pair[0], got + 2, 2), 1);
+    assert_string_equal(got, "abc");
+    /* Nothing: asleep until the socket's own time-out. */
+    assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon), 0);
+    assert_int_equal(spin_recv(&w, pair[0], got, sizeof got), -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(w.skip, 1);
+    w.skip = 0;
+    close(pair[1]);
+    pair[1] = -1;
+    assert_int_equal(spin_recv(&w, pair[0], got, sizeof got), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -88,6 +112,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(in_vain_ever_rarer, setup, teardown),
         cmocka_unit_test_setup_teardown(what_comes_makes_it_frequent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_socket_ends_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(takes_what_is_there, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

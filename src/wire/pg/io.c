@@ -166,7 +166,9 @@ static ssize_t receive(struct pg_conn *c, char *to, size_t room)
         }
         if (c->deadline_ns != CLOCK_EVER && !wait_for(c, POLLIN, c->deadline_ns))
             return -1;
-        ssize_t n = recv(c->fd, to, room, 0);
+        /* Most of the time it is the next query that is waited for. */
+        ssize_t n = c->deadline_ns == CLOCK_EVER ? spin_recv(&c->spin, c->fd, to, room)
+                                                 : recv(c->fd, to, room, 0);
         if (n >= 0)
             return n;
         if (errno == EAGAIN)
@@ -190,8 +192,7 @@ static enum pg_read fill(struct pg_conn *c, size_t want)
     char *to = buf_reserve(&c->in, room);
     if (!to)
         return PG_READ_CLOSED;
-    /* Most of the time it is the next query that is waited for. */
-    if (c->deadline_ns == CLOCK_EVER && !(c->ssl && SSL_has_pending(c->ssl)))
+    if (c->ssl && c->deadline_ns == CLOCK_EVER && !SSL_has_pending(c->ssl))
         spin_on(&c->spin, c->fd);
     ssize_t n = receive(c, to, room);
     if (n < 0)
