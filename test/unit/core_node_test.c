@@ -1,17 +1,21 @@
 /* Two nodes on one NATS, through the interface that the protocols use. */
 #include "core/node.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+#include "core/database.h"
 #include "core/impl.h"
 #include "core/session.h"
 #include "sql/conn.h"
 #include "support/nats_fixture.h"
 
 #define CREATED_MAX 32
+#define READERS     24 /* more than are kept open for long */
 
 struct member {
     char dir[64];
@@ -36,7 +40,7 @@ static struct node_options options(const struct member *m, const char *name)
                              .create_db_dir = m->dir,
                              .data_dir = m->dir,
                              .db_params = "",
-                             .concurrent_queries = 8,
+                             .concurrent_queries = READERS,
                              .tx_idle_timeout_ns = 30 * CLOCK_S,
                              .max_result_bytes = 1 << 20};
     return o;
@@ -430,6 +434,48 @@ static void databases_open_while_the_connection_goes(void **state)
     assert_true(file_remove_tree(c.dir));
 }
 
+/* Connections to the file, each of which has its WAL open. */
+static int count_connections(const struct database *d)
+{
+    char wal[256], link[64], target[256];
+    struct dirent *entry;
+    DIR *fds = opendir("/proc/self/fd");
+    int n = 0;
+
+    assert_non_null(fds);
+    (void)snprintf(wal, sizeof wal, "%s-wal", database_path(d));
+    while ((entry = readdir(fds))) {
+        (void)snprintf(link, sizeof link, "/proc/self/fd/%.20s", entry->d_name);
+        ssize_t len = readlink(link, target, sizeof target - 1);
+        target[len > 0 ? len : 0] = '\0';
+        n += strcmp(target, wal) == 0;
+    }
+    (void)closedir(fds);
+    return n;
+}
+
+/* Those that many clients have needed at once stay until nobody needs them. */
+static void read_connections_are_closed_later(void **state)
+{
+    struct database *d = a.node->dbs[0];
+    struct conn *c[READERS], *again;
+    struct err e = ERR_INIT;
+    int open;
+
+    (void)state;
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(database_reader(d, clock_deadline(CLOCK_S), &c[i], &e), ERR_OK);
+    open = count_connections(d);
+    assert_true(open >= READERS);
+    for (int i = 0; i < READERS; i++)
+        database_give(d, c[i]);
+    assert_int_equal(count_connections(d), open);
+    assert_int_equal(database_reader(d, clock_deadline(CLOCK_S), &again, &e), ERR_OK);
+    assert_ptr_equal(again, c[READERS - 1]);
+    database_give(d, again);
+    WAIT_FOR(count_connections(d) == open - READERS + 16);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +485,7 @@ int main(void)
         cmocka_unit_test(databases_come_and_go_everywhere),
         cmocka_unit_test(nodes_know_each_other),
         cmocka_unit_test(downloads_are_databases),
+        cmocka_unit_test(read_connections_are_closed_later),
         cmocka_unit_test(a_node_comes_back),
         cmocka_unit_test(without_nats_reads_go_on),
         cmocka_unit_test(databases_open_while_the_connection_goes),
