@@ -23,6 +23,7 @@ struct text {
 };
 
 void text_append(struct text *t, const char *bytes, size_t len);
+void text_number(struct text *t, uint64_t number);
 void text_free(struct text *t);
 
 /* Where the numbers of a template come from; of one thread but for `next`. */

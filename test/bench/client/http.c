@@ -73,7 +73,6 @@ static void put(struct connection *c, const char *text)
 
 static void compose(struct connection *c, const struct work *w, struct numbers *numbers)
 {
-    char length[64];
     text_fill(&c->path, w->path, numbers, 1);
     c->request.len = 0;
     put(c, w->method ? w->method : w->body ? "POST" : "GET");
@@ -85,9 +84,9 @@ static void compose(struct connection *c, const struct work *w, struct numbers *
         return;
     }
     text_fill(&c->body, w->body, numbers, w->batch);
-    snprintf(length, sizeof length, "Content-Length: %zu\r\n\r\n", c->body.len);
-    put(c, "Content-Type: application/json\r\n");
-    put(c, length);
+    put(c, "Content-Type: application/json\r\nContent-Length: ");
+    text_number(&c->request, c->body.len);
+    put(c, "\r\n\r\n");
     text_append(&c->request, c->body.bytes, c->body.len);
 }
 
@@ -167,6 +166,9 @@ static bool receive(struct connection *c, struct answer *a, long *status)
             return false;
         if (line[0] == '\0')
             break;
+        char first = (char)(line[0] | 0x20); /* most fields are none of these */
+        if (first != 'c' && first != 't')
+            continue;
         if (strncasecmp(line, "Content-Length:", 15) == 0)
             length = strtol(line + 15, NULL, 10);
         else if (strncasecmp(line, "Transfer-Encoding:", 18) == 0)

@@ -1,6 +1,3 @@
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "../support/measure.h"
 #include "client.h"
 
@@ -17,6 +14,16 @@ void text_append(struct text *t, const char *bytes, size_t len)
     t->bytes[t->len] = '\0';
 }
 
+void text_number(struct text *t, uint64_t number)
+{
+    char digits[20], *p = digits + sizeof digits;
+    do {
+        *--p = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    text_append(t, p, (size_t)(digits + sizeof digits - p));
+}
+
 void text_free(struct text *t)
 {
     free(t->bytes);
@@ -31,13 +38,6 @@ static uint64_t random_next(uint64_t *seed)
     return *seed;
 }
 
-static void append_number(struct text *out, uint64_t number)
-{
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%" PRIu64, number);
-    text_append(out, digits, (size_t)n);
-}
-
 /* The template up to `end`, which holds no group. */
 static void fill_plain(struct text *out, const char *p, const char *end, struct numbers *numbers)
 {
@@ -49,9 +49,9 @@ static void fill_plain(struct text *out, const char *p, const char *end, struct 
         if (mark == end)
             return;
         if (mark[1] == 'i')
-            append_number(out, (uint64_t)atomic_fetch_add(numbers->next, 1));
+            text_number(out, (uint64_t)atomic_fetch_add(numbers->next, 1));
         else if (mark[1] == 'r')
-            append_number(out, random_next(&numbers->seed) % (uint64_t)numbers->keys);
+            text_number(out, random_next(&numbers->seed) % (uint64_t)numbers->keys);
         else if (mark[1] == 's')
             text_append(out, numbers->fill, strlen(numbers->fill));
         else
