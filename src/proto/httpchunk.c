@@ -2,20 +2,13 @@
 
 #include <stdbool.h>
 
-#define SIZE_DIGITS 15u
+#include "base/hex.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#define SIZE_DIGITS 15u
 
 static bool size_byte(struct httpchunk *c, char byte)
 {
-    int digit = hex_digit(byte);
+    int digit = hex_value(byte);
 
     if (digit >= 0) {
         c->left = c->left << 4 | (unsigned)digit;

@@ -10,7 +10,7 @@
  * say %i, and the row is there when the answer holds the text look= with its number behind.
  *
  * Prints {"count", "nodes": [{"p50_us", "p99_us", "p999_us", "max_us"}, … as watched]}. A row that
- * is not there within 60 s ends the program.
+ * is not there within 60 s ends the program; after seconds= there is no further one.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -20,6 +20,7 @@
 
 #define MAX_WATCHERS 8
 #define LIMIT_NS     60000000000
+#define ENDED        (-1) /* in the place of a row: no further one comes */
 
 struct watcher {
     /* immutable after start */
@@ -27,7 +28,6 @@ struct watcher {
     const struct work *look;
     struct target target;
     const char *marker;
-    long count;
     /* its own thread's */
     uint32_t *ns;
 };
@@ -49,15 +49,17 @@ static void *watch(void *arg)
 {
     struct watcher *w = arg;
     struct connection *c = connect_to(w->protocol, &w->target);
-    for (long i = 0; i < w->count; i++) {
+    for (long i = 0;; i++) {
         char marker[128];
         struct answer a;
         pthread_barrier_wait(&committed);
         long wanted = atomic_load(&number);
+        if (wanted == ENDED)
+            break;
         snprintf(marker, sizeof marker, "%s%ld", w->marker, wanted);
         for (;;) {
             atomic_long mine = wanted;
-            struct numbers n = {.next = &mine, .seed = 1, .keys = 1, .fill = ""};
+            struct numbers n = {.next = &mine, .seed = 1, .keys = 1};
             if (!w->protocol->run(c, w->look, &n, &a))
                 measure_fail("reading at port %u: %.500s", w->target.port, a.text);
             if (strstr(a.text, marker))
@@ -75,7 +77,7 @@ static void *watch(void *arg)
 static void commit(const struct protocol *p, struct connection *c, const struct work *w, long row)
 {
     atomic_long mine = row;
-    struct numbers n = {.next = &mine, .seed = 1, .keys = 1, .fill = ""};
+    struct numbers n = {.next = &mine, .seed = 1, .keys = 1};
     struct answer a;
     if (!p->run(c, w, &n, &a))
         measure_fail("writing row %ld: %.500s", row, a.text);
@@ -85,13 +87,15 @@ static void commit(const struct protocol *p, struct connection *c, const struct 
 
 int main(int argc, char **argv)
 {
-    static const char *const names[] = {
-        "protocol", "port", "watch",    "count", "interval_ms", "path", "body",  "sql",    "path2",
-        "body2",    "sql2", "database", "user",  "password",    "look", "first", "refuse", NULL};
+    static const char *const names[] = {"protocol",    "port",  "watch",    "count", "seconds",
+                                        "interval_ms", "path",  "body",     "sql",   "path2",
+                                        "body2",       "sql2",  "database", "user",  "password",
+                                        "look",        "first", "refuse",   NULL};
     measure_check(argc, argv, names);
     const struct protocol *p = protocol_find(measure_text(argc, argv, "protocol", "http"));
     const char *ports = measure_text(argc, argv, "watch", "");
     long count = measure_number(argc, argv, "count", 200, 1, 1000000);
+    long seconds = measure_number(argc, argv, "seconds", 3600, 1, 86400);
     long first = measure_number(argc, argv, "first", 1, 0, LONG_MAX / 2);
     int interval_ms = (int)measure_number(argc, argv, "interval_ms", 5, 0, 10000);
     struct target target = {
@@ -117,8 +121,7 @@ int main(int argc, char **argv)
     struct connection *c = connect_to(p, &target);
     for (const char *at = ports; *at && n < MAX_WATCHERS; n++) {
         char *end = NULL;
-        watchers[n] =
-            (struct watcher){.protocol = p, .look = &look, .target = target, .count = count};
+        watchers[n] = (struct watcher){.protocol = p, .look = &look, .target = target};
         watchers[n].target.port = (uint16_t)strtol(at, &end, 10);
         watchers[n].marker = measure_text(argc, argv, "look", "row-");
         watchers[n].ns = measure_alloc((size_t)count, sizeof *watchers[n].ns);
@@ -133,17 +136,21 @@ int main(int argc, char **argv)
     for (long i = 0; i < n; i++)
         if (pthread_create(&threads[i], NULL, watch, &watchers[i]) != 0)
             measure_fail("no more threads");
-    for (long i = 0; i < count; i++) {
+    long done = 0;
+    int64_t end_ns = measure_now_ns() + seconds * 1000000000;
+    for (; done < count && (done == 0 || measure_now_ns() < end_ns); done++) {
         poll(NULL, 0, interval_ms);
-        commit(p, c, &write, first + i);
+        commit(p, c, &write, first + done);
         pthread_barrier_wait(&committed);
         pthread_barrier_wait(&seen);
     }
-    printf("{\"count\":%ld,\"nodes\":[", count);
+    atomic_store(&number, ENDED);
+    pthread_barrier_wait(&committed);
+    printf("{\"count\":%ld,\"nodes\":[", done);
     for (long i = 0; i < n; i++) {
         pthread_join(threads[i], NULL);
         printf("%s{", i > 0 ? "," : "");
-        measure_print(watchers[i].ns, (size_t)count);
+        measure_print(watchers[i].ns, (size_t)done);
         printf("}");
         free(watchers[i].ns);
     }

@@ -6,11 +6,11 @@
  *
  * Ends after `requests` in all or after `seconds`, whichever is first. Templates are those of
  * client/client.h; numbers begin with first=, random ones are below keys=, %s has bytes=
- * characters. Over HTTP without a body it sends GET. `warmup` requests of each connection come
- * before the clock starts. batch= statements make a transaction. share=N: N of 100 requests are
- * those of path2=, body2= and sql2=. With several ports (8080,8081) connections take turns. rate=N:
- * N requests a second in all, each timed from when it should have begun. timeline=1 tells when they
- * ended.
+ * random characters. Over HTTP without a body it sends GET. `warmup` requests of each connection
+ * come before the clock starts. batch= statements make a transaction. share=N: N of 100 requests
+ * are those of path2=, body2= and sql2=. With several ports (8080,8081) connections take turns.
+ * rate=N: N requests a second in all, each timed from when it should have begun. timeline=1 tells
+ * when they ended.
  *
  * An answer that is no success, or holds the text refuse=, counts as an error; the first one is
  * shown on standard error. A lost connection ends the run, unless reconnect=1: then it is an error,
@@ -40,7 +40,8 @@ struct options {
     long ports, connections, requests, seconds, warmup, keys, share, rate;
     bool reconnect, timeline;
     struct work work, second;
-    char *fill;
+    size_t bytes; /* of %s */
+    char *pool;
 };
 
 struct client {
@@ -249,12 +250,11 @@ static struct options read_options(int argc, char **argv)
         .timeline = measure_number(argc, argv, "timeline", 0, 0, 1) == 1,
         .work = read_work(argc, argv, "path", "body", "sql"),
         .second = read_work(argc, argv, "path2", "body2", "sql2"),
+        .bytes = (size_t)measure_number(argc, argv, "bytes", 10, 0, MAX_FILL),
     };
-    size_t bytes = (size_t)measure_number(argc, argv, "bytes", 10, 0, MAX_FILL);
     if (!o.protocol)
         measure_fail("protocol=: http, mysql, pg or sqlite is wanted");
-    o.fill = measure_alloc(bytes + 1, 1);
-    memset(o.fill, 'x', bytes);
+    o.pool = text_pool(o.bytes);
     read_ports(&o, measure_text(argc, argv, "port", "8080"),
                (struct target){.database = measure_text(argc, argv, "database", ""),
                                .user = measure_text(argc, argv, "user", ""),
@@ -278,7 +278,8 @@ static void start(const struct options *o, struct client *clients, pthread_t *th
         c->numbers = (struct numbers){.next = &next_number,
                                       .seed = 0x9E3779B97F4A7C15u * (uint64_t)(i + 1),
                                       .keys = o->keys,
-                                      .fill = o->fill};
+                                      .pool = o->pool,
+                                      .bytes = o->bytes};
         c->ns = measure_alloc((size_t)quota, sizeof *c->ns);
         c->ends_ms = o->timeline ? measure_alloc((size_t)quota, sizeof *c->ends_ms) : NULL;
         if (pthread_create(&threads[i], &small, client_main, c) != 0)
@@ -307,7 +308,7 @@ int main(int argc, char **argv)
         free(clients[i].ns);
         free(clients[i].ends_ms);
     }
-    free(o.fill);
+    free(o.pool);
     free(threads);
     free(clients);
     pthread_barrier_destroy(&barrier);

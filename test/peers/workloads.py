@@ -192,7 +192,7 @@ def lag(bench, systems, rate, name):
             raise Refused("its nodes send every read to the leader")
         background = None
         arguments = {**s.connect(), "watch": ",".join(map(str, s.ports[1:])), "count": bench.sizes.probes, "interval_ms": 2,
-                     "first": bench.numbers(), "look": "row-", **s.work("probe"), **s.work("look", second=True)}
+                     "seconds": bench.sizes.lag_s, "first": bench.numbers(), "look": "row-", **s.work("probe"), **s.work("look", second=True)}
         if rate:
             background = load.Background({**s.connect(), **s.work("insert"), "rate": rate, "connections": 32, "warmup": 5,
                                           "seconds": 3600, "requests": bench.sizes.lag_s * rate, "first": bench.numbers()})
@@ -333,7 +333,7 @@ def idle(bench, classes):
             finally:
                 s.stop()
 
-    bench.turns("idle", [c() for c in classes if not c.compares and c.name != "ha-pg"], run, bench.sizes.long_rounds)
+    bench.turns("idle", [c() for c in classes if c.name != "ha-pg"], run, bench.sizes.long_rounds)
 
 
 def quiet(s):

@@ -37,7 +37,7 @@ bool pg_is_odd_uuid(const struct pg_token *t)
         return false;
     for (size_t i = 1; i + 1 < t->len; i++) {
         char c = t->text[i];
-        if (hex_digit(c) >= 0)
+        if (hex_value(c) >= 0)
             digits++;
         else if (c == '-')
             dashes++;

@@ -31,8 +31,15 @@ struct numbers {
     atomic_long *next; /* borrowed: shared by all threads of a program */
     uint64_t seed;     /* not 0 */
     long keys;         /* random numbers are below it */
-    const char *fill;  /* borrowed: what %s becomes */
+    /* What %s becomes: `bytes` characters of the pool, from a random place on. */
+    const char *pool; /* borrowed: `bytes` and FILL_SPARE characters; may be NULL with no bytes */
+    size_t bytes;
 };
+
+#define FILL_SPARE ((size_t)16 << 20) /* so that compression finds no row in the ones before it */
+
+/* A pool of random letters and digits for so many bytes; owned. */
+char *text_pool(size_t bytes);
 
 /*
  * A template filled in: %i becomes a number that nobody else gets, %r a random one in [0, keys), %s
@@ -57,7 +64,7 @@ struct answer {
 
 struct target {
     uint16_t port;
-    const char *database, *user, *password; /* SQLite: `database` is the file */
+    const char *database, *user, *password; /* SQLite: `database` is the file, a port its ending */
 };
 
 struct connection;

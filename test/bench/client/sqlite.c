@@ -6,6 +6,7 @@
 #include "client.h"
 
 #define STATEMENTS_MAX 8
+#define FILE_BYTES     4096
 
 struct connection {
     sqlite3 *db;
@@ -30,7 +31,12 @@ static void sqlite_close(struct connection *c)
 static struct connection *sqlite_open(const struct target *target, struct text *why)
 {
     struct connection *c = measure_alloc(1, sizeof *c);
-    if (sqlite3_open(target->database, &c->db) == SQLITE_OK &&
+    char file[FILE_BYTES];
+    if (target->port)
+        snprintf(file, sizeof file, "%s.%u", target->database, target->port);
+    else
+        snprintf(file, sizeof file, "%s", target->database);
+    if (sqlite3_open(file, &c->db) == SQLITE_OK &&
         sqlite3_busy_timeout(c->db, CLIENT_TIMEOUT_S * 1000) == SQLITE_OK &&
         sqlite3_exec(c->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL", NULL, NULL,
                      NULL) == SQLITE_OK)

@@ -38,6 +38,23 @@ static uint64_t random_next(uint64_t *seed)
     return *seed;
 }
 
+static void append_fill(struct text *out, struct numbers *n)
+{
+    if (n->bytes > 0)
+        text_append(out, n->pool + random_next(&n->seed) % FILL_SPARE, n->bytes);
+}
+
+char *text_pool(size_t bytes)
+{
+    static const char letters[64] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint64_t seed = 0x9E3779B97F4A7C15u;
+    char *pool = measure_alloc(bytes + FILL_SPARE, 1);
+    for (size_t i = 0; i < bytes + FILL_SPARE; i++)
+        pool[i] = letters[random_next(&seed) >> 32 & 63];
+    return pool;
+}
+
 /* The template up to `end`, which holds no group. */
 static void fill_plain(struct text *out, const char *p, const char *end, struct numbers *numbers)
 {
@@ -53,7 +70,7 @@ static void fill_plain(struct text *out, const char *p, const char *end, struct 
         else if (mark[1] == 'r')
             text_number(out, random_next(&numbers->seed) % (uint64_t)numbers->keys);
         else if (mark[1] == 's')
-            text_append(out, numbers->fill, strlen(numbers->fill));
+            append_fill(out, numbers);
         else
             text_append(out, mark, 2);
         p = mark + 2;
