@@ -142,6 +142,19 @@ class System:
         self.running, self.ports = [], []
 
 
+class Processes:
+    """A node is one process, self.running[i], and can be away for a while."""
+
+    def kill9(self, i):
+        self.running[i].kill9()
+
+    def stop_node(self, i):
+        self.running[i].terminate()
+
+    def start_node(self, i):
+        self.running[i].start()
+
+
 class Http(System):
     """The HTTP interface that the project was given, and litesql/ha's."""
 
