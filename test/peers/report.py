@@ -19,7 +19,7 @@ import svg
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE, PLOTS = os.path.join(ROOT, "docs", "performance.md"), os.path.join(ROOT, "docs", "plots")
 BEGIN, END = "<!-- test/peers/report.py -->", "<!-- end of what test/peers/report.py writes -->"
-ORDER = ("ha", "ha-pg", "ha-interval", "litesql-ha", "rqlite", "dqlite", "postgres", "mariadb", "litefs", "sqlite", "bare-publish", "bare-group")
+ORDER = ("ha", "ha-pg", "ha-interval", "litesql-ha", "rqlite", "dqlite", "postgres", "mariadb", "litefs", "marmot", "sqlite", "bare-publish", "bare-group")
 LIMITS = {"bare-publish": "a bare publish and its acknowledgement",
           "bare-group": "a bare write group of 64 threads"}
 
