@@ -35,17 +35,21 @@ class Sizes:
 
     PRESETS = {
         "smoke": {"rounds": 2, "seconds": 1, "requests": 300, "warmup": 1, "rows": 500, "publishes": 50, "probes": 20, "lag_s": 1, "lag_rate": 50,
-                  "failover_s": 8, "failover_rounds": 1, "long_rounds": 1, "missed": 500, "missed_s": 2, "join_mb": 1, "idle_s": 1, "patience_s": 60,
-                  "databases": [1, 3], "connections": [1, 4], "growth_rounds": 1, "row_bytes": [1, 1000], "database_mb": [1]},
+                  "failover_s": 8, "failover_rounds": 1, "missed": 500, "missed_s": 2, "catch_up_rounds": 1, "join_mb": 1, "join_rounds": 1,
+                  "idle_s": 1, "idle_rounds": 1, "many": 500, "many_s": 2, "many_rounds": 1, "patience_s": 60,
+                  "databases": [1, 3], "databases_rounds": 1, "connections": [1, 4], "row_bytes": [1, 1000], "database_mb": [1, 2],
+                  "huge_mb": [3], "growth_rounds": 1, "growth_s": 1},
         "short": {"rounds": 5, "seconds": 1, "requests": 10_000_000, "warmup": 20, "rows": 100_000, "publishes": 1500, "probes": 100, "lag_s": 3,
-                  "lag_rate": 2000, "failover_s": 15, "failover_rounds": 1, "long_rounds": 1, "missed": 200_000, "missed_s": 10,
-                  "join_mb": 100, "idle_s": 5, "patience_s": 120, "databases": [1, 100, 1000], "connections": [1, 16, 256, 1000], "growth_rounds": 1,
-                  "row_bytes": [1, 1000, 100_000, 1_000_000], "database_mb": [1, 100]},
-        "full": {"rounds": 7, "seconds": 5, "requests": 10_000_000, "warmup": 50, "rows": 100_000, "publishes": 10_000, "probes": 1000, "lag_s": 15,
-                 "lag_rate": 2000, "failover_s": 30, "failover_rounds": 5, "long_rounds": 3, "missed": 1_000_000, "missed_s": 300,
-                 "join_mb": 1000, "idle_s": 30, "patience_s": 900, "databases": [1, 100, 1000], "connections": [1, 16, 64, 256, 1000, 2000],
-                 "growth_rounds": 3, "row_bytes": [1, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000],
-                 "database_mb": [1, 100, 1000, 10_000]},
+                  "lag_rate": 2000, "failover_s": 15, "failover_rounds": 1, "missed": 200_000, "missed_s": 10, "catch_up_rounds": 1,
+                  "join_mb": 100, "join_rounds": 1, "idle_s": 5, "idle_rounds": 1, "many": 200_000, "many_s": 10, "many_rounds": 1,
+                  "patience_s": 120, "databases": [1, 100, 1000], "databases_rounds": 1, "connections": [1, 16, 256, 1000],
+                  "row_bytes": [1, 1000, 100_000, 1_000_000], "database_mb": [1, 100], "huge_mb": [1000], "growth_rounds": 1, "growth_s": 1},
+        "full": {"rounds": 5, "seconds": 2, "requests": 10_000_000, "warmup": 50, "rows": 100_000, "publishes": 5000, "probes": 1000, "lag_s": 6,
+                 "lag_rate": 2000, "failover_s": 20, "failover_rounds": 5, "missed": 1_000_000, "missed_s": 15, "catch_up_rounds": 5,
+                 "join_mb": 1000, "join_rounds": 3, "idle_s": 5, "idle_rounds": 5, "many": 1_000_000, "many_s": 120, "many_rounds": 1,
+                 "patience_s": 300, "databases": [1, 10, 100, 1000], "databases_rounds": 5, "connections": [1, 16, 64, 256, 1000, 2000],
+                 "row_bytes": [1, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000], "database_mb": [1, 10, 100, 1000],
+                 "huge_mb": [10_000], "growth_rounds": 5, "growth_s": 1},
     }
 
     def __init__(self, preset, rounds=None, seconds=None, others=None):
@@ -82,31 +86,31 @@ class Results:
         print(f"  {workload:<14} {system.name:<12} {figures.get('failed') or figures.get('refused') or shown}", flush=True)
 
 
-def shared(bench, classes, count, wanted):
-    """The workloads of a kind on one cluster of every system, all of them running."""
-    chosen = [f for name, f in (workloads.SINGLE if count == 1 else workloads.TRIO).items() if name in wanted]
+def shared(bench, classes, count, kind, rows=0):
+    """The wanted workloads of a kind on one cluster of every system, all of them running; so many rows are there to be read."""
+    chosen = [name for name in kind if name in bench.wanted]
     if not chosen:
         return
     with system_.new_cluster() as cluster:
         running = []
         try:
             for c in classes:
-                if count not in c.nodes_possible:
+                if count not in c.nodes_possible or (c.compares and not set(chosen) & set(c.compares.split())):
                     continue
                 system = c()
                 running.append(system)
                 try:
                     system.start(cluster, count)
                     system.setup()
-                    if count == 1:
-                        system.rows = workloads.fill(bench, system, bench.sizes.rows)
+                    if rows:
+                        system.rows = workloads.fill(bench, system, rows)
                 except Exception as e:  # pylint: disable=broad-except  # whatever it is, the others go on
                     logs = "".join(f"\n--- {name}\n{text[-1500:]}" for name, text in cluster.logs() if name.startswith(system.name + "-"))
                     bench.report("start", system, 0, {"failed": str(e)[-600:] + logs})
                     running.remove(system)
                     system.stop()
-            for workload in chosen:
-                workload(bench, running)
+            for name in chosen:
+                kind[name](bench, running)
         finally:
             for system in running:
                 system.stop()
@@ -116,14 +120,14 @@ def arguments():
     p = argparse.ArgumentParser(description="Measures ha and its peers with the same work.")
     p.add_argument("--preset", choices=list(Sizes.PRESETS), default="full")
     p.add_argument("--peers", default="", help="names with commas between; all that are installed when there is none")
-    p.add_argument("--workloads", default="", help=f"of {', '.join(workloads.ALL)}")
+    p.add_argument("--workloads", default="", help=f"of {', '.join(workloads.ALL)}; all but {', '.join(workloads.HUGE)} when there is none")
     p.add_argument("--rounds", type=int)
     p.add_argument("--seconds", type=int, help="of one run of the load client")
     p.add_argument("--size", type=Sizes.others, default={}, help="others than the preset has: missed=1000000,database_mb=1:100")
     p.add_argument("--results", default=os.path.join(ROOT, "build", "peers", "results.jsonl"))
     a = p.parse_args()
     a.peers = [n for n in a.peers.split(",") if n] or list(systems.SYSTEMS)
-    a.workloads = [n for n in a.workloads.split(",") if n] or workloads.ALL
+    a.workloads = [n for n in a.workloads.split(",") if n] or workloads.USUAL
     for n in a.peers:
         if n not in systems.SYSTEMS:
             p.error(f"no peer {n}: there are {', '.join(systems.SYSTEMS)}")
@@ -153,9 +157,12 @@ def main():
             known[name] = {"title": name.capitalize(), "missing": reason}
     results.write({"about": {"machine": machine.description(), "load_average": os.getloadavg(), "preset": a.preset,
                              "command": " ".join(sys.argv[1:]), "sizes": vars(sizes), "systems": known}})
-    bench = workloads.Bench(sizes, results)
-    shared(bench, classes, 1, a.workloads)
-    shared(bench, classes, 3, a.workloads)
+    bench = workloads.Bench(sizes, results, a.workloads)
+    shared(bench, classes, 1, workloads.SINGLE, sizes.rows)
+    shared(bench, classes, 1, workloads.SIZE)
+    for c in classes:
+        shared(bench, [c], 1, workloads.HUGE)
+    shared(bench, classes, 3, workloads.TRIO)
     for name, workload in workloads.OWN.items():
         if name in a.workloads:
             workload(bench, classes)

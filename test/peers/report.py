@@ -153,21 +153,63 @@ def targets(out, results):
     out.append("")
 
 
-def growth(out, results, prefix, heading, plots, figure, unit):
+def steps_of(results, prefix):
+    """What a workload that grows was measured with, and the name of each."""
+    return sorted((int(w[len(prefix):]), w) for w in results.rounds if re.fullmatch(prefix + r"\d+", w))
+
+
+# Prefix of the workloads, figure, plot, heading, unit, scale.
+GROWTH = (
+    ("connections", "rate", "growth-connections", "one-row INSERTs a second, by connections", "tx/s", 1),
+    ("connections", "p99_us", "growth-connections-p99", "latency of an INSERT, p99 in ms, by connections", "ms", 1e-3),
+    ("row", "p50_us", "growth-row", "median latency of an INSERT in µs, by bytes of the row", "µs", 1),
+    ("row", "rate", "growth-row-rate", "INSERTs a second of one writer, by bytes of the row", "tx/s", 1),
+    ("size", "p50_us", "growth-size", "median latency of an INSERT in µs, by MB of the database", "µs", 1),
+    ("size", "rate_64", "growth-size-rate", "one-row INSERTs a second of 64 writers, by MB of the database", "tx/s", 1),
+    ("size", "read_us", "growth-size-read", "median latency of reading a row of 10,000 bytes in µs, by MB of the database", "µs", 1),
+)
+# Of the workload with many databases, of ours only: figure, plot, heading, unit, scale.
+DATABASES = (
+    ("start_s", "growth-databases-start", "Start of a node, by databases", "s", 1),
+    ("memory_mb", "growth-databases-memory", "Memory of a node with its nats-server, by databases", "MB", 1),
+    ("cpu_percent", "growth-databases-cpu", "Processor of an idle node with its nats-server, by databases", "%", 1),
+    ("rate", "growth-databases-rate", "64 writers to all databases, by databases", "tx/s", 1),
+    ("p50_us", "growth-databases-p50", "64 writers to all databases: median latency, by databases", "ms", 1e-3),
+)
+
+
+def growth_plot(results, steps, systems, figure, heading, unit, scale):
+    """A line for each system that has the figure; None where there is nothing to see."""
+    curves = {}
+    for s in systems:
+        curve = [(n, v * scale) for n, w in steps for v in [results.median(w, s, figure)] if v]
+        if curve:
+            curves[results.title(s)] = curve
+    return svg.lines(heading, heading.split(", by ")[-1], unit, curves, colours(results)) if curves and len(steps) > 1 else None
+
+
+def growth(out, results, plots, prefix, figure, name, heading, unit, scale):
     """A line a system over what grows; the same as a plot."""
-    steps = sorted((int(re.sub(r"\D", "", w)), w) for w in results.rounds if re.fullmatch(prefix + r"\d+", w))
+    steps = steps_of(results, prefix)
     systems = results.systems(*(w for _, w in steps))
     if len(steps) < 2 or not systems:
         return
     out += [f"| {heading} | " + " | ".join(f"{n:,}" for n, _ in steps) + " |", "|---|" + "---:|" * len(steps)]
-    curves = {}
-    for s in systems:
-        out.append(f"| {results.title(s)} | " + " | ".join(results.cell(w, s, figure) for _, w in steps) + " |")
-        curve = [(n, v) for n, w in steps for v in [results.median(w, s, figure)] if v]
-        if curve:
-            curves[results.title(s)] = curve
-    out.append("")
-    plots[f"growth-{prefix}"] = svg.lines(heading, heading.split(", by ")[-1], unit, curves, colours(results))
+    out += [f"| {results.title(s)} | " + " | ".join(results.cell(w, s, figure, scale) for _, w in steps) + " |" for s in systems] + [""]
+    plots[name] = growth_plot(results, steps, systems, figure, heading, unit, scale)
+
+
+def databases(out, results, plots):
+    """What grows with the databases of one node; only ours is asked for many."""
+    steps = steps_of(results, "databases")
+    if not steps:
+        return
+    out += ["| databases of one node | start s | memory MB | processor % | 64 writers to all of them: tx/s | p50 ms | p99 ms |",
+            "|---|" + "---:|" * 6]
+    columns = (("start_s", 1), ("memory_mb", 1), ("cpu_percent", 1), ("rate", 1), ("p50_us", 1e-3), ("p99_us", 1e-3))
+    out += [f"| {n:,} | " + " | ".join(results.cell(w, "ha", f, scale) for f, scale in columns) + " |" for n, w in steps] + [""]
+    for figure, name, heading, unit, scale in DATABASES:
+        plots[name] = growth_plot(results, steps, ["ha"], figure, heading, unit, scale)
 
 
 def colours(results):
@@ -211,18 +253,14 @@ def page(results):
         ("lag, idle: p50 ms", "lag_idle", "p50_us", 1e-3), ("p99 ms", "lag_idle", "p99_us", 1e-3), ("at 2,000 tx/s: p50 ms", "lag_busy", "p50_us", 1e-3),
         ("p99 ms", "lag_busy", "p99_us", 1e-3), ("kill -9: no write for s", "failover", "pause_ms", 1e-3),
         ("catch-up: tx/s", "catch_up", "rate", 1), ("join: MB/s", "join", "rate", 1)])
-    out += ["**At rest.** Memory is PSS of all processes of the system; the last column is after the writes of one minute or 1M transactions.", ""]
-    table(out, results, ["idle"], [("first start s", "idle", "first_start_s", 1), ("memory MB", "idle", "memory_mb", 1),
-                                   ("processor %", "idle", "cpu_percent", 1), ("memory after many writes MB", "idle", "memory_after_mb", 1)])
-    databases = sorted((int(w[9:]), w) for w in results.rounds if w.startswith("databases"))
-    if databases:
-        out += ["| databases of one node | start s | memory MB | processor % | 64 writers to all of them: tx/s | p50 ms | p99 ms |",
-                "|---|" + "---:|" * 6]
-        columns = (("start_s", 1), ("memory_mb", 1), ("cpu_percent", 1), ("rate", 1), ("p50_us", 1e-3), ("p99_us", 1e-3))
-        out += [f"| {n:,} | " + " | ".join(results.cell(w, "ha", f, scale) for f, scale in columns) + " |" for n, w in databases] + [""]
-    growth(out, results, "connections", "one-row INSERTs a second, by connections", plots, "rate", "tx/s")
-    growth(out, results, "row", "median latency of an INSERT in µs, by bytes of the row", plots, "p50_us", "µs")
-    growth(out, results, "size", "median latency of an INSERT in µs, by MB of the database", plots, "p50_us", "µs")
+    out += ["**At rest**, and after the transactions of 64 writers, as many of them as the time allowed. Memory is PSS of all processes of the system.", ""]
+    table(out, results, ["idle", "after_many"], [
+        ("first start s", "idle", "first_start_s", 1), ("memory MB", "idle", "memory_mb", 1), ("processor %", "idle", "cpu_percent", 1),
+        ("transactions", "after_many", "transactions", 1), ("memory after them MB", "after_many", "memory_mb", 1)])
+    databases(out, results, plots)
+    for what in GROWTH:
+        growth(out, results, plots, *what)
+    plots = {name: plot for name, plot in plots.items() if plot}
     out += [f"![{name}](plots/{name}.svg)" for name in plots] + [""]
     failed = sorted({(w, s, r["failed"].splitlines()[0][:160]) for w, by in results.rounds.items() for s, rs in by.items() for r in rs if "failed" in r})
     out += [f"- {results.title(s)}, {w}: failed: {text}" for w, s, text in failed]

@@ -30,6 +30,7 @@ STATEMENTS = {
     "probe": ("INSERT INTO probe (name) VALUES (?)", ('"row-%i"',)),
     "look": ("SELECT name FROM probe WHERE name = ?", ('"row-%i"',)),
     "wide": ("INSERT INTO wide (body) VALUES (?)", ('"%s"',)),
+    "look_wide": ("SELECT body FROM wide WHERE id = ?", ("%r",)),
     "hot": ("UPDATE hot SET n = n + 1 WHERE id = 1", ()),
     "select": ("SELECT id, name, value FROM big WHERE id = ?", ("%r",)),
     "scan": ("SELECT id, name, value FROM big", ()),
@@ -89,6 +90,7 @@ class System:
     compares = ""  # of those that are in some workloads only: their names, with blanks between
     refuses_writers = False  # concurrent writers get errors; what succeeds is counted
     rows = 0  # of the table that is read
+    wide_mb = 0  # of the table that makes it large
 
     def __init__(self):
         self.cluster, self.ports, self.running = None, [], []

@@ -1,7 +1,8 @@
 """What is measured. A workload is a function of a Bench that reports one dictionary of figures for each round of each system.
 
-Those of one kind of cluster share it: `SINGLE` on one node of each system, `TRIO` on three. All systems of a kind run at
-the same time, and rounds go in turns: the first of every system, the second of every system, … The others start their own.
+Those of one kind of cluster share it: `SINGLE` and `SIZE` on one node of each system, `TRIO` on three. All systems of a kind run at
+the same time, and rounds go in turns: the first of every system, the second of every system, … For `HUGE` one system after the
+other runs by itself, all of its rounds. The others start clusters of their own.
 """
 
 import os
@@ -21,10 +22,10 @@ class Refused(Exception):
 
 
 class Bench:
-    """What a workload sees of the run: sizes, the systems of its kind, and where figures go."""
+    """What a workload sees of the run: sizes, where figures go, and the names of the workloads that are wanted."""
 
-    def __init__(self, sizes, report):
-        self.sizes, self.report = sizes, report
+    def __init__(self, sizes, report, wanted):
+        self.sizes, self.report, self.wanted = sizes, report, wanted
         self.first = 1
 
     def numbers(self):
@@ -72,6 +73,14 @@ def fill(bench, system, rows, table="fill", bytes_=10):
     result = load.program("load", {**system.connect(), **batch, "requests": max(1, rows // per), "first": 0, "seconds": bench.sizes.patience_s,
                                    "bytes": bytes_, "connections": 1 if per > 1 or system.refuses_writers else 16})
     return result["requests"] * per
+
+
+def fill_wide(bench, system, mb):
+    """So many MB more in rows of 10,000 bytes: how many these are."""
+    rows = fill(bench, system, mb * 100, "wide", 10_000)
+    if rows < mb * 100:
+        raise load.LoadFailed(f"only {rows / 100:.0f} of {mb} MB were there after {bench.sizes.patience_s} s")
+    return rows
 
 
 # ---- one node -------------------------------------------------------------------------------------------------
@@ -292,7 +301,7 @@ def catch_up(bench, classes):
         seconds = time.monotonic() - start
         return {"transactions": wanted - before, "seconds": seconds, "rate": (wanted - before) / seconds}
 
-    own(bench, "catch_up", classes, 3, run, bench.sizes.long_rounds)
+    own(bench, "catch_up", classes, 3, run, bench.sizes.catch_up_rounds)
 
 
 def join(bench, classes):
@@ -301,20 +310,20 @@ def join(bench, classes):
     def run(s):
         if not hasattr(s, "join"):
             raise Refused("no node of it can be asked what it holds")
-        row, rows = 10_000, bench.sizes.join_mb * 100
-        wanted = fill(bench, s, rows, "wide", row)
+        mb = bench.sizes.join_mb
+        wanted = fill_wide(bench, s, mb)
         s.take_snapshot()
         start = time.monotonic()
         new = s.join()
         ha.wait_until(lambda: s.count(new, "wide") >= wanted, bench.sizes.patience_s, "the new node holds the database")
         seconds = time.monotonic() - start
-        return {"mb": wanted * row / 1e6, "seconds": seconds, "rate": wanted * row / 1e6 / seconds}
+        return {"mb": mb, "seconds": seconds, "rate": mb / seconds}
 
-    own(bench, "join", classes, 3, run, bench.sizes.long_rounds)
+    own(bench, "join", classes, 3, run, bench.sizes.join_rounds)
 
 
 def idle(bench, classes):
-    """Start to the first answer, and what it takes of the machine with nothing to do; then after many transactions."""
+    """Start to the first answer, and what it takes of the machine with nothing to do."""
 
     def run(s):
         with system_.new_cluster() as cluster:
@@ -326,14 +335,21 @@ def idle(bench, classes):
                 ha.wait_until(quiet(s), 30, "it is quiet")
                 figures["memory_mb"] = machine.memory_mb(s.pids())
                 figures["cpu_percent"] = cpu_percent(s, bench.sizes.idle_s)
-                # What it refuses to so many writers is no matter here.
-                bench.load(s, s.work("insert"), tolerate=True, connections=MANY, requests=bench.sizes.missed, seconds=bench.sizes.missed_s)
-                figures["memory_after_mb"] = machine.memory_mb(s.pids())
                 return figures
             finally:
                 s.stop()
 
-    bench.turns("idle", [c() for c in classes if c.name != "ha-pg"], run, bench.sizes.long_rounds)
+    bench.turns("idle", [c() for c in classes if c.name != "ha-pg"], run, bench.sizes.idle_rounds)
+
+
+def after_many(bench, classes):
+    """Memory after many transactions, however many of them fit into the time. What is refused to so many writers is no matter here."""
+
+    def run(s):
+        result = bench.load(s, s.work("insert"), tolerate=True, connections=MANY, requests=bench.sizes.many, seconds=bench.sizes.many_s)
+        return {"transactions": result["requests"], "rate": result["rate"], "memory_mb": machine.memory_mb(s.pids())}
+
+    own(bench, "after_many", [c for c in classes if c.name != "ha-pg"], 1, run, bench.sizes.many_rounds)
 
 
 def quiet(s):
@@ -373,39 +389,54 @@ def many_databases(bench, classes):
                 s.running = []
                 return figures
 
-        bench.turns(f"databases{count}", [c() for c in classes if c.name == "ha"], run, bench.sizes.long_rounds)
+        bench.turns(f"databases{count}", [c() for c in classes if c.name == "ha"], run, bench.sizes.databases_rounds)
 
 
 # ---- growth: latency and throughput as something grows ----------------------------------------------------------
 
 
+def grow(bench, prefix, steps, systems, run):
+    """run(system, step) for each step, in rounds; the results are the prefix's with the step behind."""
+    for step in steps:
+        bench.turns(f"{prefix}{step}", systems, lambda s, step=step: run(s, step), bench.sizes.growth_rounds)
+
+
 def growth_connections(bench, systems):
-    for n in bench.sizes.connections:
-        bench.turns(f"connections{n}", systems,
-                    lambda s, n=n: bench.load(s, s.work("insert"), connections=n, warmup=1), bench.sizes.growth_rounds)
+    grow(bench, "connections", bench.sizes.connections, systems,
+         lambda s, n: bench.load(s, s.work("insert"), connections=n, warmup=1, seconds=bench.sizes.growth_s))
 
 
 def growth_rows(bench, systems):
-    for size in bench.sizes.row_bytes:
-        bench.turns(f"row{size}", [s for s in systems if s.sql],
-                    lambda s, size=size: bench.load(s, s.work("wide"), connections=1, bytes=size, warmup=1), bench.sizes.growth_rounds)
+    grow(bench, "row", bench.sizes.row_bytes, [s for s in systems if s.sql],
+         lambda s, size: bench.load(s, s.work("wide"), connections=1, bytes=size, warmup=1, seconds=bench.sizes.growth_s))
 
 
-def growth_size(bench, systems):
-    """The table of which one row is read grows, and so does the database that is written to."""
-    here = [s for s in systems if s.sql and not s.compares]
-    for mb in bench.sizes.database_mb:
-        for s in here:
-            have = getattr(s, "wide_mb", 0)
-            if mb > have:
-                fill(bench, s, (mb - have) * 100, "wide", 10_000)
-                s.wide_mb = mb
-        bench.turns(f"size{mb}", here, lambda s: bench.load(s, s.work("insert"), connections=1), bench.sizes.growth_rounds)
+def at_size(bench, s, mb):
+    """A database of so many MB: a lone writer, 64 of them, and one reader of the rows that fill it."""
+    if mb > s.wide_mb:
+        fill_wide(bench, s, mb - s.wide_mb)
+        s.wide_mb = mb
+    seconds = bench.sizes.growth_s
+    lone_writer = bench.load(s, s.work("insert"), connections=1, seconds=seconds)
+    writers = bench.load(s, s.work("insert"), connections=MANY, warmup=2, seconds=seconds)
+    reader = bench.load(s, s.work("look_wide"), connections=1, keys=mb * 100, seconds=seconds)
+    return {**lone_writer, "rate_64": writers["rate"], "read_us": reader["p50_us"]}
+
+
+def growth_size(bench, systems, steps=None):
+    grow(bench, "size", steps or bench.sizes.database_mb, [s for s in systems if s.sql], lambda s, mb: at_size(bench, s, mb))
+
+
+def growth_huge(bench, systems):
+    """The same with databases of which only one fits on the disk at a time."""
+    growth_size(bench, systems, bench.sizes.huge_mb)
 
 
 SINGLE = {"lone": lone, "batch100": batch100, "writers64": writers64, "hot16": hot16, "read1": read1,
-          "read64": read64, "scan": scan, "mixed": mixed, "connections": growth_connections, "rows": growth_rows,
-          "size": growth_size}
+          "read64": read64, "scan": scan, "mixed": mixed, "connections": growth_connections, "rows": growth_rows}
+SIZE = {"size": growth_size}
+HUGE = {"huge": growth_huge}
 TRIO = {"one64of3": one_of_three, "spread64": spread64, "lag_idle": lag_idle, "lag_busy": lag_busy}
-OWN = {"failover": failover, "catch_up": catch_up, "join": join, "idle": idle, "databases": many_databases}
-ALL = [*SINGLE, *TRIO, *OWN]
+OWN = {"failover": failover, "catch_up": catch_up, "join": join, "idle": idle, "after_many": after_many, "databases": many_databases}
+USUAL = [*SINGLE, *SIZE, *TRIO, *OWN]
+ALL = [*USUAL, *HUGE]
