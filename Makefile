@@ -349,11 +349,11 @@ bench:
 	BUILD=$(BUILD) test/bench/run
 	BUILD=$(BUILD) test/bench/pgbench
 
-# PRESET (short or full), PEERS, WORKLOADS (names with commas between), ROUNDS, SECONDS: test/peers/bench.py --help. SECONDS is
+# PRESET (short or full), PEERS, WORKLOADS (names with commas between), PEERS_SIZE, ROUNDS, SECONDS: test/peers/bench.py --help. SECONDS is
 # one of the shell's own variables, so only the command line of make sets it.
 PRESET ?= full
 PEERS_ARGS = --preset $(PRESET) $(if $(PEERS),--peers $(PEERS)) $(if $(WORKLOADS),--workloads $(WORKLOADS)) \
-             $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
+             $(if $(PEERS_SIZE),--size $(PEERS_SIZE)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(filter command line,$(origin SECONDS)),--seconds $(SECONDS))
 bench-peers:
 	scripts/install-deps --test
 	$(MAKE) bench-programs

@@ -103,7 +103,7 @@ def shared(bench, classes, count, kind, rows=0):
                     system.start(cluster, count)
                     system.setup()
                     if rows:
-                        system.rows = workloads.fill(bench, system, rows)
+                        system.rows = workloads.fill(system, rows)
                 except Exception as e:  # pylint: disable=broad-except  # whatever it is, the others go on
                     logs = "".join(f"\n--- {name}\n{text[-1500:]}" for name, text in cluster.logs() if name.startswith(system.name + "-"))
                     bench.report("start", system, 0, {"failed": str(e)[-600:] + logs})

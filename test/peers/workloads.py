@@ -14,6 +14,7 @@ import machine
 import system as system_
 
 MANY = 64
+FILL_S = 800  # at most, for filling a table
 LONE_ROWS = 2000  # what is filled in where no transaction has many rows
 
 
@@ -64,22 +65,22 @@ class Bench:
                     self.report(name, system, i, {"failed": str(e)[-600:]})
 
 
-def fill(bench, system, rows, table="fill", bytes_=10):
+def fill(system, rows, table="fill", bytes_=10):
     """That many rows, in transactions of 100 where the system has such: how many it got."""
     batch = system.batch(table, 100) or {**(system.work(table) or {})}
     per = batch.get("batch", 1)
     if per == 1:
         rows = min(rows, LONE_ROWS)
-    result = load.program("load", {**system.connect(), **batch, "requests": max(1, rows // per), "first": 0, "seconds": bench.sizes.patience_s,
+    result = load.program("load", {**system.connect(), **batch, "requests": max(1, rows // per), "first": 0, "seconds": FILL_S,
                                    "bytes": bytes_, "connections": 1 if per > 1 or system.refuses_writers else 16})
     return result["requests"] * per
 
 
-def fill_wide(bench, system, mb):
+def fill_wide(system, mb):
     """So many MB more in rows of 10,000 bytes: how many these are."""
-    rows = fill(bench, system, mb * 100, "wide", 10_000)
+    rows = fill(system, mb * 100, "wide", 10_000)
     if rows < mb * 100:
-        raise load.LoadFailed(f"only {rows / 100:.0f} of {mb} MB were there after {bench.sizes.patience_s} s")
+        raise load.LoadFailed(f"only {rows / 100:.0f} of {mb} MB were there after {FILL_S} s")
     return rows
 
 
@@ -311,7 +312,7 @@ def join(bench, classes):
         if not hasattr(s, "join"):
             raise Refused("no node of it can be asked what it holds")
         mb = bench.sizes.join_mb
-        wanted = fill_wide(bench, s, mb)
+        wanted = fill_wide(s, mb)
         s.take_snapshot()
         start = time.monotonic()
         new = s.join()
@@ -414,7 +415,7 @@ def growth_rows(bench, systems):
 def at_size(bench, s, mb):
     """A database of so many MB: a lone writer, 64 of them, and one reader of the rows that fill it."""
     if mb > s.wide_mb:
-        fill_wide(bench, s, mb - s.wide_mb)
+        fill_wide(s, mb - s.wide_mb)
         s.wide_mb = mb
     seconds = bench.sizes.growth_s
     lone_writer = bench.load(s, s.work("insert"), connections=1, seconds=seconds)
