@@ -40,8 +40,8 @@ class Bench:
             raise Refused("it has no such work")
         pids = system.pids()
         before = machine.cpu_coarse_s(pids)
-        arguments = {"requests": self.sizes.requests, "seconds": self.sizes.seconds, "warmup": self.sizes.warmup, "keys": max(1, system.rows),
-                     "first": self.numbers(), **arguments}
+        arguments = {"requests": self.sizes.requests, "seconds": self.sizes.seconds, "keys": max(1, system.rows), "first": self.numbers(),
+                     "warmup": max(1, self.sizes.warmup // arguments.get("connections", 1)), **arguments}
         result = load.program("load", {**system.connect(*(ports or ())), **work, **arguments}, tolerate or system.refuses_writers)
         used = machine.cpu_coarse_s(pids) - before
         if result["requests"] and pids:
@@ -189,7 +189,7 @@ def spread64(bench, systems):
     def run(s):
         if s.name == "postgres":
             raise Refused("its standbys take no writes")
-        result = bench.load(s, s.work("insert"), ports=s.ports, connections=MANY, warmup=2)
+        result = bench.load(s, s.work("insert"), ports=s.ports, connections=MANY)
         least = min(result["by_port"])
         return {**result, "unfair": max(result["by_port"]) / least if least else 1e9}
 
@@ -404,7 +404,7 @@ def grow(bench, prefix, steps, systems, run):
 
 def growth_connections(bench, systems):
     grow(bench, "connections", bench.sizes.connections, systems,
-         lambda s, n: bench.load(s, s.work("insert"), connections=n, warmup=1, seconds=bench.sizes.growth_s))
+         lambda s, n: bench.load(s, s.work("insert"), connections=n, seconds=bench.sizes.growth_s))
 
 
 def growth_rows(bench, systems):
@@ -419,7 +419,7 @@ def at_size(bench, s, mb):
         s.wide_mb = mb
     seconds = bench.sizes.growth_s
     lone_writer = bench.load(s, s.work("insert"), connections=1, seconds=seconds)
-    writers = bench.load(s, s.work("insert"), connections=MANY, warmup=2, seconds=seconds)
+    writers = bench.load(s, s.work("insert"), connections=MANY, seconds=seconds)
     reader = bench.load(s, s.work("look_wide"), connections=1, keys=mb * 100, seconds=seconds)
     return {**lone_writer, "rate_64": writers["rate"], "read_us": reader["p50_us"]}
 
