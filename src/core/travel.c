@@ -2,10 +2,14 @@
  * A write that another node runs in this one's place (repl/handover.h): packed here, run there by a
  * visitor, its result taken here.
  *
- *     packed   u8 flags · [user, database, u32 pid] · u64 last insert rowid · u64 ns left, 0 = no
- * limit · u16 n · n × { u32 length, statements · u8 numbered · u32 parameters × { u8 named, [name],
- * value } } result   u32 query that failed or ran last · error's name · u32 SQLite's code · u32
- * offset + 1 · message · u64 last insert rowid · recording (recorder.h)
+ *     packed   u8 flags · [user, database, u32 pid]
+ *              u64 last insert rowid · u64 ns left, 0 = no limit
+ *              u32 bytes that its recording may have
+ *              u16 n · n × { u32 length, statements · u8 numbered
+ *                            u32 parameters × { u8 named, [name], value } }
+ *     result   u32 query that failed or ran last
+ *              error's name · u32 SQLite's code · u32 offset + 1 · message
+ *              u64 last insert rowid · recording (recorder.h)
  *
  * Numbers are big-endian, strings have their NUL, values are as in base/value_pack.h.
  */
@@ -92,6 +96,8 @@ static bool pack(void *arg, struct buf *out)
     buf_be64(out, (uint64_t)r->rowid);
     int64_t left = r->deadline_ns - clock_mono_ns();
     buf_be64(out, r->deadline_ns == CLOCK_EVER ? 0 : left > 0 ? (uint64_t)left : 1);
+    size_t limit = r->recorder.bytes.limit;
+    buf_be32(out, limit > 0 && limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
     buf_be16(out, (uint16_t)(end.query - r->at.query + 1));
     for (size_t i = r->at.query; i <= end.query; i++)
         pack_query(out, &r->queries[i], i == r->at.query ? r->at.offset : 0,
@@ -204,15 +210,20 @@ static void unpack_query(struct arena *a, struct query *q, struct reader *in)
     q->params = params;
 }
 
-/* Everything is borrowed from the question and the arena. */
-static bool unpack(struct visit *visit, struct visitor *v, const char *bytes, size_t len)
+/* Everything is borrowed from the question and the arena. `room` is what there is for its
+ * recording. */
+static bool unpack(struct visit *visit, struct visitor *v, const char *bytes, size_t len,
+                   size_t room)
 {
     struct reader in = reader_of(bytes, len);
     struct request *r = &v->request;
     unpack_front(v, &in);
     r->rowid = (int64_t)reader_u64(&in);
     uint64_t left = reader_u64(&in);
-    r->deadline_ns = left > 0 && left < INT64_MAX / 2 ? clock_deadline((int64_t)left) : CLOCK_EVER;
+    /* Its client can neither cancel it here nor leave it, and soon nobody waits for it any more. */
+    r->deadline_ns = clock_deadline(left > 0 && left < HANDOVER_NS ? (int64_t)left : HANDOVER_NS);
+    size_t limit = reader_u32(&in);
+    recorder_init(&r->recorder, limit < room ? limit : room);
     r->n = reader_u16(&in);
     struct query *queries = in.bad ? NULL : arena_alloc(visit->arena, (r->n + 1) * sizeof *queries);
     in.bad = !queries;
@@ -252,13 +263,12 @@ static void put_result(struct buf *answer, const struct visitor *v, const struct
 static enum err_code admit(struct node *n, struct visit *visit, struct err *e)
 {
     size_t payload = nats_client_max_payload(n->client) / 2;
-    size_t limit = (payload < HANDOVER_ANSWER ? payload : HANDOVER_ANSWER) / visit->handover.n;
+    size_t room = (payload < HANDOVER_ANSWER ? payload : HANDOVER_ANSWER) / visit->handover.n;
     for (unsigned i = 0; i < visit->handover.n; i++) {
         struct visitor *v = &visit->visitors[i];
         v->session.node = n;
-        recorder_init(&v->request.recorder, limit);
         visit->txns[i] = (struct txn){.run = run_visitor, .arg = v};
-        if (!unpack(visit, v, visit->handover.txns[i].data, visit->handover.txns[i].len))
+        if (!unpack(visit, v, visit->handover.txns[i].data, visit->handover.txns[i].len, room))
             return err_set(e, ERR_FORMAT, "a transaction that was handed over cannot be read");
     }
     return ERR_OK;
@@ -297,6 +307,8 @@ enum err_code travel_serve(struct node *n, struct rpc_call *call, struct err *e)
     for (unsigned i = 0; code == ERR_OK && i < visit->handover.n; i++)
         if (handover_put(answer, &visit->txns[i], &visit->errs[i]))
             put_result(answer, &visit->visitors[i], &visit->errs[i]);
+    if (code == ERR_OK && !buf_ok(answer))
+        code = err_set(e, ERR_UNKNOWN_OUTCOME, "the results do not fit into one answer");
     database_unref(d);
     visit_free(visit);
     return code;

@@ -19,7 +19,7 @@
 #include "repl/impl.h"
 #include "repl/queue.h"
 
-#define GATHER_PART 1 /* of the time that the last group took */
+#define GATHER_MAX_NS TURN_RECENT_NS /* the last group may have waited for something else */
 
 struct member {
     struct waiting *w;
@@ -307,16 +307,17 @@ static void lead(struct group *g)
 }
 
 /* r->mu is held. Where nodes write together a message costs all of them, and whoever has just got
- * its answer is about to come again: so the group waits for them, for a part of the time that it
- * takes. A node by itself does not: its next group forms while the log answers. */
+ * its answer is about to come again: so the group waits for them, for as long as the last one took.
+ * A node by itself does not: its next group forms while the log answers. */
 static void gather_locked(struct group *g)
 {
     struct replica *r = g->r;
     char process[ID_SIZE];
     int64_t now = clock_mono_ns();
     bool together = now - r->run_for_ns < TURN_RECENT_NS || turn_runner(&r->turns, now, process);
+    int64_t limit = r->group_ns < GATHER_MAX_NS ? r->group_ns : GATHER_MAX_NS;
     if (together && r->opt.mode == REPLICA_SERIALIZABLE)
-        queue_gather_locked(r, g->self, r->flock - r->flock / 8, now + r->group_ns / GATHER_PART);
+        queue_gather_locked(r, g->self, r->flock - r->flock / 8, now + limit);
 }
 
 /* The caller stands at the head of the queue and leads: takes what is queued behind it, too. */

@@ -12,8 +12,8 @@
 #include "repl/queue.h"
 
 #define FORMAT           1
-#define ANSWER_NS        TURN_RECENT_NS  /* in which an answer is expected */
-#define REST_DECLINED_NS (50 * CLOCK_MS) /* before the same node is asked again */
+#define RUN_NS           (HANDOVER_NS / 2) /* for getting a turn: "not run" comes in time, too */
+#define REST_DECLINED_NS (50 * CLOCK_MS)   /* before the same node is asked again */
 #define REST_SILENT_NS   CLOCK_S
 #define RESULT_NS        (2 * CLOCK_S)       /* that a result is waited for which the log has */
 #define PACKED_MAX       ((size_t)64 * 1024) /* bytes of a transaction that travels */
@@ -68,7 +68,8 @@ static enum err_code may_run(struct replica *r, struct err *e)
 {
     pthread_mutex_lock(&r->mu);
     bool busy = clock_mono_ns() - r->led_ns < TURN_RECENT_NS;
-    bool may = busy && !r->tx && !r->closing && r->state == REPLICA_FOLLOWING;
+    bool may = busy && !r->tx && !r->closing && r->state == REPLICA_FOLLOWING &&
+               r->opt.mode == REPLICA_SERIALIZABLE; /* or nothing expects the log's end */
     pthread_mutex_unlock(&r->mu);
     return may ? ERR_OK : err_set(e, ERR_BUSY, "this node runs no other node's transactions now");
 }
@@ -76,23 +77,43 @@ static enum err_code may_run(struct replica *r, struct err *e)
 enum err_code handover_run(struct replica *r, const struct handover *h, struct txn *txns,
                            struct err *errs, struct err *e)
 {
-    int64_t deadline = clock_deadline(ANSWER_NS);
+    int64_t deadline = clock_deadline(RUN_NS);
     if (may_run(r, e) != ERR_OK || replica_wait(r, h->base, deadline, e) != ERR_OK)
         return e->code;
     for (unsigned i = 0; i < h->n; i++) {
         txns[i].from = h;
         txns[i].deadline_ns = deadline;
     }
-    return replica_write_all(r, txns, h->n, errs, e);
+    if (replica_write_all(r, txns, h->n, errs, e) != ERR_OK)
+        return e->code;
+    /* What they have seen without being in the log themselves: a row that was there already, … */
+    uint64_t seen = atomic_load(&r->seq);
+    for (unsigned i = 0; i < h->n; i++)
+        seen = txns[i].seq > seen ? txns[i].seq : seen;
+    for (unsigned i = 0; i < h->n; i++)
+        txns[i].seq = txns[i].index == 0 ? seen : txns[i].seq;
+    return ERR_OK;
 }
 
-/* Is it the transaction's own failure, which would be the same at the origin? */
+/* A failure that follows from the data alone would be the same at the origin. All others may be
+ * this node's: it has other extensions, or no room, or no time. */
 static enum fate fate_of(const struct err *e)
 {
-    bool here = err_http(e->code) >= 500 || e->code == ERR_CONFLICT || e->code == ERR_INTERRUPTED;
-    if (e->code == ERR_UNKNOWN_OUTCOME)
+    switch (e->code) {
+    case ERR_OK:
+    case ERR_UNIQUE:
+    case ERR_NOT_NULL:
+    case ERR_FOREIGN_KEY:
+    case ERR_CHECK:
+    case ERR_CONSTRAINT:
+    case ERR_RAISED:
+    case ERR_MISMATCH:
+        return FATE_DONE;
+    case ERR_UNKNOWN_OUTCOME:
         return FATE_UNKNOWN;
-    return here ? FATE_HOME : FATE_DONE;
+    default:
+        return FATE_HOME;
+    }
 }
 
 bool handover_put(struct buf *answer, const struct txn *t, const struct err *e)
@@ -120,11 +141,15 @@ struct handing {
     size_t n;
     bool *settled; /* of each */
     size_t n_settled;
+    bool home[HANDOVER_MAX]; /* the runner says that it has not run it */
     char process[ID_SIZE];
     uint64_t base;
+    int64_t log_created;
+    uint64_t seen; /* what the results are of: the client is to find that here, too */
     struct rpc_pending *pending;
     struct buf answer;
-    bool open; /* there are members that may have been run and have no result */
+    bool answered; /* nothing more will come */
+    bool open;     /* there are members that may have been run and have no result */
 };
 
 static void settle(struct handing *h, size_t i)
@@ -163,7 +188,7 @@ static bool pack(struct handing *h, const char *id, struct buf *body)
     name_encode(h->r->opt.node, node);
     buf_u8(body, FORMAT);
     buf_put(body, id, ID_LEN);
-    buf_be64(body, (uint64_t)atomic_load(&h->r->log_created));
+    buf_be64(body, (uint64_t)h->log_created);
     buf_be64(body, h->base);
     buf_put(body, node, strlen(node) + 1);
     buf_put(body, h->r->subject, strlen(h->r->subject) + 1);
@@ -190,6 +215,7 @@ static bool send(struct handing *h)
     max = max > 2 * HEADROOM ? max - HEADROOM : HEADROOM;
     buf_init(&body, max < RPC_BODY_MAX ? max : RPC_BODY_MAX);
     id_next(id);
+    h->log_created = atomic_load(&r->log_created);
     h->base = atomic_load(&r->seq);
     peer_prefix(r->opt.stream, prefix);
     bool sent = pack(h, id, &body);
@@ -221,14 +247,16 @@ static bool take(struct handing *h, size_t i, struct reader *in)
     const char *bytes = reader_bytes(in, len);
     if (in->bad)
         return false;
-    h->open = h->open || fate == FATE_UNKNOWN;
+    h->home[i] = fate == FATE_HOME;
+    h->open = h->open || (fate != FATE_DONE && fate != FATE_HOME);
     if (fate != FATE_DONE)
         return true;
+    h->seen = seq > h->seen ? seq : h->seen;
     err_clear(&w->err);
     if (!t->travel->take(t->arg, bytes, len, &w->err))
         return false;
-    t->seq = w->err.code == ERR_OK ? seq : 0;
     t->index = w->err.code == ERR_OK ? index : 0;
+    t->seq = t->index > 0 ? seq : 0;
     settle(h, i);
     return true;
 }
@@ -251,11 +279,12 @@ static void receive(struct handing *h, int64_t deadline_ns)
     enum err_code code = rpc_receive(h->pending, deadline_ns, &h->answer, &got, &e);
     if (code == ERR_OK && !got)
         return;
+    h->answered = true;
     if (got && code == ERR_OK)
         take_all(h);
     else if (got || code == ERR_NOT_FOUND) /* it says so, or nobody has heard it */
-        h->open = false;
-    if (h->n_settled < h->n)
+        h->open = code == ERR_UNKNOWN_OUTCOME;
+    if (h->n_settled == 0)
         rest(h, REST_DECLINED_NS);
 }
 
@@ -263,7 +292,7 @@ static void receive(struct handing *h, int64_t deadline_ns)
 static void give_up(struct handing *h, const char *why)
 {
     for (size_t i = 0; i < h->n; i++) {
-        if (h->settled[i])
+        if (h->settled[i] || h->home[i])
             continue;
         err_set(&h->members[i]->err, ERR_UNKNOWN_OUTCOME,
                 "the node that ran the transaction for this one does not answer, and %s", why);
@@ -279,13 +308,15 @@ static enum sight look(struct handing *h)
     pthread_mutex_lock(&h->r->mu);
     bool seen = h->r->handed_seq > 0;
     pthread_mutex_unlock(&h->r->mu);
-    return seen ? SIGHT_SEEN : has_seen(h->r, h->base) ? SIGHT_NONE : SIGHT_BLIND;
+    bool same = h->log_created == atomic_load(&h->r->log_created);
+    return seen ? SIGHT_SEEN : same && has_seen(h->r, h->base) ? SIGHT_NONE : SIGHT_BLIND;
 }
 
 /* The log has some of it: what came of each only the runner can tell. */
 static void wait_for_results(struct handing *h)
 {
-    receive(h, clock_deadline(RESULT_NS));
+    if (!h->answered)
+        receive(h, clock_deadline(RESULT_NS));
     if (h->open)
         give_up(h, "the log has some of what was handed over to it");
 }
@@ -295,7 +326,8 @@ static void take_back(struct handing *h)
 {
     struct replica *r = h->r;
     int64_t deadline = clock_deadline(r->opt.timeout_ns);
-    LOG_INFO("a node does not answer to what was handed over to it", LOG_STR("db", r->opt.id));
+    LOG_INFO("a node does not say what came of what was handed over to it",
+             LOG_STR("db", r->opt.id));
     rest(h, REST_SILENT_NS);
     while (h->open) {
         struct err e = ERR_INIT;
@@ -326,11 +358,15 @@ size_t handover_group(struct replica *r, struct waiting *const *members, size_t 
         return 0;
     h.open = true;
     FAULT_POINT("handover.sent");
-    receive(&h, clock_deadline(ANSWER_NS));
+    receive(&h, clock_deadline(HANDOVER_NS));
     if (h.open)
         take_back(&h);
     rpc_forget(h.pending);
     buf_free(&h.answer);
+    if (h.seen > atomic_load(&r->seq)) {
+        struct err ignored = ERR_INIT;
+        replica_wait(r, h.seen, clock_deadline(r->opt.timeout_ns), &ignored);
+    }
     pthread_mutex_lock(&r->mu);
     r->stats.handed_over += h.n_settled;
     pthread_mutex_unlock(&r->mu);

@@ -7,7 +7,7 @@
  *     origin                                     runner
  *     a group ── id, base, the transactions ──>  waits until its file holds `base`; runs them in
  *                                                its own groups, whose messages name the id
- *     its file holds the message <── results ──
+ *     its file holds what the results are of <── results ──
  *
  * Each transaction is run once, whoever falls silent:
  *
@@ -29,8 +29,9 @@
  *     the log's subject · u16 n · n × { u32 length, a packed transaction }
  *
  * and an answer n × { u8 what came of it ('D' done or failed by itself, 'H' not run, '?' unknown) ·
- * u64 seq · u32 place in the message · u32 length, its result }. What is in a packed transaction
- * and in a result is the executor's business (struct txn_travel).
+ * u64 seq · u32 place in the message, 0 = it is in none, and seq is what it has seen · u32 length,
+ * its result }. An error instead says that none has been run, but for UNKNOWN_OUTCOME. What is in a
+ * packed transaction and in a result is the executor's business (struct txn_travel).
  */
 #ifndef HA_REPL_HANDOVER_H
 #define HA_REPL_HANDOVER_H
@@ -38,11 +39,13 @@
 #include "base/buf.h"
 #include "base/name.h"
 #include "repl/replica.h"
+#include "repl/turn.h"
 
 #define HANDOVER_METHOD  "run"                /* of nats/rpc.h */
 #define HANDOVER_AT_ONCE 48u                  /* calls that a node takes */
 #define HANDOVER_MAX     256u                 /* transactions */
 #define HANDOVER_ANSWER  ((size_t)384 * 1024) /* bytes of all results together */
+#define HANDOVER_NS      TURN_RECENT_NS       /* nobody waits for what has not been run by then */
 
 /* What a node was asked to run. Borrows the question's bytes. */
 struct handover {
@@ -62,8 +65,8 @@ struct handover {
 
 /* ERR_FORMAT. */
 enum err_code handover_read(struct handover *h, const char *body, size_t len, struct err *e);
-/* Runs txns[0 … h->n), which are of `h`, and blocks until the fate of each is known: errs[i]. An
- * error: none has been run. */
+/* Runs txns[0 … h->n), which are of `h`, and blocks until the fate of each is known: errs[i]. Where
+ * txns[i].index is 0 its seq is what it has seen. An error: none has been run. */
 enum err_code handover_run(struct replica *r, const struct handover *h, struct txn *txns,
                            struct err *errs, struct err *e);
 /* Appends what came of one transaction. True: its result (handover_put_result()) comes next. */
