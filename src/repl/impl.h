@@ -68,7 +68,7 @@ struct replica {
     bool leading;
     struct waiting *gatherer;   /* the leader, while it waits for more to come … */
     unsigned gather;            /* … than this */
-    unsigned flock;             /* who wrote at the same time, when the last group was through */
+    unsigned flock;             /* how many write at the same time, about */
     int64_t group_ns;           /* how long that one took */
     struct stream_feed *feed;   /* the applier's; here so that others can wake it */
     struct turns turns;         /* no broadcast */

@@ -281,7 +281,7 @@ static void our_message_is_written_and_read(void **state)
         strstr(buf_cstr(&b), "],\"timestamp_ns\":77"),
         "],\"timestamp_ns\":77,\"id\":\"id2\",\"prev\":\"id1\",\"filename\":\"dir/a.db\","
         "\"txs\":[{\"changes\":1,\"timestamp_ns\":10},{\"changes\":1,\"timestamp_ns\":20}],"
-        "\"format\":1}");
+        "\"handed\":[\"id7\",\"id8\"],\"format\":1}");
     assert_int_equal(read_text(buf_cstr(&b), &s, &info), ERR_OK);
     assert_int_equal(s.n, 2);
     assert_true(s.old_rowid == INT64_MIN && s.new_rowid == 5);
@@ -291,6 +291,7 @@ static void our_message_is_written_and_read(void **state)
     assert_string_equal(info.prev, "id1");
     assert_string_equal(info.filename, "dir/a.db");
     assert_int_equal((int)info.n_txs, 2);
+    assert_int_equal((int)info.n_handed, 2);
     assert_int_equal(info.format, 1);
     buf_free(&b);
 }

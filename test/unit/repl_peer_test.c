@@ -71,11 +71,13 @@ static enum err_code wait_for_gate(void *arg, struct rpc_call *call, struct err 
     return ERR_OK;
 }
 
+#define WAIT_AT_ONCE 4u
+
 static const struct rpc_method methods[] = {
     {"echo", 0, echo},
     {"refuse", 0, refuse},
     {"big", 4, big},
-    {"wait", 4, wait_for_gate},
+    {"wait", WAIT_AT_ONCE, wait_for_gate},
 };
 
 static struct nats_client *serve(struct desk *desk, struct rpc_service **s)
@@ -250,19 +252,19 @@ static void too_many_calls_are_refused(void **state)
     struct desk desk = {0};
     struct rpc_service *s;
     struct nats_client *node = serve(&desk, &s), *c = nats_connect(&server, NULL, NULL);
-    struct asker a[RPC_RUNNING_MAX];
+    struct asker a[WAIT_AT_ONCE];
     struct sink k = {0};
     struct err e = ERR_INIT;
 
     (void)state;
-    for (unsigned i = 0; i < RPC_RUNNING_MAX; i++) {
+    for (unsigned i = 0; i < WAIT_AT_ONCE; i++) {
         a[i] = (struct asker){.client = c, .target = rpc_self(node)};
         assert_int_equal(pthread_create(&a[i].thread, NULL, ask_to_wait, &a[i]), 0);
     }
-    WAIT_FOR(atomic_load(&desk.waiting) == RPC_RUNNING_MAX);
+    WAIT_FOR(atomic_load(&desk.waiting) == WAIT_AT_ONCE);
     assert_int_equal(fetch(c, "wait", rpc_self(node), &k, NULL, &e), ERR_BUSY);
     atomic_store(&desk.open_gate, true);
-    for (unsigned i = 0; i < RPC_RUNNING_MAX; i++) {
+    for (unsigned i = 0; i < WAIT_AT_ONCE; i++) {
         pthread_join(a[i].thread, NULL);
         assert_int_equal(a[i].code, ERR_OK);
     }
