@@ -158,6 +158,8 @@ static void put_database(struct database *d, struct buf *json)
     put_pair(json, "groups", rs.groups);
     put_pair(json, "conflicts", rs.conflicts);
     put_pair(json, "retries", rs.retries);
+    put_pair(json, "handed_over", rs.handed_over);
+    put_pair(json, "run_for_others", rs.run_for_others);
     put_pair(json, "applied", rs.applied);
     put_pair(json, "apply_errors", rs.apply_errors);
     put_pair(json, "outbox", rs.outbox);
@@ -252,6 +254,8 @@ READER(commits)
 READER(groups)
 READER(conflicts)
 READER(retries)
+READER(handed_over)
+READER(run_for_others)
 READER(applied)
 READER(apply_errors)
 READER(outbox)
@@ -287,6 +291,10 @@ static const struct db_metric db_metrics[] = {
      read_conflicts},
     {"ha_tx_retries_total", "transactions run again after a conflict", METRIC_COUNTER,
      read_retries},
+    {"ha_tx_handed_over_total", "transactions that another node ran for this one", METRIC_COUNTER,
+     read_handed_over},
+    {"ha_tx_run_for_others_total", "transactions run for another node", METRIC_COUNTER,
+     read_run_for_others},
     {"ha_applied_messages_total", "messages applied from the log", METRIC_COUNTER, read_applied},
     {"ha_apply_errors_total", "times the database was stopped", METRIC_COUNTER, read_apply_errors},
     {"ha_gaps_total", "times the log no longer reached back to the file", METRIC_COUNTER,

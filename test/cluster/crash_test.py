@@ -212,7 +212,7 @@ def test_a_truncated_wal_is_told(cluster):
     wait_until(told, what="it has told the others how far it is")
     b.kill9()
     wal = os.path.join(b.directory, "ha.db-wal")
-    os.truncate(wal, os.path.getsize(wal) // 2)
+    os.truncate(wal, os.path.getsize(wal) - 1)  # the last transaction; how the others lie in it is up to the batches
     b.start()
     assert_equal(a, b)
     (line,) = [s for s in wait_until(lambda: [s for s in b.log().splitlines() if "lost its end" in s], what="it says so")]
