@@ -20,7 +20,6 @@
 #include "repl/queue.h"
 
 #define GATHER_MAX_NS TURN_RECENT_NS /* the last group may have waited for something else */
-#define FLOCK_FORGETS 8 /* a part of those that do not come any more, with every group */
 
 struct member {
     struct waiting *w;
@@ -344,9 +343,7 @@ static void lead_queue(struct replica *r, struct waiting *self)
         if (g->m[i].w != self)
             queue_done(g->m[i].w);
     pthread_mutex_lock(&r->mu);
-    r->flock -= (r->flock + FLOCK_FORGETS - 1) / FLOCK_FORGETS;
-    if (r->flock < g->taken + r->queued)
-        r->flock = g->taken + r->queued;
+    r->flock = g->taken + r->queued;
     queue_release_locked(r);
     pthread_mutex_unlock(&r->mu);
     free(g);
