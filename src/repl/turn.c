@@ -22,7 +22,8 @@ static void count(struct turns *t, int64_t now_ns)
     t->newest_ns = now_ns;
 }
 
-/* The record of that node; a new one takes the place of the one that has been quiet for longest. */
+/* The record of that node; a new one takes a free place, or that of the one that has been quiet for
+ * longest. */
 static struct turn_other *other_of(struct turns *t, const char *node)
 {
     uint64_t h = hash(node);
@@ -30,7 +31,7 @@ static struct turn_other *other_of(struct turns *t, const char *node)
     for (unsigned i = 0; i < TURN_OTHERS; i++) {
         if (t->others[i].node == h)
             return &t->others[i];
-        if (t->others[i].ns < quiet->ns)
+        if (quiet->node && (!t->others[i].node || t->others[i].ns < quiet->ns))
             quiet = &t->others[i];
     }
     if (quiet->seq > t->forgotten_seq)
