@@ -105,6 +105,7 @@ static enum err_code read_text(const char *text, struct seen *s, struct changese
         if (!code && info) {
             *info = *i;
             info->txs = NULL;
+            info->handed = NULL;
         }
     }
     changeset_reader_free(r);
@@ -294,6 +295,83 @@ static void our_message_is_written_and_read(void **state)
     assert_int_equal((int)info.n_handed, 2);
     assert_int_equal(info.format, 1);
     buf_free(&b);
+}
+
+/* Reads a message whole and in pieces; the ids as "a|b|". */
+static enum err_code read_handed(const char *text, char *ids, size_t size)
+{
+    struct seen s = {0};
+    struct changeset_reader *r = changeset_reader_new(see, &s);
+    enum err_code code = ERR_OK;
+
+    for (size_t piece = 1; piece <= 100001; piece += 50000) {
+        const struct changeset_info *info = NULL;
+        struct err e = ERR_INIT;
+        size_t len = strlen(text);
+
+        code = ERR_OK;
+        ids[0] = '\0';
+        changeset_reader_reset(r);
+        for (size_t at = 0; at < len && !code; at += piece)
+            code = changeset_feed(r, text + at, len - at < piece ? len - at : piece, &e);
+        if (!code)
+            code = changeset_finish(r, &info, &e);
+        for (size_t i = 0; info && i < info->n_handed; i++) {
+            size_t end = strlen(ids);
+            (void)snprintf(ids + end, size - end, "%s|", info->handed[i]);
+        }
+    }
+    changeset_reader_free(r);
+    return code;
+}
+
+static void what_was_handed_over_is_named(void **state)
+{
+    static const char id63[] = "123456789012345678901234567890123456789012345678901234567890123";
+    char ids[65536], text[65536], many[64000] = "\"x\"";
+
+    (void)state;
+    assert_int_equal(read_handed("{\"changes\":[],\"handed\":[\"id7\",\"id8\"],\"format\":1}", ids,
+                                 sizeof ids),
+                     ERR_OK);
+    assert_string_equal(ids, "id7|id8|");
+    assert_int_equal(read_handed("{\"handed\":[],\"changes\":[]}", ids, sizeof ids), ERR_OK);
+    assert_string_equal(ids, "");
+    assert_int_equal(read_handed("{\"handed\":null,\"changes\":[]}", ids, sizeof ids), ERR_OK);
+    /* What stands between others' is named again. */
+    assert_int_equal(read_handed("{\"handed\":[\"a\",\"b\",\"a\"],\"changes\":[]}", ids, sizeof ids),
+                     ERR_OK);
+    assert_string_equal(ids, "a|b|a|");
+    /* The next message names nothing. */
+    assert_int_equal(read_handed("{\"changes\":[]}", ids, sizeof ids), ERR_OK);
+    assert_string_equal(ids, "");
+    (void)snprintf(text, sizeof text, "{\"handed\":[\"%s\"],\"changes\":[]}", id63);
+    assert_int_equal(read_handed(text, ids, sizeof ids), ERR_OK);
+    assert_memory_equal(ids, id63, strlen(id63));
+    (void)snprintf(text, sizeof text, "{\"handed\":[\"%s4\"],\"changes\":[]}", id63);
+    assert_int_equal(read_handed(text, ids, sizeof ids), ERR_FORMAT);
+    for (unsigned n = 1; n < 4096; n++)
+        memcpy(many + 3 + 4 * (size_t)(n - 1), ",\"x\"", 5);
+    (void)snprintf(text, sizeof text, "{\"handed\":[%s],\"changes\":[]}", many);
+    assert_int_equal(read_handed(text, ids, sizeof ids), ERR_OK);
+    assert_int_equal((int)strlen(ids), 4096 * 2);
+    (void)snprintf(text, sizeof text, "{\"handed\":[%s,\"x\"],\"changes\":[]}", many);
+    assert_int_equal(read_handed(text, ids, sizeof ids), ERR_FORMAT);
+}
+
+static void what_is_no_list_of_ids_is_refused(void **state)
+{
+    static const char *const bad[] = {"\"id\"", "7",         "true",    "{}",         "[7]",
+                                      "[null]",  "[[\"a\"]]", "[{}]",    "[\"a\",7]",  "[\"a\\u0000\"]",
+                                      "[true]",  "[\"a\"",    "[\"\xff\"]", "[],\"handed\":[]"};
+    char ids[64], text[256];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        (void)snprintf(text, sizeof text, "{\"changes\":[],\"handed\":%s}", bad[i]);
+        if (read_handed(text, ids, sizeof ids) != ERR_FORMAT)
+            fail_msg("%s", text);
+    }
 }
 
 #define ROW                                                                                        \
@@ -567,6 +645,8 @@ int main(void)
         cmocka_unit_test(numbers_do_not_depend_on_the_locale),
         cmocka_unit_test(the_message_of_the_seed_is_read),
         cmocka_unit_test(our_message_is_written_and_read),
+        cmocka_unit_test(what_was_handed_over_is_named),
+        cmocka_unit_test(what_is_no_list_of_ids_is_refused),
         cmocka_unit_test(order_and_unknown_fields_do_not_matter),
         cmocka_unit_test(changes_of_our_own_take_the_short_way),
         cmocka_unit_test(what_is_wrong_is_refused),
