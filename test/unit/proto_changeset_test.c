@@ -331,16 +331,16 @@ static void what_was_handed_over_is_named(void **state)
     char ids[65536], text[65536], many[64000] = "\"x\"";
 
     (void)state;
-    assert_int_equal(read_handed("{\"changes\":[],\"handed\":[\"id7\",\"id8\"],\"format\":1}", ids,
-                                 sizeof ids),
-                     ERR_OK);
+    assert_int_equal(
+        read_handed("{\"changes\":[],\"handed\":[\"id7\",\"id8\"],\"format\":1}", ids, sizeof ids),
+        ERR_OK);
     assert_string_equal(ids, "id7|id8|");
     assert_int_equal(read_handed("{\"handed\":[],\"changes\":[]}", ids, sizeof ids), ERR_OK);
     assert_string_equal(ids, "");
     assert_int_equal(read_handed("{\"handed\":null,\"changes\":[]}", ids, sizeof ids), ERR_OK);
     /* What stands between others' is named again. */
-    assert_int_equal(read_handed("{\"handed\":[\"a\",\"b\",\"a\"],\"changes\":[]}", ids, sizeof ids),
-                     ERR_OK);
+    assert_int_equal(
+        read_handed("{\"handed\":[\"a\",\"b\",\"a\"],\"changes\":[]}", ids, sizeof ids), ERR_OK);
     assert_string_equal(ids, "a|b|a|");
     /* The next message names nothing. */
     assert_int_equal(read_handed("{\"changes\":[]}", ids, sizeof ids), ERR_OK);
@@ -361,9 +361,13 @@ static void what_was_handed_over_is_named(void **state)
 
 static void what_is_no_list_of_ids_is_refused(void **state)
 {
-    static const char *const bad[] = {"\"id\"", "7",         "true",    "{}",         "[7]",
-                                      "[null]",  "[[\"a\"]]", "[{}]",    "[\"a\",7]",  "[\"a\\u0000\"]",
-                                      "[true]",  "[\"a\"",    "[\"\xff\"]", "[],\"handed\":[]"};
+    static const char *const bad[] = {"\"id\"",     "7",
+                                      "true",       "{}",
+                                      "[7]",        "[null]",
+                                      "[[\"a\"]]",  "[{}]",
+                                      "[\"a\",7]",  "[\"a\\u0000\"]",
+                                      "[true]",     "[\"a\"",
+                                      "[\"\xff\"]", "[],\"handed\":[]"};
     char ids[64], text[256];
 
     (void)state;
