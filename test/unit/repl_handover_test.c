@@ -88,12 +88,12 @@ static void test_refused(void **state)
     (void)state;
     memset(name, 'n', NAME_TOKEN_SIZE);
     const struct question bad[] = {
-        {0, ID, "a", "s", 1, 1},                                /* another format */
-        {2, ID, "a", "s", 1, 1},                                /* a later one */
-        {1, ID, "a", "s", 0, 0},                                /* nothing to run */
-        {1, ID, "a", "s", 2, 1},                                /* less than it says */
-        {1, ID, "a", "s", 1, 2},                                /* more */
-        {1, ID, "a", "s", HANDOVER_MAX + 1, HANDOVER_MAX + 1},  /* too many */
+        {0, ID, "a", "s", 1, 1},                               /* another format */
+        {2, ID, "a", "s", 1, 1},                               /* a later one */
+        {1, ID, "a", "s", 0, 0},                               /* nothing to run */
+        {1, ID, "a", "s", 2, 1},                               /* less than it says */
+        {1, ID, "a", "s", 1, 2},                               /* more */
+        {1, ID, "a", "s", HANDOVER_MAX + 1, HANDOVER_MAX + 1}, /* too many */
         {1, ID, "a", "s", UINT16_MAX, HANDOVER_MAX},
         {1, ID, name, "s", 1, 1}, /* a longer name than a node has */
         {1, "short", "a", "s", 1, 1},
@@ -141,11 +141,11 @@ static void test_fates(void **state)
         enum err_code code;
         char fate;
     } cases[] = {
-        {ERR_OK, 'D'},          {ERR_UNIQUE, 'D'},      {ERR_SYNTAX, 'D'},
-        {ERR_CHECK, 'D'},       {ERR_CONFLICT, 'H'},    {ERR_BUSY, 'H'},
-        {ERR_SHUTDOWN, 'H'},    {ERR_INTERRUPTED, 'H'}, {ERR_LOG_UNAVAILABLE, 'H'},
-        {ERR_STOPPED, 'H'},     {ERR_NO_MEMORY, 'H'},   {ERR_UNKNOWN_OUTCOME, '?'},
-        {ERR_DISK_FULL, 'H'},   {ERR_INTERNAL, 'H'},
+        {ERR_OK, 'D'},        {ERR_UNIQUE, 'D'},      {ERR_SYNTAX, 'H'},
+        {ERR_CHECK, 'D'},     {ERR_CONFLICT, 'H'},    {ERR_BUSY, 'H'},
+        {ERR_SHUTDOWN, 'H'},  {ERR_INTERRUPTED, 'H'}, {ERR_LOG_UNAVAILABLE, 'H'},
+        {ERR_STOPPED, 'H'},   {ERR_NO_MEMORY, 'H'},   {ERR_UNKNOWN_OUTCOME, '?'},
+        {ERR_DISK_FULL, 'H'}, {ERR_INTERNAL, 'H'},
     };
 
     (void)state;
