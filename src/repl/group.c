@@ -289,6 +289,9 @@ static void run_here(struct group *g)
             failed(g, &e);
             return;
         }
+        if (conflict) /* who is faster than this node may as well run it */
+            hand_over(g);
+        done = done || g->n == 0;
     }
     settle(g);
 }
