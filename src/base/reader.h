@@ -71,7 +71,7 @@ static inline uint64_t reader_u64(struct reader *r)
 static inline const char *reader_cstr(struct reader *r)
 {
     const char *p = r->at;
-    const char *nul = r->bad ? NULL : memchr(p, '\0', (size_t)(r->end - p));
+    const char *nul = r->bad || p == r->end ? NULL : memchr(p, '\0', (size_t)(r->end - p));
     r->bad = !nul;
     if (!nul)
         return "";
