@@ -68,7 +68,11 @@ def until_handed_over(node, call, crowd, deadline_s=CATCH_UP_S):
         except Exception as e:  # what went wrong is the finding, not that the condition is not met
             raise Timeout(f"{node.name}, call {count}: {e!r}") from e
 
-    wait_until(careful, deadline_s, f"{node.name} hands something over")
+    try:
+        wait_until(careful, deadline_s, f"{node.name} hands something over")
+    except Timeout as e:
+        found = {n.name: (handed_over(n), run_for_others(n), database(n)["commits"]) for n in crowd.nodes + [node]}
+        raise Timeout(f"{e}; {count} calls; handed over, run for others, commits: {found}") from None
     return count
 
 
