@@ -165,18 +165,35 @@ static bool at_locked(const struct digest *d, uint64_t seq, uint64_t *sum)
     return p != NULL;
 }
 
+/* What the message at `seq` has added, and the place of the one in front of it. False: not known.
+ */
+static bool added_locked(const struct digest *d, uint64_t seq, uint64_t *sum, uint64_t *before)
+{
+    size_t i = ring_search(&d->newest, seq);
+    if (i == 0 || i >= d->newest.count || ring_at(&d->newest, i)->seq != seq)
+        return false;
+    const struct digest_point *last = ring_at(&d->newest, i - 1);
+    *sum = ring_at(&d->newest, i)->sum - last->sum;
+    *before = last->seq;
+    return true;
+}
+
 bool digest_denies(struct digest *d, uint64_t seq, const char *id, uint64_t *before)
 {
-    bool denies = false;
+    uint64_t sum;
     pthread_mutex_lock(&d->mu);
-    size_t i = ring_search(&d->newest, seq);
-    if (i > 0 && i < d->newest.count && ring_at(&d->newest, i)->seq == seq) {
-        const struct digest_point *last = ring_at(&d->newest, i - 1);
-        denies = ring_at(&d->newest, i)->sum - last->sum != digest_of(seq, id);
-        *before = last->seq;
-    }
+    bool denies = added_locked(d, seq, &sum, before) && sum != digest_of(seq, id);
     pthread_mutex_unlock(&d->mu);
     return denies;
+}
+
+bool digest_has(struct digest *d, uint64_t seq, const char *id)
+{
+    uint64_t sum, before;
+    pthread_mutex_lock(&d->mu);
+    bool has = added_locked(d, seq, &sum, &before) && sum == digest_of(seq, id);
+    pthread_mutex_unlock(&d->mu);
+    return has;
 }
 
 size_t digest_points(struct digest *d, uint64_t from, uint64_t to, struct digest_point *out,

@@ -62,6 +62,9 @@ void digest_read(struct digest *d, struct digest_state *out);
 /* Is the message at `seq` known, and is it another one than `id`? Then *before is the place of the
  * message in front of it. */
 bool digest_denies(struct digest *d, uint64_t seq, const char *id, uint64_t *before);
+/* Is the message at `seq` known, and is it `id`? Then all behind it up to the sum's end were added.
+ */
+bool digest_has(struct digest *d, uint64_t seq, const char *id);
 /* The known points from `from` to `to`, both included, ascending, at most `max`: the first ones. 0
  * where `from` itself is not known. */
 size_t digest_points(struct digest *d, uint64_t from, uint64_t to, struct digest_point *out,

@@ -28,8 +28,10 @@ struct member {
 
 struct group {
     struct replica *r;
-    struct waiting *self; /* the leader's own */
-    unsigned taken;       /* out of the queue, in all */
+    struct waiting *self;          /* the leader's own */
+    unsigned taken;                /* out of the queue, in all */
+    const struct handover *judged; /* what was looked at last, and … */
+    bool stands;                   /* … whether it may be run */
     struct member m[GROUP_MAX_TXNS];
     size_t n;
 };
@@ -72,11 +74,20 @@ static enum run_result lost(struct group *g, size_t i, const struct err *e)
     return RUN_FAILED;
 }
 
+/* Once for all that was handed over together: nothing changes while the write lock is held. */
+static bool stands(struct group *g, const struct handover *from)
+{
+    if (g->judged != from)
+        g->stands = handover_stands(g->r, from);
+    g->judged = from;
+    return g->stands;
+}
+
 static enum err_code run_member(struct group *g, size_t i, struct err *e)
 {
     struct writer *w = g->r->writer;
     struct txn *t = g->m[i].w->txn;
-    if (t->from && !handover_stands(g->r, t->from))
+    if (t->from && !stands(g, t->from))
         return err_set(e, ERR_CONFLICT, "the node that has handed it over has taken it back");
     enum err_code code = writer_tx_begin(w, e);
     if (code != ERR_OK)
@@ -95,6 +106,7 @@ static enum run_result run_members(struct group *g, struct err *e)
 {
     struct replica *r = g->r;
     spool_reset(r->changes);
+    g->judged = NULL;
     FAULT_POINT("group.begin");
     if (writer_begin(r->writer, e) != ERR_OK)
         return RUN_BROKEN;

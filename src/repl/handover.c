@@ -21,20 +21,12 @@
 
 enum fate { FATE_DONE = 'D', FATE_HOME = 'H', FATE_UNKNOWN = '?' };
 
-/* Has this process seen every message of the log behind `base` that its file holds? */
-static bool has_seen(struct replica *r, uint64_t base)
-{
-    struct digest_state st;
-    digest_read(r->digest, &st);
-    return st.base <= base;
-}
-
 bool handover_stands(struct replica *r, const struct handover *h)
 {
     pthread_mutex_lock(&r->mu);
     bool stands = turn_newest_of(&r->turns, h->origin) <= h->base;
     pthread_mutex_unlock(&r->mu);
-    return stands && has_seen(r, h->base) && h->log_created == atomic_load(&r->log_created);
+    return stands && digest_has(r->digest, h->base, h->base_id);
 }
 
 /* ---- the runner ----------------------------------------------------------------------------- */
@@ -44,8 +36,8 @@ enum err_code handover_read(struct handover *h, const char *body, size_t len, st
     struct reader in = reader_of(body, len);
     bool known = reader_u8(&in) == FORMAT;
     const char *id = reader_bytes(&in, ID_LEN);
-    h->log_created = (int64_t)reader_u64(&in);
     h->base = reader_u64(&in);
+    h->base_id = reader_cstr(&in);
     const char *origin = reader_cstr(&in);
     h->subject = reader_cstr(&in);
     h->n = reader_u16(&in);
@@ -143,9 +135,10 @@ struct handing {
     size_t n_settled;
     bool home[HANDOVER_MAX]; /* the runner says that it has not run it */
     char process[ID_SIZE];
-    uint64_t base;
-    int64_t log_created;
-    uint64_t seen; /* what the results are of: the client is to find that here, too */
+    uint64_t base; /* what the file ended with */
+    char base_id[CHANGESET_ID_SIZE];
+    char sum[ID_SIZE]; /* the name of the sum over its messages then */
+    uint64_t seen;     /* what the results are of: the client is to find that here, too */
     struct rpc_pending *pending;
     struct buf answer;
     bool answered; /* nothing more will come */
@@ -158,6 +151,14 @@ static void settle(struct handing *h, size_t i)
     h->n_settled++;
 }
 
+/* It has another name when the file has not come to where it stands message by message. */
+static void sum_name(struct replica *r, char name[ID_SIZE])
+{
+    struct digest_state st;
+    digest_read(r->digest, &st);
+    memcpy(name, st.name, ID_SIZE);
+}
+
 static bool choose(struct handing *h)
 {
     struct replica *r = h->r;
@@ -166,9 +167,12 @@ static bool choose(struct handing *h)
     for (size_t i = 0; i < h->n; i++)
         if (!h->members[i]->txn->travel || h->members[i]->txn->from)
             return false;
+    sum_name(r, h->sum); /* before `base` is read, so that no jump goes unnoticed */
     pthread_mutex_lock(&r->mu);
     bool chosen = r->state == REPLICA_FOLLOWING && r->connected &&
                   turn_runner(&r->turns, clock_mono_ns(), h->process);
+    h->base = atomic_load(&r->seq);
+    memcpy(h->base_id, r->seq_id, sizeof h->base_id);
     pthread_mutex_unlock(&r->mu);
     return chosen;
 }
@@ -188,8 +192,8 @@ static bool pack(struct handing *h, const char *id, struct buf *body)
     name_encode(h->r->opt.node, node);
     buf_u8(body, FORMAT);
     buf_put(body, id, ID_LEN);
-    buf_be64(body, (uint64_t)h->log_created);
     buf_be64(body, h->base);
+    buf_put(body, h->base_id, strlen(h->base_id) + 1);
     buf_put(body, node, strlen(node) + 1);
     buf_put(body, h->r->subject, strlen(h->r->subject) + 1);
     buf_be16(body, (uint16_t)h->n);
@@ -215,8 +219,6 @@ static bool send(struct handing *h)
     max = max > 2 * HEADROOM ? max - HEADROOM : HEADROOM;
     buf_init(&body, max < RPC_BODY_MAX ? max : RPC_BODY_MAX);
     id_next(id);
-    h->log_created = atomic_load(&r->log_created);
-    h->base = atomic_load(&r->seq);
     peer_prefix(r->opt.stream, prefix);
     bool sent = pack(h, id, &body);
     if (sent) {
@@ -308,8 +310,9 @@ static enum sight look(struct handing *h)
     pthread_mutex_lock(&h->r->mu);
     bool seen = h->r->handed_seq > 0;
     pthread_mutex_unlock(&h->r->mu);
-    bool same = h->log_created == atomic_load(&h->r->log_created);
-    return seen ? SIGHT_SEEN : same && has_seen(h->r, h->base) ? SIGHT_NONE : SIGHT_BLIND;
+    char name[ID_SIZE];
+    sum_name(h->r, name);
+    return seen ? SIGHT_SEEN : strcmp(name, h->sum) == 0 ? SIGHT_NONE : SIGHT_BLIND;
 }
 
 /* The log has some of it: what came of each only the runner can tell. */

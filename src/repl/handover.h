@@ -12,9 +12,10 @@
  * Each transaction is run once, whoever falls silent:
  *
  *   - Between handing over and the end of it the origin publishes nothing of its own.
- *   - The runner puts what has the id into a message only if no message of the origin stands behind
- *     `base` in the log that its file holds (and it has seen all of these), and it publishes
- *     expecting that log's end (I4).
+ *   - The runner puts what has the id into a message only if it has applied the very message that
+ *     the origin's file ended with, at `base`, and none of the origin's behind it; and it publishes
+ *     expecting the end of the log that its file holds (I4). When a log was created proves nothing:
+ *     servers do not always agree on it.
  *   - An origin that gets no answer publishes a message that holds nothing, expecting the end of a
  *     log in which it has seen all messages behind `base`. Either one of them names the id, and the
  *     outcome is the log's, or that message stands before whatever the runner still has; then
@@ -25,13 +26,17 @@
  *
  * A question is (numbers big-endian, strings with their NUL):
  *
- *     u8 1 · 22 bytes id · u64 when the log was created · u64 base · origin's name as a token ·
+ *     u8 1 · 22 bytes id · u64 base · the id of the message there · origin's name as a token ·
  *     the log's subject · u16 n · n × { u32 length, a packed transaction }
  *
  * and an answer n × { u8 what came of it ('D' done or failed by itself, 'H' not run, '?' unknown) ·
  * u64 seq · u32 place in the message, 0 = it is in none, and seq is what it has seen · u32 length,
  * its result }. An error instead says that none has been run, but for UNKNOWN_OUTCOME. What is in a
  * packed transaction and in a result is the executor's business (struct txn_travel).
+ *
+ * Core NATS delivers a question once or not at all, and that is relied on: the runner keeps no list
+ * of those that it has run. A transaction runs with the runner's settings; nodes of a cluster are
+ * expected to have the same.
  */
 #ifndef HA_REPL_HANDOVER_H
 #define HA_REPL_HANDOVER_H
@@ -51,9 +56,8 @@
 struct handover {
     char id[ID_SIZE];
     char origin[NAME_TOKEN_SIZE];
-    int64_t log_created;
     uint64_t base;
-    const char *subject;
+    const char *base_id, *subject;
     unsigned n;
     struct {
         const char *data;

@@ -74,9 +74,10 @@ struct replica {
     struct turns turns;       /* no broadcast */
     int64_t led_ns;           /* when a group of own transactions was run here last */
     int64_t run_for_ns;       /* when one of another node's was */
-    char handed_id[ID_SIZE];  /* what was handed over last, … */
-    uint64_t handed_seq;      /* … and the message that holds some of it; 0 = not seen yet */
-    struct tx *tx;            /* the explicit transaction that leads, if one does */
+    char seq_id[CHANGESET_ID_SIZE]; /* = pos.msg_id, as seq is pos.seq */
+    char handed_id[ID_SIZE];        /* what was handed over last, … */
+    uint64_t handed_seq;        /* … and the message that holds some of it; 0 = not seen yet */
+    struct tx *tx;              /* the explicit transaction that leads, if one does */
     struct suspicion suspicion; /* that the file has other messages than the log: suspect.c */
     struct replica_status stats;
 

@@ -224,6 +224,7 @@ void replica_stand(struct replica *r, const struct position *p)
         digest_stand(r->digest, p->seq);
     pthread_mutex_lock(&r->mu);
     atomic_store(&r->seq, p->seq);
+    memcpy(r->seq_id, p->msg_id, sizeof r->seq_id);
     if (atomic_load(&r->tail_seq) < p->seq)
         atomic_store(&r->tail_seq, p->seq);
     if (atomic_load(&r->last_seq) < p->seq)

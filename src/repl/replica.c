@@ -108,6 +108,7 @@ enum err_code replica_open(struct replica **out, const struct replica_options *o
     if (r->digest)
         digest_stand(r->digest, r->pos.seq);
     atomic_store(&r->seq, r->pos.seq);
+    memcpy(r->seq_id, r->pos.msg_id, sizeof r->seq_id);
     atomic_store(&r->tail_seq, r->pos.seq);
     atomic_store(&r->last_seq, r->pos.seq);
     atomic_store(&r->log_created, r->pos.stream_created);

@@ -27,7 +27,7 @@ static void put(struct buf *b, const struct question *q)
     buf_u8(b, q->format);
     buf_put(b, q->id, strlen(q->id));
     buf_be64(b, UINT64_C(0x8000000000000001));
-    buf_be64(b, 77);
+    buf_put(b, "m77", sizeof "m77");
     buf_put(b, q->origin, strlen(q->origin) + 1);
     buf_put(b, q->subject, strlen(q->subject) + 1);
     buf_be16(b, q->n);
@@ -70,7 +70,8 @@ static void test_question(void **state)
     assert_string_equal(h.id, ID);
     assert_string_equal(h.origin, "node=2Da");
     assert_string_equal(h.subject, "ha.x");
-    assert_true(h.log_created == INT64_MIN + 1 && h.base == 77);
+    assert_true(h.base == UINT64_C(0x8000000000000001));
+    assert_string_equal(h.base_id, "m77");
     assert_int_equal(h.n, HANDOVER_MAX);
     for (unsigned i = 0; i < h.n; i++) {
         assert_int_equal(h.txns[i].len, i % 5);
