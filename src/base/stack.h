@@ -1,7 +1,8 @@
-/* How much stack the threads have that may run SQL. */
+/* Threads that may run SQL: how much stack they have, and how one is started. */
 #ifndef HA_BASE_STACK_H
 #define HA_BASE_STACK_H
 
+#include <pthread.h>
 #include <stddef.h>
 
 /* SQLite's own limits must come before the stack's end: statements at its limits of depth need up
@@ -13,5 +14,20 @@
 #else
 #define STACK_BYTES ((size_t)1984 << 10)
 #endif
+
+/* Starts run(arg) on a thread of its own. *thread is for the caller to join; where thread is NULL
+ * nobody joins it. 0, or an errno value; then run() is not called. Any thread. */
+static inline int stack_start(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t detached;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    if (!thread)
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    int rc = pthread_create(thread ? thread : &detached, &attr, run, arg);
+    pthread_attr_destroy(&attr);
+    return rc;
+}
 
 #endif

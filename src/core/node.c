@@ -223,11 +223,7 @@ static void *tick(void *arg)
 static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struct node *n,
                                   struct err *e)
 {
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    int rc = pthread_create(thread, &attr, run, n);
-    pthread_attr_destroy(&attr);
+    int rc = stack_start(thread, run, n);
     return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));
 }
 

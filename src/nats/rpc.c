@@ -263,8 +263,6 @@ static void *call_main(void *arg)
 static bool call_start(struct rpc_call *call, struct err *e)
 {
     struct rpc_service *s = call->service;
-    pthread_attr_t attr;
-    pthread_t thread;
     pthread_mutex_lock(&s->mu);
     bool may = s->running[call->method - s->methods] < call->method->at_once &&
                s->all_running < RPC_RUNNING_MAX && !atomic_load(&s->closing);
@@ -279,11 +277,7 @@ static bool call_start(struct rpc_call *call, struct err *e)
                 call->method->at_once);
         return false;
     }
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int rc = pthread_create(&thread, &attr, call_main, call);
-    pthread_attr_destroy(&attr);
+    int rc = stack_start(NULL, call_main, call);
     if (rc == 0)
         return true;
     pthread_mutex_lock(&s->mu);

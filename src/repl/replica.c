@@ -41,11 +41,7 @@ static enum err_code open_files(struct replica *r, struct err *e)
 static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struct replica *r,
                                   struct err *e)
 {
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    int rc = pthread_create(thread, &attr, run, r);
-    pthread_attr_destroy(&attr);
+    int rc = stack_start(thread, run, r);
     return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));
 }
 

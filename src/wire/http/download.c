@@ -82,7 +82,6 @@ static void *run(void *arg)
 static enum err_code start(struct exchange *x, bool snapshot, struct download **out, struct err *e)
 {
     struct download *d = calloc(1, sizeof *d);
-    pthread_attr_t attr;
     int rc;
 
     if (!d)
@@ -95,10 +94,7 @@ static enum err_code start(struct exchange *x, bool snapshot, struct download **
         free(d);
         return err_set(e, ERR_IO, "socketpair: %s", strerror(errno));
     }
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    rc = pthread_create(&d->thread, &attr, run, d);
-    pthread_attr_destroy(&attr);
+    rc = stack_start(&d->thread, run, d);
     if (rc != 0) {
         close(d->ends[0]);
         close(d->ends[1]);

@@ -77,19 +77,6 @@ static void *connection_run(void *arg)
     return NULL;
 }
 
-static bool start_thread(struct exchange *x)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    int rc = pthread_create(&thread, &attr, connection_run, x);
-    pthread_attr_destroy(&attr);
-    return rc == 0;
-}
-
 /* ---- refusing ---- */
 
 /* Connections that were told "503" and are given a moment to read it: closing at once, with the
@@ -161,7 +148,7 @@ static void take(void *arg, int fd, const struct sockaddr_storage *addr, socklen
         return;
     }
     list(x);
-    if (!start_thread(x)) {
+    if (stack_start(NULL, connection_run, x) != 0) {
         LOG_ERROR("no thread for a connection");
         unlist(x);
         http_exchange_free(x);

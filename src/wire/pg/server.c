@@ -66,19 +66,6 @@ static void *connection_run(void *arg)
     return NULL;
 }
 
-static bool start_thread(struct pg_conn *c)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    int rc = pthread_create(&thread, &attr, connection_run, c);
-    pthread_attr_destroy(&attr);
-    return rc == 0;
-}
-
 /* A StartupMessage has not even been read: the answer goes out blindly, as PostgreSQL does when it
  * cannot fork. */
 static void refuse(int fd)
@@ -138,7 +125,7 @@ static void take(void *arg, int fd, const struct sockaddr_storage *from, socklen
     s->first = c;
     s->n_conns++;
     pthread_mutex_unlock(&s->mu);
-    if (!start_thread(c)) {
+    if (stack_start(NULL, connection_run, c) != 0) {
         unlist(c);
         arena_free(c->arena);
         free(c);
