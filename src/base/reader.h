@@ -34,6 +34,16 @@ static inline const char *reader_bytes(struct reader *r, size_t n)
     return p;
 }
 
+/* The same as a copy; zeros after a failure. */
+static inline void reader_copy(struct reader *r, void *out, size_t n)
+{
+    const char *p = reader_bytes(r, n);
+    if (p)
+        memcpy(out, p, n);
+    else
+        memset(out, 0, n);
+}
+
 static inline uint8_t reader_u8(struct reader *r)
 {
     const char *p = reader_bytes(r, 1);
@@ -42,28 +52,22 @@ static inline uint8_t reader_u8(struct reader *r)
 
 static inline uint16_t reader_u16(struct reader *r)
 {
-    uint16_t v = 0;
-    const char *p = reader_bytes(r, sizeof v);
-    if (p)
-        memcpy(&v, p, sizeof v);
+    uint16_t v;
+    reader_copy(r, &v, sizeof v);
     return be16toh(v);
 }
 
 static inline uint32_t reader_u32(struct reader *r)
 {
-    uint32_t v = 0;
-    const char *p = reader_bytes(r, sizeof v);
-    if (p)
-        memcpy(&v, p, sizeof v);
+    uint32_t v;
+    reader_copy(r, &v, sizeof v);
     return be32toh(v);
 }
 
 static inline uint64_t reader_u64(struct reader *r)
 {
-    uint64_t v = 0;
-    const char *p = reader_bytes(r, sizeof v);
-    if (p)
-        memcpy(&v, p, sizeof v);
+    uint64_t v;
+    reader_copy(r, &v, sizeof v);
     return be64toh(v);
 }
 

@@ -70,11 +70,11 @@ void pgtype_array_element(struct buf *b, const char *s, size_t n)
     buf_putc(b, '"');
 }
 
-static enum pgtype_fault get_element(uint32_t type, struct pgwire_reader *r, struct buf *out)
+static enum pgtype_fault get_element(uint32_t type, struct reader *r, struct buf *out)
 {
     struct buf scratch = BUF_INIT, text = BUF_INIT;
-    uint32_t n = pgwire_u32(r);
-    const char *data = n == UINT32_MAX ? NULL : pgwire_bytes(r, n);
+    uint32_t n = reader_u32(r);
+    const char *data = n == UINT32_MAX ? NULL : reader_bytes(r, n);
     bool in_scratch = false;
     struct value v;
 
@@ -100,22 +100,22 @@ static enum pgtype_fault get_element(uint32_t type, struct pgwire_reader *r, str
 
 enum pgtype_fault pgtype_array_get(uint32_t array, const char *data, size_t len, struct buf *out)
 {
-    struct pgwire_reader r;
+    struct reader r;
     uint32_t type = pgtype_element_of(array), n = 0;
     size_t start = out->len;
     enum pgtype_fault fault = PGTYPE_FINE;
 
-    pgwire_reader_init(&r, data, len);
-    uint32_t dimensions = pgwire_u32(&r);
-    (void)pgwire_u32(&r); /* whether there are NULLs is seen */
-    uint32_t sent = pgwire_u32(&r);
+    r = reader_of(data, len);
+    uint32_t dimensions = reader_u32(&r);
+    (void)reader_u32(&r); /* whether there are NULLs is seen */
+    uint32_t sent = reader_u32(&r);
     if (!r.bad && dimensions > 1)
         return PGTYPE_NO_BINARY;
     if (r.bad || sent != type)
         return PGTYPE_SYNTAX;
     if (dimensions == 1) {
-        n = pgwire_u32(&r);
-        (void)pgwire_u32(&r); /* everything counts from 1 here */
+        n = reader_u32(&r);
+        (void)reader_u32(&r); /* everything counts from 1 here */
     }
     buf_putc(out, '{');
     for (uint32_t i = 0; i < n && fault == PGTYPE_FINE; i++) {
@@ -124,7 +124,7 @@ enum pgtype_fault pgtype_array_get(uint32_t array, const char *data, size_t len,
         fault = get_element(type, &r, out);
     }
     buf_putc(out, '}');
-    if (fault == PGTYPE_FINE && !pgwire_done(&r))
+    if (fault == PGTYPE_FINE && !reader_done(&r))
         fault = PGTYPE_SYNTAX;
     if (fault != PGTYPE_FINE)
         buf_cut(out, start);

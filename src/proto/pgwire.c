@@ -6,34 +6,6 @@
 
 #include "base/json.h"
 
-/* ---- the reader ---- */
-
-void pgwire_reader_init(struct pgwire_reader *r, const char *body, size_t len)
-{
-    r->at = body;
-    r->end = body + len;
-    r->bad = false;
-}
-
-const char *pgwire_bytes(struct pgwire_reader *r, size_t n)
-{
-    const char *p = r->at;
-
-    if (r->bad || (size_t)(r->end - r->at) < n) {
-        r->bad = true;
-        return NULL;
-    }
-    r->at += n;
-    return p;
-}
-
-uint8_t pgwire_u8(struct pgwire_reader *r)
-{
-    const unsigned char *p = (const unsigned char *)pgwire_bytes(r, 1);
-
-    return p ? p[0] : 0;
-}
-
 static uint16_t be16(const char *s)
 {
     const unsigned char *p = (const unsigned char *)s;
@@ -46,38 +18,6 @@ static uint32_t be32(const char *s)
     const unsigned char *p = (const unsigned char *)s;
 
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-uint16_t pgwire_u16(struct pgwire_reader *r)
-{
-    const char *p = pgwire_bytes(r, 2);
-
-    return p ? be16(p) : 0;
-}
-
-uint32_t pgwire_u32(struct pgwire_reader *r)
-{
-    const char *p = pgwire_bytes(r, 4);
-
-    return p ? be32(p) : 0;
-}
-
-const char *pgwire_cstr(struct pgwire_reader *r)
-{
-    const char *nul = r->bad ? NULL : memchr(r->at, '\0', (size_t)(r->end - r->at));
-    const char *s = r->at;
-
-    if (!nul) {
-        r->bad = true;
-        return "";
-    }
-    r->at = nul + 1;
-    return s;
-}
-
-bool pgwire_done(const struct pgwire_reader *r)
-{
-    return !r->bad && r->at == r->end;
 }
 
 /* ---- frontend messages ---- */
@@ -112,26 +52,24 @@ uint32_t pgwire_limit(char type)
     }
 }
 
-bool pgwire_startup_next(struct pgwire_reader *r, const char **key, const char **value)
+bool pgwire_startup_next(struct reader *r, const char **key, const char **value)
 {
-    *key = pgwire_cstr(r);
+    *key = reader_cstr(r);
     if (r->bad || **key == '\0')
         return false;
-    *value = pgwire_cstr(r);
+    *value = reader_cstr(r);
     return !r->bad;
 }
 
 bool pgwire_read_parse(const char *body, size_t len, struct pgwire_parse *out)
 {
-    struct pgwire_reader r;
-
-    pgwire_reader_init(&r, body, len);
-    out->name = pgwire_cstr(&r);
-    out->sql = pgwire_cstr(&r);
+    struct reader r = reader_of(body, len);
+    out->name = reader_cstr(&r);
+    out->sql = reader_cstr(&r);
     out->sql_len = r.bad ? 0 : (size_t)(r.at - out->sql) - 1;
-    out->n_types = pgwire_u16(&r);
-    out->types = pgwire_bytes(&r, (size_t)out->n_types * 4);
-    return pgwire_done(&r);
+    out->n_types = reader_u16(&r);
+    out->types = reader_bytes(&r, (size_t)out->n_types * 4);
+    return reader_done(&r);
 }
 
 uint32_t pgwire_parse_type(const struct pgwire_parse *p, unsigned i)
@@ -139,10 +77,10 @@ uint32_t pgwire_parse_type(const struct pgwire_parse *p, unsigned i)
     return i < p->n_types ? be32(p->types + (size_t)i * 4) : 0;
 }
 
-static const char *read_codes(struct pgwire_reader *r, unsigned *n)
+static const char *read_codes(struct reader *r, unsigned *n)
 {
-    *n = pgwire_u16(r);
-    const char *codes = pgwire_bytes(r, (size_t)*n * 2);
+    *n = reader_u16(r);
+    const char *codes = reader_bytes(r, (size_t)*n * 2);
 
     for (unsigned i = 0; codes && i < *n; i++)
         if (be16(codes + (size_t)i * 2) > 1)
@@ -152,25 +90,23 @@ static const char *read_codes(struct pgwire_reader *r, unsigned *n)
 
 bool pgwire_read_bind(const char *body, size_t len, struct pgwire_bind *out)
 {
-    struct pgwire_reader r;
-
-    pgwire_reader_init(&r, body, len);
-    out->portal = pgwire_cstr(&r);
-    out->statement = pgwire_cstr(&r);
+    struct reader r = reader_of(body, len);
+    out->portal = reader_cstr(&r);
+    out->statement = reader_cstr(&r);
     out->formats = read_codes(&r, &out->n_formats);
-    out->n_params = pgwire_u16(&r);
+    out->n_params = reader_u16(&r);
     if (out->n_formats > 1 && out->n_formats != out->n_params)
         return false;
     out->params = r;
     for (unsigned i = 0; i < out->n_params && !r.bad; i++) {
-        int32_t n = (int32_t)pgwire_u32(&r);
+        int32_t n = (int32_t)reader_u32(&r);
         if (n < -1)
             return false;
         if (n > 0)
-            (void)pgwire_bytes(&r, (size_t)n);
+            (void)reader_bytes(&r, (size_t)n);
     }
     out->results = read_codes(&r, &out->n_results);
-    return pgwire_done(&r);
+    return reader_done(&r);
 }
 
 bool pgwire_result_is_binary(const char *codes, unsigned n, unsigned i)
@@ -189,41 +125,35 @@ bool pgwire_param_is_binary(const struct pgwire_bind *b, unsigned i)
 
 void pgwire_next_param(struct pgwire_bind *b, const char **data, size_t *len)
 {
-    int32_t n = (int32_t)pgwire_u32(&b->params);
+    int32_t n = (int32_t)reader_u32(&b->params);
 
-    *data = n < 0 ? NULL : pgwire_bytes(&b->params, (size_t)n);
+    *data = n < 0 ? NULL : reader_bytes(&b->params, (size_t)n);
     *len = *data ? (size_t)n : 0;
 }
 
 bool pgwire_read_target(const char *body, size_t len, char *what, const char **name)
 {
-    struct pgwire_reader r;
-
-    pgwire_reader_init(&r, body, len);
-    *what = (char)pgwire_u8(&r);
-    *name = pgwire_cstr(&r);
-    return pgwire_done(&r) && (*what == 'S' || *what == 'P');
+    struct reader r = reader_of(body, len);
+    *what = (char)reader_u8(&r);
+    *name = reader_cstr(&r);
+    return reader_done(&r) && (*what == 'S' || *what == 'P');
 }
 
 bool pgwire_read_execute(const char *body, size_t len, const char **portal, uint32_t *max_rows)
 {
-    struct pgwire_reader r;
-
-    pgwire_reader_init(&r, body, len);
-    *portal = pgwire_cstr(&r);
-    *max_rows = pgwire_u32(&r);
+    struct reader r = reader_of(body, len);
+    *portal = reader_cstr(&r);
+    *max_rows = reader_u32(&r);
     if (*max_rows > INT32_MAX) /* PostgreSQL takes zero and less for "all" */
         *max_rows = 0;
-    return pgwire_done(&r);
+    return reader_done(&r);
 }
 
 bool pgwire_read_string(const char *body, size_t len, const char **s)
 {
-    struct pgwire_reader r;
-
-    pgwire_reader_init(&r, body, len);
-    *s = pgwire_cstr(&r);
-    return pgwire_done(&r);
+    struct reader r = reader_of(body, len);
+    *s = reader_cstr(&r);
+    return reader_done(&r);
 }
 
 /* ---- backend messages ---- */

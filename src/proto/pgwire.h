@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/reader.h"
 
 #define PGWIRE_VERSION(major, minor) ((uint32_t)(major) << 16 | (uint32_t)(minor))
 #define PGWIRE_3_0                   PGWIRE_VERSION(3, 0)
@@ -32,26 +33,12 @@
 
 /* ---- reading ---- */
 
-/* A bounded reader: everything behind the first failure answers zero or NULL. */
-struct pgwire_reader {
-    const char *at, *end;
-    bool bad;
-};
-
-void pgwire_reader_init(struct pgwire_reader *r, const char *body, size_t len);
-uint8_t pgwire_u8(struct pgwire_reader *r);
-uint16_t pgwire_u16(struct pgwire_reader *r);
-uint32_t pgwire_u32(struct pgwire_reader *r);
-const char *pgwire_cstr(struct pgwire_reader *r); /* terminated; never NULL: "" after a failure */
-const char *pgwire_bytes(struct pgwire_reader *r, size_t n); /* NULL after a failure */
-bool pgwire_done(const struct pgwire_reader *r);             /* all of it was read, and well */
-
 /* The most bytes that a message of this type may have (its length word included); 0 = no frontend
  * sends such a type. To be asked before the length is believed. */
 uint32_t pgwire_limit(char type);
 
 /* Startup parameters one by one: false at the end; *bad is set if there was none. */
-bool pgwire_startup_next(struct pgwire_reader *r, const char **key, const char **value);
+bool pgwire_startup_next(struct reader *r, const char **key, const char **value);
 
 struct pgwire_parse {
     const char *name, *sql;
@@ -66,7 +53,7 @@ struct pgwire_bind {
     const char *portal, *statement;
     unsigned n_formats, n_params, n_results;
     const char *formats, *results; /* big-endian 16-bit codes, all of them 0 or 1 */
-    struct pgwire_reader params;   /* for pgwire_next_param() */
+    struct reader params;          /* for pgwire_next_param() */
 };
 bool pgwire_read_bind(const char *body, size_t len, struct pgwire_bind *out);
 /* Format of parameter or result column i, by the rule of 0, 1 or n codes. */

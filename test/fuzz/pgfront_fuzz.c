@@ -267,11 +267,11 @@ static void message(char type, const char *body, size_t len)
 
 static void startup(const char *body, size_t len)
 {
-    struct pgwire_reader r;
+    struct reader r;
     const char *key, *text;
 
-    pgwire_reader_init(&r, body, len);
-    (void)pgwire_u32(&r);
+    r = reader_of(body, len);
+    (void)reader_u32(&r);
     while (pgwire_startup_next(&r, &key, &text)) {
         touch(key, strlen(key) + 1);
         touch(text, strlen(text) + 1);

@@ -11,29 +11,29 @@
 
 static void test_reader(void **state)
 {
-    struct pgwire_reader r;
+    struct reader r;
 
     (void)state;
-    pgwire_reader_init(&r, "\x01\x02\x03\x04\x05\x06\x07hi", 10);
-    assert_int_equal(pgwire_u8(&r), 1);
-    assert_int_equal(pgwire_u16(&r), 0x0203);
-    assert_int_equal(pgwire_u32(&r), 0x04050607);
-    assert_string_equal(pgwire_cstr(&r), "hi");
-    assert_true(pgwire_done(&r));
-    assert_int_equal(pgwire_u8(&r), 0);
+    r = reader_of("\x01\x02\x03\x04\x05\x06\x07hi", 10);
+    assert_int_equal(reader_u8(&r), 1);
+    assert_int_equal(reader_u16(&r), 0x0203);
+    assert_int_equal(reader_u32(&r), 0x04050607);
+    assert_string_equal(reader_cstr(&r), "hi");
+    assert_true(reader_done(&r));
+    assert_int_equal(reader_u8(&r), 0);
     assert_true(r.bad);
-    assert_false(pgwire_done(&r));
-    assert_string_equal(pgwire_cstr(&r), "");
+    assert_false(reader_done(&r));
+    assert_string_equal(reader_cstr(&r), "");
 }
 
 static void test_string_without_end(void **state)
 {
-    struct pgwire_reader r;
+    struct reader r;
     const char *s;
 
     (void)state;
-    pgwire_reader_init(&r, "abc", 3);
-    assert_string_equal(pgwire_cstr(&r), "");
+    r = reader_of("abc", 3);
+    assert_string_equal(reader_cstr(&r), "");
     assert_true(r.bad);
     assert_false(pgwire_read_string("abc", 3, &s));
     assert_false(pgwire_read_string("abc\0d", 5, &s));
@@ -136,21 +136,21 @@ static void test_execute_and_targets(void **state)
 static void test_startup(void **state)
 {
     static const char body[] = "user\0ha\0database\0d\0";
-    struct pgwire_reader r;
+    struct reader r;
     const char *key, *value;
 
     (void)state;
-    pgwire_reader_init(&r, body, sizeof body); /* the array's own NUL ends the list */
+    r = reader_of(body, sizeof body); /* the array's own NUL ends the list */
     assert_true(pgwire_startup_next(&r, &key, &value));
     assert_string_equal(key, "user");
     assert_string_equal(value, "ha");
     assert_true(pgwire_startup_next(&r, &key, &value));
     assert_false(pgwire_startup_next(&r, &key, &value));
-    assert_true(pgwire_done(&r));
-    pgwire_reader_init(&r, body, sizeof body - 1);
+    assert_true(reader_done(&r));
+    r = reader_of(body, sizeof body - 1);
     while (pgwire_startup_next(&r, &key, &value))
         ;
-    assert_false(pgwire_done(&r));
+    assert_false(reader_done(&r));
 }
 
 static void expect(struct buf *b, const void *bytes, size_t n)

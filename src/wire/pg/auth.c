@@ -73,19 +73,19 @@ static bool scram_begin(struct pg_conn *c, struct scram *s, const struct scram_s
                         const unsigned char *binding, size_t binding_len)
 {
     struct pg_message m;
-    struct pgwire_reader r;
+    struct reader r;
     struct buf nonce = BUF_INIT, out = BUF_INIT;
     const char *why = "out of memory";
 
     offer(c);
     if (!read_answer(c, &m))
         return false;
-    pgwire_reader_init(&r, m.body, m.len);
-    const char *mechanism = pgwire_cstr(&r);
-    uint32_t n = pgwire_u32(&r);
-    const char *msg = pgwire_bytes(&r, n);
+    r = reader_of(m.body, m.len);
+    const char *mechanism = reader_cstr(&r);
+    uint32_t n = reader_u32(&r);
+    const char *msg = reader_bytes(&r, n);
     bool plus = strcmp(mechanism, "SCRAM-SHA-256-PLUS") == 0;
-    if (!pgwire_done(&r) || (!plus && strcmp(mechanism, "SCRAM-SHA-256") != 0) || (plus && !c->ssl))
+    if (!reader_done(&r) || (!plus && strcmp(mechanism, "SCRAM-SHA-256") != 0) || (plus && !c->ssl))
         return malformed(c, "client selected an invalid SASL authentication mechanism");
     scram_init(s, secret, plus, binding_len > 0 ? binding : NULL, binding_len);
     bool ok = make_nonce(&nonce) && scram_first(s, msg, n, buf_cstr(&nonce), &out, &why);

@@ -18,23 +18,23 @@
 #define NAME_BYTES 256
 #define ALL_ROWS   INT64_MAX
 
-struct reader {
+struct words {
     struct pg_lexer lex;
     struct pg_token t; /* the one that stands next */
 };
 
-static void advance(struct reader *r)
+static void advance(struct words *r)
 {
     (void)pg_lex_next(&r->lex, &r->t);
 }
 
-static void open_reader(struct reader *r, const struct pg_text *t)
+static void open_words(struct words *r, const struct pg_text *t)
 {
     pg_lex_init(&r->lex, t->sql, t->len);
     advance(r);
 }
 
-static bool take(struct reader *r, const char *keyword)
+static bool take(struct words *r, const char *keyword)
 {
     if (r->t.type != PG_TOKEN_WORD || !pg_lex_is(&r->t, keyword))
         return false;
@@ -43,7 +43,7 @@ static bool take(struct reader *r, const char *keyword)
 }
 
 /* Bare names in lower case, as PostgreSQL folds them. */
-static bool take_name(struct reader *r, char out[NAME_BYTES])
+static bool take_name(struct words *r, char out[NAME_BYTES])
 {
     char text[2 * NAME_BYTES];
     size_t n;
@@ -62,7 +62,7 @@ static bool take_name(struct reader *r, char out[NAME_BYTES])
     return true;
 }
 
-static bool syntax(struct pg_conn *c, const struct reader *r)
+static bool syntax(struct pg_conn *c, const struct words *r)
 {
     if (r->t.type == PG_TOKEN_END || r->t.type == PG_TOKEN_SEMI)
         pg_error(c, "42601", "syntax error at end of input");
@@ -80,7 +80,7 @@ struct declare {
     size_t len;
 };
 
-static bool read_declare(struct reader *r, struct declare *d)
+static bool read_declare(struct words *r, struct declare *d)
 {
     memset(d, 0, sizeof *d);
     if (!take(r, "DECLARE") || !take_name(r, d->name))
@@ -110,12 +110,12 @@ static bool read_declare(struct reader *r, struct declare *d)
 
 bool pg_cursor_query(const struct pg_text *t, struct pg_text *query)
 {
-    struct reader r;
+    struct words r;
     struct declare d;
 
     if (t->kind != PG_CURSOR)
         return false;
-    open_reader(&r, t);
+    open_words(&r, t);
     if (!read_declare(&r, &d))
         return false;
     pg_classify(query, d.query, d.len);
@@ -206,7 +206,7 @@ static bool open_cursor(struct pg_conn *c, const struct declare *d, struct pg_pr
     return true;
 }
 
-static bool declare(struct pg_conn *c, struct reader *r, const struct pg_portal *from)
+static bool declare(struct pg_conn *c, struct words *r, const struct pg_portal *from)
 {
     const struct pg_params *params = from ? &from->params : NULL;
     struct declare d;
@@ -231,7 +231,7 @@ struct fetch {
     char name[NAME_BYTES];
 };
 
-static bool take_number(struct reader *r, int64_t *n)
+static bool take_number(struct words *r, int64_t *n)
 {
     bool negative = pg_lex_is_op(&r->t, "-");
     char text[24], *end;
@@ -249,12 +249,12 @@ static bool take_number(struct reader *r, int64_t *n)
     return *end == '\0';
 }
 
-static bool is_number(const struct reader *r)
+static bool is_number(const struct words *r)
 {
     return r->t.type == PG_TOKEN_NUMBER || pg_lex_is_op(&r->t, "-") || pg_lex_is_op(&r->t, "+");
 }
 
-static bool read_count(struct reader *r, int64_t sign, int64_t *n)
+static bool read_count(struct words *r, int64_t sign, int64_t *n)
 {
     *n = sign;
     if (take(r, "ALL"))
@@ -267,7 +267,7 @@ static bool read_count(struct reader *r, int64_t sign, int64_t *n)
     return true;
 }
 
-static bool read_fetch(struct reader *r, struct fetch *f)
+static bool read_fetch(struct words *r, struct fetch *f)
 {
     bool ok = true;
 
@@ -312,10 +312,10 @@ static struct pg_portal *find_cursor(struct pg_conn *c, const char *name)
 
 struct pg_portal *pg_cursor_of_fetch(struct pg_conn *c, const struct pg_text *t)
 {
-    struct reader r;
+    struct words r;
     struct fetch f;
 
-    open_reader(&r, t);
+    open_words(&r, t);
     return read_fetch(&r, &f) && !f.move ? find_cursor(c, f.name) : NULL;
 }
 
@@ -414,7 +414,7 @@ static bool forward(struct pg_conn *c, struct pg_portal *p, const struct fetch *
     return true;
 }
 
-static bool fetch(struct pg_conn *c, struct reader *r, bool describe, char tag[PG_TAG_BYTES])
+static bool fetch(struct pg_conn *c, struct words *r, bool describe, char tag[PG_TAG_BYTES])
 {
     struct fetch f;
     struct pg_portal *p;
@@ -440,7 +440,7 @@ static bool fetch(struct pg_conn *c, struct reader *r, bool describe, char tag[P
 
 /* ---- CLOSE ---- */
 
-static bool close_cursor(struct pg_conn *c, struct reader *r)
+static bool close_cursor(struct pg_conn *c, struct words *r)
 {
     char name[NAME_BYTES];
     struct pg_portal *p, *next;
@@ -468,9 +468,9 @@ static bool close_cursor(struct pg_conn *c, struct reader *r)
 bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe,
                    const struct pg_portal *from, char tag[PG_TAG_BYTES])
 {
-    struct reader r;
+    struct words r;
 
-    open_reader(&r, t);
+    open_words(&r, t);
     pg_tag(tag, t->tag);
     if (pg_lex_is(&r.t, "DECLARE"))
         return declare(c, &r, from);

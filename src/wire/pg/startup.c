@@ -59,11 +59,11 @@ static bool ssl_request(struct pg_conn *c)
 
 /* ---- the startup packet ---- */
 
-static void cancel(struct pg_conn *c, struct pgwire_reader *r)
+static void cancel(struct pg_conn *c, struct reader *r)
 {
-    uint32_t pid = pgwire_u32(r);
+    uint32_t pid = reader_u32(r);
     size_t n = (size_t)(r->end - r->at);
-    const char *key = pgwire_bytes(r, n);
+    const char *key = reader_bytes(r, n);
 
     if (!r->bad && n > 0)
         (void)pg_server_cancel(c->server, pid, key, n);
@@ -137,7 +137,7 @@ static bool take_parameter(struct pg_conn *c, const char *key, const char *value
     return false;
 }
 
-static bool startup_packet(struct pg_conn *c, struct pgwire_reader *r, uint32_t version)
+static bool startup_packet(struct pg_conn *c, struct reader *r, uint32_t version)
 {
     const char *key, *value, *unknown[UNKNOWN_MAX];
     unsigned n_unknown = 0;
@@ -158,7 +158,7 @@ static bool startup_packet(struct pg_conn *c, struct pgwire_reader *r, uint32_t 
             return false;
         }
     }
-    if (!pgwire_done(r)) {
+    if (!reader_done(r)) {
         pg_fatal(c, "08P01", "invalid startup packet layout");
         return false;
     }
@@ -191,14 +191,14 @@ static bool first_packets(struct pg_conn *c)
         }
     }
     for (unsigned i = 0; i < REQUESTS_MAX; i++) {
-        struct pgwire_reader r;
+        struct reader r;
         enum pg_read got = pg_read_startup(c, &body, &len);
         if (got == PG_READ_TOO_LONG)
             pg_fatal(c, "08P01", "invalid length of startup packet");
         if (got != PG_READ_OK)
             return false;
-        pgwire_reader_init(&r, body, len);
-        uint32_t code = pgwire_u32(&r);
+        r = reader_of(body, len);
+        uint32_t code = reader_u32(&r);
         switch (code) {
         case PGWIRE_SSL:
             if (!ssl_request(c))
