@@ -13,7 +13,6 @@
  *
  * Numbers are big-endian, strings have their NUL, values are as in base/value_pack.h.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -146,9 +145,9 @@ struct visitor {
 struct visit {
     struct arena *arena;
     struct handover handover;
-    struct visitor visitors[HANDOVER_MAX];
-    struct txn txns[HANDOVER_MAX];
-    struct err errs[HANDOVER_MAX];
+    struct visitor *visitors; /* handover.n of each, in the arena */
+    struct txn *txns;
+    struct err *errs;
 };
 
 static const char *no_setting(void *arg, const char *name)
@@ -262,13 +261,19 @@ static void put_result(struct buf *answer, const struct visitor *v, const struct
 
 static enum err_code admit(struct node *n, struct visit *visit, struct err *e)
 {
+    const struct handover *h = &visit->handover;
     size_t payload = nats_client_max_payload(n->client) / 2;
-    size_t room = (payload < HANDOVER_ANSWER ? payload : HANDOVER_ANSWER) / visit->handover.n;
-    for (unsigned i = 0; i < visit->handover.n; i++) {
+    size_t room = (payload < HANDOVER_ANSWER ? payload : HANDOVER_ANSWER) / h->n;
+    visit->txns = arena_alloc(visit->arena, h->n * sizeof *visit->txns);
+    visit->errs = arena_alloc(visit->arena, h->n * sizeof *visit->errs);
+    visit->visitors = arena_alloc(visit->arena, h->n * sizeof *visit->visitors);
+    if (!visit->txns || !visit->errs || !visit->visitors)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    for (unsigned i = 0; i < h->n; i++) {
         struct visitor *v = &visit->visitors[i];
         v->session.node = n;
         visit->txns[i] = (struct txn){.run = run_visitor, .arg = v};
-        if (!unpack(visit, v, visit->handover.txns[i].data, visit->handover.txns[i].len, room))
+        if (!unpack(visit, v, h->txns[i].data, h->txns[i].len, room))
             return err_set(e, ERR_FORMAT, "a transaction that was handed over cannot be read");
     }
     return ERR_OK;
@@ -276,12 +281,9 @@ static enum err_code admit(struct node *n, struct visit *visit, struct err *e)
 
 static void visit_free(struct visit *visit)
 {
-    if (!visit)
-        return;
-    for (unsigned i = 0; i < visit->handover.n; i++)
+    for (unsigned i = 0; visit->visitors && i < visit->handover.n; i++)
         recorder_free(&visit->visitors[i].request.recorder);
     arena_free(visit->arena);
-    free(visit);
 }
 
 enum err_code travel_serve(struct node *n, struct rpc_call *call, struct err *e)
@@ -290,26 +292,22 @@ enum err_code travel_serve(struct node *n, struct rpc_call *call, struct err *e)
     const char *body = rpc_call_body(call, &len);
     struct buf *answer = rpc_call_answer(call);
     struct database *d = NULL;
-    struct visit *visit = calloc(1, sizeof *visit);
-    if (visit)
-        visit->arena = arena_new();
-    if (!visit || !visit->arena) {
-        visit_free(visit);
+    struct visit visit = {.arena = arena_new()};
+    if (!visit.arena)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    }
-    enum err_code code = handover_read(&visit->handover, body, len, e);
-    if (code == ERR_OK && !(d = node_find_log(n, visit->handover.subject)))
+    enum err_code code = handover_read(&visit.handover, body, len, e);
+    if (code == ERR_OK && !(d = node_find_log(n, visit.handover.subject)))
         code = err_set(e, ERR_NO_DATABASE, "there is no such database here");
     if (code == ERR_OK)
-        code = admit(n, visit, e);
+        code = admit(n, &visit, e);
     if (code == ERR_OK)
-        code = handover_run(database_replica(d), &visit->handover, visit->txns, visit->errs, e);
-    for (unsigned i = 0; code == ERR_OK && i < visit->handover.n; i++)
-        if (handover_put(answer, &visit->txns[i], &visit->errs[i]))
-            put_result(answer, &visit->visitors[i], &visit->errs[i]);
+        code = handover_run(database_replica(d), &visit.handover, visit.txns, visit.errs, e);
+    for (unsigned i = 0; code == ERR_OK && i < visit.handover.n; i++)
+        if (handover_put(answer, &visit.txns[i], &visit.errs[i]))
+            put_result(answer, &visit.visitors[i], &visit.errs[i]);
     if (code == ERR_OK && !buf_ok(answer))
         code = err_set(e, ERR_UNKNOWN_OUTCOME, "the results do not fit into one answer");
     database_unref(d);
-    visit_free(visit);
+    visit_free(&visit);
     return code;
 }
