@@ -29,7 +29,6 @@ struct member {
 struct group {
     struct replica *r;
     struct waiting *self;          /* the leader's own */
-    unsigned taken;                /* out of the queue, in all */
     const struct handover *judged; /* what was looked at last, and … */
     bool stands;                   /* … whether it may be run */
     struct member m[GROUP_MAX_TXNS];
@@ -232,17 +231,25 @@ static void settle(struct group *g)
 static void take_queued_locked(struct group *g)
 {
     struct replica *r = g->r;
-    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn) {
+    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn)
         g->m[g->n++].w = queue_shift_locked(r);
-        g->taken++;
-    }
+}
+
+/* How many will soon stand in the queue: who does so now, and `n` who are about to get their
+ * results. Those who have got them may be back at once, and would count twice. */
+static void note_flock(struct replica *r, size_t n)
+{
+    pthread_mutex_lock(&r->mu);
+    r->flock = (unsigned)n + r->queued;
+    pthread_mutex_unlock(&r->mu);
 }
 
 /* The group's leader is through with these; the members behind them move up. */
-static void dismiss(struct group *g, const bool *settled)
+static void dismiss(struct group *g, const bool *settled, size_t n_settled)
 {
     size_t left = 0;
     settle(g);
+    note_flock(g->r, n_settled);
     for (size_t i = 0; i < g->n; i++) {
         if (!settled[i])
             g->m[left++] = g->m[i];
@@ -258,8 +265,9 @@ static void hand_over(struct group *g)
     bool settled[GROUP_MAX_TXNS];
     for (size_t i = 0; i < g->n; i++)
         members[i] = g->m[i].w;
-    if (handover_group(g->r, members, g->n, settled) > 0)
-        dismiss(g, settled);
+    size_t n_settled = handover_group(g->r, members, g->n, settled);
+    if (n_settled > 0)
+        dismiss(g, settled, n_settled);
 }
 
 /* r->mu is held. A node that writes for its own clients may be asked to do so for others. */
@@ -349,16 +357,17 @@ static void lead_queue(struct replica *r, struct waiting *self)
     }
     g->r = r;
     g->self = self;
-    g->n = g->taken = 0;
+    g->n = 0;
     gather_locked(g);
     take_queued_locked(g);
     pthread_mutex_unlock(&r->mu);
     lead(g);
+    if (g->n > 0)
+        note_flock(r, g->n);
     for (size_t i = 0; i < g->n; i++)
         if (g->m[i].w != self)
             queue_done(g->m[i].w);
     pthread_mutex_lock(&r->mu);
-    r->flock = g->taken + r->queued;
     queue_release_locked(r);
     pthread_mutex_unlock(&r->mu);
     free(g);

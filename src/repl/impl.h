@@ -66,14 +66,14 @@ struct replica {
     struct waiting *head, *tail;
     unsigned queued; /* how many these are */
     bool leading;
-    struct waiting *gatherer; /* the leader, while it waits for more to come … */
-    unsigned gather;          /* … than this */
-    unsigned flock;           /* how many wrote at the same time, when the last group was through */
-    int64_t group_ns;         /* how long that one took */
-    struct stream_feed *feed; /* the applier's; here so that others can wake it */
-    struct turns turns;       /* no broadcast */
-    int64_t led_ns;           /* when a group of own transactions was run here last */
-    int64_t run_for_ns;       /* when one of another node's was */
+    struct waiting *gatherer;       /* the leader, while it waits for more to come … */
+    unsigned gather;                /* … than this */
+    unsigned flock;                 /* how many write at the same time, as of the last group */
+    int64_t group_ns;               /* how long that one took */
+    struct stream_feed *feed;       /* the applier's; here so that others can wake it */
+    struct turns turns;             /* no broadcast */
+    int64_t led_ns;                 /* when a group of own transactions was run here last */
+    int64_t run_for_ns;             /* when one of another node's was */
     char seq_id[CHANGESET_ID_SIZE]; /* = pos.msg_id, as seq is pos.seq */
     char handed_id[ID_SIZE];        /* what was handed over last, … */
     uint64_t handed_seq;        /* … and the message that holds some of it; 0 = not seen yet */
