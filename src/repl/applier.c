@@ -262,6 +262,51 @@ static void item_done(struct replica *r, struct item *it)
     stream_message_free(&it->m);
 }
 
+/* A batch was rolled back. Parts behind it may have been read meanwhile, but a group that expected
+ * the log to end with them would write without what lies before them (I4). */
+static void forget_tail(struct replica *r, uint64_t before)
+{
+    pthread_mutex_lock(&r->mu);
+    atomic_store(&r->tail_seq, before);
+    pthread_mutex_unlock(&r->mu);
+}
+
+/* What a batch has come to. */
+struct batch {
+    struct position p;
+    uint64_t pending;    /* messages behind it in the log */
+    uint64_t applied;    /* messages */
+    uint64_t last_first; /* where the message before begins */
+};
+
+/* A message of the batch. It is done afterwards, whatever comes of it. */
+static enum err_code apply_one(struct replica *r, struct item *it, struct batch *b, struct err *e)
+{
+    bool own = false;
+    uint64_t doubted = r->leader_to;
+    bool wrong = FAULT_FAILS("apply.wrong"); /* as if the feed had brought another one */
+    enum err_code code = ERR_OK;
+    if (r->opt.mode == REPLICA_ASYNC)
+        code = outbox_delivered(r, it->m.id, it->m.seq, &own, e);
+    if (code == ERR_OK && !own && !wrong)
+        code = apply_item(r, it, b->p.msg_id, e);
+    uint64_t first = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
+    /* Of two that do not fit the wrong one may be the first: while somebody else can be asked, the
+     * leader or a member, that one is not to be seen, either. */
+    bool ask = r->leader_to != doubted || r->broken_seq == it->m.seq;
+    if (code != ERR_OK)
+        r->trouble_seq = ask && b->last_first > 0 ? b->last_first : first;
+    b->last_first = first;
+    b->p.seq = it->m.seq;
+    snprintf(b->p.msg_id, sizeof b->p.msg_id, "%s%s", it->m.id,
+             wrong || FAULT_FAILS("apply.other") ? "x" : "");
+    digest_add(r->digest, b->p.seq, b->p.msg_id);
+    b->pending = it->m.pending;
+    b->applied++;
+    item_done(r, it);
+    return code;
+}
+
 /*
  * With the write lock: applies `it` and whatever else has come meanwhile, commits once. Positions
  * that stand for nothing but unfinished parts are not stored; the last complete message's is. A
@@ -269,8 +314,8 @@ static void item_done(struct replica *r, struct item *it)
  */
 static enum err_code apply_batch(struct replica *r, struct item *it, struct err *e)
 {
-    struct position p = r->pos;
-    uint64_t pending = 0, applied = 0, last_first = 0; /* where the message before begins */
+    struct batch b = {.p = r->pos};
+    uint64_t tail = atomic_load(&r->tail_seq);
     /* Where much has to be applied again behind every batch, batches are longer. */
     bool outbox = r->opt.mode == REPLICA_ASYNC;
     int64_t limit_ns =
@@ -284,32 +329,12 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     bool ready = true;
     bool got = true;
     while (code == ERR_OK && got) {
-        if (ready) {
-            bool own = false;
-            uint64_t doubted = r->leader_to;
-            bool wrong = FAULT_FAILS("apply.wrong"); /* as if the feed had brought another one */
-            code = outbox ? outbox_delivered(r, it->m.id, it->m.seq, &own, e) : ERR_OK;
-            if (code == ERR_OK && !own && !wrong)
-                code = apply_item(r, it, p.msg_id, e);
-            uint64_t first = it->m.seq - (it->m.parts > 0 ? it->m.parts - 1 : 0);
-            /* Of two that do not fit the wrong one may be the first: while somebody else can be
-             * asked, the leader or a member, that one is not to be seen, either. */
-            bool ask = r->leader_to != doubted || r->broken_seq == it->m.seq;
-            if (code != ERR_OK)
-                r->trouble_seq = ask && last_first > 0 ? last_first : first;
-            last_first = first;
-            p.seq = it->m.seq;
-            snprintf(p.msg_id, sizeof p.msg_id, "%s%s", it->m.id,
-                     wrong || FAULT_FAILS("apply.other") ? "x" : "");
-            digest_add(r->digest, p.seq, p.msg_id);
-            pending = it->m.pending;
-            item_done(r, it);
-            applied++;
-        }
-        bool full = applied >= APPLIER_BATCH_MSGS && limit_ns == APPLIER_BATCH_NS;
+        if (ready)
+            code = apply_one(r, it, &b, e);
+        bool full = b.applied >= APPLIER_BATCH_MSGS && limit_ns == APPLIER_BATCH_NS;
         if (code != ERR_OK || full || clock_mono_ns() >= until || r->next_seq == r->trouble_seq)
             break;
-        if (p.seq >= atomic_load(&r->wish_seq)) /* somebody wants to see the file just here */
+        if (b.p.seq >= atomic_load(&r->wish_seq)) /* somebody wants to see the file just here */
             break;
         if (next_item(r, 0, it, &got, &ready, &ended) != ERR_OK)
             break;
@@ -317,23 +342,24 @@ static enum err_code apply_batch(struct replica *r, struct item *it, struct err 
     if (code == ERR_OK && outbox)
         code = outbox_reapply(r, e);
     if (code == ERR_OK)
-        code = apply_commit(r->apply, &p, e);
+        code = apply_commit(r->apply, &b.p, e);
     FAULT_POINT("apply.done");
     if (code != ERR_OK) {
         if (r->trouble_seq <= r->pos.seq)
             r->trouble_seq = r->pos.seq + 1;
         apply_rollback(r->apply);
         digest_cut(r->digest, r->pos.seq);
+        forget_tail(r, tail);
         return code;
     }
     if (apply_took_schema(r->apply))
         writer_schema_changed(r->writer);
-    replica_advance(r, &p);
+    replica_advance(r, &b.p);
     r->hearsay = true;
     pthread_mutex_lock(&r->mu);
-    r->stats.applied += applied;
-    if (atomic_load(&r->last_seq) < p.seq + pending)
-        atomic_store(&r->last_seq, p.seq + pending);
+    r->stats.applied += b.applied;
+    if (atomic_load(&r->last_seq) < b.p.seq + b.pending)
+        atomic_store(&r->last_seq, b.p.seq + b.pending);
     pthread_mutex_unlock(&r->mu);
     if (ended.code != ERR_OK)
         *e = ended;

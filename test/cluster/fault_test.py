@@ -211,10 +211,10 @@ def test_nats_down_for_a_minute(cluster):
 # ---- calls that fail -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ("commit.file=fail@5", "commit.file=fail", "publish.ack=fail@5", "apply.message=fail@3"))
+@pytest.mark.parametrize("fault", ("commit.file=fail@5", "commit.file=fail", "publish.ack=fail@5", "apply.message=fail@3", "apply.commit=fail@3"))
 def test_injected(cluster, fault):
     """The file's COMMIT fails behind the log's acknowledgement; the acknowledgement is lost; a message cannot be applied at
-    its first try."""
+    its first try, or what was applied not be committed."""
     print(f"CHAOS_SEED={SEED}")
     a = cluster.node(name="a", args=["--replication-timeout", "10s"])
     b = cluster.node(name="b", url=a, args=["--replication-timeout", "10s"], env={"HA_FAULT": fault})
