@@ -6,9 +6,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "os/file.h"
+
+#define SUFFIX "-lock"
 
 struct claim {
     struct claim *next;
+    int fd;     /* of the lock */
+    char *lock; /* its file */
     char path[];
 };
 
@@ -31,27 +36,48 @@ static struct claim **find_locked(const char *path)
     return at;
 }
 
-enum err_code claim_path(const char *path, int64_t deadline_ns, struct err *e)
+static struct claim *claim_new(const char *path)
 {
     size_t n = strlen(path) + 1;
-    struct claim *c = malloc(sizeof *c + n);
+    struct claim *c = malloc(sizeof *c + n + n - 1 + sizeof SUFFIX);
     if (!c)
-        return err_set(e, ERR_NO_MEMORY, "out of memory");
+        return NULL;
+    c->fd = -1;
+    c->lock = c->path + n;
     memcpy(c->path, path, n);
-    pthread_once(&once, init);
+    memcpy(c->lock, path, n - 1);
+    memcpy(c->lock + n - 1, SUFFIX, sizeof SUFFIX);
+    return c;
+}
+
+static bool claim_here(struct claim *c, int64_t deadline_ns)
+{
     bool in_time = true;
+    pthread_once(&once, init);
     pthread_mutex_lock(&mu);
-    while (*find_locked(path) && in_time)
+    while (*find_locked(c->path) && in_time)
         in_time = clock_cond_wait(&released, &mu, deadline_ns);
     if (in_time) {
         c->next = claims;
         claims = c;
     }
     pthread_mutex_unlock(&mu);
-    if (in_time)
-        return ERR_OK;
-    free(c);
-    return err_set(e, ERR_BUSY, "the file is still open as a database that was dropped");
+    return in_time;
+}
+
+enum err_code claim_path(const char *path, int64_t deadline_ns, struct err *e)
+{
+    struct claim *c = claim_new(path);
+    if (!c)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (!claim_here(c, deadline_ns)) {
+        free(c);
+        return err_set(e, ERR_BUSY, "the file is still open as a database that was dropped");
+    }
+    enum err_code code = file_lock(&c->fd, c->lock, deadline_ns, e);
+    if (code != ERR_OK)
+        claim_release(path);
+    return code == ERR_BUSY ? err_wrap(e, "%s is open in another node", path) : code;
 }
 
 void claim_release(const char *path)
@@ -61,6 +87,8 @@ void claim_release(const char *path)
     struct claim *c = *at;
     if (c)
         *at = c->next;
+    if (c)
+        file_lock_remove(c->fd, c->lock);
     pthread_cond_broadcast(&released);
     pthread_mutex_unlock(&mu);
     free(c);

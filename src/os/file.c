@@ -183,15 +183,34 @@ static int open_lock(const char *path)
     return open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
 }
 
+/* Whoever removes the file it has locked leaves its descriptor to who waited for it: what is locked
+ * then has no name any more, and others lock another file. */
+static bool is_at(int fd, const char *path)
+{
+    struct stat opened, there;
+
+    return fstat(fd, &opened) == 0 && stat(path, &there) == 0 && opened.st_ino == there.st_ino &&
+           opened.st_dev == there.st_dev;
+}
+
 enum err_code file_lock(int *fd, const char *path, int64_t deadline_ns, struct err *e)
 {
     char pid[24];
     int n;
 
-    *fd = open_lock(path);
-    if (*fd < 0)
-        return file_error(e, "cannot open lock file", path, errno);
-    while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+    *fd = -1;
+    for (;;) {
+        if (*fd < 0)
+            *fd = open_lock(path);
+        if (*fd < 0)
+            return file_error(e, "cannot open lock file", path, errno);
+        if (flock(*fd, LOCK_EX | LOCK_NB) == 0) {
+            if (is_at(*fd, path))
+                break;
+            file_unlock(*fd);
+            *fd = -1;
+            continue;
+        }
         int number = errno;
 
         if (number == EINTR)
@@ -201,7 +220,7 @@ enum err_code file_lock(int *fd, const char *path, int64_t deadline_ns, struct e
             continue;
         }
         read_holder(*fd, pid, sizeof pid);
-        (void)close(*fd);
+        file_unlock(*fd);
         *fd = -1;
         if (number != EWOULDBLOCK)
             return file_error(e, "cannot lock", path, number);
@@ -219,6 +238,13 @@ void file_unlock(int fd)
 {
     if (fd >= 0)
         (void)close(fd);
+}
+
+void file_lock_remove(int fd, const char *path)
+{
+    if (fd >= 0)
+        (void)unlink(path);
+    file_unlock(fd);
 }
 
 /* ---- trees --------------------------------------------------------------------------------- */

@@ -41,6 +41,8 @@ enum err_code file_read(const char *path, size_t limit, struct buf *out, struct 
  * holder's process id is written into it. */
 enum err_code file_lock(int *fd, const char *path, int64_t deadline_ns, struct err *e);
 void file_unlock(int fd); /* closes it; -1 is fine */
+/* The same, and the file is gone: for a lock whose file nobody else is to find. */
+void file_lock_remove(int fd, const char *path);
 
 /* Removes a directory and all in it; symbolic links are not followed. False if something is left.
  */

@@ -323,6 +323,25 @@ def test_graceful_stop(cluster, number):
     assert not os.path.exists(os.path.join(node.directory, "ha.db-wal")), "checkpointed and closed"
 
 
+def test_one_file_for_one_node(cluster):
+    """A second node would apply to the file what the first one has written there."""
+    nats = cluster.nats()
+    a = cluster.node(name="a", url=nats)
+    file = os.path.join(a.directory, "ha.db")
+    b = cluster.node(name="b", url=nats, files=[f"file:{file}"], start=False)
+    a.query("CREATE TABLE t(x)")
+    b.may_die = True
+    b.start(wait=False)
+    assert b.wait_exit() == 1
+    assert f"{file} is open in another node" in b.log()
+    a.query("INSERT INTO t VALUES (1)")
+    a.kill9()
+    b.start()
+    assert b.retrying(lambda: b.query("SELECT x FROM t")).value == 1
+    b.terminate()
+    assert not os.path.exists(file + "-lock")
+
+
 def test_memory_directory_goes_with_its_node(cluster):
     node = cluster.node(memory=True)
     directory = memory_directory(node)

@@ -1,5 +1,9 @@
 #include "os/file.h"
 
+#include <dirent.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -107,6 +111,55 @@ static void test_locks(void **state)
     file_unlock(-1);
 }
 
+/* Has another descriptor of this process the file open, too? */
+static bool is_waited_for(const char *path)
+{
+    DIR *fds = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    assert_non_null(fds);
+    for (struct dirent *d = readdir(fds); d; d = readdir(fds)) {
+        char target[PATH_MAX];
+        ssize_t len = readlinkat(dirfd(fds), d->d_name, target, sizeof target - 1);
+
+        target[len > 0 ? len : 0] = '\0';
+        n += strcmp(target, path) == 0;
+    }
+    (void)closedir(fds);
+    return n > 1;
+}
+
+static void *wait_for_lock(void *fd)
+{
+    struct err e = ERR_INIT;
+
+    (void)file_lock(fd, in_dir("gone"), clock_deadline(10 * CLOCK_S), &e);
+    return NULL;
+}
+
+/* Whoever has waited for a lock whose file is removed has the one that others find, too. */
+static void test_lock_removed(void **state)
+{
+    struct err e = ERR_INIT;
+    int one = -1, two = -1, three = -1;
+    char path[PATH_MAX];
+    pthread_t waiter;
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s", in_dir("gone"));
+    assert_int_equal(file_lock(&one, path, 0, &e), ERR_OK);
+    assert_int_equal(pthread_create(&waiter, NULL, wait_for_lock, &two), 0);
+    while (!is_waited_for(path))
+        (void)poll(NULL, 0, 1);
+    file_lock_remove(one, path);
+    assert_int_equal(pthread_join(waiter, NULL), 0);
+    assert_true(two >= 0);
+    assert_int_equal(file_lock(&three, path, 0, &e), ERR_BUSY);
+    file_lock_remove(two, path);
+    assert_int_not_equal(access(path, F_OK), 0);
+    file_lock_remove(-1, path);
+}
+
 static void test_temp_dir(void **state)
 {
     struct err e = ERR_INIT;
@@ -152,9 +205,8 @@ static void test_temp_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dirs),
-        cmocka_unit_test(test_write_and_read),
-        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_dirs),     cmocka_unit_test(test_write_and_read),
+        cmocka_unit_test(test_locks),    cmocka_unit_test(test_lock_removed),
         cmocka_unit_test(test_temp_dir),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
