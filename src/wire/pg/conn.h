@@ -10,9 +10,10 @@
  *   params.c     their parameters               cursor.c    DECLARE, FETCH, MOVE, CLOSE
  *   portal.c     portals                        run.c       the executor's rows as messages
  *   text.c       one statement's kind and tag   infer*.c    types that no column declares
- *   tx.c         blocks, implicit ones, state   settings.c  SET, SHOW, ParameterStatus
- *   command.c    statements of our own          error.c     errors as messages
- *   copy.c       COPY
+ *   tx.c         blocks, implicit ones, state   settings.c  their table, ParameterStatus
+ *   command.c    statements of our own          set.c       SHOW, SET, RESET among them
+ *   words.c      reads these word by word       error.c     errors as messages
+ *   copy*.c      COPY
  */
 #ifndef HA_WIRE_PG_CONN_H
 #define HA_WIRE_PG_CONN_H
@@ -183,7 +184,7 @@ bool pg_authenticate(struct pg_conn *c);
 /* Chooses the session's database; "" = the default one. */
 enum err_code pg_use_database(struct pg_conn *c, const char *name, struct err *e);
 
-/* ---- command.c ---- */
+/* ---- set.c ---- */
 
 /* Of SHOW; NULL = unknown. *canonical is the name as PostgreSQL spells it. */
 const char *pg_setting(struct pg_conn *c, const char *name, const char **canonical);

@@ -12,64 +12,10 @@
 #include <string.h>
 
 #include "core/rowset.h"
-#include "sql/pg/lex.h"
-#include "wire/pg/session.h"
+#include "wire/pg/words.h"
 
 #define NAME_BYTES 256
 #define ALL_ROWS   INT64_MAX
-
-struct words {
-    struct pg_lexer lex;
-    struct pg_token t; /* the one that stands next */
-};
-
-static void advance(struct words *r)
-{
-    (void)pg_lex_next(&r->lex, &r->t);
-}
-
-static void open_words(struct words *r, const struct pg_text *t)
-{
-    pg_lex_init(&r->lex, t->sql, t->len);
-    advance(r);
-}
-
-static bool take(struct words *r, const char *keyword)
-{
-    if (r->t.type != PG_TOKEN_WORD || !pg_lex_is(&r->t, keyword))
-        return false;
-    advance(r);
-    return true;
-}
-
-/* Bare names in lower case, as PostgreSQL folds them. */
-static bool take_name(struct words *r, char out[NAME_BYTES])
-{
-    char text[2 * NAME_BYTES];
-    size_t n;
-
-    if ((r->t.type != PG_TOKEN_WORD && r->t.type != PG_TOKEN_QUOTED) || r->t.len >= sizeof text)
-        return false;
-    n = pg_lex_value(&r->t, text);
-    if (n == SIZE_MAX || n >= NAME_BYTES)
-        return false;
-    memcpy(out, text, n);
-    out[n] = '\0';
-    for (char *p = out; r->t.type == PG_TOKEN_WORD && *p; p++)
-        if (*p >= 'A' && *p <= 'Z')
-            *p = (char)(*p + 32);
-    advance(r);
-    return true;
-}
-
-static bool syntax(struct pg_conn *c, const struct words *r)
-{
-    if (r->t.type == PG_TOKEN_END || r->t.type == PG_TOKEN_SEMI)
-        pg_error(c, "42601", "syntax error at end of input");
-    else
-        pg_error(c, "42601", "syntax error at or near \"%.*s\"", (int)r->t.len, r->t.text);
-    return false;
-}
 
 /* ---- DECLARE ---- */
 
@@ -80,28 +26,28 @@ struct declare {
     size_t len;
 };
 
-static bool read_declare(struct words *r, struct declare *d)
+static bool read_declare(struct pg_words *r, struct declare *d)
 {
     memset(d, 0, sizeof *d);
-    if (!take(r, "DECLARE") || !take_name(r, d->name))
+    if (!pg_words_skip(r, "DECLARE") || !pg_words_name(r, d->name, sizeof d->name))
         return false;
     for (;;) {
-        if (take(r, "BINARY"))
+        if (pg_words_skip(r, "BINARY"))
             d->binary = true;
-        else if (take(r, "SCROLL"))
+        else if (pg_words_skip(r, "SCROLL"))
             d->scroll = true;
-        else if (take(r, "NO"))
-            (void)take(r, "SCROLL");
-        else if (!take(r, "INSENSITIVE") && !take(r, "ASENSITIVE"))
+        else if (pg_words_skip(r, "NO"))
+            (void)pg_words_skip(r, "SCROLL");
+        else if (!pg_words_skip(r, "INSENSITIVE") && !pg_words_skip(r, "ASENSITIVE"))
             break;
     }
-    if (!take(r, "CURSOR"))
+    if (!pg_words_skip(r, "CURSOR"))
         return false;
-    if (take(r, "WITH"))
-        d->hold = take(r, "HOLD");
-    else if (take(r, "WITHOUT"))
-        (void)take(r, "HOLD");
-    if (r->t.type != PG_TOKEN_WORD || !pg_lex_is(&r->t, "FOR"))
+    if (pg_words_skip(r, "WITH"))
+        d->hold = pg_words_skip(r, "HOLD");
+    else if (pg_words_skip(r, "WITHOUT"))
+        (void)pg_words_skip(r, "HOLD");
+    if (!pg_words_is(r, "FOR"))
         return false;
     d->query = r->t.text + r->t.len;
     d->len = (size_t)(r->lex.end - d->query);
@@ -110,12 +56,12 @@ static bool read_declare(struct words *r, struct declare *d)
 
 bool pg_cursor_query(const struct pg_text *t, struct pg_text *query)
 {
-    struct words r;
+    struct pg_words r;
     struct declare d;
 
     if (t->kind != PG_CURSOR)
         return false;
-    open_words(&r, t);
+    pg_words_begin(&r, t);
     if (!read_declare(&r, &d))
         return false;
     pg_classify(query, d.query, d.len);
@@ -206,14 +152,14 @@ static bool open_cursor(struct pg_conn *c, const struct declare *d, struct pg_pr
     return true;
 }
 
-static bool declare(struct pg_conn *c, struct words *r, const struct pg_portal *from)
+static bool declare(struct pg_conn *c, struct pg_words *r, const struct pg_portal *from)
 {
     const struct pg_params *params = from ? &from->params : NULL;
     struct declare d;
     struct pg_text t;
 
     if (!read_declare(r, &d))
-        return syntax(c, r);
+        return pg_words_syntax(c, r);
     if (!may_declare(c, &d) || !read_query(c, &d, &t))
         return false;
     struct pg_prepared *s = prepare(c, &t, params ? params->n : 0);
@@ -231,13 +177,13 @@ struct fetch {
     char name[NAME_BYTES];
 };
 
-static bool take_number(struct words *r, int64_t *n)
+static bool take_number(struct pg_words *r, int64_t *n)
 {
-    bool negative = pg_lex_is_op(&r->t, "-");
+    bool negative = pg_words_is_op(r, "-");
     char text[24], *end;
 
-    if (negative || pg_lex_is_op(&r->t, "+"))
-        advance(r);
+    if (negative || pg_words_is_op(r, "+"))
+        pg_words_next(r);
     if (r->t.type != PG_TOKEN_NUMBER || r->t.len >= sizeof text)
         return false;
     memcpy(text, r->t.text, r->t.len);
@@ -245,19 +191,19 @@ static bool take_number(struct words *r, int64_t *n)
     *n = strtoll(text, &end, 10);
     if (negative)
         *n = -*n;
-    advance(r);
+    pg_words_next(r);
     return *end == '\0';
 }
 
-static bool is_number(const struct words *r)
+static bool is_number(const struct pg_words *r)
 {
-    return r->t.type == PG_TOKEN_NUMBER || pg_lex_is_op(&r->t, "-") || pg_lex_is_op(&r->t, "+");
+    return r->t.type == PG_TOKEN_NUMBER || pg_words_is_op(r, "-") || pg_words_is_op(r, "+");
 }
 
-static bool read_count(struct words *r, int64_t sign, int64_t *n)
+static bool read_count(struct pg_words *r, int64_t sign, int64_t *n)
 {
     *n = sign;
-    if (take(r, "ALL"))
+    if (pg_words_skip(r, "ALL"))
         *n = sign * ALL_ROWS;
     else if (is_number(r)) {
         if (!take_number(r, n))
@@ -267,38 +213,38 @@ static bool read_count(struct words *r, int64_t sign, int64_t *n)
     return true;
 }
 
-static bool read_fetch(struct words *r, struct fetch *f)
+static bool read_fetch(struct pg_words *r, struct fetch *f)
 {
     bool ok = true;
 
     memset(f, 0, sizeof *f);
     f->n = 1;
-    f->move = take(r, "MOVE");
-    if (!f->move && !take(r, "FETCH"))
+    f->move = pg_words_skip(r, "MOVE");
+    if (!f->move && !pg_words_skip(r, "FETCH"))
         return false;
-    if (take(r, "NEXT")) {
-    } else if (take(r, "PRIOR")) {
+    if (pg_words_skip(r, "NEXT")) {
+    } else if (pg_words_skip(r, "PRIOR")) {
         f->n = -1;
-    } else if (take(r, "FIRST")) {
+    } else if (pg_words_skip(r, "FIRST")) {
         f->direction = ABSOLUTE_ROW;
-    } else if (take(r, "LAST")) {
+    } else if (pg_words_skip(r, "LAST")) {
         f->direction = ABSOLUTE_ROW;
         f->n = -1;
-    } else if (take(r, "ABSOLUTE")) {
+    } else if (pg_words_skip(r, "ABSOLUTE")) {
         f->direction = ABSOLUTE_ROW;
         ok = take_number(r, &f->n);
-    } else if (take(r, "RELATIVE")) {
+    } else if (pg_words_skip(r, "RELATIVE")) {
         f->direction = RELATIVE_ROW;
         ok = take_number(r, &f->n);
-    } else if (take(r, "BACKWARD")) {
+    } else if (pg_words_skip(r, "BACKWARD")) {
         ok = read_count(r, -1, &f->n);
     } else {
-        (void)take(r, "FORWARD");
+        (void)pg_words_skip(r, "FORWARD");
         ok = read_count(r, 1, &f->n);
     }
-    if (!take(r, "FROM"))
-        (void)take(r, "IN");
-    return ok && take_name(r, f->name);
+    if (!pg_words_skip(r, "FROM"))
+        (void)pg_words_skip(r, "IN");
+    return ok && pg_words_name(r, f->name, sizeof f->name);
 }
 
 /* What FETCH runs goes straight to the executor. So a portal with a COMMIT, which the connection
@@ -312,10 +258,10 @@ static struct pg_portal *find_cursor(struct pg_conn *c, const char *name)
 
 struct pg_portal *pg_cursor_of_fetch(struct pg_conn *c, const struct pg_text *t)
 {
-    struct words r;
+    struct pg_words r;
     struct fetch f;
 
-    open_words(&r, t);
+    pg_words_begin(&r, t);
     return read_fetch(&r, &f) && !f.move ? find_cursor(c, f.name) : NULL;
 }
 
@@ -414,14 +360,14 @@ static bool forward(struct pg_conn *c, struct pg_portal *p, const struct fetch *
     return true;
 }
 
-static bool fetch(struct pg_conn *c, struct words *r, bool describe, char tag[PG_TAG_BYTES])
+static bool fetch(struct pg_conn *c, struct pg_words *r, bool describe, char tag[PG_TAG_BYTES])
 {
     struct fetch f;
     struct pg_portal *p;
     uint64_t rows = 0;
 
     if (!read_fetch(r, &f))
-        return syntax(c, r);
+        return pg_words_syntax(c, r);
     p = find_cursor(c, f.name);
     if (!p) {
         pg_error(c, "34000", "cursor \"%s\" does not exist", f.name);
@@ -440,13 +386,13 @@ static bool fetch(struct pg_conn *c, struct words *r, bool describe, char tag[PG
 
 /* ---- CLOSE ---- */
 
-static bool close_cursor(struct pg_conn *c, struct words *r)
+static bool close_cursor(struct pg_conn *c, struct pg_words *r)
 {
     char name[NAME_BYTES];
     struct pg_portal *p, *next;
 
-    advance(r);
-    if (take(r, "ALL")) {
+    pg_words_next(r);
+    if (pg_words_skip(r, "ALL")) {
         for (p = c->portals; p; p = next) {
             next = p->next;
             if (p->cursor)
@@ -454,8 +400,8 @@ static bool close_cursor(struct pg_conn *c, struct words *r)
         }
         return true;
     }
-    if (!take_name(r, name))
-        return syntax(c, r);
+    if (!pg_words_name(r, name, sizeof name))
+        return pg_words_syntax(c, r);
     p = pg_portal_find(c, name);
     if (!p) {
         pg_error(c, "34000", "cursor \"%s\" does not exist", name);
@@ -468,13 +414,13 @@ static bool close_cursor(struct pg_conn *c, struct words *r)
 bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe,
                    const struct pg_portal *from, char tag[PG_TAG_BYTES])
 {
-    struct words r;
+    struct pg_words r;
 
-    open_words(&r, t);
+    pg_words_begin(&r, t);
     pg_tag(tag, t->tag);
-    if (pg_lex_is(&r.t, "DECLARE"))
+    if (pg_words_is(&r, "DECLARE"))
         return declare(c, &r, from);
-    if (pg_lex_is(&r.t, "CLOSE"))
+    if (pg_words_is(&r, "CLOSE"))
         return close_cursor(c, &r);
     return fetch(c, &r, describe, tag);
 }

@@ -267,7 +267,7 @@ static void bind_portal(struct pg_conn *c, const struct pg_message *msg)
 static void write_command_columns(struct pg_conn *c, const struct pg_text *t)
 {
     const char *names[32];
-    unsigned n = t->kind == PG_COMMAND ? pg_command_columns(c, t, names, 32) : 0;
+    unsigned n = t->kind == PG_COMMAND ? pg_show_columns(c, t, names, 32) : 0;
 
     struct pg_portal *cursor = t->kind == PG_CURSOR ? pg_cursor_of_fetch(c, t) : NULL;
 

@@ -150,14 +150,23 @@ void pg_undo_roll_back_to(struct pg_conn *c, unsigned depth); /* what was set si
 void pg_undo_release(struct pg_conn *c, unsigned depth);      /* … or what now belongs outside */
 void pg_undo_clear(struct pg_conn *c);                        /* at the connection's end */
 
+/* ---- set.c: `w` stands at the first word; false with an error written ---- */
+
+struct pg_words;
+bool pg_run_show(struct pg_conn *c, struct pg_words *w, bool describe);
+bool pg_run_set(struct pg_conn *c, struct pg_words *w);
+bool pg_run_reset(struct pg_conn *c, struct pg_words *w);
+bool pg_reset_all(struct pg_conn *c);
+bool pg_set_database(struct pg_conn *c, const char *name); /* "" = the default one */
+/* Columns of SHOW; 0 = the statement is another one. */
+unsigned pg_show_columns(struct pg_conn *c, const struct pg_text *t, const char **names,
+                         unsigned max);
+
 /* ---- command.c, cursor.c, copy.c: true = done, tag filled; columns and rows have been written,
  * the RowDescription only with `describe` ---- */
 
 bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
                     char tag[PG_TAG_BYTES]);
-/* Columns of a statement of our own; 0 = none. */
-unsigned pg_command_columns(struct pg_conn *c, const struct pg_text *t, const char **names,
-                            unsigned max);
 struct pg_portal;
 /* `from` is the portal that it runs in, whose parameters DECLARE hands on; NULL = simple query. */
 bool pg_run_cursor(struct pg_conn *c, const struct pg_text *t, bool describe,
@@ -217,10 +226,11 @@ void pg_prepared_write_columns(struct pg_conn *c, struct pg_prepared *p, const c
  * All zeroes is an empty one. */
 struct pg_params {
     struct param *list;
-    unsigned n;          /* settled: what may be used */
-    unsigned added, cap; /* of `list` */
-    bool failed;         /* no memory; settling says so */
-    struct buf data;     /* of the values */
+    unsigned n; /* settled: what may be used */
+    unsigned added;
+    size_t cap;      /* of `list` */
+    bool failed;     /* no memory; settling says so */
+    struct buf data; /* of the values */
 };
 
 void pg_params_reset(struct pg_params *s); /* empties it, keeps the memory */
