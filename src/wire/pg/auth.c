@@ -2,10 +2,10 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/hex.h"
 #include "wire/pg/conn.h"
 
 #define AUTH_OK            0
@@ -137,8 +137,9 @@ static bool md5_hex(const void *a, size_t a_len, const void *b, size_t b_len, ch
               EVP_DigestFinal_ex(ctx, digest, &n) == 1 && n == 16;
 
     EVP_MD_CTX_free(ctx);
-    for (unsigned i = 0; ok && i < 16; i++)
-        (void)snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
+    if (ok)
+        hex_encode(digest, n, out);
+    out[32] = '\0';
     return ok;
 }
 

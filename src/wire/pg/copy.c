@@ -13,18 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define OUT_BYTES ((size_t)64 << 10) /* then the rows are sent */
+#include "sql/quote.h"
 
-void pg_copy_put_name(struct buf *b, const char *name)
-{
-    buf_putc(b, '"');
-    for (; *name; name++) {
-        if (*name == '"')
-            buf_putc(b, '"');
-        buf_putc(b, *name);
-    }
-    buf_putc(b, '"');
-}
+#define OUT_BYTES ((size_t)64 << 10) /* then the rows are sent */
 
 /* ---- columns ---- */
 
@@ -148,12 +139,12 @@ static void select_columns(struct buf *b, const struct pg_copy_plan *p)
     for (unsigned i = 0; i < p->stmt.columns.n; i++) {
         if (i > 0)
             buf_puts(b, ", ");
-        pg_copy_put_name(b, p->stmt.columns.list[i]);
+        quote_put_name(b, p->stmt.columns.list[i]);
     }
     if (p->stmt.columns.n == 0)
         buf_putc(b, '*');
     buf_puts(b, " FROM ");
-    pg_copy_put_name(b, p->stmt.table);
+    quote_put_name(b, p->stmt.table);
 }
 
 /* The query's text as SQLite understands it: one, for what followed would run as well, a COMMIT

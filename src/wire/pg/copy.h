@@ -16,9 +16,6 @@ struct pg_copy_plan {
     struct pgtype_ref *types; /* as declared; PGTYPE_NONE for expressions */
 };
 
-/* "a", "b" with quotes, behind what `b` holds. */
-void pg_copy_put_name(struct buf *b, const char *name);
-
 /* copy_in.c: True = done, with the number of rows; after false an error has been written. */
 bool pg_copy_in(struct pg_conn *c, struct pg_copy_plan *p, uint64_t *rows);
 

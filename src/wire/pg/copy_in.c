@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sql/quote.h"
 #include "wire/pg/copy.h"
 
 #define MAX_ROW_BYTES ((size_t)256 << 20)
@@ -65,10 +66,10 @@ static void make_sql(struct copy_in *in, unsigned rows)
     in->sql_rows = rows;
     buf_reset(b);
     buf_puts(b, "INSERT INTO ");
-    pg_copy_put_name(b, p->stmt.table);
+    quote_put_name(b, p->stmt.table);
     for (unsigned i = 0; i < p->n; i++) {
         buf_puts(b, i == 0 ? " (" : ", ");
-        pg_copy_put_name(b, p->names[i]);
+        quote_put_name(b, p->names[i]);
     }
     buf_puts(b, ") VALUES ");
     for (unsigned r = 0; r < rows; r++) {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "sql/quote.h"
 #include "wire/pg/infer.h"
 
 struct column_sink {
@@ -35,13 +36,8 @@ static void load(struct infer *x, struct session *session, struct infer_table *t
     struct session_shape shape;
     struct err e = ERR_INIT;
 
-    buf_puts(&sql, "SELECT * FROM \"");
-    for (const char *p = table->name; *p; p++) {
-        buf_putc(&sql, *p);
-        if (*p == '"')
-            buf_putc(&sql, '"');
-    }
-    buf_putc(&sql, '"');
+    buf_puts(&sql, "SELECT * FROM ");
+    quote_put_name(&sql, table->name);
     const struct query q = {.sql = buf_cstr(&sql), .len = sql.len};
     if (buf_ok(&sql))
         (void)session_describe(session, &q, &sink.sink, &shape, &e);

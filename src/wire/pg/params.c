@@ -1,6 +1,7 @@
 /* Parameters with bytes of their own: what a portal was bound to, and the rows of a COPY. */
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "wire/pg/session.h"
 
 void pg_params_reset(struct pg_params *s)
@@ -25,16 +26,12 @@ static struct value *add(struct pg_params *s)
         s->failed = true;
         return NULL;
     }
-    if (s->added == s->cap) {
-        unsigned cap = s->cap ? s->cap * 2 : 8;
-        struct param *more = realloc(s->list, cap * sizeof *more);
-        if (!more) {
-            s->failed = true;
-            return NULL;
-        }
-        s->list = more;
-        s->cap = cap;
+    struct param *room = array_room(s->list, s->added, &s->cap, sizeof *room);
+    if (!room) {
+        s->failed = true;
+        return NULL;
     }
+    s->list = room;
     s->list[s->added] = (struct param){.value = value_null()};
     return &s->list[s->added++].value;
 }

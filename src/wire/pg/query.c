@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "wire/pg/session.h"
 
 #define STATEMENTS_MAX 100000 /* of one string */
@@ -20,14 +21,10 @@ struct string {
 
 static bool push(struct string *s, const struct pg_text *t)
 {
-    if (s->n == s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 8;
-        struct pg_text *more = realloc(s->texts, cap * sizeof *more);
-        if (!more)
-            return false;
-        s->texts = more;
-        s->cap = cap;
-    }
+    struct pg_text *room = array_room(s->texts, s->n, &s->cap, sizeof *room);
+    if (!room)
+        return false;
+    s->texts = room;
     s->texts[s->n++] = *t;
     return true;
 }
