@@ -220,7 +220,9 @@ static bool unpack(struct visit *visit, struct visitor *v, const char *bytes, si
     r->rowid = (int64_t)reader_u64(&in);
     uint64_t left = reader_u64(&in);
     /* Its client can neither cancel it here nor leave it, and soon nobody waits for it any more. */
-    r->deadline_ns = clock_deadline(left > 0 && left < HANDOVER_NS ? (int64_t)left : HANDOVER_NS);
+    int64_t patience = visit->handover.patience_ns;
+    r->deadline_ns =
+        clock_deadline(left > 0 && left < (uint64_t)patience ? (int64_t)left : patience);
     size_t limit = reader_u32(&in);
     recorder_init(&r->recorder, limit < room ? limit : room);
     r->n = reader_u16(&in);

@@ -161,8 +161,8 @@ static enum commit_result commit_logged(struct replica *r, const struct changese
     pthread_mutex_lock(&r->mu);
     memcpy(r->publishing, id, sizeof id);
     pthread_mutex_unlock(&r->mu);
-    FAULT_POINT("commit.publish");
     int64_t start = clock_mono_ns();
+    FAULT_POINT("commit.publish");
     enum publish_result result = message_publish(&m.source, id, &to, &first, seq, e);
     count(r, result, txs->n, m.source.len, clock_mono_ns() - start);
     message_free(&m);

@@ -19,7 +19,7 @@
 #include "repl/impl.h"
 #include "repl/queue.h"
 
-#define GATHER_MAX_NS TURN_RECENT_NS /* the last group may have waited for something else */
+#define GATHER_MAX_NS TURN_RECENT_MIN_NS /* the last group may have waited for something else */
 
 struct member {
     struct waiting *w;
@@ -337,7 +337,8 @@ static void gather_locked(struct group *g)
     struct replica *r = g->r;
     char process[ID_SIZE];
     int64_t now = clock_mono_ns();
-    bool together = now - r->run_for_ns < TURN_RECENT_NS || turn_runner(&r->turns, now, process);
+    bool together =
+        now - r->run_for_ns < turn_recent_ns(&r->turns) || turn_runner(&r->turns, now, process);
     int64_t limit = r->group_ns < GATHER_MAX_NS ? r->group_ns : GATHER_MAX_NS;
     if (together && r->opt.mode == REPLICA_SERIALIZABLE)
         queue_gather_locked(r, g->self, r->flock - r->flock / 8, now + limit);

@@ -12,8 +12,8 @@
 #include "repl/queue.h"
 
 #define FORMAT           1
-#define RUN_NS           (HANDOVER_NS / 2) /* for getting a turn: "not run" comes in time, too */
-#define REST_DECLINED_NS (50 * CLOCK_MS)   /* before the same node is asked again */
+#define PATIENCE_MAX_NS  (10 * CLOCK_S)
+#define REST_DECLINED_NS (50 * CLOCK_MS) /* before the same node is asked again */
 #define REST_SILENT_NS   CLOCK_S
 #define RESULT_NS        (2 * CLOCK_S)       /* that a result is waited for which the log has */
 #define PACKED_MAX       ((size_t)64 * 1024) /* bytes of a transaction that travels */
@@ -37,6 +37,7 @@ enum err_code handover_read(struct handover *h, const char *body, size_t len, st
     bool known = reader_u8(&in) == FORMAT;
     const char *id = reader_bytes(&in, ID_LEN);
     h->base = reader_u64(&in);
+    h->patience_ns = reader_u32(&in) * CLOCK_MS;
     h->base_id = reader_cstr(&in);
     const char *origin = reader_cstr(&in);
     h->subject = reader_cstr(&in);
@@ -48,6 +49,8 @@ enum err_code handover_read(struct handover *h, const char *body, size_t len, st
     }
     if (!fits || h->n == 0 || !reader_done(&in))
         return err_set(e, ERR_FORMAT, "what was handed over cannot be read");
+    if (h->patience_ns > PATIENCE_MAX_NS)
+        h->patience_ns = PATIENCE_MAX_NS;
     memcpy(h->id, id, ID_LEN);
     h->id[ID_LEN] = '\0';
     memcpy(h->origin, origin, strlen(origin) + 1);
@@ -59,7 +62,7 @@ enum err_code handover_read(struct handover *h, const char *body, size_t len, st
 static enum err_code may_run(struct replica *r, struct err *e)
 {
     pthread_mutex_lock(&r->mu);
-    bool busy = clock_mono_ns() - r->led_ns < TURN_RECENT_NS;
+    bool busy = clock_mono_ns() - r->led_ns < turn_recent_ns(&r->turns);
     bool may = busy && !r->tx && !r->closing && r->state == REPLICA_FOLLOWING &&
                r->opt.mode == REPLICA_SERIALIZABLE; /* or nothing expects the log's end */
     pthread_mutex_unlock(&r->mu);
@@ -69,7 +72,7 @@ static enum err_code may_run(struct replica *r, struct err *e)
 enum err_code handover_run(struct replica *r, const struct handover *h, struct txn *txns,
                            struct err *errs, struct err *e)
 {
-    int64_t deadline = clock_deadline(RUN_NS);
+    int64_t deadline = clock_deadline(h->patience_ns / 2); /* "not run" is to come in time, too */
     if (may_run(r, e) != ERR_OK || replica_wait(r, h->base, deadline, e) != ERR_OK)
         return e->code;
     for (unsigned i = 0; i < h->n; i++) {
@@ -135,6 +138,7 @@ struct handing {
     size_t n_settled;
     bool home[HANDOVER_MAX]; /* the runner says that it has not run it */
     char process[ID_SIZE];
+    int64_t patience_ns;
     uint64_t base; /* what the file ended with */
     char base_id[CHANGESET_ID_SIZE];
     char sum[ID_SIZE]; /* the name of the sum over its messages then */
@@ -171,6 +175,7 @@ static bool choose(struct handing *h)
     pthread_mutex_lock(&r->mu);
     bool chosen = r->state == REPLICA_FOLLOWING && r->connected &&
                   turn_runner(&r->turns, clock_mono_ns(), h->process);
+    h->patience_ns = turn_recent_ns(&r->turns);
     h->base = atomic_load(&r->seq);
     memcpy(h->base_id, r->seq_id, sizeof h->base_id);
     pthread_mutex_unlock(&r->mu);
@@ -193,6 +198,7 @@ static bool pack(struct handing *h, const char *id, struct buf *body)
     buf_u8(body, FORMAT);
     buf_put(body, id, ID_LEN);
     buf_be64(body, h->base);
+    buf_be32(body, (uint32_t)(h->patience_ns / CLOCK_MS));
     buf_put(body, h->base_id, strlen(h->base_id) + 1);
     buf_put(body, node, strlen(node) + 1);
     buf_put(body, h->r->subject, strlen(h->r->subject) + 1);
@@ -361,7 +367,7 @@ size_t handover_group(struct replica *r, struct waiting *const *members, size_t 
         return 0;
     h.open = true;
     FAULT_POINT("handover.sent");
-    receive(&h, clock_deadline(HANDOVER_NS));
+    receive(&h, clock_deadline(h.patience_ns));
     if (h.open)
         take_back(&h);
     rpc_forget(h.pending);

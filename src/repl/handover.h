@@ -26,8 +26,9 @@
  *
  * A question is (numbers big-endian, strings with their NUL):
  *
- *     u8 1 · 22 bytes id · u64 base · the id of the message there · origin's name as a token ·
- *     the log's subject · u16 n · n × { u32 length, a packed transaction }
+ *     u8 1 · 22 bytes id · u64 base · u32 milliseconds that the origin waits ·
+ *     the id of the message at base · origin's name as a token · the log's subject ·
+ *     u16 n · n × { u32 length, a packed transaction }
  *
  * and an answer n × { u8 what came of it ('D' done or failed by itself, 'H' not run, '?' unknown) ·
  * u64 seq · u32 place in the message, 0 = it is in none, and seq is what it has seen · u32 length,
@@ -50,13 +51,13 @@
 #define HANDOVER_AT_ONCE 48u                  /* calls that a node takes */
 #define HANDOVER_MAX     256u                 /* transactions */
 #define HANDOVER_ANSWER  ((size_t)384 * 1024) /* bytes of all results together */
-#define HANDOVER_NS      TURN_RECENT_NS       /* nobody waits for what has not been run by then */
 
 /* What a node was asked to run. Borrows the question's bytes. */
 struct handover {
     char id[ID_SIZE];
     char origin[NAME_TOKEN_SIZE];
     uint64_t base;
+    int64_t patience_ns; /* then the origin does not wait any more */
     const char *base_id, *subject;
     unsigned n;
     struct {

@@ -9,6 +9,7 @@
 #define TURN_SLOT_MAX_NS (50 * CLOCK_MS)
 /* A turn is a publish, its way to the next node, applying it, and that node's group and publish. */
 #define TURN_PUBLISHES   4
+#define PUBLISH_MAX_NS   CLOCK_S /* one that took longer has met something else */
 
 static uint64_t hash(const char *node)
 {
@@ -51,19 +52,30 @@ void turn_of_other(struct turns *t, const char *node, uint64_t seq, int64_t now_
 
 void turn_of_own(struct turns *t, int64_t now_ns, int64_t publish_ns)
 {
-    int64_t slot = TURN_PUBLISHES * publish_ns;
-    if (slot < TURN_SLOT_MIN_NS)
-        slot = TURN_SLOT_MIN_NS;
-    if (slot > TURN_SLOT_MAX_NS)
-        slot = TURN_SLOT_MAX_NS;
-    t->slot_ns = t->slot_ns == 0 ? slot : (7 * t->slot_ns + slot) / 8;
+    if (publish_ns > PUBLISH_MAX_NS)
+        publish_ns = PUBLISH_MAX_NS;
+    t->publish_ns = t->publish_ns == 0 ? publish_ns : (7 * t->publish_ns + publish_ns) / 8;
     count(t, now_ns);
     t->own = t->messages;
 }
 
-static bool is_recent(const struct turn_other *o, int64_t now_ns)
+int64_t turn_recent_ns(const struct turns *t)
 {
-    return o->newest > 0 && now_ns - o->ns < TURN_RECENT_NS;
+    int64_t turn = TURN_PUBLISHES * t->publish_ns;
+    return turn > TURN_RECENT_MIN_NS ? turn : TURN_RECENT_MIN_NS;
+}
+
+static int64_t slot_ns(const struct turns *t)
+{
+    int64_t turn = TURN_PUBLISHES * t->publish_ns;
+    if (turn < TURN_SLOT_MIN_NS)
+        return TURN_SLOT_MIN_NS;
+    return turn < TURN_SLOT_MAX_NS ? turn : TURN_SLOT_MAX_NS;
+}
+
+static bool is_recent(const struct turns *t, const struct turn_other *o, int64_t now_ns)
+{
+    return o->newest > 0 && now_ns - o->ns < turn_recent_ns(t);
 }
 
 int64_t turn_begins(const struct turns *t, int64_t now_ns)
@@ -72,14 +84,14 @@ int64_t turn_begins(const struct turns *t, int64_t now_ns)
     if (t->own == 0)
         return 0;
     for (unsigned i = 0; i < TURN_OTHERS; i++)
-        recent += is_recent(&t->others[i], now_ns);
+        recent += is_recent(t, &t->others[i], now_ns);
     /* Whoever goes on in turns has written among as many messages as there are nodes; twice that
      * many without one of it, and it does not want to, just now. */
     uint64_t window = 2 * (uint64_t)(recent + 1);
     for (unsigned i = 0; i < TURN_OTHERS; i++)
-        before += is_recent(&t->others[i], now_ns) && t->messages - t->others[i].newest < window &&
-                  t->others[i].newest < t->own;
-    return before == 0 ? 0 : t->newest_ns + before * t->slot_ns;
+        before += is_recent(t, &t->others[i], now_ns) &&
+                  t->messages - t->others[i].newest < window && t->others[i].newest < t->own;
+    return before == 0 ? 0 : t->newest_ns + before * slot_ns(t);
 }
 
 void turn_process(struct turns *t, const char *node, const char *process)
@@ -97,8 +109,8 @@ bool turn_runner(const struct turns *t, int64_t now_ns, char process[ID_SIZE])
     const struct turn_other *runner = NULL;
     for (unsigned i = 0; i < TURN_OTHERS; i++) {
         const struct turn_other *o = &t->others[i];
-        if (is_recent(o, now_ns) && o->newest > t->own && o->process[0] && now_ns >= o->rest_ns &&
-            (!runner || o->newest > runner->newest))
+        if (is_recent(t, o, now_ns) && o->newest > t->own && o->process[0] &&
+            now_ns >= o->rest_ns && (!runner || o->newest > runner->newest))
             runner = o;
     }
     if (runner)

@@ -22,16 +22,15 @@
 
 #include "base/id.h"
 
-#define TURN_OTHERS 15
-#define TURN_RECENT_NS                                                                             \
-    (INT64_C(250) * 1000 * 1000) /* who has written since then may want to again */
+#define TURN_OTHERS        15
+#define TURN_RECENT_MIN_NS (INT64_C(250) * 1000 * 1000)
 
 /* All zero: nobody has written. */
 struct turns {
     uint64_t messages;      /* seen in the log since the replica was opened */
     uint64_t own;           /* which of them was this node's newest; 0 = none */
     int64_t newest_ns;      /* when the newest came, or was acknowledged */
-    int64_t slot_ns;        /* how long a turn takes, about */
+    int64_t publish_ns;     /* how long a publish takes, about; 0 = not known */
     uint64_t forgotten_seq; /* no message of a node that is not among `others` is newer */
     struct turn_other {
         uint64_t node;         /* a hash of its name; 0 = free */
@@ -47,6 +46,9 @@ struct turns {
 void turn_of_other(struct turns *t, const char *node, uint64_t seq, int64_t now_ns);
 /* This node's own has been acknowledged, `publish_ns` after it was sent. */
 void turn_of_own(struct turns *t, int64_t now_ns, int64_t publish_ns);
+/* Who has written within so long may want to again: TURN_RECENT_MIN_NS, or longer where publishes
+ * take long. Also what is worth waiting for another node to write. */
+int64_t turn_recent_ns(const struct turns *t);
 /* The time (CLOCK_MONOTONIC) before which this node should not begin; it may be past. */
 int64_t turn_begins(const struct turns *t, int64_t now_ns);
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/reader.h"
 
 #define ID "0123456789abcdefghijkl"
@@ -27,6 +28,7 @@ static void put(struct buf *b, const struct question *q)
     buf_u8(b, q->format);
     buf_put(b, q->id, strlen(q->id));
     buf_be64(b, UINT64_C(0x8000000000000001));
+    buf_be32(b, 300);
     buf_put(b, "m77", sizeof "m77");
     buf_put(b, q->origin, strlen(q->origin) + 1);
     buf_put(b, q->subject, strlen(q->subject) + 1);
@@ -71,6 +73,7 @@ static void test_question(void **state)
     assert_string_equal(h.origin, "node=2Da");
     assert_string_equal(h.subject, "ha.x");
     assert_true(h.base == UINT64_C(0x8000000000000001));
+    assert_true(h.patience_ns == 300 * CLOCK_MS);
     assert_string_equal(h.base_id, "m77");
     assert_int_equal(h.n, HANDOVER_MAX);
     for (unsigned i = 0; i < h.n; i++) {

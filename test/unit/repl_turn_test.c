@@ -144,9 +144,28 @@ static void test_runner_has_to_be_recent(void **state)
     turn_process(&t, "c", "process-c");
     turn_of_other(&t, "b", 1, now);
     turn_of_other(&t, "c", 2, now + 100 * MS);
-    assert_string_equal(runner(&t, now + TURN_RECENT_NS - 1), "process-c");
-    assert_string_equal(runner(&t, now + 100 * MS + TURN_RECENT_NS - 1), "process-c");
-    assert_string_equal(runner(&t, now + 100 * MS + TURN_RECENT_NS), "");
+    assert_string_equal(runner(&t, now + TURN_RECENT_MIN_NS - 1), "process-c");
+    assert_string_equal(runner(&t, now + 100 * MS + TURN_RECENT_MIN_NS - 1), "process-c");
+    assert_string_equal(runner(&t, now + 100 * MS + TURN_RECENT_MIN_NS), "");
+}
+
+/* Nodes far away from each other: whoever goes on writing is heard of once in a while only. */
+static void test_recent_where_publishes_take_long(void **state)
+{
+    struct turns t = {0};
+    int64_t now = 1000 * MS;
+
+    (void)state;
+    assert_true(turn_recent_ns(&t) == TURN_RECENT_MIN_NS);
+    turn_of_own(&t, now, 200 * MS);
+    assert_true(turn_recent_ns(&t) == 800 * MS);
+    turn_process(&t, "b", "process-b");
+    turn_of_other(&t, "b", 2, now + 1);
+    assert_string_equal(runner(&t, now + 800 * MS), "process-b");
+    assert_string_equal(runner(&t, now + 800 * MS + 1), "");
+    for (int i = 0; i < 100; i++)
+        turn_of_own(&t, now, INT64_C(3600) * CLOCK_S);
+    assert_true(turn_recent_ns(&t) <= 4 * CLOCK_S); /* but that was an outage */
 }
 
 static void test_runner_rests(void **state)
@@ -248,6 +267,7 @@ int main(void)
         cmocka_unit_test(test_many_nodes),
         cmocka_unit_test(test_runner_is_who_wrote_last),
         cmocka_unit_test(test_runner_has_to_be_recent),
+        cmocka_unit_test(test_recent_where_publishes_take_long),
         cmocka_unit_test(test_runner_rests),
         cmocka_unit_test(test_runner_has_to_be_known),
         cmocka_unit_test(test_newest_of),
