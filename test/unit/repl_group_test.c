@@ -8,23 +8,6 @@
 
 #include "support/repl_fixture.h"
 
-static struct peer *new_peer(const char *name, const char *stream, enum replica_mode mode)
-{
-    struct peer *p = calloc(1, sizeof *p);
-
-    p->mode = mode;
-    peer_make(p, name);
-    peer_open(p, &server, stream);
-    WAIT_FOR(peer_follows(p));
-    return p;
-}
-
-static void free_peer(struct peer *p)
-{
-    peer_remove(p);
-    free(p);
-}
-
 /* ---- one replica ----------------------------------------------------------------------------- */
 
 static void sequences_are_dense(void **state)

@@ -18,12 +18,6 @@ static struct peer *make_peer(const char *name, const char *content)
     return p;
 }
 
-static void free_peer(struct peer *p)
-{
-    peer_remove(p);
-    free(p);
-}
-
 #define SMALL                                                                                      \
     "CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE INDEX i ON t (v);"                         \
     "CREATE VIEW w AS SELECT v FROM t; INSERT INTO t VALUES (1, 'one'), (2, x'00FF'), (3, 1e300)"

@@ -5,22 +5,6 @@
 
 #include "support/repl_fixture.h"
 
-static struct peer *new_peer(const char *name, const char *stream)
-{
-    struct peer *p = calloc(1, sizeof *p);
-
-    peer_make(p, name);
-    peer_open(p, &server, stream);
-    WAIT_FOR(peer_follows(p));
-    return p;
-}
-
-static void free_peer(struct peer *p)
-{
-    peer_remove(p);
-    free(p);
-}
-
 /* Stopped: readable, not writable, and says why. */
 static void check_stopped(struct peer *p, const char *reason, const char *query, const char *rows)
 {
@@ -44,7 +28,7 @@ static void delete_log(const struct peer *via)
 
 static void the_log_is_deleted(void **state)
 {
-    struct peer *p = new_peer("a", "deleted");
+    struct peer *p = new_peer("a", "deleted", REPLICA_SERIALIZABLE);
 
     (void)state;
     peer_write(p, "CREATE TABLE t (v); INSERT INTO t VALUES (1)");
@@ -58,13 +42,13 @@ static void the_log_is_deleted(void **state)
 
 static void the_log_is_created_anew(void **state)
 {
-    struct peer *p = new_peer("a", "anew");
+    struct peer *p = new_peer("a", "anew", REPLICA_SERIALIZABLE);
     struct peer *q;
 
     (void)state;
     peer_write(p, "CREATE TABLE t (v); INSERT INTO t VALUES (1)");
     delete_log(p);
-    q = new_peer("b", "anew");
+    q = new_peer("b", "anew", REPLICA_SERIALIZABLE);
     peer_write(q, "CREATE TABLE other (v)");
     check_stopped(p, "created anew", "SELECT v FROM t", "1;");
     assert_rows(p, "SELECT count(*) FROM sqlite_schema WHERE name = 'other'", "0;");
@@ -78,14 +62,14 @@ static void the_log_is_created_anew(void **state)
 /* A file that was tied to a log which never held anything has nothing to lose. */
 static void an_empty_log_may_be_another_one(void **state)
 {
-    struct peer *p = new_peer("a", "empty");
+    struct peer *p = new_peer("a", "empty", REPLICA_SERIALIZABLE);
 
     (void)state;
     peer_close(p);
-    struct peer *q = new_peer("b", "empty");
+    struct peer *q = new_peer("b", "empty", REPLICA_SERIALIZABLE);
     delete_log(q);
     free_peer(q);
-    q = new_peer("c", "empty");
+    q = new_peer("c", "empty", REPLICA_SERIALIZABLE);
     peer_write(q, "CREATE TABLE t (v)");
     peer_open(p, &server, "empty");
     WAIT_FOR(peer_follows(p));
@@ -99,7 +83,7 @@ static void an_empty_log_may_be_another_one(void **state)
 
 static void the_log_lost_its_end(void **state)
 {
-    struct peer *p = new_peer("a", "end");
+    struct peer *p = new_peer("a", "end", REPLICA_SERIALIZABLE);
     struct peer *q;
     struct err e;
 
@@ -127,7 +111,7 @@ static void the_log_lost_its_end(void **state)
     nats_stop(&server);
     nats_restore(&server, "early");
     nats_start(&server);
-    q = new_peer("b", "end");
+    q = new_peer("b", "end", REPLICA_SERIALIZABLE);
     peer_wait(q, 2);
     for (int i = 0; i < 3; i++)
         peer_write(q, "INSERT INTO t VALUES ('other')");
@@ -142,8 +126,8 @@ static void the_log_lost_its_end(void **state)
 
 static void the_log_begins_too_late(void **state)
 {
-    struct peer *p = new_peer("a", "late");
-    struct peer *q = new_peer("b", "late");
+    struct peer *p = new_peer("a", "late", REPLICA_SERIALIZABLE);
+    struct peer *q = new_peer("b", "late", REPLICA_SERIALIZABLE);
     struct peer *r;
     struct err e = ERR_INIT;
 
@@ -177,7 +161,7 @@ static void the_log_begins_too_late(void **state)
 
 static void start_policies(void **state)
 {
-    struct peer *p = new_peer("a", "start");
+    struct peer *p = new_peer("a", "start", REPLICA_SERIALIZABLE);
     struct {
         enum replica_start start;
         uint64_t seq;
@@ -220,8 +204,8 @@ static void start_policies(void **state)
 
 static void a_restart_goes_on_where_it_was(void **state)
 {
-    struct peer *p = new_peer("a", "resume");
-    struct peer *q = new_peer("b", "resume");
+    struct peer *p = new_peer("a", "resume", REPLICA_SERIALIZABLE);
+    struct peer *q = new_peer("b", "resume", REPLICA_SERIALIZABLE);
     uint64_t seq = 0;
 
     (void)state;

@@ -9,6 +9,8 @@
  *     peer_write(&p, "INSERT …");  through the write group
  *     peer_close(&p);              the file stays: peer_open() again
  *     peer_remove(&p);
+ *
+ *     struct peer *p = new_peer("p", "s1", REPLICA_SERIALIZABLE);     the first three; free_peer(p)
  */
 #ifndef HA_TEST_REPL_FIXTURE_H
 #define HA_TEST_REPL_FIXTURE_H
@@ -155,6 +157,24 @@ UNUSED_OK static bool peer_follows(const struct peer *p)
     struct replica_status st = peer_status(p);
 
     return st.state == REPLICA_FOLLOWING && st.caught_up;
+}
+
+/* One that follows the log already, on the heap: it is large for a stack. */
+UNUSED_OK static struct peer *new_peer(const char *name, const char *stream, enum replica_mode mode)
+{
+    struct peer *p = calloc(1, sizeof *p);
+
+    p->mode = mode;
+    peer_make(p, name);
+    peer_open(p, &server, stream);
+    WAIT_FOR(peer_follows(p));
+    return p;
+}
+
+UNUSED_OK static void free_peer(struct peer *p)
+{
+    peer_remove(p);
+    free(p);
 }
 
 /* Stopped, for a reason that speaks of `text`. */
