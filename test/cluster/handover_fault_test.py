@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from handover import RECENT, handed_over, run_for_others, runner_of, three
+from handover import RECENT, Crowd, handed_over, run_for_others, runner_of, three
 from ha import CATCH_UP_S, SLOW, HttpError, stall, wait_until
 from ledger import UNKNOWN, Ledger
 
@@ -182,14 +182,13 @@ def test_slow_node_is_not_starved(cluster):
 
 def test_nodes_far_apart(cluster):
     """Where publishes take longer than one waits for a node nearby, one waits longer."""
-    print(f"CHAOS_SEED={SEED}")
     nodes = three(cluster, env={"HA_FAULT": "commit.publish=pause:300"})
-    ledger = Ledger(nodes, f"{SEED} far", writers_per_node=WRITERS)
-    runner = runner_of(nodes)
-    for n in others_of(nodes, runner):
-        before = handed_over(n)
-        wait_until(lambda n=n, before=before: handed_over(n) >= before + RECENT, CATCH_UP_S, f"{n.name} hands over")
-    ledger.finish()
+    with Crowd(nodes, writers=4) as crowd:
+        runner = runner_of(nodes)
+        for n in others_of(nodes, runner):
+            before = handed_over(n)
+            wait_until(lambda n=n, before=before: handed_over(n) >= before + RECENT, CATCH_UP_S, f"{n.name} hands over")
+        crowd.wait(RECENT)
 
 
 @pytest.mark.limit(400)
