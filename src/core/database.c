@@ -132,7 +132,7 @@ enum err_code database_new(struct database **out, const struct node_options *opt
     atomic_init(&d->told, UINT64_MAX);
     pthread_mutex_init(&d->snapshots.mu, NULL);
     d->opt = opt;
-    d->idle = calloc((size_t)opt->concurrent_queries, sizeof *d->idle);
+    d->idle = calloc((size_t)opt->concurrent_queries, sizeof(struct conn *));
     enum err_code code = d->idle ? ERR_OK : no_memory(e);
     if (code == ERR_OK)
         code = split_dsn(dsn, file, sizeof file, &params, e);
@@ -382,7 +382,7 @@ void database_tend(struct database *d, int64_t now_ns)
             n++;
         }
         d->idle_count -= n;
-        memmove(d->idle, d->idle + n, (size_t)d->idle_count * sizeof *d->idle);
+        memmove(d->idle, d->idle + n, (size_t)d->idle_count * sizeof(struct conn *));
         d->idle_least = d->idle_count;
         d->tended_ns = now_ns;
     }

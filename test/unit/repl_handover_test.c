@@ -122,6 +122,7 @@ static void test_cut_and_mutated(void **state)
 
     (void)state;
     put(&b, &(struct question){1, ID, "node-a", "ha.x", 9, 9});
+    assert_true(b.len > 0);
     for (size_t len = 0; len < b.len; len++)
         assert_int_equal(read_exact(&h, b.data, len), ERR_FORMAT);
     for (int i = 0; i < 20000; i++) {
