@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "os/file.h"
@@ -75,7 +76,8 @@ enum err_code claim_path(const char *path, int64_t deadline_ns, struct err *e)
         return err_set(e, ERR_BUSY, "the file is still open as a database that was dropped");
     }
     enum err_code code = file_lock(&c->fd, c->lock, deadline_ns, e);
-    if (code == ERR_CONFIG) { /* no place for any file: opening the database will say so */
+    /* No place for any file: opening the database will say so. */
+    if (code == ERR_CONFIG && access(c->lock, F_OK) != 0) {
         err_clear(e);
         return ERR_OK;
     }

@@ -11,8 +11,8 @@
 
 #include "base/err.h"
 
-/* Waits until nobody has `path` claimed, and claims it. ERR_BUSY at the deadline; ERR_IO or
- * ERR_DISK_FULL where the lock's file cannot be made. */
+/* Waits until nobody has `path` claimed, and claims it. ERR_BUSY at the deadline; ERR_IO,
+ * ERR_DISK_FULL or ERR_CONFIG where the lock's file cannot be made or opened. */
 enum err_code claim_path(const char *path, int64_t deadline_ns, struct err *e);
 void claim_release(const char *path);
 
