@@ -121,11 +121,7 @@ static bool drop_database(struct pg_conn *c, struct pg_words *w)
         pg_notice(c, "NOTICE", "00000", "database \"%s\" does not exist, skipping", name);
         return true;
     }
-    if (e.code == ERR_NO_DATABASE)
-        pg_error(c, "3D000", "database \"%s\" does not exist", name);
-    else
-        pg_error_core(c, &e, NULL, 0);
-    return false;
+    return pg_database_failed(c, name, &e);
 }
 
 /* ---- which one ---- */

@@ -158,6 +158,8 @@ bool pg_run_set(struct pg_conn *c, struct pg_words *w);
 bool pg_run_reset(struct pg_conn *c, struct pg_words *w);
 bool pg_reset_all(struct pg_conn *c);
 bool pg_set_database(struct pg_conn *c, const char *name); /* "" = the default one */
+/* Writes the error that a database could not be used or dropped; answers false. */
+bool pg_database_failed(struct pg_conn *c, const char *name, const struct err *e);
 /* Columns of SHOW; 0 = the statement is another one. */
 unsigned pg_show_columns(struct pg_conn *c, const struct pg_text *t, const char **names,
                          unsigned max);

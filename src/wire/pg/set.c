@@ -169,6 +169,15 @@ static bool set_modes(struct pg_conn *c, struct pg_words *w, bool session)
     return true;
 }
 
+bool pg_database_failed(struct pg_conn *c, const char *name, const struct err *e)
+{
+    if (e->code == ERR_NO_DATABASE)
+        pg_error(c, "3D000", "database \"%s\" does not exist", name);
+    else
+        pg_error_core(c, e, NULL, 0);
+    return false;
+}
+
 bool pg_set_database(struct pg_conn *c, const char *name)
 {
     struct err e = ERR_INIT;
@@ -176,11 +185,7 @@ bool pg_set_database(struct pg_conn *c, const char *name)
     pg_portals_park(c);
     if (pg_use_database(c, name, &e) == ERR_OK)
         return true;
-    if (e.code == ERR_NO_DATABASE)
-        pg_error(c, "3D000", "database \"%s\" does not exist", name);
-    else
-        pg_error_core(c, &e, NULL, 0);
-    return false;
+    return pg_database_failed(c, name, &e);
 }
 
 /* TO value, = value, value, value…: one text. */
