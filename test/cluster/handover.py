@@ -47,7 +47,7 @@ def runner_of(nodes, deadline_s=CATCH_UP_S):
 
 def until_handed_over(node, call, crowd, deadline_s=CATCH_UP_S):
     """call(i) for i = 0, 1, … until another node has run one of them: how many there were. They must be the only writes of this
-    node, and each has to come out right, wherever it was run."""
+    node, what each writes first must be able to travel, and each has to come out right, wherever it was run."""
     count = 0
 
     def look():
@@ -76,11 +76,12 @@ def until_handed_over(node, call, crowd, deadline_s=CATCH_UP_S):
     return count
 
 
-def beside(call, crowd):
-    """call(i) some times while another node runs transactions, which may decline these."""
-    runner_of(crowd.nodes)
-    for i in range(RECENT):
+def beside(call, crowd, count=4):
+    """call(i) for i < count, each while another node runs transactions, which may decline it. (This one may run those of all, by then.)"""
+    for i in range(count):
+        runner_of(crowd.nodes)
         call(i)
+    return count
 
 
 class Crowd:

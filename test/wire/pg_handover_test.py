@@ -5,7 +5,7 @@ import pytest
 
 import ha
 import pg as pg_module
-from handover import RECENT, Crowd, beside, handed_over, three, until_handed_over
+from handover import Crowd, beside, handed_over, three, until_handed_over
 
 pytestmark = pytest.mark.usefixtures("ha_only")
 
@@ -155,10 +155,9 @@ def test_the_origins_session(client):
     def setting(i):
         cur = again(lambda: client.execute("INSERT INTO who VALUES (current_setting('application_name'), %s) RETURNING k", (str(i),)))
         assert cur.fetchone() == ("mine",)
-        for _ in range(RECENT):  # the node that could not run it is left alone for a moment
-            again(lambda: client.execute("UPDATE c SET n = n + 1"))
 
-    client.until_handed_over(setting)
+    client.beside(setting)
+    client.until_handed_over(lambda _: again(lambda: client.execute("UPDATE c SET n = n + 1")))
 
 
 def test_triggers(client):
@@ -196,8 +195,7 @@ def test_a_transaction_block_stays_at_home(client):
         before = handed_over(node)
         again(block)
         assert handed_over(node) == before
-        again(lambda: client.execute("UPDATE c SET n = n + 1"))
 
-    count = client.until_handed_over(call)
-    assert client.execute("SELECT n FROM c").fetchone()[0] == 2 * count
+    count = client.beside(call)
+    assert client.execute("SELECT n FROM c").fetchone()[0] == count
     assert client.execute("SELECT count(*) FROM who WHERE k = 'block'").fetchone()[0] == count
