@@ -236,7 +236,10 @@ bool lex_next(const char **at, const char *end, struct lex_token *t)
 
 bool lex_word_is(const char *text, size_t len, const char *keyword)
 {
-    for (size_t i = 0; i < len; i++) {
+    /* Most words are told from most keywords by their first letter. */
+    if (len == 0 || (text[0] & ~0x20) != keyword[0])
+        return len == 0 && keyword[0] == '\0';
+    for (size_t i = 1; i < len; i++) {
         char c = text[i];
         if (c >= 'a' && c <= 'z')
             c = (char)(c - 'a' + 'A');

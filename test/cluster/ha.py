@@ -249,6 +249,8 @@ def statement(sql, params=None):
 class Process:
     """A child with its log in a file; knows whether it was told to end."""
 
+    own_session = False  # otherwise it is in that of the test run, which ends with all that is in it
+
     def __init__(self, name, directory, host=Loopback):
         self.name, self.directory, self.host = name, directory, host
         self.log_path = os.path.join(directory, f"{name}.log")
@@ -260,9 +262,8 @@ class Process:
         with open(self.log_path, "ab") as log:
             log.write(f"== {' '.join(argv)}\n".encode())
             log.flush()
-            # In the process group of the test run, which ends with all that is in it.
             self.process = subprocess.Popen(self.host.command(argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
-                                            cwd=cwd or self.directory)
+                                            cwd=cwd or self.directory, start_new_session=self.own_session)
 
     @property
     def pid(self):

@@ -19,7 +19,7 @@ def program(name, arguments, tolerate=False):
     argv += [f"{k}={v}" for k, v in arguments.items()]
     try:
         p = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                           errors="replace", timeout=PROGRAM_S, check=False)
+                           errors="replace", timeout=PROGRAM_S, check=False, start_new_session=ha.Process.own_session)
     except subprocess.TimeoutExpired:
         raise LoadFailed(f"{name} did not end within {PROGRAM_S} s") from None
     if p.returncode != 0:
@@ -38,7 +38,7 @@ class Background:
         argv += [f"{k}={v}" for k, v in arguments.items()]
         # pylint: disable=consider-using-with
         self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                        errors="replace")
+                                        errors="replace", start_new_session=ha.Process.own_session)
 
     def result(self):
         out, err = self.process.communicate(timeout=PROGRAM_S)

@@ -100,7 +100,7 @@ class Postgres(System):
             argv += ["-c", s] if not s.startswith("synchronous_commit") else []
         with open(p.log_path, "ab") as log:
             p.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                                         env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, **p.as_user)
+                                         start_new_session=p.own_session, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, **p.as_user)
 
     def join(self):
         self.add_standby(wait=False)

@@ -105,6 +105,36 @@ static void takes_what_is_there(void **state)
     assert_int_equal(spin_recv(&w, pair[0], got, sizeof got), 0);
 }
 
+/* Exchanges of `with_ns` where looks are taken, `without_ns` where not, told to it by its own
+ * clock: how many stretches of the last 100 are without. */
+static unsigned stretches_without(int64_t with_ns, int64_t without_ns)
+{
+    struct spin w = {0};
+    unsigned without = 0;
+    char got;
+
+    for (unsigned i = 0; i < 200; i++) {
+        unsigned before = w.stretches;
+        do {
+            /* A stretch is over when its time has passed: its beginning is put back instead. */
+            w.begun_ns -= w.sleeps ? without_ns : with_ns;
+            assert_int_equal(write(pair[1], "x", 1), 1);
+            assert_int_equal(spin_recv(&w, pair[0], &got, 1), 1);
+        } while (w.stretches == before);
+        without += i >= 100 && w.sleeps;
+    }
+    return without;
+}
+
+static void what_is_faster_is_done(void **state)
+{
+    (void)state;
+    assert_in_range(stretches_without(1000000, 300000), 60, 99);
+    assert_in_range(stretches_without(300000, 1000000), 1, 40);
+    /* No faster with looks: without. */
+    assert_in_range(stretches_without(1000000, 1000000), 60, 99);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +143,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_comes_makes_it_frequent_again, setup, teardown),
         cmocka_unit_test_setup_teardown(a_closed_socket_ends_it, setup, teardown),
         cmocka_unit_test_setup_teardown(takes_what_is_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_faster_is_done, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -122,7 +122,7 @@ class Postgres(ha.Process):
             argv += ["-c", s]
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, cwd="/",
-                                            **self.as_user)
+                                            start_new_session=self.own_session, **self.as_user)
         target = Target(self.port, "postgres")
         ha.wait_until(lambda: target.psql("SELECT 1", check=False).returncode == 0, 30, "PostgreSQL ready")
         return target

@@ -10,28 +10,32 @@
 #include "sql/pg/lex.h"
 #include "wire/pg/infer.h"
 
-#define TOKENS_MAX 20000 /* a longer statement is not looked at */
+#define TOKENS_FEW 64
+#define TOKENS_MAX 20000 /* about; a longer statement is not looked at */
 #define DEPTH_MAX  20
 
 bool infer_open(struct infer *x, struct arena *a, const char *sql, size_t len)
 {
     struct pg_lexer lex;
     struct pg_token t;
-    size_t n = 0;
+    size_t room = 0;
 
     memset(x, 0, sizeof *x);
     x->arena = a;
     pg_lex_init(&lex, sql, len);
-    while (pg_lex_next(&lex, &t) && t.type != PG_TOKEN_SEMI)
-        n++;
-    if (n > TOKENS_MAX)
-        return false;
-    x->t = arena_alloc(a, (n + 1) * sizeof *x->t);
-    if (!x->t)
-        return false;
-    pg_lex_init(&lex, sql, len);
-    while (x->n < n && pg_lex_next(&lex, &x->t[x->n]))
-        x->n++;
+    while (pg_lex_next(&lex, &t) && t.type != PG_TOKEN_SEMI) {
+        if (x->n == room) {
+            size_t more = room == 0 ? TOKENS_FEW : 2 * room;
+            struct pg_token *to = x->n < TOKENS_MAX ? arena_alloc(a, more * sizeof *to) : NULL;
+            if (!to)
+                return false;
+            if (x->n > 0)
+                memcpy(to, x->t, x->n * sizeof *to);
+            x->t = to;
+            room = more;
+        }
+        x->t[x->n++] = t;
+    }
     return true;
 }
 

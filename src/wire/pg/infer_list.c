@@ -392,13 +392,18 @@ static bool has_returning(const struct pg_text *t)
     return false;
 }
 
-struct infer *pg_infer_ahead(struct pg_conn *c, const struct pg_text *t)
+struct infer *pg_infer_ahead(struct pg_conn *c, struct pg_text *t)
 {
-    if (t->kind != PG_READ && !(t->kind == PG_WRITE && has_returning(t)) &&
-        !(t->kind == PG_WRITE && strcmp(t->tag, "SELECT") == 0))
+    if (t->ahead == PG_AHEAD_IDLE)
         return NULL;
-    struct infer *x = open_text(c, t);
-    if (!x || !tables_tell(x))
+    bool answers = t->kind == PG_READ || (t->kind == PG_WRITE && has_returning(t)) ||
+                   (t->kind == PG_WRITE && strcmp(t->tag, "SELECT") == 0);
+    struct infer *x = answers ? open_text(c, t) : NULL;
+    if (answers && !x)
+        return NULL; /* no memory now, or too long */
+    if (t->ahead == PG_AHEAD_UNKNOWN)
+        t->ahead = answers && tables_tell(x) ? PG_AHEAD_TELLS : PG_AHEAD_IDLE;
+    if (t->ahead == PG_AHEAD_IDLE)
         return NULL;
     infer_tables(x, c->session);
     return x;

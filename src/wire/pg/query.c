@@ -108,7 +108,7 @@ static bool run_atomic(struct pg_conn *c, const struct string *s)
     return ok;
 }
 
-static bool run_sql(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
+static bool run_sql(struct pg_conn *c, struct pg_text *t, char tag[PG_TAG_BYTES])
 {
     const struct query q = {.sql = t->run, .len = t->run_len, .numbered = true};
     struct pg_result r;
@@ -125,7 +125,7 @@ static bool run_sql(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_
     return ok;
 }
 
-static bool run_one(struct pg_conn *c, const struct pg_text *t, char tag[PG_TAG_BYTES])
+static bool run_one(struct pg_conn *c, struct pg_text *t, char tag[PG_TAG_BYTES])
 {
     if (!pg_tx_allows(c, t))
         return false;
@@ -150,7 +150,7 @@ static bool run_in_order(struct pg_conn *c, const struct string *s)
     char tag[PG_TAG_BYTES];
 
     for (size_t i = 0; i < s->n; i++) {
-        const struct pg_text *t = &s->texts[i];
+        struct pg_text *t = &s->texts[i];
         bool needs_block = t->kind == PG_READ || t->kind == PG_WRITE || t->kind == PG_COPY;
         if (s->n > 1 && needs_block && !pg_begin_implicit(c))
             return false;

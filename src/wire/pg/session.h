@@ -37,6 +37,7 @@ struct pg_text {
     enum pg_kind kind;
     enum pg_count count;
     char tag[48]; /* without the count */
+    enum { PG_AHEAD_UNKNOWN, PG_AHEAD_IDLE, PG_AHEAD_TELLS } ahead; /* pg_infer_ahead()'s own */
 };
 
 /* Bytes of the first statement, its semicolon included. */
@@ -318,7 +319,7 @@ void pg_infer_columns(struct pg_conn *c, const struct pg_text *t, struct infer *
  * column; of the same length. Its own text where there is none. */
 const char *pg_lower_uuids(struct pg_conn *c, const struct pg_text *t);
 /* What a statement's tables say about its result, asked before it runs; NULL: they say nothing that
- * SQLite does not. In the arena. Not while a request runs. */
-struct infer *pg_infer_ahead(struct pg_conn *c, const struct pg_text *t);
+ * SQLite does not, which the text remembers. In the arena. Not while a request runs. */
+struct infer *pg_infer_ahead(struct pg_conn *c, struct pg_text *t);
 
 #endif
