@@ -3,6 +3,7 @@
 
 #ifdef HA_FAULTS
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -14,12 +15,15 @@
 
 #define FAULT_MAX       32 /* armed points */
 #define FAULT_NAME_SIZE 64
+#define FAULT_PATH_SIZE 256
+#define FAULT_LOOK_MS   5 /* between two looks at the file of a hold */
 
 struct fault {
     char name[FAULT_NAME_SIZE];
-    enum { FAULT_KILL, FAULT_FAIL, FAULT_PAUSE } action;
+    enum { FAULT_KILL, FAULT_FAIL, FAULT_PAUSE, FAULT_HOLD } action;
     unsigned long at; /* pass at which it acts; 0 = every pass */
     unsigned long pause_ms;
+    char path[FAULT_PATH_SIZE]; /* FAULT_HOLD */
     atomic_ulong passes;
 };
 
@@ -58,6 +62,10 @@ static void arm(const char *spec)
         if (end == eq + 6)
             refuse(spec);
         eq = end;
+    } else if (strncmp(eq, "hold:", 5) == 0 && strlen(eq + 5) < FAULT_PATH_SIZE) {
+        f->action = FAULT_HOLD;
+        memcpy(f->path, eq + 5, strlen(eq + 5) + 1);
+        eq += strlen(eq);
     } else {
         refuse(spec);
     }
@@ -95,6 +103,20 @@ static void pause_for(unsigned long ms)
         ;
 }
 
+static void hold(const char *path)
+{
+    char here[FAULT_PATH_SIZE + sizeof ".here"];
+    int fd;
+
+    (void)snprintf(here, sizeof here, "%s.here", path);
+    while (access(path, F_OK) == 0) {
+        fd = open(here, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            (void)close(fd);
+        pause_for(FAULT_LOOK_MS);
+    }
+}
+
 bool fault_hit(const char *name)
 {
     bool fails = false;
@@ -118,6 +140,9 @@ bool fault_hit(const char *name)
             break;
         case FAULT_PAUSE:
             pause_for(f->pause_ms);
+            break;
+        case FAULT_HOLD:
+            hold(f->path);
             break;
         }
     }

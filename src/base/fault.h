@@ -10,6 +10,7 @@
  *     name=kill@N      SIGKILL to the own process at the N-th pass (default 1)
  *     name=fail@N      FAULT_FAILS(name) is true at the N-th pass only; fail alone: at every pass
  *     name=pause:MS    every pass waits MS milliseconds
+ *     name=hold:FILE   every pass waits as long as the file exists; then there is a FILE.here, too
  *
  * Any thread.
  */

@@ -284,7 +284,7 @@ def test_the_log_is_rolled_back_under_an_asynchronous_node(cluster):
     server, (a, b) = start(cluster)
     b.query("INSERT INTO t VALUES (1, 'b', 'before')")
     drained(a, b)
-    a.env["HA_FAULT"] = "apply.next=pause:5000"  # so long it does not look at what the log delivers
+    a.arm_hold("apply.next")
     a.restart(wait=False)
     wait_until(lambda: log_of(a)["state"] == "following", OWED_S, "a follows the log")
     server.terminate()
@@ -293,6 +293,7 @@ def test_the_log_is_rolled_back_under_an_asynchronous_node(cluster):
     server.start()
     wait_until(lambda: log_of(a)["state"] == "following" and log_of(b)["state"] == "following", OWED_S, "both follow the log")
     last = messages(server, a)
+    a.hold()  # it does not look at what the log delivers
     a.query("INSERT INTO t VALUES (2, 'a', 'lost')")
     wait_until(lambda: messages(server, a) == last + 1, what="the message is in the log")
     server.kill9()
@@ -306,6 +307,7 @@ def test_the_log_is_rolled_back_under_an_asynchronous_node(cluster):
     b.start()
     b.query("INSERT INTO t VALUES (3, 'b', 'in its place')")
     wait_until(lambda: messages(server, a) == last + 1, what="b's message is in the log")
+    a.let_go()
     wait_until(lambda: "published again" in a.log(), OWED_S, "a notices that its message is lost")
     settled(a, b)
     d = assert_equal(a, b)
@@ -320,9 +322,10 @@ def test_a_copy_that_holds_the_message_already(cluster):
     server, (a, b) = start(cluster)
     b.query("INSERT INTO c VALUES (1, 0)")
     drained(a, b)
-    a.env["HA_FAULT"] = "apply.next=pause:3000"
+    a.arm_hold("apply.next")
     a.restart(wait=False)
     wait_until(lambda: log_of(a)["state"] == "following", OWED_S, "a follows the log")
+    a.hold()
     seen = log_of(a)["seq"]
     b.query("INSERT INTO t VALUES (1, 'b', 'to be erased')")
     wait_until(lambda: messages(server, b) == seen + 1, what="b's message is in the log")
@@ -334,7 +337,9 @@ def test_a_copy_that_holds_the_message_already(cluster):
     b.query("UPDATE c SET n = 2")
     wait_until(lambda: messages(server, b) == seen + 3, what="b's answer to it is in the log")
     server.terminate()  # what a's feed has brought already goes with it
+    wait_until(lambda: log_of(a)["state"] == "offline", OWED_S, "a sees that NATS is gone")
     assert log_of(a)["seq"] == seen and outbox(a) == 1, "it was delivered already"
+    a.let_go()
     server.start()
     wait_until(lambda: log_of(a)["restores"] == 1, OWED_S, "a takes a copy")
     settled(a, b)

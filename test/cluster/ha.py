@@ -339,6 +339,24 @@ class Node(Process):
         self.token = token
         os.makedirs(directory, exist_ok=True)
 
+    def arm_hold(self, point):
+        """From its next start on hold() is possible there."""
+        self.env["HA_FAULT"] = f"{point}=hold:{self._held}"
+
+    def hold(self):
+        """Whoever comes to that fault point waits there; somebody does when this returns. let_go() ends it."""
+        with open(self._held, "w", encoding="utf-8"):
+            pass
+        wait_until(lambda: os.path.exists(self._held + ".here"), what=f"{self.name} comes to the fault point")
+
+    def let_go(self):
+        os.unlink(self._held)
+        os.unlink(self._held + ".here")
+
+    @property
+    def _held(self):
+        return os.path.join(self.directory, "held")
+
     @property
     def nats_url(self):
         return f"nats://127.0.0.1:{self.nats_port}"

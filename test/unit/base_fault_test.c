@@ -1,5 +1,6 @@
 #include "base/fault.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,6 +13,8 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+
+#define HELD "fault-held" /* in the test's own directory */
 
 /* Runs `body` in a child with HA_FAULT set, because the variable is read once per process. */
 static int in_child(const char *faults, int (*body)(void))
@@ -52,6 +55,20 @@ static int pauses(void)
     return clock_mono_ns() - start >= 30 * CLOCK_MS ? 0 : 1;
 }
 
+/* It is let go by whoever removes the file: another process. */
+static int is_held(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        while (access(HELD ".here", F_OK) != 0)
+            (void)usleep(1000);
+        _exit(unlink(HELD) == 0 ? 0 : 1);
+    }
+    FAULT_POINT("h");
+    return access(HELD, F_OK) != 0 && unlink(HELD ".here") == 0 ? 0 : 1;
+}
+
 static void test_faults(void **state)
 {
     int status;
@@ -65,6 +82,11 @@ static void test_faults(void **state)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     assert_int_equal(in_child("k=kill@4", third_pass_kills), 0);
     assert_int_equal(in_child("p=pause:30", pauses), 0);
+
+    int fd = open(HELD, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(in_child("h=hold:" HELD, is_held), 0);
     status = in_child("p=sleep", pauses);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 2);
 }
