@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "proto/inverse.h"
 #include "repl/impl.h"
 #include "repl/undo_rows.h"
@@ -47,6 +49,11 @@ struct undo {
     /* the table of the last change, and whether it is one of those */
     char *table;
     bool table_shadow;
+    bool table_listed;
+
+    /* that have changes in the list, or had; not UNDO_ALL */
+    char **tables; /* owned, with the names */
+    size_t n_tables, cap_tables;
 };
 
 static void undo_free(struct undo *u)
@@ -57,6 +64,9 @@ static void undo_free(struct undo *u)
     row_set_fini(&u->rows);
     conn_close(u->reader);
     free(u->table);
+    while (u->n_tables > 0)
+        free(u->tables[--u->n_tables]);
+    free(u->tables);
     free(u);
 }
 
@@ -101,10 +111,30 @@ static enum err_code look_at_table(struct undo *u, const char *table, struct err
     u->table = strdup(table);
     if (!u->table)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    u->table_shadow = false;
+    u->table_shadow = u->table_listed = false;
     if (u->reader)
         code = revert_is_shadow(u->reader, table, &u->table_shadow, e);
     return code;
+}
+
+/* The table of the last change. */
+static enum err_code list_table(struct undo *u, struct err *e)
+{
+    if (u->kind == UNDO_ALL || u->table_listed)
+        return ERR_OK;
+    u->table_listed = true;
+    for (size_t i = 0; i < u->n_tables; i++)
+        if (strcmp(u->tables[i], u->table) == 0)
+            return ERR_OK;
+    char **room = array_room(u->tables, u->n_tables, &u->cap_tables, sizeof *room);
+    if (!room)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    u->tables = room;
+    room[u->n_tables] = strdup(u->table);
+    if (!room[u->n_tables])
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    u->n_tables++;
+    return ERR_OK;
 }
 
 /* One whose rows count, and that it concerns. A row that gets another key is the same row. */
@@ -122,9 +152,11 @@ static enum err_code select_change(struct undo *u, const struct change *c, struc
             code = row_set_add(&u->rows, c, UNDO_MAX_ROWS, e);
     }
     u->touches = u->touches || touches;
-    if (touches || u->kind == UNDO_TRANSACTION)
-        inverse_list_add(u->list, c, u->tx.seq, u->tx.index);
-    return code == ERR_OK ? inverse_list_error(u->list, e) : code;
+    if (code != ERR_OK || (!touches && u->kind != UNDO_TRANSACTION))
+        return code;
+    inverse_list_add(u->list, c, u->tx.seq, u->tx.index);
+    code = inverse_list_error(u->list, e);
+    return code == ERR_OK ? list_table(u, e) : code;
 }
 
 static enum err_code end_tx(struct undo *u, struct err *e)
@@ -266,6 +298,8 @@ static enum err_code take_back(void *arg, struct writer *w, struct err *e)
         return code;
     conn_guard(writer_conn(w), &u->guard);
     code = revert_begin(&rv, w, e);
+    for (size_t i = 0; code == ERR_OK && i < u->n_tables; i++)
+        code = revert_watch(rv, u->tables[i], e);
     if (code == ERR_OK)
         code = revert_all(u, w, rv, e);
     enum err_code ended = revert_end(rv, code == ERR_OK, &second);
@@ -304,6 +338,7 @@ enum err_code undo_run(struct replica *r, enum undo_kind kind, const struct hist
     *out = (struct undo_result){0};
     if (code == ERR_OK)
         code = gather(u, e);
+    FAULT_POINT("undo.gathered");
     if (code == ERR_OK)
         code = r->opt.mode == REPLICA_ASYNC ? write_async(u, &t, e) : replica_write(r, &t, e);
     if (code == ERR_OK)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "proto/address.h"
 #include "sql/apply_bind.h"
 #include "sql/change_text.h"
@@ -17,7 +18,13 @@ struct setting {
     int before;
 };
 
-#define SETTINGS 2
+#define SETTINGS 3
+
+/* A table with foreign keys that are watched. */
+struct child {
+    char *name;         /* owned */
+    int64_t violations; /* before */
+};
 
 struct revert {
     struct conn *conn;
@@ -26,6 +33,9 @@ struct revert {
     struct plans *plans;
     struct setting settings[SETTINGS];
     unsigned n_set;
+    bool enforced; /* foreign keys are, otherwise */
+    struct child *children;
+    size_t n_children, cap_children;
     uint64_t rows;
 };
 
@@ -35,6 +45,7 @@ static enum err_code change_settings(struct revert *r, struct err *e)
 {
     static const struct setting wanted[SETTINGS] = {
         {SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, 0},
+        {SQLITE_DBCONFIG_ENABLE_FKEY, 0, 0},
         /* The tables behind FTS5 and R-tree tables are written as such. */
         {SQLITE_DBCONFIG_DEFENSIVE, 0, 0},
     };
@@ -47,6 +58,8 @@ static enum err_code change_settings(struct revert *r, struct err *e)
             rc = sqlite3_db_config(r->db, s->option, s->meanwhile, NULL);
         if (rc != SQLITE_OK)
             return conn_error(r->conn, rc, e);
+        if (s->option == SQLITE_DBCONFIG_ENABLE_FKEY)
+            r->enforced = s->before != 0;
     }
     return ERR_OK;
 }
@@ -65,25 +78,94 @@ enum err_code revert_begin(struct revert **out, struct writer *w, struct err *e)
     if (!r->plans)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     enum err_code code = writer_rows(w, &r->schema, e);
-    /* A row and what refers to it come back one after the other. */
-    if (code == ERR_OK)
-        code = conn_exec(r->conn, "PRAGMA defer_foreign_keys=1", e);
     return code == ERR_OK ? change_settings(r, e) : code;
+}
+
+/* ---- foreign keys ---- */
+
+static enum err_code count_violations(struct revert *r, const char *table, int64_t *n,
+                                      struct err *e)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(
+        r->db, "SELECT count(*) FROM pragma_foreign_key_check(?1) WHERE schema = 'main'", -1, &st,
+        NULL);
+
+    *n = 0;
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(st);
+    if (rc == SQLITE_ROW)
+        *n = sqlite3_column_int64(st, 0);
+    enum err_code code = rc == SQLITE_ROW ? ERR_OK : conn_error(r->conn, rc, e);
+    sqlite3_finalize(st);
+    return code;
+}
+
+static enum err_code add_child(struct revert *r, const char *name, struct err *e)
+{
+    for (size_t i = 0; i < r->n_children; i++)
+        if (sqlite3_stricmp(r->children[i].name, name) == 0)
+            return ERR_OK;
+    struct child *room = array_room(r->children, r->n_children, &r->cap_children, sizeof *room);
+    if (!room)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    r->children = room;
+    room += r->n_children;
+    *room = (struct child){.name = strdup(name)};
+    if (!room->name)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    r->n_children++;
+    return count_violations(r, room->name, &room->violations, e);
+}
+
+enum err_code revert_watch(struct revert *r, const char *table, struct err *e)
+{
+    sqlite3_stmt *st = NULL;
+    enum err_code code = ERR_OK;
+
+    if (!r->enforced)
+        return ERR_OK;
+    int rc = sqlite3_prepare_v2(r->db,
+                                "SELECT DISTINCT s.name FROM main.sqlite_schema s,"
+                                " pragma_foreign_key_list(s.name) f WHERE s.type = 'table'"
+                                " AND f.schema = 'main' AND (s.name = ?1 COLLATE NOCASE"
+                                " OR f.\"table\" = ?1 COLLATE NOCASE)",
+                                -1, &st, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_bind_text(st, 1, table, -1, SQLITE_STATIC);
+    while (rc == SQLITE_OK && code == ERR_OK && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        code = add_child(r, (const char *)sqlite3_column_text(st, 0), e);
+        rc = SQLITE_OK;
+    }
+    if (code == ERR_OK && rc != SQLITE_DONE)
+        code = conn_error(r->conn, rc, e);
+    sqlite3_finalize(st);
+    return code;
 }
 
 static enum err_code check_foreign_keys(struct revert *r, struct err *e)
 {
-    int open = 0, highest = 0;
-
-    (void)sqlite3_db_status(r->db, SQLITE_DBSTATUS_DEFERRED_FKS, &open, &highest, 0);
-    if (!open)
-        return ERR_OK;
-    (void)err_set(e, ERR_FOREIGN_KEY,
-                  "FOREIGN KEY constraint failed: rows would be left that refer to a row which is "
-                  "taken away");
-    e->sqlite_code = SQLITE_CONSTRAINT_FOREIGNKEY;
-    return e->code;
+    for (size_t i = 0; i < r->n_children; i++) {
+        const struct child *c = &r->children[i];
+        int64_t now = 0;
+        if (count_violations(r, c->name, &now, e) != ERR_OK)
+            return e->code;
+        if (now <= c->violations)
+            continue;
+        (void)err_set(
+            e, ERR_FOREIGN_KEY,
+            "FOREIGN KEY constraint failed: rows of table %.100s would be left that refer "
+            "to rows which are not there",
+            c->name);
+        e->sqlite_code = SQLITE_CONSTRAINT_FOREIGNKEY;
+        return e->code;
+    }
+    return ERR_OK;
 }
+
+/* ---- the end ---- */
 
 enum err_code revert_end(struct revert *r, bool ok, struct err *e)
 {
@@ -107,6 +189,9 @@ enum err_code revert_end(struct revert *r, bool ok, struct err *e)
         code = code == ERR_OK ? reset : code;
     }
     conn_trust(r->conn, false);
+    while (r->n_children > 0)
+        free(r->children[--r->n_children].name);
+    free(r->children);
     free(r);
     return code;
 }
@@ -313,8 +398,8 @@ static enum err_code put_back(struct revert *r, struct plan *p, const struct inv
     if (rc != SQLITE_DONE)
         return failed(r, x, rc, e);
     int64_t changed = sqlite3_total_changes64(r->db) - before;
-    if (changed > 1) /* ON DELETE CASCADE, SET NULL …, or an equal row */
-        return refuse(x, e, ERR_CHANGED, "other rows have come to depend on it since");
+    if (changed > 1)
+        return refuse(x, e, ERR_CHANGED, "another row is equal to it, and none has a key");
     r->rows++;
     return ERR_OK;
 }

@@ -641,7 +641,7 @@ enum err_code writer_rows(struct writer *w, struct schema **schema, struct err *
     enum err_code code = check_in_tx(w, e);
 
     *schema = w->schema;
-    w->wrote = w->deferred = true;
+    w->wrote = true;
     return code ? code : refresh(w, e);
 }
 

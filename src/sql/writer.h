@@ -59,8 +59,8 @@ enum err_code writer_savepoint(struct writer *w, const char *name, size_t len, s
 enum err_code writer_release(struct writer *w, const char *name, size_t len, struct err *e);
 enum err_code writer_rollback_to(struct writer *w, const char *name, size_t len, struct err *e);
 
-/* Inside a transaction, for revert.h: rows are about to change by other means than a statement's,
- * and foreign keys are deferred until the transaction's end. *schema is borrowed. */
+/* Inside a transaction, for revert.h: rows are about to change by other means than a statement's.
+ * *schema is borrowed. */
 struct schema;
 enum err_code writer_rows(struct writer *w, struct schema **schema, struct err *e);
 
