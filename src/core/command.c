@@ -26,7 +26,7 @@ enum err_code command_argument(struct command *c, enum command_kind kind, const 
                        names[kind], text);
     c->by_time = true;
     if (kind == COMMAND_UNDOE || kind == COMMAND_UNDOT)
-        return err_set(e, ERR_PARAM, "%s takes a transaction (150 or 150.2), not a duration",
+        return err_set(e, ERR_PARAM, "%s: it takes a transaction (150 or 150.2), not a duration",
                        names[kind]);
     if (c->ns <= 0)
         return err_set(e, ERR_PARAM, "%s: a duration has to be greater than 0", names[kind]);
@@ -70,8 +70,8 @@ static uint64_t number_of(const struct lex_token *t)
     return digits_read(&p, &n) && *p == '\0' ? n : 1;
 }
 
-static enum err_code parameter(char out[ARGUMENT_MAX], const struct lex_token *t,
-                               const struct query *q, struct err *e)
+static enum err_code parameter(char out[ARGUMENT_MAX], enum command_kind kind,
+                               const struct lex_token *t, const struct query *q, struct err *e)
 {
     uint64_t n = number_of(t);
 
@@ -83,10 +83,12 @@ static enum err_code parameter(char out[ARGUMENT_MAX], const struct lex_token *t
         (void)snprintf(out, ARGUMENT_MAX, "%lld", (long long)v->u.i);
         return ERR_OK;
     }
-    if (v->type != VALUE_TEXT || v->u.s.len >= ARGUMENT_MAX || v->u.s.len == 0 ||
-        memchr(v->u.s.data, '\0', v->u.s.len))
+    /* Bytes are a text whose type the client has not told. */
+    if ((v->type != VALUE_TEXT && v->type != VALUE_BLOB) || v->u.s.len >= ARGUMENT_MAX ||
+        v->u.s.len == 0 || memchr(v->u.s.data, '\0', v->u.s.len))
         return err_set(e, ERR_PARAM,
-                       "the parameter has to be a transaction (150 or '150.2') or a duration");
+                       "%s: the parameter has to be a transaction (150 or '150.2') or a duration",
+                       names[kind]);
     memcpy(out, v->u.s.data, v->u.s.len);
     out[v->u.s.len] = '\0';
     return ERR_OK;
@@ -124,7 +126,7 @@ enum err_code command_read(struct command *c, const char *sql, size_t len, const
     lex_next(&at, end, &t);
     if (t.type == LEX_TOKEN_VARIABLE) {
         *n_params = 1;
-        code = q ? parameter(text, &t, q, e) : ERR_OK;
+        code = q ? parameter(text, kind, &t, q, e) : ERR_OK;
         if (code != ERR_OK)
             return code;
         lex_next(&at, end, &t);
