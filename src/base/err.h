@@ -46,6 +46,9 @@
     X(TX_ACTIVE,             "a transaction is already active",  "25001", 1568, 400,  9)           \
     X(SAVEPOINT,             "no such savepoint",                "3B001", 1305, 400,  9)           \
     X(BUSY,                  "database is busy",                 "55P03", 1205, 503, 14)           \
+    X(CHANGED,               "row has changed since",            "55000", 1020, 409,  9)           \
+    X(SCHEMA_CHANGED,        "table has changed since",          "55000", 1412, 409,  9)           \
+    X(TOO_OLD,               "no longer in the log",             "72000", 1236, 410, 11)           \
     X(READ_ONLY,             "read-only",                        "25006", 1290, 409,  9)           \
     X(DENIED,                "not permitted",                    "42501", 1142, 400,  7)           \
     X(AUTH,                  "authentication failed",            "28P01", 1045, 401, 16)           \

@@ -1,15 +1,44 @@
 /* What a statement is, without running it: prepared on the connection that would run it, so that
  * inside a transaction it sees what the transaction has created. */
 #include "base/clock.h"
+#include "core/command.h"
 #include "core/session_impl.h"
 #include "core/statement.h"
+#include "sql/lex.h"
+
+/* HISTORY and UNDO are no statements of SQLite's. */
+static bool is_command(const struct query *q, struct sink *columns, struct session_shape *shape,
+                       struct err *e, enum err_code *code)
+{
+    struct lex lex = lex_statement(q->sql, q->len);
+    size_t at = 0;
+    struct command c;
+
+    while (lex.kind == LEX_EMPTY && lex.len > 0 && at + lex.len < q->len) {
+        at += lex.len;
+        lex = lex_statement(q->sql + at, q->len - at);
+    }
+    if (lex.kind != LEX_HISTORY && lex.kind != LEX_UNDO)
+        return false;
+    *shape = (struct session_shape){.reads = lex.kind == LEX_HISTORY};
+    *code = command_read(&c, q->sql + at, lex.len, NULL, &shape->n_params, e);
+    if (*code != ERR_OK && e->offset >= 0)
+        e->offset += (int)at;
+    if (*code == ERR_OK && lex.kind == LEX_HISTORY)
+        history_columns(columns);
+    return true;
+}
 
 static enum err_code describe_on(struct conn *c, const struct query *q, struct sink *columns,
                                  struct session_shape *shape, struct err *e)
 {
     struct stmt *st = NULL;
     const char *tail;
-    enum err_code code = stmt_refresh(c, e);
+    enum err_code code = ERR_OK;
+
+    if (is_command(q, columns, shape, e, &code))
+        return code;
+    code = stmt_refresh(c, e);
 
     if (code == ERR_OK)
         code = stmt_prepare(c, q->sql, q->len, &tail, &st, e);

@@ -133,6 +133,21 @@ enum err_code node_snapshot_download(struct node *n, const char *id,
 enum err_code node_verify(struct node *n, const char *id, const char *expected, struct buf *json,
                           struct err *e);
 
+/* ---- the log as history ---- */
+
+/*
+ * The transactions of a database's (NULL: default) log as {"history": […], "next"}, see
+ * openapi.yaml: from `from` on, which is what stands behind HISTORY, at most `limit` of them, and
+ * where it goes on; with `from` NULL the last ones. `gone` as in session_open(), may be NULL.
+ */
+enum err_code node_history(struct node *n, const char *id, const char *from, uint64_t limit,
+                           bool (*gone)(void *arg), void *arg, struct buf *json, struct err *e);
+/* `statement` is UNDO, UNDOE or UNDOT, and `from` stands behind it. *seq is that of the new
+ * transaction's message, 0 = there is none, or not yet; `json` tells what was done. */
+enum err_code node_undo(struct node *n, const char *id, const char *statement, const char *from,
+                        bool (*gone)(void *arg), void *arg, uint64_t *seq, struct buf *json,
+                        struct err *e);
+
 /* ---- what it tells ---- */
 
 /* {"replications": [{"name", "database", "seq", "lag", "last_seen", …}, …]} of one database

@@ -90,6 +90,8 @@ static void end_read(struct request *r)
     struct err ignored = ERR_INIT;
     stmt_release(r->stmt);
     r->stmt = NULL;
+    past_close(r->past);
+    r->past = NULL;
     if (r->reader && r->reader != r->s->reader) {
         conn_unguard(r->reader);
         if (r->snapshot)
@@ -194,6 +196,10 @@ static enum err_code all_read(struct request *r, bool *reads, struct err *e)
     while (request_next(r, &at, NULL, &lex)) {
         struct stmt *st = NULL;
         struct cursor after = at;
+        if (lex.kind == LEX_HISTORY) {
+            at.offset += lex.len;
+            continue;
+        }
         *reads = lex.kind == LEX_READ || lex.kind == LEX_OTHER || lex.kind == LEX_PRAGMA;
         if (!*reads)
             return ERR_OK;
@@ -349,12 +355,19 @@ static enum request_status atomic_request(struct request *r, struct sink *sink, 
         return status_of(request_write(r, sink, e));
     }
     if (!r->snapshot) {
-        if (conn_exec(r->reader, "BEGIN", e) != ERR_OK)
+        if (take_reader(r, e) != ERR_OK || conn_exec(r->reader, "BEGIN", e) != ERR_OK)
             return REQUEST_FAILED;
         r->snapshot = true;
     }
     while (request_next(r, &r->at, NULL, &lex)) {
         bool is_read = false;
+        enum request_status st = REQUEST_DONE;
+        if (lex.kind == LEX_HISTORY) {
+            st = request_history(r, &lex, sink, e);
+            if (st != REQUEST_DONE)
+                return st;
+            continue;
+        }
         r->last = r->at.query;
         if (try_read(r, &is_read, e) != ERR_OK)
             return REQUEST_FAILED;
@@ -362,7 +375,7 @@ static enum request_status atomic_request(struct request *r, struct sink *sink, 
             err_set(e, ERR_CONFLICT, "the schema changed meanwhile; run the request again");
             return REQUEST_FAILED;
         }
-        enum request_status st = start_read(r, sink, e);
+        st = start_read(r, sink, e);
         if (st != REQUEST_DONE)
             return st;
     }
@@ -377,6 +390,15 @@ static enum request_status run_statements(struct request *r, struct sink *sink, 
     while (st == REQUEST_DONE && request_next(r, &r->at, NULL, &lex)) {
         bool boundary = lex.kind == LEX_BEGIN || lex.kind == LEX_BEGIN_WRITE ||
                         lex.kind == LEX_COMMIT || lex.kind == LEX_ROLLBACK;
+        if (lex.kind == LEX_HISTORY && s->phase != TX_FAILED &&
+            !(r->opt.atomic && s->phase == TX_NONE)) {
+            st = request_history(r, &lex, sink, e);
+            continue;
+        }
+        if (lex.kind == LEX_UNDO && s->phase != TX_FAILED) {
+            st = status_of(request_undo(r, &lex, sink, e));
+            continue;
+        }
         if (r->opt.atomic && s->phase == TX_NONE)
             return request_is_control(lex.kind)
                        ? status_of(err_set(e, ERR_TX_ACTIVE,
@@ -428,6 +450,8 @@ enum request_status request_run(struct request *r, struct sink *sink, struct err
         st = status_of(begin_request(r, e));
     if (st == REQUEST_DONE && r->stmt)
         st = read_rows(r, sink, e);
+    else if (st == REQUEST_DONE && r->past)
+        st = request_history_on(r, sink, e);
     if (st == REQUEST_DONE)
         st = run_statements(r, sink, e);
     if (st != REQUEST_PAUSED)

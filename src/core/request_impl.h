@@ -2,6 +2,7 @@
 #ifndef HA_CORE_REQUEST_IMPL_H
 #define HA_CORE_REQUEST_IMPL_H
 
+#include "core/past.h"
 #include "core/recorder.h"
 #include "core/session_impl.h"
 #include "sql/lex.h"
@@ -28,6 +29,7 @@ struct request {
     struct conn *reader;
     struct stmt *stmt; /* the paused read statement */
     bool stmt_started;
+    struct past *past; /* the paused HISTORY */
     uint64_t rows;
     int64_t started_ns;
     uint64_t seq, position;
@@ -61,6 +63,15 @@ enum err_code request_write(struct request *r, struct sink *sink, struct err *e)
 /* A statement on the write connection that the session holds. */
 enum err_code request_write_in_tx(struct request *r, const struct lex *lex, struct sink *sink,
                                   struct err *e);
+
+/* ---- history.c ---- */
+
+enum request_status request_history(struct request *r, const struct lex *lex, struct sink *sink,
+                                    struct err *e);
+/* r->past goes on, until its end or a pause. */
+enum request_status request_history_on(struct request *r, struct sink *sink, struct err *e);
+enum err_code request_undo(struct request *r, const struct lex *lex, struct sink *sink,
+                           struct err *e);
 
 /* ---- travel.c: a write that another node runs ---- */
 

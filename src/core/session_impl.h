@@ -53,4 +53,7 @@ enum err_code transaction_upgrade(struct session *s, int64_t deadline_ns, struct
 /* It was ended from outside, or has lost: only ROLLBACK gets out of it. */
 void transaction_fail(struct session *s, const struct err *why);
 
+/* What HISTORY answers. */
+void history_columns(struct sink *sink);
+
 #endif

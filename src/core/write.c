@@ -94,6 +94,10 @@ enum err_code request_run_write(void *arg, struct writer *w, struct err *e)
         if (request_is_control(lex.kind)) {
             r->failed_at = at.query;
             code = err_set(e, ERR_TX_ACTIVE, "these statements are one transaction already");
+        } else if (lex.kind == LEX_HISTORY || lex.kind == LEX_UNDO) {
+            r->failed_at = at.query;
+            code = err_set(e, ERR_TX_ACTIVE,
+                           "HISTORY and UNDO cannot run in one transaction with writes");
         } else {
             code = write_statement(r, w, &at, false, e);
         }

@@ -27,6 +27,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/spool.h"
 #include "base/value.h"
 
 #define CHANGESET_FORMAT      1
@@ -106,6 +107,8 @@ void changeset_reader_free(struct changeset_reader *r);
 void changeset_reader_reset(struct changeset_reader *r); /* ready for the next message */
 enum err_code changeset_feed(struct changeset_reader *r, const void *bytes, size_t n,
                              struct err *e);
+/* The same with all that a spool holds. */
+enum err_code changeset_feed_spool(struct changeset_reader *r, struct spool *s, struct err *e);
 /* The input is complete; ERR_FORMAT if the message is not. *info is borrowed until reset or free.
  */
 enum err_code changeset_finish(struct changeset_reader *r, const struct changeset_info **info,

@@ -21,6 +21,8 @@
 
 #include "proto/changeset_reader.h"
 
+#define SPOOL_PIECE (64 << 10) /* bytes read from a spool at once */
+
 /* ---- failing ---- */
 
 int reader_fail(struct changeset_reader *r, const char *what)
@@ -256,6 +258,25 @@ static enum err_code check_txs(struct changeset_reader *r, struct err *e)
                                "message cannot be decoded: it has %llu changes, its transactions "
                                "%llu",
                                (unsigned long long)r->info.changes, (unsigned long long)sum);
+}
+
+enum err_code changeset_feed_spool(struct changeset_reader *r, struct spool *s, struct err *e)
+{
+    char piece[SPOOL_PIECE];
+    const char *data;
+    enum err_code code;
+    uint64_t at = 0;
+    size_t got;
+
+    if (spool_in_memory(s, &data))
+        return changeset_feed(r, data, (size_t)spool_len(s), e);
+    do {
+        code = spool_read(s, at, piece, sizeof piece, &got, e);
+        if (code == ERR_OK)
+            code = changeset_feed(r, piece, got, e);
+        at += got;
+    } while (code == ERR_OK && got == sizeof piece);
+    return code;
 }
 
 enum err_code changeset_finish(struct changeset_reader *r, const struct changeset_info **info,

@@ -36,52 +36,13 @@ struct item {
     bool spooled;
 };
 
-static void chain_drop(struct replica *r)
-{
-    spool_reset(r->chain);
-    r->chain_part = r->chain_parts = 0;
-    r->chain_id[0] = '\0';
-}
-
-/* The part ids of one chain are "<id>.<attempt>.<n>", the last one's is "<id>". */
-static size_t chain_id_len(const char *id)
-{
-    return strcspn(id, ".");
-}
-
-/* Takes one part. *complete: the whole message now stands in r->chain. A part that does not
- * continue the open chain begins a new one, or belongs to one whose beginning was cut off: it is
- * dead. */
-static enum err_code chain_add(struct replica *r, const struct stream_message *m, bool *complete,
-                               struct err *e)
-{
-    size_t n = chain_id_len(m->id);
-    bool continues = r->chain_part > 0 && m->part == r->chain_part + 1 &&
-                     m->parts == r->chain_parts && strlen(r->chain_id) == n &&
-                     memcmp(r->chain_id, m->id, n) == 0;
-    *complete = false;
-    if (!continues) {
-        chain_drop(r);
-        if (m->part != 1 || n >= sizeof r->chain_id)
-            return ERR_OK;
-        memcpy(r->chain_id, m->id, n);
-        r->chain_id[n] = '\0';
-        r->chain_parts = m->parts;
-    }
-    r->chain_part = m->part;
-    buf_put(spool_tail(r->chain), m->data, m->len);
-    spool_flush(r->chain);
-    *complete = m->part == m->parts;
-    return spool_error(r->chain, e);
-}
-
 /* The log has grown by something that does not move the position. */
 static void note_tail(struct replica *r, uint64_t seq, uint64_t pending)
 {
     pthread_mutex_lock(&r->mu);
     if (atomic_load(&r->seq) < seq) {
         atomic_store(&r->tail_seq, seq);
-        r->chain_open = r->chain_part > 0;
+        r->chain_open = r->chain.part > 0;
         r->chain_time_ns = clock_mono_ns();
     }
     if (atomic_load(&r->last_seq) < seq + pending)
@@ -137,7 +98,7 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
                                 struct err *e)
 {
     const struct changeset_info *info = NULL;
-    enum err_code code = it->spooled ? apply_spooled(r->apply, r->chain, &info, e)
+    enum err_code code = it->spooled ? apply_spooled(r->apply, r->chain.spool, &info, e)
                                      : apply_message(r->apply, it->m.data, it->m.len, &info, e);
     if (code != ERR_OK) {
         (void)distrust_feed(r, it->m.seq);
@@ -238,14 +199,14 @@ static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct ite
     }
     r->next_seq++;
     if (it->m.parts > 0) {
-        code = chain_add(r, &it->m, &it->spooled, e);
+        code = chain_add(&r->chain, &it->m, &it->spooled, e);
         if (code == ERR_OK && !it->spooled) {
             note_tail(r, it->m.seq, it->m.pending);
             stream_message_free(&it->m);
             return ERR_OK;
         }
-    } else if (r->chain_part > 0) {
-        chain_drop(r);
+    } else if (r->chain.part > 0) {
+        chain_drop(&r->chain);
     }
     if (code != ERR_OK) {
         stream_message_free(&it->m);
@@ -258,7 +219,7 @@ static enum err_code next_item(struct replica *r, int64_t timeout_ms, struct ite
 static void item_done(struct replica *r, struct item *it)
 {
     if (it->spooled)
-        chain_drop(r);
+        chain_drop(&r->chain);
     stream_message_free(&it->m);
 }
 
@@ -467,7 +428,7 @@ static enum err_code verify_and_open(struct replica *r, struct err *e)
     enum err_code code = verify_log(r, e);
     if (lock)
         lock_release(r);
-    chain_drop(r);
+    chain_drop(&r->chain);
     struct stream_feed *feed = NULL;
     uint64_t start = r->next_seq > r->leader_to ? r->next_seq : r->leader_to + 1;
     if (code == ERR_OK)

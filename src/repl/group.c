@@ -227,11 +227,17 @@ static void settle(struct group *g)
         replica_wait(g->r, seq, clock_deadline(g->r->opt.timeout_ns), &e);
 }
 
+/* May it come to those that the group has? */
+static bool joins(const struct group *g, const struct txn *t)
+{
+    return g->n == 0 || (!t->alone && !g->m[0].w->txn->alone);
+}
+
 /* r->mu is held. */
 static void take_queued_locked(struct group *g)
 {
     struct replica *r = g->r;
-    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn)
+    while (g->n < GROUP_MAX_TXNS && r->head && r->head->txn && joins(g, r->head->txn))
         g->m[g->n++].w = queue_shift_locked(r);
 }
 

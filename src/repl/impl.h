@@ -9,6 +9,7 @@
 #include "base/name.h"
 #include "base/spool.h"
 #include "nats/stream.h"
+#include "repl/chain.h"
 #include "repl/digest.h"
 #include "repl/message.h"
 #include "repl/replica.h"
@@ -144,9 +145,7 @@ struct replica {
     uint64_t missing_seq; /* left out by the last feed, 0 = none */
     uint64_t trouble_seq; /* where the message begins that could not be applied, 0 = none */
     uint64_t behind_seq;  /* a restored file is not served before it has come this far, 0 = it is */
-    struct spool *chain;
-    char chain_id[CHANGESET_ID_SIZE];
-    uint32_t chain_part, chain_parts;
+    struct chain chain;
     bool foreign;       /* outbox: the running batch has applied a message of another node */
     int64_t reapply_ns; /* how long the outbox took the last time that it was applied again */
 };

@@ -18,8 +18,7 @@ static enum err_code open_files(struct replica *r, struct err *e)
 {
     bool found = false;
     r->changes = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
-    r->chain = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
-    if (!r->changes || !r->chain)
+    if (!r->changes || chain_init(&r->chain, r->opt.spool_dir, SPOOL_MEMORY, e) != ERR_OK)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     enum err_code code = writer_open(&r->writer, &r->opt.conn, r->changes, r->opt.replicate_ddl, e);
     if (code == ERR_OK)
@@ -51,7 +50,7 @@ static void free_replica(struct replica *r)
     apply_close(r->apply);
     outbox_close(r);
     spool_free(r->changes);
-    spool_free(r->chain);
+    chain_fini(&r->chain);
     buf_free(&r->message);
     digest_free(r->digest);
     free(r->peers);

@@ -178,7 +178,8 @@ struct txn {
     void *arg;
     const struct txn_travel *travel; /* NULL: only this node can run it */
     const struct handover *from;     /* another node has handed it over; NULL: nobody */
-    int64_t deadline_ns;             /* for getting its turn; CLOCK_EVER = none */
+    bool alone;          /* it runs on committed state: no other transaction is in its group */
+    int64_t deadline_ns; /* for getting its turn; CLOCK_EVER = none */
     /* out */
     uint64_t seq;   /* of its message; 0 if it changed nothing that is replicated */
     unsigned index; /* its place among the message's transactions, 1-based */

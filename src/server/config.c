@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/digits.h"
+#include "base/duration.h"
 #include "os/file.h"
 #include "server/config_flags.h"
 
@@ -50,86 +52,9 @@ void config_env_name(const struct flag *f, char out[FLAG_ENV_SIZE])
 
 /* ---- numbers with units --------------------------------------------------------------------- */
 
-static bool parse_digits(const char **p, uint64_t *out)
-{
-    const char *start = *p;
-
-    *out = 0;
-    for (; **p >= '0' && **p <= '9'; (*p)++) {
-        uint64_t digit = (uint64_t)(**p - '0');
-        if (*out > (UINT64_MAX - digit) / 10)
-            return false;
-        *out = *out * 10 + digit;
-    }
-    return *p > start;
-}
-
-static const struct {
-    const char *name;
-    uint64_t ns;
-} duration_units[] = {
-    {"ns", 1},       {"us", 1000},      {"\xC2\xB5s", 1000}, {"\xCE\xBCs", 1000},
-    {"ms", 1000000}, {"s", 1000000000}, {"m", 60000000000},  {"h", 3600000000000},
-};
-
-/* One "1.5h". */
-static bool parse_duration_part(const char **p, uint64_t *ns)
-{
-    uint64_t whole = 0, scale = 1, fraction = 0;
-    const char *start = *p;
-    bool digits = parse_digits(p, &whole);
-
-    if (!digits && *p != start) /* too large */
-        return false;
-    if (**p == '.') {
-        (*p)++;
-        for (; **p >= '0' && **p <= '9'; (*p)++) {
-            digits = true;
-            if (scale < 1000000000) { /* digits beyond the ninth are below a nanosecond */
-                scale *= 10;
-                fraction = fraction * 10 + (uint64_t)(**p - '0');
-            }
-        }
-    }
-    if (!digits)
-        return false;
-    for (size_t i = 0; i < sizeof duration_units / sizeof *duration_units; i++) {
-        size_t n = strlen(duration_units[i].name);
-        uint64_t unit = duration_units[i].ns;
-
-        /* "m" is no unit where "ms" stands: the table has "ms" first. */
-        if (strncmp(*p, duration_units[i].name, n) != 0)
-            continue;
-        *p += n;
-        if (whole > INT64_MAX / unit)
-            return false;
-        *ns = whole * unit + (uint64_t)((double)fraction * (double)unit / (double)scale);
-        return true;
-    }
-    return false;
-}
-
 bool config_parse_duration(const char *text, int64_t *ns)
 {
-    uint64_t total = 0;
-
-    if (*text == '+')
-        text++;
-    if (strcmp(text, "0") == 0) {
-        *ns = 0;
-        return true;
-    }
-    if (!*text)
-        return false;
-    while (*text) {
-        uint64_t part;
-
-        if (!parse_duration_part(&text, &part) || part > INT64_MAX || total > INT64_MAX - part)
-            return false;
-        total += part;
-    }
-    *ns = (int64_t)total;
-    return true;
+    return duration_parse(text, ns);
 }
 
 bool config_parse_size(const char *text, uint64_t *bytes)
@@ -137,7 +62,7 @@ bool config_parse_size(const char *text, uint64_t *bytes)
     static const char letters[] = "KMGT";
     uint64_t factor = 1;
 
-    if (!parse_digits(&text, bytes))
+    if (!digits_read(&text, bytes))
         return false;
     for (size_t i = 0; i < 4 && *text; i++) {
         if (toupper((unsigned char)*text) != letters[i])

@@ -15,8 +15,6 @@
 
 #include "base/fault.h"
 
-#define SPOOL_PIECE (64 << 10) /* bytes read from a spool at once */
-
 static enum err_code on_change(void *arg, const struct change *c, struct err *e);
 
 /* ---- opening ---- */
@@ -245,32 +243,13 @@ enum err_code apply_message(struct apply *a, const void *bytes, size_t n,
     return end_message(a, info, changeset_feed(a->reader, bytes, n, e), e);
 }
 
-static enum err_code feed_spool(struct apply *a, struct spool *s, struct err *e)
-{
-    char piece[SPOOL_PIECE];
-    uint64_t at = 0;
-    enum err_code code;
-    size_t got;
-
-    do {
-        code = spool_read(s, at, piece, sizeof piece, &got, e);
-        if (!code)
-            code = changeset_feed(a->reader, piece, got, e);
-        at += got;
-    } while (!code && got == sizeof piece);
-    return code;
-}
-
 enum err_code apply_spooled(struct apply *a, struct spool *s, const struct changeset_info **info,
                             struct err *e)
 {
-    const char *data;
     enum err_code code = check_open(a, e);
 
     if (code)
         return code;
-    if (spool_in_memory(s, &data))
-        return apply_message(a, data, (size_t)spool_len(s), info, e);
     start_message(a);
-    return end_message(a, info, feed_spool(a, s, e), e);
+    return end_message(a, info, changeset_feed_spool(a->reader, s, e), e);
 }

@@ -284,6 +284,19 @@ static void put_update(struct buf *b, const struct plan *p, const struct change 
     put_where(b, p, c, kind->where, next);
 }
 
+static void put_select(struct buf *b, const struct plan *p, const struct change *c,
+                       const struct plan_kind *kind)
+{
+    buf_puts(b, "SELECT ");
+    for (unsigned i = 0; i < p->n_use; i++) {
+        buf_puts(b, i > 0 ? "," : "");
+        quote_put_name(b, c->columns[p->use[i]]);
+    }
+    buf_puts(b, p->n_use > 0 ? " FROM " : "1 FROM ");
+    put_table(b, p);
+    put_where(b, p, c, kind->where, 1);
+}
+
 /* Rows without a whole key are what their rowid says: they are not moved. */
 static void put_kick(struct buf *b, const struct plan *p, const struct change *c)
 {
@@ -331,6 +344,8 @@ enum err_code plan_statement(struct plans *ps, struct plan *p, const struct chan
         put_insert(&b, p, c, kind->flags);
     } else if (kind->op == PLAN_UPDATE) {
         put_update(&b, p, c, kind, false);
+    } else if (kind->op == PLAN_SELECT) {
+        put_select(&b, p, c, kind);
     } else if (kind->op == PLAN_KICK) {
         put_kick(&b, p, c);
     } else {

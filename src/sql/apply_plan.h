@@ -22,6 +22,7 @@ enum plan_op {
     PLAN_INSERT,
     PLAN_UPDATE,
     PLAN_DELETE,
+    PLAN_SELECT,
     PLAN_KICK, /* gives a row that has another key, and stands at this hidden rowid, another rowid
                 */
     PLAN_OPS
@@ -93,6 +94,7 @@ enum err_code plans_get(struct plans *p, const struct schema *s, const struct ch
  *   INSERT  the values (n_use), the rowid if hidden_rowid (NULL = the next free one)
  *   UPDATE  the new values (n_use), the new rowid if PLAN_MOVE, then the key
  *   DELETE  the key
+ *   SELECT  the key; its columns are those of the INSERT's values
  *   KICK    the rowid, then the PK's values of the row that wants it
  * The key is the PK's old values (n_pk) | the old rowid | all old values (n), and for PLAN_BY_FULL
  * the old rowid behind them where the table has one.

@@ -18,7 +18,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sql/apply_bind.h"
 #include "sql/apply_impl.h"
+#include "sql/change_text.h"
 #include "sql/value.h"
 
 /* ---- what went wrong ---- */
@@ -37,27 +39,6 @@ static const char *op_name(enum change_op op)
     }
 }
 
-static void put_key_value(struct buf *b, const struct value *v)
-{
-    switch (v->type) {
-    case VALUE_NULL:
-        buf_puts(b, "NULL");
-        break;
-    case VALUE_INTEGER:
-        buf_i64(b, v->u.i);
-        break;
-    case VALUE_REAL:
-        buf_printf(b, "%.17g", v->u.r);
-        break;
-    case VALUE_TEXT:
-        buf_printf(b, "'%.*s'", (int)(v->u.s.len < 60 ? v->u.s.len : 60), v->u.s.data);
-        break;
-    case VALUE_BLOB:
-        buf_printf(b, "a blob of %zu bytes", v->u.s.len);
-        break;
-    }
-}
-
 /* "UPDATE of t, id=5" */
 static void describe(struct buf *b, const struct change *c)
 {
@@ -68,18 +49,12 @@ static void describe(struct buf *b, const struct change *c)
         return;
     }
     buf_printf(b, "%s of table %.100s", op_name(c->op), c->table);
-    for (unsigned k = 0; k < c->n_pk && k < 4; k++) {
-        for (unsigned i = 0; i < c->n_columns; i++) {
-            if (strcmp(c->columns[i], c->pk_columns[k]) == 0) {
-                buf_printf(b, ", %.60s=", c->columns[i]);
-                put_key_value(b, &values[i]);
-            }
-        }
-    }
-    if (c->n_pk == 0 && c->has_old_rowid)
-        buf_printf(b, ", rowid %lld", (long long)c->old_rowid);
-    else if (c->n_pk == 0 && c->has_new_rowid)
-        buf_printf(b, ", rowid %lld", (long long)c->new_rowid);
+    size_t before = b->len;
+    buf_puts(b, ", ");
+    size_t key = b->len;
+    change_put_key(b, c, values);
+    if (b->len == key)
+        buf_cut(b, before);
 }
 
 enum err_code apply_diverged(const struct change *c, struct err *e, const char *fmt, ...)
@@ -123,31 +98,6 @@ enum err_code apply_failed(struct apply *a, const struct change *c, int rc, stru
 
 /* ---- running a plan's statements ---- */
 
-static int bind_value(sqlite3_stmt *st, unsigned param, const struct value *v)
-{
-    int i = (int)param;
-
-    switch (v->type) {
-    case VALUE_INTEGER:
-        return sqlite3_bind_int64(st, i, v->u.i);
-    case VALUE_REAL:
-        return sqlite3_bind_double(st, i, v->u.r);
-    case VALUE_TEXT: /* a NULL pointer would mean NULL */
-        return sqlite3_bind_text64(st, i, v->u.s.data ? v->u.s.data : "", v->u.s.len, SQLITE_STATIC,
-                                   SQLITE_UTF8);
-    case VALUE_BLOB:
-        return sqlite3_bind_blob64(st, i, v->u.s.data ? v->u.s.data : "", v->u.s.len,
-                                   SQLITE_STATIC);
-    default:
-        return sqlite3_bind_null(st, i);
-    }
-}
-
-static int bind_rowid(sqlite3_stmt *st, unsigned param, bool known, int64_t rowid)
-{
-    return known ? sqlite3_bind_int64(st, (int)param, rowid) : sqlite3_bind_null(st, (int)param);
-}
-
 /* Steps to the end. SQLITE_DONE and *rows, or the failure; the statement is ready for its next use.
  */
 static int run(struct apply *a, sqlite3_stmt *st, int64_t *rows)
@@ -159,37 +109,6 @@ static int run(struct apply *a, sqlite3_stmt *st, int64_t *rows)
     return rc;
 }
 
-/* How a change finds its row. */
-struct target {
-    enum plan_where where;
-    const struct value *values; /* of the change's columns; of a row that is there, or should be */
-    bool has_rowid;
-    int64_t rowid;
-};
-
-static int bind_key(sqlite3_stmt *st, const struct plan *p, const struct target *t, unsigned param)
-{
-    int rc = SQLITE_OK;
-
-    switch (t->where) {
-    case PLAN_BY_PK:
-        for (unsigned i = 0; i < p->n_pk && rc == SQLITE_OK; i++)
-            rc = bind_value(st, param + i, &t->values[p->pk[i]]);
-        return rc;
-    case PLAN_BY_ROWID:
-    case PLAN_BY_NULL_KEY:
-        return sqlite3_bind_int64(st, (int)param, t->rowid);
-    case PLAN_BY_FULL:
-    case PLAN_BY_VALUES:
-        for (unsigned i = 0; i < p->n && rc == SQLITE_OK; i++)
-            rc = bind_value(st, param + i, &t->values[i]);
-        if (rc == SQLITE_OK && t->where == PLAN_BY_FULL && p->t->rowid_name)
-            rc = bind_rowid(st, param + p->n, t->has_rowid, t->rowid);
-        return rc;
-    }
-    return SQLITE_MISUSE;
-}
-
 /* These answer SQLITE_DONE and *rows, or SQLite's failure; a statement that cannot even be prepared
  * fills `e` and answers -1. */
 
@@ -198,12 +117,11 @@ static int run_insert(struct apply *a, struct plan *p, const struct change *c, u
 {
     const struct plan_kind kind = {PLAN_INSERT, PLAN_BY_PK, flags, 0};
     sqlite3_stmt *st;
-    int rc = SQLITE_OK;
+    int rc;
 
     if (plan_statement(a->plans, p, c, &kind, &st, e))
         return -1;
-    for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
-        rc = bind_value(st, i + 1, &c->new_values[p->use[i]]);
+    rc = bind_new_values(st, p, c);
     if (p->hidden_rowid && rc == SQLITE_OK)
         rc = bind_rowid(st, p->n_use + 1, c->has_new_rowid, c->new_rowid);
     return rc == SQLITE_OK ? run(a, st, rows) : rc;
@@ -215,12 +133,11 @@ static int run_update(struct apply *a, struct plan *p, const struct change *c,
     const struct plan_kind kind = {PLAN_UPDATE, t->where, flags, 0};
     sqlite3_stmt *st;
     unsigned next = p->n_use + 1;
-    int rc = SQLITE_OK;
+    int rc;
 
     if (plan_statement(a->plans, p, c, &kind, &st, e))
         return -1;
-    for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
-        rc = bind_value(st, i + 1, &c->new_values[p->use[i]]);
+    rc = bind_new_values(st, p, c);
     if (rc == SQLITE_OK && (flags & PLAN_MOVE))
         rc = sqlite3_bind_int64(st, (int)next++, c->new_rowid);
     if (rc == SQLITE_OK)
@@ -258,81 +175,20 @@ static enum err_code outcome(struct apply *a, const struct change *c, int rc, st
 
 /* ---- which row ---- */
 
-static bool has_whole_pk(const struct plan *p, const struct value *values)
-{
-    for (unsigned i = 0; i < p->n_pk; i++)
-        if (values[p->pk[i]].type == VALUE_NULL)
-            return false;
-    return p->n_pk > 0;
-}
-
-static struct target find_target(const struct apply *a, const struct plan *p,
-                                 const struct value *values, bool has_rowid, int64_t rowid)
-{
-    struct target t = {PLAN_BY_FULL, values, has_rowid, rowid};
-    bool by_rowid = has_rowid && p->t->rowid_name;
-    bool by_pk = has_whole_pk(p, values);
-
-    if (a->identify == ROW_BY_FULL)
-        return t;
-    if (by_rowid && a->identify == ROW_BY_ROWID)
-        t.where = PLAN_BY_ROWID;
-    else if (by_rowid && !by_pk)
-        t.where = p->n_pk > 0 ? PLAN_BY_NULL_KEY : PLAN_BY_ROWID;
-    else if (by_pk)
-        t.where = PLAN_BY_PK;
-    return t;
-}
-
 static struct target old_target(const struct apply *a, const struct plan *p, const struct change *c)
 {
-    return find_target(a, p, c->old_values, c->has_old_rowid, c->old_rowid);
+    return target_find(a->identify, p, c->old_values, c->has_old_rowid, c->old_rowid);
 }
 
 /* ---- strict ---- */
-
-static unsigned move_flag(const struct plan *p, const struct change *c)
-{
-    bool moves =
-        p->hidden_rowid && c->has_old_rowid && c->has_new_rowid && c->old_rowid != c->new_rowid;
-
-    return moves ? PLAN_MOVE : 0;
-}
-
-/* The columns that an UPDATE changes, 0 where that is none or cannot be said. */
-static uint64_t changed_columns(const struct plan *p, const struct change *c)
-{
-    uint64_t set = 0;
-
-    if (p->n_use > PLAN_PARTIAL_COLUMNS)
-        return 0;
-    for (unsigned i = 0; i < p->n_use; i++)
-        if (!value_same(&c->old_values[p->use[i]], &c->new_values[p->use[i]]))
-            set |= UINT64_C(1) << i;
-    return set;
-}
 
 /* The row is as it was at the origin, so what has not changed needs no writing. */
 static int strict_update(struct apply *a, struct plan *p, const struct change *c,
                          const struct target *t, int64_t *rows, struct err *e)
 {
-    unsigned flags = move_flag(p, c), next = 1;
-    uint64_t set = changed_columns(p, c);
-    const struct plan_kind kind = {PLAN_UPDATE, t->where, flags, set};
     sqlite3_stmt *st = NULL;
-    int rc = SQLITE_OK;
+    int rc = bind_update(a->plans, p, c, t, &st, e);
 
-    if (set && plan_partial(a->plans, p, c, &kind, &st, e))
-        return -1;
-    if (!st)
-        return run_update(a, p, c, t, flags, rows, e);
-    for (unsigned i = 0; i < p->n_use && rc == SQLITE_OK; i++)
-        if (set >> i & 1)
-            rc = bind_value(st, next++, &c->new_values[p->use[i]]);
-    if (rc == SQLITE_OK && (flags & PLAN_MOVE))
-        rc = sqlite3_bind_int64(st, (int)next++, c->new_rowid);
-    if (rc == SQLITE_OK)
-        rc = bind_key(st, p, t, next);
     return rc == SQLITE_OK ? run(a, st, rows) : rc;
 }
 
@@ -395,7 +251,7 @@ static enum err_code lww_insert(struct apply *a, struct plan *p, const struct ch
                                 struct err *e)
 {
     struct target same = {PLAN_BY_PK, c->new_values, c->has_new_rowid, c->new_rowid};
-    bool by_pk = has_whole_pk(p, c->new_values);
+    bool by_pk = target_whole_pk(p, c->new_values);
     bool by_rowid = !by_pk && c->has_new_rowid && p->t->rowid_name;
     unsigned move = 0;
     int64_t rows = 0;
@@ -422,15 +278,15 @@ static enum err_code lww_insert(struct apply *a, struct plan *p, const struct ch
 /* A row that loses its key is what its rowid says from now on, so that has to be the origin's. */
 static bool loses_key(const struct plan *p, const struct change *c)
 {
-    return p->hidden_rowid && c->has_new_rowid && has_whole_pk(p, c->old_values) &&
-           !has_whole_pk(p, c->new_values);
+    return p->hidden_rowid && c->has_new_rowid && target_whole_pk(p, c->old_values) &&
+           !target_whole_pk(p, c->new_values);
 }
 
 static enum err_code lww_update(struct apply *a, struct plan *p, const struct change *c,
                                 struct err *e)
 {
     struct target t = old_target(a, p, c);
-    unsigned move = move_flag(p, c);
+    unsigned move = plan_move_flag(p, c);
     int64_t rows = 0;
     int rc;
 

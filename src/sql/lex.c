@@ -323,13 +323,15 @@ static const struct {
     const char *word;
     enum lex_kind kind;
 } first_words[] = {
-    {"SELECT", LEX_READ},   {"INSERT", LEX_WRITE},        {"UPDATE", LEX_WRITE},
-    {"DELETE", LEX_WRITE},  {"BEGIN", LEX_BEGIN},         {"START", LEX_BEGIN},
-    {"COMMIT", LEX_COMMIT}, {"END", LEX_COMMIT},          {"ROLLBACK", LEX_ROLLBACK},
-    {"REPLACE", LEX_WRITE}, {"SAVEPOINT", LEX_SAVEPOINT}, {"RELEASE", LEX_RELEASE},
-    {"VALUES", LEX_READ},   {"EXPLAIN", LEX_READ},        {"CREATE", LEX_DDL},
-    {"DROP", LEX_DDL},      {"ALTER", LEX_DDL},           {"REINDEX", LEX_DDL},
-    {"ANALYZE", LEX_DDL},   {"PRAGMA", LEX_PRAGMA},       {"VACUUM", LEX_VACUUM},
+    {"SELECT", LEX_READ},     {"INSERT", LEX_WRITE},        {"UPDATE", LEX_WRITE},
+    {"DELETE", LEX_WRITE},    {"BEGIN", LEX_BEGIN},         {"START", LEX_BEGIN},
+    {"COMMIT", LEX_COMMIT},   {"END", LEX_COMMIT},          {"ROLLBACK", LEX_ROLLBACK},
+    {"REPLACE", LEX_WRITE},   {"SAVEPOINT", LEX_SAVEPOINT}, {"RELEASE", LEX_RELEASE},
+    {"VALUES", LEX_READ},     {"EXPLAIN", LEX_READ},        {"CREATE", LEX_DDL},
+    {"DROP", LEX_DDL},        {"ALTER", LEX_DDL},           {"REINDEX", LEX_DDL},
+    {"ANALYZE", LEX_DDL},     {"PRAGMA", LEX_PRAGMA},       {"VACUUM", LEX_VACUUM},
+    {"HISTORY", LEX_HISTORY}, {"UNDO", LEX_UNDO},           {"UNDOE", LEX_UNDO},
+    {"UNDOT", LEX_UNDO},
 };
 
 static enum lex_kind kind_of(const struct lex_token *t)
@@ -432,6 +434,8 @@ struct lex lex_statement(const char *sql, size_t len)
         return x;
     }
     x.kind = kind_of(&first);
+    if (x.kind == LEX_HISTORY || x.kind == LEX_UNDO)
+        x.len = lex_length(sql, len);
     if (x.kind < LEX_BEGIN || x.kind > LEX_ROLLBACK_TO)
         return x;
     lex_next(&at, end, &t);

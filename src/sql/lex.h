@@ -22,15 +22,18 @@ enum lex_kind {
     LEX_WRITE,       /* INSERT, UPDATE, DELETE, REPLACE */
     LEX_DDL,         /* CREATE, DROP, ALTER, REINDEX, ANALYZE */
     LEX_PRAGMA,
-    LEX_VACUUM, /* VACUUM, with or without INTO */
-    LEX_OTHER   /* WITH and everything else: prepare it and see */
+    LEX_VACUUM,  /* VACUUM, with or without INTO */
+    LEX_HISTORY, /* HISTORY …: the log's transactions, for core/history.h */
+    LEX_UNDO,    /* UNDO | UNDOE | UNDOT …, likewise */
+    LEX_OTHER    /* WITH and everything else: prepare it and see */
 };
 
 struct lex {
     enum lex_kind kind;
     const char *name; /* savepoint name without quotes' outer pair, borrowed from the text */
     size_t name_len;
-    size_t len; /* for transaction control and LEX_EMPTY: bytes up to and including its semicolon */
+    size_t len; /* for transaction control, LEX_EMPTY, LEX_HISTORY and LEX_UNDO: bytes up to and
+                   including its semicolon */
 };
 
 /* A transaction-control statement that does not end after its last word is LEX_OTHER (SQLite then

@@ -629,6 +629,22 @@ enum err_code writer_stmt_end(struct writer *w, struct stmt *s, bool ok, struct 
     return code;
 }
 
+static enum err_code check_in_tx(struct writer *w, struct err *e)
+{
+    if (!w->in_tx || w->in_stmt)
+        return err_set(e, ERR_TX_NONE, "no transaction is active");
+    return writer_lost(w) ? lost_error(e) : ERR_OK;
+}
+
+enum err_code writer_rows(struct writer *w, struct schema **schema, struct err *e)
+{
+    enum err_code code = check_in_tx(w, e);
+
+    *schema = w->schema;
+    w->wrote = true;
+    return code ? code : refresh(w, e);
+}
+
 int64_t writer_changes(const struct writer *w)
 {
     return w->changes;
@@ -647,13 +663,6 @@ static enum err_code exec_savepoint(struct writer *w, const char *what, size_t p
 
     (void)snprintf(sql, sizeof sql, "%s ha_u%zu", what, place);
     return conn_exec(w->conn, sql, e);
-}
-
-static enum err_code check_in_tx(struct writer *w, struct err *e)
-{
-    if (!w->in_tx || w->in_stmt)
-        return err_set(e, ERR_TX_NONE, "no transaction is active");
-    return writer_lost(w) ? lost_error(e) : ERR_OK;
 }
 
 enum err_code writer_savepoint(struct writer *w, const char *name, size_t len, struct err *e)

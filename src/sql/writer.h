@@ -59,6 +59,11 @@ enum err_code writer_savepoint(struct writer *w, const char *name, size_t len, s
 enum err_code writer_release(struct writer *w, const char *name, size_t len, struct err *e);
 enum err_code writer_rollback_to(struct writer *w, const char *name, size_t len, struct err *e);
 
+/* Inside a transaction, for revert.h: rows are about to change by other means than a statement's.
+ * *schema is borrowed. */
+struct schema;
+enum err_code writer_rows(struct writer *w, struct schema **schema, struct err *e);
+
 /* rows changed by the statement that ended last, last insert rowid of the connection */
 int64_t writer_changes(const struct writer *w);
 int64_t writer_last_rowid(const struct writer *w);

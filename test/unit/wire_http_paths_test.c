@@ -121,6 +121,38 @@ static void expected_nodes(void **state)
     assert_body_has("\"code\":\"PARAM\"");
 }
 
+static void history(void **state)
+{
+    (void)state;
+    assert_int_equal(get("/history"), 200);
+    assert_body_has("\"database\":\"a.db\",\"from\":\"\",\"limit\":100");
+    assert_int_equal(get("/databases/b.db/history/150.2?limit=7"), 200);
+    assert_body_has("\"database\":\"b.db\",\"from\":\"150.2\",\"limit\":7");
+    assert_int_equal(get("/history/10m"), 200);
+    assert_body_has("\"from\":\"10m\"");
+    assert_int_equal(get("/history/1"), 410);
+    assert_body_has("\"code\":\"TOO_OLD\"");
+    assert_int_equal(get("/history?limit=0"), 400);
+    assert_int_equal(get("/history?limit=x"), 400);
+    assert_int_equal(get("/history?limit=99999999999999999999999"), 400);
+    assert_int_equal(request("POST", "/history", "", ""), 405);
+}
+
+static void undo(void **state)
+{
+    (void)state;
+    assert_int_equal(request("POST", "/undo/150", "", ""), 200);
+    assert_header("HA-Seq", "171");
+    assert_body_has("\"statement\":\"UNDO 150\"");
+    assert_int_equal(request("POST", "/databases/b.db/undoe/150.2", "", ""), 200);
+    assert_body_has("\"database\":\"b.db\",\"statement\":\"UNDOE 150.2\"");
+    assert_int_equal(request("POST", "/undot/0", "", ""), 200);
+    assert_body_has("\"statement\":\"UNDOT 0\"");
+    assert_int_equal(request("POST", "/undo/9", "", ""), 409);
+    assert_body_has("\"code\":\"CHANGED\"");
+    assert_int_equal(get("/undo/1"), 405);
+}
+
 static void cors(void **state)
 {
     (void)state;
@@ -334,6 +366,8 @@ int main(void)
         T(bodies_with_two_ends),
         T(a_body_in_chunks),
         T(expected_nodes),
+        T(history),
+        T(undo),
         T(cors),
         T(databases),
         T(replications),

@@ -57,8 +57,7 @@ static void knows_what_is_not_there(void **state)
                                        "/replications/",
                                        "/snapshots",
                                        "/databases/a/snapshot/1",
-                                       "/history/1",
-                                       "/undo/1",
+                                       "/undo",
                                        "/transactions/a",
                                        "/transactions//commit",
                                        "/databases//replications"};

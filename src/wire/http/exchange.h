@@ -11,6 +11,7 @@
  *     query.c     SQL in, results out, streamed or whole      rows.c: results as JSON, NDJSON, CSV
  *     tx.c        transactions that span requests
  *     download.c  a database as a file
+ *     history.c   the log's transactions, undo
  *     admin.c     databases, replications, health, metrics
  *
  * A connection's exchange is used by that connection's thread only, except where a field says so.
@@ -261,6 +262,10 @@ bool http_databases_list(struct exchange *x);
 bool http_database_create(struct exchange *x);
 bool http_database_drop(struct exchange *x);
 bool http_verify(struct exchange *x);
+bool http_history(struct exchange *x);
+bool http_undo(struct exchange *x);
+bool http_undoe(struct exchange *x);
+bool http_undot(struct exchange *x);
 bool http_replications_list(struct exchange *x);
 bool http_replication_remove(struct exchange *x);
 bool http_healthz(struct exchange *x);

@@ -39,6 +39,17 @@ const struct http_route http_routes[] = {
     {GET, "/verify", http_verify, "verifyMainDatabase", NONE, false},
     {GET, "/databases/{id}/verify", http_verify, "verifyDatabase", NONE, false},
 
+    {GET, "/history", http_history, "listMainHistory", NONE, false},
+    {GET, "/history/{name}", http_history, "historyMainDatabase", NONE, false},
+    {POST, "/undo/{name}", http_undo, "undoMainDatabase", NONE, false},
+    {POST, "/undoe/{name}", http_undoe, "undoeMainDatabase", NONE, false},
+    {POST, "/undot/{name}", http_undot, "undotMainDatabase", NONE, false},
+    {GET, "/databases/{id}/history", http_history, "listHistory", NONE, false},
+    {GET, "/databases/{id}/history/{name}", http_history, "historyDatabase", NONE, false},
+    {POST, "/databases/{id}/undo/{name}", http_undo, "undoDatabase", NONE, false},
+    {POST, "/databases/{id}/undoe/{name}", http_undoe, "undoeDatabase", NONE, false},
+    {POST, "/databases/{id}/undot/{name}", http_undot, "undotDatabase", NONE, false},
+
     {GET, "/replications", http_replications_list, "listMainReplications", NONE, false},
     {GET, "/replications/{name}", http_replications_list, "getReplication", NONE, false},
     {DELETE, "/replications/{name}", http_replication_remove, "deleteReplication", NONE, false},

@@ -168,9 +168,6 @@ bool pg_run_command(struct pg_conn *c, const struct pg_text *t, bool describe,
         return create_database(c, &w);
     if (strcmp(t->tag, "DROP DATABASE") == 0)
         return drop_database(c, &w);
-    if (pg_words_is(&w, "HISTORY") || pg_words_is(&w, "UNDO") || pg_words_is(&w, "UNDOE") ||
-        pg_words_is(&w, "UNDOT"))
-        return unsupported(c, w.text);
     if (pg_words_is(&w, "LISTEN") || pg_words_is(&w, "NOTIFY") || pg_words_is(&w, "PREPARE") ||
         pg_words_is(&w, "EXECUTE"))
         return unsupported(c, t->tag);

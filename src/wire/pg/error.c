@@ -232,6 +232,10 @@ static const struct {
     {ERR_MISMATCH, "parameter \"", NULL, "55P02"}, /* … cannot be changed */
     {ERR_MISMATCH, NULL, NULL, "22P02"},
     {ERR_PARAM, "there is no parameter ", NULL, "42P02"},
+    {ERR_PARAM, "HISTORY: ", NULL, "22023"},
+    {ERR_PARAM, "UNDO: ", NULL, "22023"},
+    {ERR_PARAM, "UNDOE: ", NULL, "22023"},
+    {ERR_PARAM, "UNDOT: ", NULL, "22023"},
     {ERR_PARAM, NULL, NULL, "08P01"},
     {ERR_SQL, "ambiguous column name: ", NULL, "42702"},
     {ERR_SQL, "duplicate column name: ", NULL, "42701"},

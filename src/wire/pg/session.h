@@ -12,7 +12,7 @@ enum pg_kind {
     PG_EMPTY,
     PG_READ,  /* very likely reads */
     PG_WRITE, /* rows, schema, anything else for the executor */
-    PG_ALONE, /* VACUUM: never inside a transaction */
+    PG_ALONE, /* VACUUM, UNDO: never inside a transaction */
     PG_BEGIN,
     PG_COMMIT,
     PG_ROLLBACK,

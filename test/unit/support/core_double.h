@@ -150,6 +150,34 @@ enum err_code node_verify(struct node *n, const char *id, const char *expected, 
     return ERR_OK;
 }
 
+enum err_code node_history(struct node *n, const char *id, const char *from, uint64_t limit,
+                           bool (*gone)(void *arg), void *arg, struct buf *json, struct err *e)
+{
+    (void)n;
+    if (gone(arg))
+        return err_set(e, ERR_INTERRUPTED, "the client has left");
+    if (from && strcmp(from, "1") == 0)
+        return err_set(e, ERR_TOO_OLD, "the oldest message is 7");
+    buf_printf(json, "{\"history\":[],\"database\":\"%s\",\"from\":\"%s\",\"limit\":%u}\n",
+               id ? id : "a.db", from ? from : "", (unsigned)limit);
+    return ERR_OK;
+}
+
+enum err_code node_undo(struct node *n, const char *id, const char *statement, const char *from,
+                        bool (*gone)(void *arg), void *arg, uint64_t *seq, struct buf *json,
+                        struct err *e)
+{
+    (void)n;
+    if (gone(arg))
+        return err_set(e, ERR_INTERRUPTED, "the client has left");
+    if (strcmp(from, "9") == 0)
+        return err_set(e, ERR_CHANGED, "row id=5 of table t has changed since");
+    *seq = 171;
+    buf_printf(json, "{\"database\":\"%s\",\"statement\":\"%s %s\"}\n", id ? id : "a.db",
+               statement, from);
+    return ERR_OK;
+}
+
 enum err_code node_replications(struct node *n, const char *id, const char *name, struct buf *json,
                                 struct err *e)
 {
