@@ -14,8 +14,8 @@
 #define BATCH_MAX      10000u
 #define TIMESTAMP_SIZE 64u
 /* 0001-01-01 and 9999-12-31, the ends of a Timestamp and of what SQLite's date functions know. */
-#define SECONDS_LEAST INT64_C(-62135596800)
-#define SECONDS_MOST  INT64_C(253402300799)
+#define SECONDS_LEAST  INT64_C(-62135596800)
+#define SECONDS_MOST   INT64_C(253402300799)
 
 struct reading {
     struct arena *arena;
@@ -89,9 +89,9 @@ static enum err_code moment(struct reading *r, const ProtobufCBinaryData *d, str
     if (t->seconds < SECONDS_LEAST || t->seconds > SECONDS_MOST || t->nanos < 0 ||
         t->nanos > 999999999 || !gmtime_r(&seconds, &tm))
         return err_set(e, ERR_PARAM, "a Timestamp is out of its range");
-    size_t n = (size_t)snprintf(text, TIMESTAMP_SIZE, "%04d-%02d-%02d %02d:%02d:%02d",
-                                tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                                tm.tm_sec);
+    size_t n =
+        (size_t)snprintf(text, TIMESTAMP_SIZE, "%04d-%02d-%02d %02d:%02d:%02d", tm.tm_year + 1900,
+                         tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     if (t->nanos > 0)
         n += (size_t)snprintf(text + n, TIMESTAMP_SIZE - n, ".%09d", t->nanos);
     n += (size_t)snprintf(text + n, TIMESTAMP_SIZE - n, "+00:00");
@@ -125,8 +125,8 @@ static enum err_code any(struct reading *r, const Google__Protobuf__Any *a, stru
     for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
         if (!is_named(name, len, wrappers[i]->name))
             continue;
-        ProtobufCMessage *m = protobuf_c_message_unpack(wrappers[i], &r->pack.allocator,
-                                                        a->value.len, a->value.data);
+        ProtobufCMessage *m =
+            protobuf_c_message_unpack(wrappers[i], &r->pack.allocator, a->value.len, a->value.data);
         return m ? wrapped(m, out, e) : grpcpack_failed(&r->pack, wrappers[i]->short_name, e);
     }
     return err_set(e, ERR_PARAM, "a parameter is a %.*s, which is no value",

@@ -14,9 +14,9 @@
 
 #include "base/buf.h"
 
-#define PB_VARINT 0u
-#define PB_FIXED64 1u
-#define PB_BYTES 2u
+#define PB_VARINT     0u
+#define PB_FIXED64    1u
+#define PB_BYTES      2u
 #define PB_VARINT_MAX 10u /* bytes of the longest number */
 
 static inline size_t pb_varint_size(uint64_t v)

@@ -264,9 +264,8 @@ static enum err_code read_locked(struct grpc_call *call, bool patient, bool *end
         if (call->in_err != ERR_OK)
             return why_locked(call, e);
         if (look_locked(call, &f) == GRPCFRAME_WHOLE)
-            return take_locked(call, &f)
-                       ? ERR_OK
-                       : err_set(e, ERR_NO_MEMORY, "no memory for the message");
+            return take_locked(call, &f) ? ERR_OK
+                                         : err_set(e, ERR_NO_MEMORY, "no memory for the message");
         if (call->in_end && here == 0) {
             *end = true;
             return ERR_OK;
@@ -340,14 +339,22 @@ static enum err_code room_locked(struct grpc_call *call, struct err *e)
     return ERR_OK;
 }
 
-static enum err_code write_on_locked(struct grpc_call *call, const char *bytes, size_t n,
-                                     struct err *e)
+static void send_locked(struct grpc_call *call)
+{
+    grpc_streams_resume_locked(call);
+    grpc_conn_flush_locked(call->conn);
+}
+
+static enum err_code put_locked(struct grpc_call *call, const char *bytes, size_t n, struct err *e)
 {
     while (n > 0) {
-        if (unsent(call) >= GRPC_OUT_BYTES && room_locked(call, e) != ERR_OK)
-            return e->code;
         if (grpc_call_check(call, e) != ERR_OK)
             return e->code;
+        if (unsent(call) >= GRPC_OUT_BYTES) {
+            send_locked(call);
+            if (room_locked(call, e) != ERR_OK)
+                return e->code;
+        }
         size_t room = GRPC_OUT_BYTES - unsent(call);
         size_t piece = n < room ? n : room;
         compact(&call->out, &call->out_at);
@@ -356,25 +363,19 @@ static enum err_code write_on_locked(struct grpc_call *call, const char *bytes, 
             return err_set(e, ERR_NO_MEMORY, "no memory for an answer");
         bytes += piece;
         n -= piece;
-        grpc_streams_resume_locked(call);
-        grpc_conn_flush_locked(call->conn);
     }
     return ERR_OK;
 }
 
-static enum err_code write_locked(struct grpc_call *call, const char *bytes, size_t n,
-                                  struct err *e)
-{
-    enum err_code code = write_on_locked(call, bytes, n, e);
-
-    call->broken |= code != ERR_OK;
-    return code;
-}
-
-enum err_code grpc_call_write(struct grpc_call *call, const void *bytes, size_t n, struct err *e)
+enum err_code grpc_call_write(struct grpc_call *call, const void *bytes, size_t n, bool more,
+                              struct err *e)
 {
     pthread_mutex_lock(&call->conn->mu);
-    enum err_code code = write_locked(call, bytes, n, e);
+    enum err_code code = put_locked(call, bytes, n, e);
+    if (code != ERR_OK)
+        call->broken = true;
+    else if (!more && !call->route->single)
+        send_locked(call);
     pthread_mutex_unlock(&call->conn->mu);
     return code;
 }
@@ -387,11 +388,9 @@ enum err_code grpc_call_reply(struct grpc_call *call, struct err *e)
     if (!buf_ok(&call->reply) || call->reply.len > UINT32_MAX)
         return err_set(e, ERR_NO_MEMORY, "no memory for an answer");
     grpcframe_head(head, (uint32_t)call->reply.len);
-    pthread_mutex_lock(&call->conn->mu);
-    code = write_locked(call, (const char *)head, sizeof head, e);
+    code = grpc_call_write(call, head, sizeof head, true, e);
     if (code == ERR_OK)
-        code = write_locked(call, call->reply.data, call->reply.len, e);
-    pthread_mutex_unlock(&call->conn->mu);
+        code = grpc_call_write(call, call->reply.data, call->reply.len, false, e);
     buf_reset(&call->reply);
     return code;
 }
@@ -407,8 +406,8 @@ static void add(struct grpc_call *call, struct grpc_field *list, size_t *n, cons
         --*n;
 }
 
-static void add_number(struct grpc_call *call, struct grpc_field *list, size_t *n,
-                       const char *name, uint64_t value)
+static void add_number(struct grpc_call *call, struct grpc_field *list, size_t *n, const char *name,
+                       uint64_t value)
 {
     char text[24];
 
@@ -457,7 +456,7 @@ static void finish(struct grpc_call *call)
     if (call->closed) {
         grpc_call_free_locked(call);
     } else {
-        if (call->answered)
+        if (call->answered || call->out.len > 0)
             grpc_streams_resume_locked(call);
         else if (!c->dead)
             grpc_head_refuse_locked(call);

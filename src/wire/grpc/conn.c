@@ -6,7 +6,7 @@
  *   grpc_conn_quit, grpc_conn_wake                    any thread
  *
  *     greeting ──SETTINGS──► open ──GOAWAY said──► no calls left ──► over
- *        │ 10 s                │ silent for a minute: a ping, and 20 s for its answer
+ *        │ 5 s                 │ silent for a minute: a ping, and 20 s for its answer
  *        └─────────────────────┴──► dead: every call is told, and waited for ──► over
  */
 #include <errno.h>
@@ -23,17 +23,18 @@
 #include "base/log.h"
 #include "wire/grpc/conn.h"
 
-#define IN_BYTES      ((size_t)64 << 10) /* at most, with one recv() */
-#define OUT_BYTES     ((size_t)64 << 10) /* taken from nghttp2 before they are sent */
-#define OUT_KEEP      ((size_t)96 << 10) /* of memory, where nothing is to be sent */
-#define CONN_WINDOW   (4 << 20)          /* bytes; a stream's own window is what holds it back */
-#define FRAME_BYTES   16384u             /* HTTP/2's least, which all clients take */
-#define GREETING_NS   (10 * CLOCK_S)
-#define SILENCE_NS    (60 * CLOCK_S)
-#define PING_NS       (20 * CLOCK_S)
-#define LINGER_NS     (2 * CLOCK_S)
-#define LINGER_MS     500 /* without a byte */
-#define IDLE_NS       (1800 * CLOCK_S) /* without a call: the client may come again */
+#define IN_BYTES     ((size_t)64 << 10) /* at most, with one recv() */
+#define OUT_BYTES    ((size_t)64 << 10) /* taken from nghttp2 before they are sent */
+#define OUT_KEEP     ((size_t)96 << 10) /* of memory, where nothing is to be sent */
+#define CONN_WINDOW  (4 << 20)          /* bytes; a stream's own window is what holds it back */
+#define FRAME_BYTES  16384u             /* HTTP/2's least, which all clients take */
+#define GREETING_NS  (5 * CLOCK_S)
+#define SILENCE_NS   (60 * CLOCK_S)
+#define PING_NS      (20 * CLOCK_S)
+#define LINGER_NS    (2 * CLOCK_S)
+#define LINGER_BYTES ((size_t)1 << 20)
+#define LINGER_MS    500              /* without a byte */
+#define IDLE_NS      (1800 * CLOCK_S) /* without a call: the client may come again */
 
 bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s, int fd)
 {
@@ -57,10 +58,10 @@ bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s, int fd)
     }
     pthread_mutex_init(&c->mu, NULL);
     clock_cond_init(&c->left);
-    c->dead = nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings,
-                                      sizeof settings / sizeof *settings) != 0 ||
-              nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0,
-                                                    CONN_WINDOW) != 0;
+    c->dead =
+        nghttp2_submit_settings(c->session, NGHTTP2_FLAG_NONE, settings,
+                                sizeof settings / sizeof *settings) != 0 ||
+        nghttp2_session_set_local_window_size(c->session, NGHTTP2_FLAG_NONE, 0, CONN_WINDOW) != 0;
     return true;
 }
 
@@ -110,8 +111,8 @@ void grpc_conn_flush_locked(struct grpc_conn *c)
             fill(c);
         if (c->dead || c->sent == c->out.len)
             break;
-        ssize_t n = send(c->fd, c->out.data + c->sent, c->out.len - c->sent,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n =
+            send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
             c->sent += (size_t)n;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -242,11 +243,14 @@ static void linger(struct grpc_conn *c, uint8_t *bytes)
     int64_t until = clock_deadline(LINGER_NS);
     struct pollfd p = {.fd = c->fd, .events = POLLIN};
 
+    size_t left = LINGER_BYTES;
+
     (void)shutdown(c->fd, SHUT_WR);
-    while (clock_mono_ns() < until && poll(&p, 1, LINGER_MS) > 0) {
+    while (left > 0 && clock_mono_ns() < until && poll(&p, 1, LINGER_MS) > 0) {
         ssize_t n = recv(c->fd, bytes, IN_BYTES, MSG_DONTWAIT);
         if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
             return;
+        left -= n <= 0 ? 0 : (size_t)n < left ? (size_t)n : left;
     }
 }
 

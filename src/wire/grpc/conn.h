@@ -45,14 +45,14 @@
 
 #define GRPC_PROTOCOL "grpc"
 
-#define GRPC_STREAMS_MAX    256u                /* open at a time on a connection */
-#define GRPC_CALLS_MAX      320u                /* … with those whose client has left already */
-#define GRPC_ALL_CALLS_MAX  4096u               /* that run at a time, on all connections */
-#define GRPC_HEADERS_BYTES  ((size_t)16 << 10)  /* names and values of a request's headers */
-#define GRPC_WINDOW_BYTES   ((size_t)256 << 10) /* of a stream, that was not read yet */
-#define GRPC_OUT_BYTES      ((size_t)256 << 10) /* of a call, that was not sent yet */
-#define GRPC_STALL_NS       (120 * CLOCK_S)     /* a client takes, or sends, nothing of a message */
-#define GRPC_REPLY_FIELDS   8u                  /* headers or trailers that a call adds */
+#define GRPC_STREAMS_MAX   256u                /* open at a time on a connection */
+#define GRPC_CALLS_MAX     320u                /* … with those whose client has left already */
+#define GRPC_ALL_CALLS_MAX 4096u               /* that run at a time, on all connections */
+#define GRPC_HEADERS_BYTES ((size_t)16 << 10)  /* names and values of a request's headers */
+#define GRPC_WINDOW_BYTES  ((size_t)256 << 10) /* of a stream, that was not read yet */
+#define GRPC_OUT_BYTES     ((size_t)256 << 10) /* of a call, that was not sent yet */
+#define GRPC_STALL_NS      (120 * CLOCK_S)     /* a client takes, or sends, nothing of a message */
+#define GRPC_REPLY_FIELDS  8u                  /* headers or trailers that a call adds */
 
 struct grpc_call;
 
@@ -153,14 +153,14 @@ struct grpc_call {
     bool closed;            /* its stream is */
     struct buf in;          /* from in_at on: what has come and was not read */
     size_t in_at;
-    size_t held;      /* bytes of `in` for which the client got no new leave to send */
-    bool in_end;      /* the client has ended its half */
-    bool in_rest;     /* what comes is thrown away */
+    size_t held;          /* bytes of `in` for which the client got no new leave to send */
+    bool in_end;          /* the client has ended its half */
+    bool in_rest;         /* what comes is thrown away */
     enum err_code in_err; /* why; ERR_OK = it is only late */
-    struct buf out;   /* from out_at on: to be sent */
+    struct buf out;       /* from out_at on: to be sent */
     size_t out_at;
-    bool answered;    /* the answer's headers are nghttp2's */
-    bool out_end;     /* trailers follow what is in `out` */
+    bool answered;           /* the answer's headers are nghttp2's */
+    bool out_end;            /* trailers follow what is in `out` */
     struct session *session; /* for grpc_call_leave_locked() */
 
     /* whoever runs it; trailers are read under conn->mu once out_end is true */
@@ -195,8 +195,8 @@ void grpc_streams_resume_locked(struct grpc_call *c);
 /* ---- head.c ---- */
 
 /* One header field of the request. False: there is no memory. */
-bool grpc_head_take(struct grpc_call *c, const uint8_t *name, size_t name_len,
-                    const uint8_t *value, size_t value_len);
+bool grpc_head_take(struct grpc_call *c, const uint8_t *name, size_t name_len, const uint8_t *value,
+                    size_t value_len);
 /* All are there: answers at once what is no call, or may not be run; otherwise true. */
 bool grpc_head_accept_locked(struct grpc_call *c);
 /* Headers of an answer with messages; a negative number is nghttp2's failure. */
@@ -229,8 +229,10 @@ enum err_code grpc_call_read(struct grpc_call *c, bool patient, const char **byt
 /* The only message of a call that takes one. ERR_PROTOCOL where there is none. */
 enum err_code grpc_call_read_one(struct grpc_call *c, const char **bytes, size_t *len,
                                  struct err *e);
-/* Bytes of messages; `n` may be any number. Waits for room. */
-enum err_code grpc_call_write(struct grpc_call *c, const void *bytes, size_t n, struct err *e);
+/* Bytes of messages; `n` may be any number. Waits for room. They leave at once, or together with
+ * those that follow: where there are more to come, or the call has but one answer. */
+enum err_code grpc_call_write(struct grpc_call *c, const void *bytes, size_t n, bool more,
+                              struct err *e);
 /* c->reply as one message, and empties it. */
 enum err_code grpc_call_reply(struct grpc_call *c, struct err *e);
 /* Does the call still have time, and somebody who waits for it? */
@@ -249,7 +251,8 @@ bool grpc_call_gone(void *call); /* for session_open() */
 struct grpc_route {
     const char *path; /* "/sql.v1.DatabaseService/Query" */
     enum err_code (*run)(struct grpc_call *c, struct err *e);
-    bool open; /* no token needed */
+    bool open;   /* no token needed */
+    bool single; /* one answer, then the end */
 };
 
 const struct grpc_route *grpc_route_find(const char *path);

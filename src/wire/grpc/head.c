@@ -17,8 +17,8 @@
 
 /* ---- in ---- */
 
-bool grpc_head_take(struct grpc_call *c, const uint8_t *name, size_t name_len,
-                    const uint8_t *value, size_t value_len)
+bool grpc_head_take(struct grpc_call *c, const uint8_t *name, size_t name_len, const uint8_t *value,
+                    size_t value_len)
 {
     struct grpc_head *h = &c->head;
     const struct {
@@ -82,8 +82,7 @@ static enum err_code check(struct grpc_call *c, struct err *e)
     struct grpc_head *h = &c->head;
 
     c->route = grpc_route_find(h->path);
-    if (!(c->route && c->route->open) &&
-        !token_accepts(&c->conn->server->token, h->authorization))
+    if (!(c->route && c->route->open) && !token_accepts(&c->conn->server->token, h->authorization))
         return err_set(e, ERR_AUTH, "a valid token is needed as authorization");
     if (!c->route)
         return err_set(e, ERR_METHOD, "there is no method %.200s", h->path);

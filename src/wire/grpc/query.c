@@ -78,7 +78,7 @@ static enum err_code send_ready(struct grpc_sql *q, struct err *e)
 
     if (!buf_ok(ready))
         return err_set(e, ERR_NO_MEMORY, "no memory for a result");
-    enum err_code code = grpc_call_write(q->call, ready->data, ready->len, e);
+    enum err_code code = grpc_call_write(q->call, ready->data, ready->len, false, e);
     buf_reset(ready);
     return code;
 }
@@ -139,19 +139,19 @@ static enum err_code send_whole(struct grpc_sql *q, bool with_rows, const struct
         code = err_set(e, ERR_NO_MEMORY, "no memory for an answer");
     grpcframe_head(frame, (uint32_t)(head.len + len + tail.len));
     if (code == ERR_OK)
-        code = grpc_call_write(q->call, frame, sizeof frame, e);
+        code = grpc_call_write(q->call, frame, sizeof frame, true, e);
     if (code == ERR_OK)
-        code = grpc_call_write(q->call, head.data, head.len, e);
+        code = grpc_call_write(q->call, head.data, head.len, true, e);
     for (uint64_t at = 0; code == ERR_OK && at < len;) {
         size_t got = 0;
         code = spool_read(q->rows.spool, at, piece, sizeof piece, &got, e);
         q->call->broken |= code != ERR_OK;
         if (code == ERR_OK)
-            code = grpc_call_write(q->call, piece, got, e);
+            code = grpc_call_write(q->call, piece, got, true, e);
         at += got;
     }
     if (code == ERR_OK)
-        code = grpc_call_write(q->call, tail.data, tail.len, e);
+        code = grpc_call_write(q->call, tail.data, tail.len, false, e);
     buf_free(&head);
     buf_free(&tail);
     return code;
@@ -165,8 +165,7 @@ static struct grpcsql_tail tail_of(const struct grpc_sql *q)
 }
 
 /* What is left of the last page. */
-static enum err_code send_last_page(struct grpc_sql *q, const struct grpcsql_tail *t,
-                                    struct err *e)
+static enum err_code send_last_page(struct grpc_sql *q, const struct grpcsql_tail *t, struct err *e)
 {
     struct buf *reply = &q->call->reply;
 
@@ -211,8 +210,8 @@ static enum err_code answer(struct grpc_sql *q, const struct grpcsql_request *r,
                                : pages || r->max_rows    ? GRPC_ROWS_PAGES
                                                          : GRPC_ROWS_WHOLE;
 
-    if (e->code != ERR_OK || grpc_rows_begin(&q->rows, mode, o->max_result_bytes, r->max_rows,
-                                             o->data_dir, e) != ERR_OK)
+    if (e->code != ERR_OK ||
+        grpc_rows_begin(&q->rows, mode, o->max_result_bytes, r->max_rows, o->data_dir, e) != ERR_OK)
         return e->code;
     if (grpc_sql_run(q, &query, 1, &options, &q->rows.sink, e) != ERR_OK)
         return grpc_rows_failed(&q->rows, e);
@@ -234,8 +233,7 @@ static enum err_code send_error(struct grpc_sql *q, const struct err *why, struc
     return grpc_call_reply(q->call, e);
 }
 
-static enum err_code one_request(struct grpc_sql *q, const struct grpcsql_request *r,
-                                 struct err *e)
+static enum err_code one_request(struct grpc_sql *q, const struct grpcsql_request *r, struct err *e)
 {
     struct err why = ERR_INIT;
 
@@ -309,7 +307,8 @@ static enum err_code single(struct grpc_call *call, bool pages, struct err *e)
         else if (q.position)
             grpc_call_trailer(call, "ha-position", q.position);
     } else {
-        struct err why = ERR_INIT; /* whoever is gone or late is told that, not what it has led to */
+        struct err why =
+            ERR_INIT; /* whoever is gone or late is told that, not what it has led to */
         if (grpc_call_check(call, &why) != ERR_OK)
             *e = why;
     }

@@ -4,18 +4,19 @@
 #include "wire/grpc/conn.h"
 
 static const struct grpc_route routes[] = {
-    {"/sql.v1.DatabaseService/Query", grpc_query, false},
-    {"/sql.v1.DatabaseService/DataSourceNames", grpc_names, false},
-    {"/sql.v1.DatabaseService/Download", grpc_download, false},
-    {"/sql.v1.DatabaseService/LatestSnapshot", grpc_snapshot, false},
-    {"/sql.v1.DatabaseService/ReplicationIDs", grpc_names, false},
-    {"/ha.v1.Database/Execute", grpc_execute, false},
-    {"/ha.v1.Database/Stream", grpc_stream, false},
-    {"/ha.v1.Database/Batch", grpc_batch, false},
-    {"/grpc.health.v1.Health/Check", grpc_health_check, true},
-    {"/grpc.health.v1.Health/Watch", grpc_health_watch, true},
-    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", grpc_reflection, false},
-    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", grpc_reflection, false},
+    {"/sql.v1.DatabaseService/Query", grpc_query, false, false},
+    {"/sql.v1.DatabaseService/DataSourceNames", grpc_names, false, true},
+    {"/sql.v1.DatabaseService/Download", grpc_download, false, false},
+    {"/sql.v1.DatabaseService/LatestSnapshot", grpc_snapshot, false, false},
+    {"/sql.v1.DatabaseService/ReplicationIDs", grpc_names, false, true},
+    {"/ha.v1.Database/Execute", grpc_execute, false, true},
+    {"/ha.v1.Database/Stream", grpc_stream, false, false},
+    {"/ha.v1.Database/Batch", grpc_batch, false, true},
+    {"/grpc.health.v1.Health/Check", grpc_health_check, true, true},
+    {"/grpc.health.v1.Health/Watch", grpc_health_watch, true, false},
+    {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", grpc_reflection, false, false},
+    {"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", grpc_reflection, false,
+     false},
 };
 
 const char *const grpc_services[] = {

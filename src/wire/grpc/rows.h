@@ -5,9 +5,9 @@
  *            before the first byte leaves: in memory up to a megabyte, in a file beyond it, and not
  *            more than --max-result-size.
  *   pages    a message as soon as there are so many rows, or bytes: then the executor is asked for
- *            a pause, so that memory stays what one page takes. What does not pause (a write's rows,
- *            which are kept until the commit anyway) becomes several pages at once.
- *   no rows  they are counted, and that is all
+ *            a pause, so that memory stays what one page takes. What does not pause (a write's
+ * rows, which are kept until the commit anyway) becomes several pages at once. no rows  they are
+ * counted, and that is all
  *
  * A text of several statements: whole answers with the rows of the last one that has any; pages
  * come for each of them, and each begins with its columns.

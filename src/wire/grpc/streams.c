@@ -11,10 +11,10 @@
 
 #include "wire/grpc/conn.h"
 
-#define RESETS_BURST  1000u
-#define RESETS_PER_S  100u
-#define ACKS_MAX      1000u /* not yet sent */
-#define SETTINGS_MAX  32u   /* entries in a frame */
+#define RESETS_BURST 1000u
+#define RESETS_PER_S 100u
+#define ACKS_MAX     1000u /* not yet sent */
+#define SETTINGS_MAX 32u   /* entries in a frame */
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *f, void *arg)
 {
