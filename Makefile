@@ -463,6 +463,7 @@ install: all
 	ln -sf libha.so.0 $(DESTDIR)$(PREFIX)/lib/libha.so
 	set -- include/ha/*.h; [ ! -f "$$1" ] || install -m 644 "$$@" $(DESTDIR)$(PREFIX)/include/ha
 	install -m 644 LICENSE $(wildcard README.md) $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ha
+	set -e; for f in $(PROTO:proto/%=%); do install -D -m 644 proto/$$f $(DESTDIR)$(PREFIX)/share/ha/proto/$$f; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ha' \
 	    'Description: highly available SQLite cluster' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lha' \
 	    'Libs.private: $(LIBS)' 'Cflags: -I$${includedir}' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/ha.pc
