@@ -32,6 +32,8 @@ static const ProtobufCMessageDescriptor *const wrappers[] = {
     &google__protobuf__uint32_value__descriptor,
 };
 
+#define N_WRAPPERS (sizeof wrappers / sizeof wrappers[0])
+
 /* Every wrapper has one field, "value". */
 static enum err_code wrapped(const ProtobufCMessage *m, struct value *out, struct err *e)
 {
@@ -122,7 +124,7 @@ static enum err_code any(struct reading *r, const Google__Protobuf__Any *a, stru
         return ERR_OK;
     if (is_named(name, len, google__protobuf__timestamp__descriptor.name))
         return moment(r, &a->value, out, e);
-    for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers; i++) {
+    for (size_t i = 0; i < N_WRAPPERS; i++) {
         if (!is_named(name, len, wrappers[i]->name))
             continue;
         ProtobufCMessage *m =

@@ -260,6 +260,33 @@ def test_token():
                 assert rpc.rows(c.execute("SELECT 1")) == [[1]]
 
 
+def test_calls_without_a_token_are_few():
+    """Health checks need none, and each holds a thread: whoever opens many of them is stopped, and the others are served."""
+    with ha.Cluster() as cluster:
+        node = cluster.node(token="s3cret")
+        with rpc.Client(node.port) as nobody, rpc.Client(node.port, "s3cret") as c:
+            watch = nobody.streaming("/grpc.health.v1.Health/Watch", rpc.HealthRequest, rpc.HealthResponse)
+            watching = [watch(rpc.HealthRequest()) for _ in range(64)]
+            assert [next(w).status for w in watching] == [1] * 64
+            assert rpc.status_of(watch, rpc.HealthRequest(), timeout=rpc.CALL_S)[0] == Code.RESOURCE_EXHAUSTED
+            assert rpc.rows(c.execute("SELECT 1")) == [[1]]
+            mine = c.streaming("/grpc.health.v1.Health/Watch", rpc.HealthRequest, rpc.HealthResponse)
+            own = mine(rpc.HealthRequest(), metadata=c.metadata, timeout=rpc.CALL_S)
+            assert next(own).status == 1
+            own.cancel()
+            for w in watching:
+                w.cancel()
+
+            def free_again():
+                try:
+                    return nobody.check() == 1
+                except grpc.RpcError as e:
+                    assert e.code() == Code.RESOURCE_EXHAUSTED
+                    return False
+
+            ha.wait_until(free_again, what="there is room for another one")
+
+
 def test_token_of_its_own():
     with ha.Cluster() as cluster:
         node = cluster.node(token="http", args=["--grpc-token", "grpc"])

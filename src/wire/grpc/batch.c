@@ -144,6 +144,7 @@ enum err_code grpc_batch(struct grpc_call *call, struct err *e)
         grpcsql_read_batch(call->request, bytes, len, &requests, &n, e) != ERR_OK ||
         grpc_sql_begin(&q, call, e) != ERR_OK)
         return e->code;
+    grpc_call_forget(call);
     struct batch b = {.sink.ops = &ops,
                       .requests = requests,
                       .n = n,

@@ -59,6 +59,8 @@ void grpc_call_free_locked(struct grpc_call *call)
     if (call->next)
         call->next->prev = call->prev;
     c->n_calls--;
+    if (call->unproven)
+        atomic_fetch_sub(&c->server->n_unproven, 1);
     c->in_bytes -= call->in.len - call->in_at;
     buf_free(&call->in);
     buf_free(&call->out);
@@ -132,9 +134,10 @@ static void judge_locked(struct grpc_call *call)
         stop_in_locked(call, ERR_PROTOCOL);
     else if (v != GRPCFRAME_MORE && f.compressed)
         stop_in_locked(call, ERR_UNSUPPORTED);
-    else if ((v != GRPCFRAME_MORE && f.len > s->max_message_bytes) ||
-             call->conn->in_bytes > 2 * s->max_message_bytes + CONN_IN_MORE)
+    else if (v != GRPCFRAME_MORE && f.len > s->max_message_bytes)
         stop_in_locked(call, ERR_TOO_BIG);
+    else if (call->conn->in_bytes > 2 * s->max_message_bytes + CONN_IN_MORE)
+        stop_in_locked(call, ERR_TOO_MANY);
     if (v == GRPCFRAME_WHOLE)
         return;
     consume_locked(call, call->held);
@@ -204,6 +207,8 @@ static enum err_code why_locked(const struct grpc_call *call, struct err *e)
         return err_set(e, ERR_UNSUPPORTED, "compressed messages are not taken");
     case ERR_NO_MEMORY:
         return err_set(e, ERR_NO_MEMORY, "no memory for the message");
+    case ERR_TOO_MANY:
+        return err_set(e, ERR_TOO_MANY, "too many messages are on their way on this connection");
     default:
         return err_set(e, ERR_TOO_BIG, "a message is larger than %zu bytes",
                        call->conn->server->max_message_bytes);
@@ -310,6 +315,12 @@ enum err_code grpc_call_read_one(struct grpc_call *call, const char **bytes, siz
     if (grpc_call_read(call, false, bytes, len, &end, e) != ERR_OK)
         return e->code;
     return end ? err_set(e, ERR_PROTOCOL, "the call has no message") : ERR_OK;
+}
+
+void grpc_call_forget(struct grpc_call *call)
+{
+    if (call->message.cap > KEEP_BYTES)
+        buf_free(&call->message);
 }
 
 /* ---- messages out ---- */
@@ -453,6 +464,7 @@ static void finish(struct grpc_call *call)
     call->running = false;
     stop_in_locked(call, ERR_OK);
     call->out_end = true;
+    call->ended_ns = clock_mono_ns();
     if (call->closed) {
         grpc_call_free_locked(call);
     } else {

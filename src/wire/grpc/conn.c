@@ -30,6 +30,7 @@
 #define FRAME_BYTES  16384u             /* HTTP/2's least, which all clients take */
 #define GREETING_NS  (5 * CLOCK_S)
 #define SILENCE_NS   (60 * CLOCK_S)
+#define LOOK_NS      (5 * CLOCK_S) /* between two looks for stalled calls, at least */
 #define PING_NS      (20 * CLOCK_S)
 #define LINGER_NS    (2 * CLOCK_S)
 #define LINGER_BYTES ((size_t)1 << 20)
@@ -175,11 +176,24 @@ static bool receive(struct grpc_conn *c, uint8_t *bytes)
 
 /* ---- how long it may be silent ---- */
 
+/* A call that has ended, and whose client does not take what is left of its answer. */
+static void end_stalled_locked(struct grpc_conn *c, int64_t now)
+{
+    if (now - c->looked_ns < LOOK_NS)
+        return;
+    c->looked_ns = now;
+    for (struct grpc_call *call = c->calls; call; call = call->next)
+        if (call->out_end && !call->closed && now - call->ended_ns > GRPC_STALL_NS)
+            (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, call->stream,
+                                            NGHTTP2_CANCEL);
+}
+
 /* Looks after it, and says when it is to be looked after again. The mutex is held. */
 static int64_t tend_locked(struct grpc_conn *c)
 {
     int64_t now = clock_mono_ns();
 
+    end_stalled_locked(c, now);
     if (!c->greeted) {
         c->dead |= now - c->heard_ns > GREETING_NS;
         return c->heard_ns + GREETING_NS;

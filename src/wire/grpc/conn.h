@@ -48,6 +48,7 @@
 #define GRPC_STREAMS_MAX   256u                /* open at a time on a connection */
 #define GRPC_CALLS_MAX     320u                /* … with those whose client has left already */
 #define GRPC_ALL_CALLS_MAX 4096u               /* that run at a time, on all connections */
+#define GRPC_UNPROVEN_MAX  64u                 /* … of clients that have not shown the token */
 #define GRPC_HEADERS_BYTES ((size_t)16 << 10)  /* names and values of a request's headers */
 #define GRPC_WINDOW_BYTES  ((size_t)256 << 10) /* of a stream, that was not read yet */
 #define GRPC_OUT_BYTES     ((size_t)256 << 10) /* of a call, that was not sent yet */
@@ -87,6 +88,7 @@ struct grpc_server {
     nghttp2_option *options;
 
     atomic_bool stopping;
+    atomic_uint n_unproven; /* calls of those who have not shown the token that is wanted */
     struct grpc_pool pool;
 
     pthread_mutex_t mu;      /* never taken with a connection's held */
@@ -113,8 +115,9 @@ struct grpc_conn {
     size_t in_bytes; /* in all calls' queues */
 
     /* the connection's thread */
-    int64_t heard_ns; /* when the last byte came */
-    int64_t asked_ns; /* when a ping went out that nothing has answered; 0 = none */
+    int64_t heard_ns;  /* when the last byte came */
+    int64_t looked_ns; /* for calls that have stalled */
+    int64_t asked_ns;  /* when a ping went out that nothing has answered; 0 = none */
 };
 
 /* ---- calls ---- */
@@ -140,6 +143,7 @@ struct grpc_call {
     const struct grpc_route *route;
     struct grpc_head head;
     int64_t deadline_ns; /* CLOCK_EVER = none */
+    bool unproven;       /* counted in server->n_unproven */
 
     struct grpc_call *next, *prev; /* guarded by conn->mu: conn->calls */
     struct grpc_call *next_work;   /* guarded by the pool's mu */
@@ -160,6 +164,7 @@ struct grpc_call {
     struct buf out;       /* from out_at on: to be sent */
     size_t out_at;
     bool answered;           /* the answer's headers are nghttp2's */
+    int64_t ended_ns;        /* since when nobody runs it any more */
     bool out_end;            /* trailers follow what is in `out` */
     struct session *session; /* for grpc_call_leave_locked() */
 
@@ -229,6 +234,8 @@ enum err_code grpc_call_read(struct grpc_call *c, bool patient, const char **byt
 /* The only message of a call that takes one. ERR_PROTOCOL where there is none. */
 enum err_code grpc_call_read_one(struct grpc_call *c, const char **bytes, size_t *len,
                                  struct err *e);
+/* What was read is not needed any more: gives back the memory of a large message. */
+void grpc_call_forget(struct grpc_call *c);
 /* Bytes of messages; `n` may be any number. Waits for room. They leave at once, or together with
  * those that follow: where there are more to come, or the call has but one answer. */
 enum err_code grpc_call_write(struct grpc_call *c, const void *bytes, size_t n, bool more,

@@ -77,13 +77,24 @@ static enum err_code deadline(struct grpc_call *c, struct err *e)
     return ERR_OK;
 }
 
+/* Without the token there is little to be had, and not much of it: a call holds a thread. */
+static enum err_code unproven(struct grpc_call *c, struct err *e)
+{
+    if (!c->route || !c->route->open)
+        return err_set(e, ERR_AUTH, "a valid token is needed as authorization");
+    c->unproven = true;
+    if (atomic_fetch_add(&c->conn->server->n_unproven, 1) >= GRPC_UNPROVEN_MAX)
+        return err_set(e, ERR_TOO_MANY, "too many calls without a token");
+    return ERR_OK;
+}
+
 static enum err_code check(struct grpc_call *c, struct err *e)
 {
     struct grpc_head *h = &c->head;
 
     c->route = grpc_route_find(h->path);
-    if (!(c->route && c->route->open) && !token_accepts(&c->conn->server->token, h->authorization))
-        return err_set(e, ERR_AUTH, "a valid token is needed as authorization");
+    if (!token_accepts(&c->conn->server->token, h->authorization) && unproven(c, e) != ERR_OK)
+        return e->code;
     if (!c->route)
         return err_set(e, ERR_METHOD, "there is no method %.200s", h->path);
     if (h->min_seq_text && !parse_u64(h->min_seq_text, &h->min_seq))
@@ -172,6 +183,7 @@ void grpc_head_refuse_locked(struct grpc_call *c)
 
     n += put_trailers(c, nv + n);
     c->answered = c->out_end = c->in_rest = true;
+    c->ended_ns = clock_mono_ns();
     if (nghttp2_submit_response(c->conn->session, c->stream, nv, n, NULL) != 0)
         c->conn->dead = true;
 }
@@ -182,6 +194,7 @@ static void answer_http(struct grpc_call *c, const char *status)
     nghttp2_nv nv[] = {text_field(":status", status), text_field("content-length", "0")};
 
     c->answered = c->out_end = c->in_rest = true;
+    c->ended_ns = clock_mono_ns();
     if (nghttp2_submit_response(c->conn->session, c->stream, nv, 2, NULL) != 0)
         c->conn->dead = true;
 }

@@ -52,7 +52,7 @@ static enum err_code question(struct grpc_call *call, const char **service, stru
 
 enum err_code grpc_health_check(struct grpc_call *call, struct err *e)
 {
-    const char *service = NULL;
+    const char *service = "";
     enum grpcinfo_health now;
 
     if (question(call, &service, e) != ERR_OK)
@@ -66,7 +66,7 @@ enum err_code grpc_health_check(struct grpc_call *call, struct err *e)
 
 enum err_code grpc_health_watch(struct grpc_call *call, struct err *e)
 {
-    const char *service = NULL;
+    const char *service = "";
     enum grpcinfo_health told = GRPCINFO_UNKNOWN;
 
     if (question(call, &service, e) != ERR_OK)

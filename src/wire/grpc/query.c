@@ -270,6 +270,7 @@ enum err_code grpc_query(struct grpc_call *call, struct err *e)
         struct err why = ERR_INIT;
         arena_reset(call->request);
         enum err_code code = grpcsql_read(call->request, bytes, len, &r, &why);
+        grpc_call_forget(call);
         if (code == ERR_PARAM)
             code = send_error(&q, &why, e);
         else if (code == ERR_OK)
@@ -295,6 +296,7 @@ static enum err_code single(struct grpc_call *call, bool pages, struct err *e)
     if (grpc_call_read_one(call, &bytes, &len, e) != ERR_OK ||
         grpcsql_read(call->request, bytes, len, &r, e) != ERR_OK)
         return e->code;
+    grpc_call_forget(call);
     if (r.type == GRPCSQL_PING)
         return grpc_call_reply(call, e);
     if (!pages)
