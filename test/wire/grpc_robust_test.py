@@ -321,3 +321,65 @@ def test_stream_numbers_that_go_back(raw):
         assert f[2] != 3 or f[0] == rpc.RST_STREAM
         f = raw.receive()
     assert f is None or f[0] == rpc.GOAWAY or f[2] == 7
+
+
+# ---- clients that have fallen silent; the node is in a hurry, two seconds stand for its two minutes --------------
+
+
+@pytest.fixture(scope="module")
+def hasty():
+    with ha.Cluster() as cluster:
+        yield cluster.node(env={"HA_FAULT": "grpc.hurry=fail"})
+
+
+def pong(raw, kind):
+    """The next frame of that kind; pings are answered on the way."""
+    while (f := raw.receive()) is not None and f[0] != kind:
+        if f[0] == rpc.PING_FRAME and not f[1] & rpc.ACK:
+            raw.send(rpc.frame(rpc.PING_FRAME, rpc.ACK, 0, f[3]))
+    return f
+
+
+def test_client_that_takes_nothing_is_given_up(hasty):
+    """It answers pings, but its window stays closed: the statement ends, and in the end so does the stream."""
+    with rpc.Raw(hasty.port) as r:
+        r.send(rpc.frame(rpc.SETTINGS, 0, 0, b"\x00\x04" + bytes(4)))
+        endless = rpc.framed(rpc.request("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+                                         "SELECT zeroblob(10000) FROM n").SerializeToString())
+        r.send(call(1, endless, **{":path": "/ha.v1.Database/Stream"}))
+        f = pong(r, rpc.RST_STREAM)
+        assert f[2] == 1 and int.from_bytes(f[3], "big") == CANCEL
+    still_well(hasty)
+
+
+def test_client_that_stops_in_the_middle_of_a_message(hasty):
+    with rpc.Raw(hasty.port) as r:
+        r.send(rpc.frame(rpc.HEADERS, rpc.END_HEADERS, 1, rpc.call_headers("/sql.v1.DatabaseService/Query")),
+               rpc.frame(rpc.DATA, 0, 1, body()[:-1]))
+        f = pong(r, rpc.HEADERS)
+        assert f[2] == 1 and f[1] & rpc.END_STREAM
+
+
+def test_call_without_a_message(hasty):
+    with rpc.Raw(hasty.port) as r:
+        r.send(rpc.frame(rpc.HEADERS, rpc.END_HEADERS, 1, rpc.call_headers()))
+        f = pong(r, rpc.HEADERS)
+        assert f[2] == 1 and f[1] & rpc.END_STREAM
+
+
+def test_client_that_does_not_answer_pings(hasty):
+    with rpc.Raw(hasty.port) as r:
+        r.send(rpc.frame(rpc.HEADERS, rpc.END_HEADERS, 1, rpc.call_headers("/sql.v1.DatabaseService/Query")))
+        kinds = [f[0] for f in r.all_frames()]
+        assert rpc.PING_FRAME in kinds
+
+
+def test_session_that_idles_stays(hasty):
+    """Between two requests there is no hurry, as long as the client is there."""
+    with rpc.Raw(hasty.port) as r:
+        r.send(rpc.frame(rpc.HEADERS, rpc.END_HEADERS, 1, rpc.call_headers("/sql.v1.DatabaseService/Query")))
+        for _ in range(4):  # pings, a second apart: longer than it would wait for the rest of a message
+            f = r.until(rpc.PING_FRAME)
+            r.send(rpc.frame(rpc.PING_FRAME, rpc.ACK, 0, f[3]))
+        r.send(rpc.frame(rpc.DATA, 0, 1, body()))
+        answered(r, 1)

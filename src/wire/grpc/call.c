@@ -259,7 +259,7 @@ static enum err_code stalled(struct err *e)
 
 static enum err_code read_locked(struct grpc_call *call, bool patient, bool *end, struct err *e)
 {
-    int64_t until = patient ? CLOCK_EVER : clock_deadline(GRPC_STALL_NS);
+    int64_t until = patient ? CLOCK_EVER : clock_deadline(grpc_patience(GRPC_STALL_NS));
     size_t seen = call->in.len - call->in_at;
     struct grpcframe f;
 
@@ -283,7 +283,7 @@ static enum err_code read_locked(struct grpc_call *call, bool patient, bool *end
             return e->code;
         /* Who has begun a message has to go on with it. */
         if (here != seen || (here > 0 && until == CLOCK_EVER))
-            until = clock_deadline(GRPC_STALL_NS);
+            until = clock_deadline(grpc_patience(GRPC_STALL_NS));
         seen = here;
         if (clock_mono_ns() >= until)
             return stalled(e);
@@ -333,7 +333,7 @@ static size_t unsent(const struct grpc_call *call)
 /* Once the queue is full, until half of it has been sent. */
 static enum err_code room_locked(struct grpc_call *call, struct err *e)
 {
-    int64_t until = clock_deadline(GRPC_STALL_NS);
+    int64_t until = clock_deadline(grpc_patience(GRPC_STALL_NS));
     size_t seen = unsent(call);
 
     while (unsent(call) > GRPC_OUT_BYTES / 2) {
@@ -343,7 +343,7 @@ static enum err_code room_locked(struct grpc_call *call, struct err *e)
             if (unsent(call) >= seen)
                 return stalled(e);
             seen = unsent(call);
-            until = clock_deadline(GRPC_STALL_NS);
+            until = clock_deadline(grpc_patience(GRPC_STALL_NS));
         }
         wait_locked(call, until);
     }

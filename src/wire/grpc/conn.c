@@ -179,11 +179,11 @@ static bool receive(struct grpc_conn *c, uint8_t *bytes)
 /* A call that has ended, and whose client does not take what is left of its answer. */
 static void end_stalled_locked(struct grpc_conn *c, int64_t now)
 {
-    if (now - c->looked_ns < LOOK_NS)
+    if (now - c->looked_ns < grpc_patience(LOOK_NS))
         return;
     c->looked_ns = now;
     for (struct grpc_call *call = c->calls; call; call = call->next)
-        if (call->out_end && !call->closed && now - call->ended_ns > GRPC_STALL_NS)
+        if (call->out_end && !call->closed && now - call->ended_ns > grpc_patience(GRPC_STALL_NS))
             (void)nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, call->stream,
                                             NGHTTP2_CANCEL);
 }
@@ -192,6 +192,7 @@ static void end_stalled_locked(struct grpc_conn *c, int64_t now)
 static int64_t tend_locked(struct grpc_conn *c)
 {
     int64_t now = clock_mono_ns();
+    int64_t silence = grpc_patience(SILENCE_NS), ping = grpc_patience(PING_NS);
 
     end_stalled_locked(c, now);
     if (!c->greeted) {
@@ -199,16 +200,16 @@ static int64_t tend_locked(struct grpc_conn *c)
         return c->heard_ns + GREETING_NS;
     }
     if (c->asked_ns != 0) {
-        c->dead |= now - c->asked_ns > PING_NS;
-        return c->asked_ns + PING_NS;
+        c->dead |= now - c->asked_ns > ping;
+        return c->asked_ns + ping;
     }
-    if (now - c->heard_ns > SILENCE_NS && c->n_calls > 0) {
+    if (now - c->heard_ns > silence && c->n_calls > 0) {
         c->asked_ns = now;
         (void)nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, NULL);
-        return now + PING_NS;
+        return now + ping;
     }
     if (c->n_calls > 0)
-        return c->heard_ns + SILENCE_NS;
+        return c->heard_ns + silence;
     if (now - c->heard_ns > IDLE_NS)
         grpc_conn_say_goodbye_locked(c);
     return c->heard_ns + IDLE_NS;

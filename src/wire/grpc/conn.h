@@ -37,7 +37,9 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/token.h"
 #include "core/node.h"
 #include "core/session.h"
@@ -54,6 +56,12 @@
 #define GRPC_OUT_BYTES     ((size_t)256 << 10) /* of a call, that was not sent yet */
 #define GRPC_STALL_NS      (120 * CLOCK_S)     /* a client takes, or sends, nothing of a message */
 #define GRPC_REPLY_FIELDS  8u                  /* headers or trailers that a call adds */
+
+/* How long to be patient; a test that arms the fault point is in a hurry. */
+static inline int64_t grpc_patience(int64_t ns)
+{
+    return FAULT_FAILS("grpc.hurry") ? ns / 60 : ns;
+}
 
 struct grpc_call;
 

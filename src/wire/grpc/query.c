@@ -199,7 +199,7 @@ static bool does_nothing(const struct grpc_sql *q, const struct grpcsql_request 
     return false;
 }
 
-/* *sent: an answer has gone out, or a part of one. */
+/* `alone`: the session ends behind it. */
 static enum err_code answer(struct grpc_sql *q, const struct grpcsql_request *r, bool pages,
                             bool alone, struct err *e)
 {
@@ -309,9 +309,9 @@ static enum err_code single(struct grpc_call *call, bool pages, struct err *e)
         else if (q.position)
             grpc_call_trailer(call, "ha-position", q.position);
     } else {
-        struct err why =
-            ERR_INIT; /* whoever is gone or late is told that, not what it has led to */
-        if (grpc_call_check(call, &why) != ERR_OK)
+        /* Whoever is gone or late is told that, not what it has led to. */
+        struct err why = ERR_INIT;
+        if (e->code != ERR_UNKNOWN_OUTCOME && grpc_call_check(call, &why) != ERR_OK)
             *e = why;
     }
     grpc_sql_end(&q);
