@@ -32,9 +32,15 @@ UNIT_SRC  := $(sort $(wildcard test/unit/*_test.c))
 FUZZ_SRC  := $(sort $(wildcard test/fuzz/*_fuzz.c))
 BENCH_SRC := $(sort $(wildcard test/bench/*.c))
 
-OBJ       := $(SRC:%.c=$(BUILD)/obj/%.o)
-LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/obj/%.o)
-TEST_OBJ  := $(SRC:%.c=$(BUILD)/test/obj/%.o)
+# What protoc makes of proto/: messages in C, and a description of them all.
+GEN       := $(BUILD)/gen
+PROTO     := $(sort $(shell find proto -name '*.proto'))
+WELLKNOWN := $(addprefix google/protobuf/,any.proto timestamp.proto wrappers.proto)
+GEN_NAME  := $(patsubst %.proto,%.pb-c,$(PROTO:proto/%=%) $(WELLKNOWN))
+
+OBJ       := $(SRC:%.c=$(BUILD)/obj/%.o) $(GEN_NAME:%=$(BUILD)/obj/gen/%.o)
+LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(GEN_NAME:%=$(BUILD)/obj/gen/%.o)
+TEST_OBJ  := $(SRC:%.c=$(BUILD)/test/obj/%.o) $(GEN_NAME:%=$(BUILD)/test/obj/gen/%.o)
 UNIT_BIN  := $(UNIT_SRC:test/unit/%.c=$(BUILD)/test/unit/%)
 REPLAY_BIN := $(FUZZ_SRC:test/fuzz/%.c=$(BUILD)/test/fuzz/%)
 FUZZ_BIN  := $(FUZZ_SRC:test/fuzz/%.c=$(BUILD)/fuzz/%)
@@ -49,7 +55,7 @@ say   = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2))
 WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
         -Wformat=2 -Wvla -Wimplicit-fallthrough
 
-CPPFLAGS_ALL  := -Iinclude -Isrc -D_GNU_SOURCE -DHA_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CPPFLAGS_ALL  := -Iinclude -Isrc -isystem $(GEN) -D_GNU_SOURCE -DHA_VERSION='"$(VERSION)"' -DHA_GEN='"$(GEN)"' $(CPPFLAGS)
 # The same position-independent, hidden-by-default objects serve the program and both libraries.
 BASE_CFLAGS    = -std=gnu11 -fPIC -fvisibility=hidden -pthread $(WARN)
 HARDEN_C      := -D_FORTIFY_SOURCE=2 -fstack-protector-strong
@@ -68,10 +74,10 @@ HARDEN_LD     :=
 WARN          += -Wno-maybe-uninitialized -Wno-format-truncation -Wno-format-overflow -Wno-stringop-overflow
 endif
 
-PKGS      := libnats yajl libzstd openssl libpcre2-8
+PKGS      := libnats yajl libzstd openssl libpcre2-8 libnghttp2 libprotobuf-c
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
-                     echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8)
+                     echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8 -lnghttp2 -lprotobuf-c)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
 # libcurl, for the commands (src/cli), is loaded when one needs it: cli/curl.h.
 # The load client of test/bench speaks to PostgreSQL and MariaDB.
@@ -122,10 +128,15 @@ all: $(BUILD)/ha $(BUILD)/libha.a $(BUILD)/libha.so $(BUILD)/examples/embed
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-$(BUILD)/obj/%.o: %.c | $(SQLITE_READY)
+$(BUILD)/obj/%.o: %.c | $(SQLITE_READY) $(GEN)/made
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC_RELEASE) -MMD -MP -c $< -o $@
+
+$(GEN_NAME:%=$(BUILD)/obj/gen/%.o): $(BUILD)/obj/gen/%.o: $(GEN)/made
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC_RELEASE) -w -c $(GEN)/$*.c -o $@
 
 $(BUILD)/ha: $(OBJ) $(SQLITE_LINK)
 	$(call say,LINK,$@)
@@ -150,6 +161,26 @@ $(BUILD)/examples/%: examples/%/main.c include/ha/ha.h $(BUILD)/libha.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) -Iinclude -std=gnu11 -pthread $(WARN) $(RELEASE_FLAGS) $(SAN) $(CFLAGS) $(LDFLAGS) $< $(BUILD)/libha.a \
 	    $(if $(SQLITE_OBJ),,$(SQLITE_LINK)) $(LIBS) -o $@
+
+# ---- protocol buffers ----------------------------------------------------------------------------------------
+# A text may hold a NUL, which a C string cannot: on the wire strings and bytes are the same, so in C all are bytes.
+
+PROTO_INC ?= $(shell pkg-config --variable=prefix protobuf 2>/dev/null || echo /usr)/include
+
+$(GEN)/made: $(PROTO)
+	$(call say,PROTOC,$(GEN))
+	$(Q)rm -rf $(GEN)
+	@mkdir -p $(GEN)/proto/google/protobuf
+	$(Q)cp -r proto/. $(GEN)/proto
+	$(Q)cp $(WELLKNOWN:%=$(PROTO_INC)/%) $(GEN)/proto/google/protobuf
+	$(Q)find $(GEN)/proto -name '*.proto' -exec sed -i 's/^\( *\)\(repeated \)\{0,1\}string /\1\2bytes /' {} +
+	$(Q)protoc -I $(GEN)/proto --c_out=$(GEN) $(PROTO:proto/%=%) $(WELLKNOWN)
+	$(Q)protoc -I proto -I $(PROTO_INC) --include_imports --descriptor_set_out=$(GEN)/descriptors.bin $(PROTO:proto/%=%)
+	$(Q)touch $@
+
+# Its bytes are part of the program (.incbin).
+$(BUILD)/obj/src/wire/grpc/reflection.o $(BUILD)/test/obj/src/wire/grpc/reflection.o \
+$(BUILD)/fuzz/obj/src/wire/grpc/reflection.o: $(GEN)/made
 
 # Its bytes are part of the program (.incbin).
 $(BUILD)/obj/src/wire/http/openapi.o $(BUILD)/test/obj/src/wire/http/openapi.o \
@@ -205,10 +236,15 @@ TEST_ARCHIVE_OBJ := $(filter-out $(MAIN_SRC:%.c=$(BUILD)/test/obj/%.o),$(TEST_OB
 test-objects: $(TEST_OBJ)
 	@:
 
-$(BUILD)/test/obj/%.o: %.c | $(SQLITE_READY)
+$(BUILD)/test/obj/%.o: %.c | $(SQLITE_READY) $(GEN)/made
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC_TEST) -MMD -MP -c $< -o $@
+
+$(GEN_NAME:%=$(BUILD)/test/obj/gen/%.o): $(BUILD)/test/obj/gen/%.o: $(GEN)/made
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC_TEST) -w -c $(GEN)/$*.c -o $@
 
 # $(call archive,objects,target that builds them): every object that compiles, written anew only if one changed.
 define archive
@@ -262,25 +298,35 @@ $(BUILD)/pip/installed: test/wire/pip/requirements.txt
 
 # Those of Go, where its compiler is installed.
 .PHONY: go-clients
-go-clients: $(if $(shell command -v go),$(BUILD)/go/pgclients)
+go-clients: $(if $(shell command -v go),$(BUILD)/go/pgclients $(BUILD)/go/grpcclient)
 $(BUILD)/go/pgclients: $(wildcard test/wire/clients/go/*)
 	@mkdir -p $(@D)
 	$(call say,GO,$@)
 	$(Q)cd test/wire/clients/go && go build -o $(abspath $@) .
+$(BUILD)/go/grpcclient: $(wildcard test/wire/clients/gogrpc/*)
+	@mkdir -p $(@D)
+	$(call say,GO,$@)
+	$(Q)cd test/wire/clients/gogrpc && go build -o $(abspath $@) .
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.
 
-FUZZ_OBJ     := $(filter-out $(MAIN_SRC:%.c=$(BUILD)/fuzz/obj/%.o),$(SRC:%.c=$(BUILD)/fuzz/obj/%.o))
+FUZZ_OBJ     := $(filter-out $(MAIN_SRC:%.c=$(BUILD)/fuzz/obj/%.o),$(SRC:%.c=$(BUILD)/fuzz/obj/%.o)) \
+                $(GEN_NAME:%=$(BUILD)/fuzz/obj/gen/%.o)
 FUZZ_ARCHIVE := $(BUILD)/fuzz/libha-fuzz.a
 FUZZ_SAN     := address,undefined
 CC_FUZZ       = clang $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) -O1 -g -DHA_FAULTS \
                 -fno-omit-frame-pointer -fno-sanitize-recover=undefined -Wno-error
 
-$(BUILD)/fuzz/obj/%.o: %.c | $(SQLITE_READY)
+$(BUILD)/fuzz/obj/%.o: %.c | $(SQLITE_READY) $(GEN)/made
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
 	$(Q)$(CC_FUZZ) -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -MMD -MP -c $< -o $@
+
+$(GEN_NAME:%=$(BUILD)/fuzz/obj/gen/%.o): $(BUILD)/fuzz/obj/gen/%.o: $(GEN)/made
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC_FUZZ) -w -fsanitize=fuzzer-no-link,$(FUZZ_SAN) -c $(GEN)/$*.c -o $@
 
 .PHONY: fuzz-objects
 fuzz-objects: $(FUZZ_OBJ)
@@ -417,6 +463,7 @@ install: all
 	ln -sf libha.so.0 $(DESTDIR)$(PREFIX)/lib/libha.so
 	set -- include/ha/*.h; [ ! -f "$$1" ] || install -m 644 "$$@" $(DESTDIR)$(PREFIX)/include/ha
 	install -m 644 LICENSE $(wildcard README.md) $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ha
+	set -e; for f in $(PROTO:proto/%=%); do install -D -m 644 proto/$$f $(DESTDIR)$(PREFIX)/share/ha/proto/$$f; done
 	printf '%s\n' 'prefix=$(PREFIX)' 'libdir=$${prefix}/lib' 'includedir=$${prefix}/include' '' 'Name: ha' \
 	    'Description: highly available SQLite cluster' 'Version: $(VERSION)' 'Libs: -L$${libdir} -lha' \
 	    'Libs.private: $(LIBS)' 'Cflags: -I$${includedir}' >$(DESTDIR)$(PREFIX)/lib/pkgconfig/ha.pc

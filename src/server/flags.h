@@ -48,7 +48,7 @@
     X(NAME, name, STRING, "name", 'n', "hostname", "", NODE, PLAIN, NULL,                          \
       "Node name, unique in the cluster")                                                          \
     X(PORT, port, INT, "port", 'p', "8080", "0..65535", NODE, PLAIN, NULL,                         \
-      "Port of the HTTP server; 0 means none")                                                     \
+      "Port of the HTTP server, which speaks gRPC, too; 0 means none")                             \
     X(TOKEN, token, STRING, "token", 0, "", "", NODE, SECRET, NULL,                                \
       "API token that every request must carry; empty means no authentication")                    \
     X(QUERY_TIMEOUT, query_timeout_ns, DURATION, "query-timeout", 0, "0s", "", NODE, PLAIN, NULL,  \
@@ -58,6 +58,12 @@
       "An open transaction that is idle for so long is rolled back")                               \
     X(MAX_RESULT_SIZE, max_result_bytes, SIZE, "max-result-size", 0, "64MiB", "", NODE, PLAIN,     \
       NULL, "Most bytes that the rows of one write request may take")                              \
+    X(GRPC_TOKEN, grpc_token, STRING, "grpc-token", 0, "", "", NODE, SECRET, NULL,                 \
+      "Token that every gRPC call must carry; empty means that of --token")                        \
+    X(GRPC_TIMEOUT, grpc_timeout_ns, DURATION, "grpc-timeout", 0, "0s", "", NODE, PLAIN, NULL,     \
+      "Longest time of a gRPC call that brings no deadline of its own; 0s means no limit")         \
+    X(GRPC_MAX_MESSAGE_SIZE, grpc_max_message_bytes, SIZE, "grpc-max-message-size", 0, "64MiB",    \
+      "", NODE, PLAIN, NULL, "Largest gRPC message that is taken")                                 \
     X(REMOTE, remote, STRING, "remote", 'r', "", "", NODE, URL, NO_CLIENT,                         \
       "Run as a client of the node at this URL")                                                   \
                                                                                                    \

@@ -16,6 +16,7 @@
 #include "os/signal.h"
 #include "server/files.h"
 #include "sql/conn.h"
+#include "wire/grpc/grpc.h"
 #include "wire/http/http.h"
 #include "wire/pg/pg.h"
 
@@ -44,6 +45,7 @@ struct server {
     struct node_options options;
     struct node *node;
     struct http_server *http; /* NULL = none */
+    struct grpc_server *grpc; /* NULL = none; on HTTP's port */
     struct pg_server *pg;     /* NULL = none */
     bool up;
 };
@@ -331,6 +333,22 @@ static enum err_code start_pg(struct server *s, struct err *e)
     return pg_start(&s->pg, s->node, &o, e);
 }
 
+static enum err_code start_http(struct server *s, struct err *e)
+{
+    const struct config *c = s->config;
+    const struct grpc_options grpc = {.token = c->grpc_token,
+                                      .timeout_ns = c->grpc_timeout_ns,
+                                      .max_message_bytes = (size_t)c->grpc_max_message_bytes};
+    struct http_options http = {.port = (uint16_t)c->port, .h2 = grpc_serve};
+
+    if (http.port == 0)
+        return ERR_OK;
+    if (grpc_new(&s->grpc, s->node, &grpc, e) != ERR_OK)
+        return e->code;
+    http.h2_arg = s->grpc;
+    return http_start(&s->http, s->node, &http, e);
+}
+
 /* ---- what the configuration names ----------------------------------------------------------- */
 
 static enum err_code check_databases(const struct config *c, struct err *e)
@@ -363,11 +381,10 @@ enum err_code server_check(const struct config *c, struct err *e)
 
 static enum err_code start(struct server *s, struct err *e)
 {
-    struct http_options http = {.port = (uint16_t)s->config->port};
     enum err_code code;
 
     /* Known before the databases and their streams are created. */
-    if (http.port > 0 && !port_is_free(http.port))
+    if (s->config->port > 0 && !port_is_free((uint16_t)s->config->port))
         return err_set(e, ERR_BUSY, "port %d is in use by another program; choose another --port",
                        s->config->port);
     if (s->config->pg_port > 0 && !port_is_free((uint16_t)s->config->pg_port))
@@ -386,8 +403,8 @@ static enum err_code start(struct server *s, struct err *e)
     /* HTTP last: who sees /readyz answer may use every port. */
     if (!code)
         code = start_pg(s, e);
-    if (!code && http.port > 0)
-        code = http_start(&s->http, s->node, &http, e);
+    if (!code)
+        code = start_http(s, e);
     if (!code && s->host.gave_up && s->host.gave_up())
         code = err_set(e, ERR_SHUTDOWN, "stopped while starting");
     return code;
@@ -432,11 +449,13 @@ void server_stop(struct server *s)
 
     if (!s)
         return;
+    grpc_quit(s->grpc);
     http_stop(s->http, begin + HTTP_STOP_WAIT);
     pg_stop(s->pg, begin + HTTP_STOP_WAIT);
     if (s->node)
         node_stop(s->node, begin + NODE_STOP_WAIT);
     http_free(s->http);
+    grpc_free(s->grpc);
     pg_free(s->pg);
     node_free(s->node);
     if (s->nats) {

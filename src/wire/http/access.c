@@ -7,11 +7,9 @@
  * it is small, so that the connection can stay; otherwise the answer goes out at once and the
  * connection is closed behind it.
  */
-#include <openssl/crypto.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "wire/http/exchange.h"
 
@@ -79,32 +77,6 @@ void http_exchange_cancel(struct exchange *x)
     pthread_mutex_unlock(&x->mu);
 }
 
-/* ---- the token ---- */
-
-/* Digests are compared, so that neither length nor content shows in the time it takes. */
-static bool token_is(const struct http_server *s, const char *text)
-{
-    unsigned char digest[SHA256_SIZE];
-
-    sha256(text, strlen(text), digest);
-    return CRYPTO_memcmp(digest, s->token, sizeof digest) == 0;
-}
-
-static bool authorized(struct exchange *x)
-{
-    const char *given;
-
-    if (!x->server->has_token)
-        return true;
-    given = http_header(x, "Authorization");
-    if (!given)
-        return false;
-    if (strncasecmp(given, "Bearer ", 7) == 0 &&
-        token_is(x->server, given + 7 + strspn(given + 7, " ")))
-        return true;
-    return token_is(x->server, given);
-}
-
 /* ---- the header ---- */
 
 static void route(struct exchange *x)
@@ -117,7 +89,8 @@ static void route(struct exchange *x)
     x->route = http_route_find(m, x->request_head.path, &c, &x->allowed);
     if (m == HTTP_OPTIONS && x->allowed)
         return;
-    if (!(x->route && x->route->open) && !authorized(x)) {
+    if (!(x->route && x->route->open) &&
+        !token_accepts(&x->server->token, http_header(x, "Authorization"))) {
         err_set(&x->err, ERR_AUTH, "a valid token is needed: Authorization: Bearer <token>");
         return;
     }

@@ -49,6 +49,20 @@ void http_conn_fini(struct exchange *x)
 
 /* ---- in ---- */
 
+/* HTTP/2 with prior knowledge begins with a request that no server of HTTP/1 knows (RFC 9113, 3.4).
+ * A time-out, or an end, is found again by whoever reads. */
+bool http_conn_is_h2(struct exchange *x)
+{
+    static const char preface[] = "PRI";
+    char first[sizeof preface - 1];
+    ssize_t n;
+
+    do
+        n = recv(x->fd, first, sizeof first, MSG_PEEK | MSG_WAITALL);
+    while (n < 0 && errno == EINTR);
+    return n == sizeof first && memcmp(first, preface, sizeof first) == 0;
+}
+
 /* More bytes behind those that are there. False: there are none to come. */
 static bool receive(struct exchange *x, bool is_next_request)
 {

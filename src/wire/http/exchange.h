@@ -30,7 +30,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
-#include "base/sha256.h"
+#include "base/token.h"
 #include "core/node.h"
 #include "core/session.h"
 #include "os/acceptor.h"
@@ -93,11 +93,12 @@ struct http_server {
     /* immutable after http_start() */
     struct node *node;
     struct buf common; /* header fields that every answer has */
-    bool has_token;
-    unsigned char token[SHA256_SIZE]; /* digest of it */
+    struct token token;
     size_t max_body_bytes;
     unsigned max_connections;
     unsigned idle_timeout_s;
+    void (*h2)(void *arg, int fd); /* NULL = nobody speaks HTTP/2 */
+    void *h2_arg;
     struct acceptor acceptor;
     struct lingerers *lingerers; /* the accept thread's, server.c */
 
@@ -176,6 +177,8 @@ enum http_got {
 
 bool http_conn_init(struct exchange *x, int fd); /* false: no memory */
 void http_conn_fini(struct exchange *x);         /* leaves the socket open */
+/* Waits for the first bytes of a connection: do they begin HTTP/2? They stay where they are. */
+bool http_conn_is_h2(struct exchange *x);
 /* Waits for the next request, and reads x->request_head. */
 enum http_got http_conn_head(struct exchange *x);
 /* The next piece of its body, borrowed until the next call; *n = 0: that was all. */

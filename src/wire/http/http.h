@@ -28,6 +28,11 @@ struct http_options {
     size_t max_body_bytes; /* of a request's body (413); 0 = HTTP_DEFAULT_MAX_BODY_BYTES */
     unsigned max_connections; /* one more is told 503; 0 = HTTP_DEFAULT_MAX_CONNECTIONS */
     unsigned idle_timeout_s;  /* without a byte in either direction; 0 = the default */
+    /* Serves a connection that begins with HTTP/2's preface, until its end; by the connection's own
+     * thread, which closes it. http_stop() waits for it, and shuts the socket down where it takes
+     * too long. NULL = such a connection is told that this is no request. */
+    void (*h2)(void *arg, int fd);
+    void *h2_arg;
 };
 
 /* Listens and serves until http_stop(). ERR_CONFIG for an address that is none, ERR_IO where the

@@ -4,8 +4,8 @@
  *   http_start, http_port, http_stop, http_free
  *
  * The accept thread starts a thread for each connection; so it is here where their number is
- * limited, and later where a socket may turn out to speak HTTP/2. It also sweeps transactions that
- * nobody has come back to. It sleeps while there is nothing to do.
+ * limited, and where one turns out to speak HTTP/2, which is gRPC's. It also sweeps transactions
+ * that nobody has come back to. It sleeps while there is nothing to do.
  *
  * Stopping:
  *
@@ -64,14 +64,29 @@ static void unlist(struct exchange *x)
     pthread_mutex_unlock(&s->mu);
 }
 
+/* Serves the connection where it begins as HTTP/2 does, until its end. It keeps its place in the
+ * list, so that http_stop() waits for it, too, and cuts it when its time is over; but it is not
+ * idle in the sense of shut_idle_locked(). */
+static bool speaks_h2(struct exchange *x)
+{
+    if (!x->server->h2 || !http_conn_is_h2(x))
+        return false;
+    atomic_store(&x->busy, true);
+    http_conn_fini(x);
+    x->server->h2(x->server->h2_arg, x->fd);
+    return true;
+}
+
 static void *connection_run(void *arg)
 {
     struct exchange *x = arg;
 
-    node_connection_opened(x->server->node, "http");
-    while (http_exchange_run(x))
-        ;
-    node_connection_closed(x->server->node, "http");
+    if (!speaks_h2(x)) {
+        node_connection_opened(x->server->node, "http");
+        while (http_exchange_run(x))
+            ;
+        node_connection_closed(x->server->node, "http");
+    }
     unlist(x);
     http_exchange_free(x);
     return NULL;
@@ -177,9 +192,9 @@ static void configure(struct http_server *s, struct node *n, const struct http_o
     s->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : HTTP_DEFAULT_MAX_BODY_BYTES;
     s->max_connections = o->max_connections ? o->max_connections : HTTP_DEFAULT_MAX_CONNECTIONS;
     s->idle_timeout_s = o->idle_timeout_s ? o->idle_timeout_s : HTTP_DEFAULT_IDLE_TIMEOUT_S;
-    s->has_token = no->token && *no->token;
-    if (s->has_token)
-        sha256(no->token, strlen(no->token), s->token);
+    s->h2 = o->h2;
+    s->h2_arg = o->h2_arg;
+    token_init(&s->token, no->token);
     pthread_mutex_init(&s->mu, NULL);
     clock_cond_init(&s->changed);
 }
