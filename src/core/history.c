@@ -193,7 +193,7 @@ enum err_code request_undo(struct request *r, const struct lex *lex, struct sink
 {
     struct session *s = r->s;
     const struct conn_guard guard = guard_of(r);
-    struct undo_result result;
+    struct undo_result result = {0};
     struct command c;
 
     r->last = r->at.query;

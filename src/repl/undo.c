@@ -15,6 +15,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/log.h"
 #include "proto/inverse.h"
 #include "repl/impl.h"
 #include "repl/undo_rows.h"
@@ -341,8 +342,12 @@ enum err_code undo_run(struct replica *r, enum undo_kind kind, const struct hist
     FAULT_POINT("undo.gathered");
     if (code == ERR_OK)
         code = r->opt.mode == REPLICA_ASYNC ? write_async(u, &t, e) : replica_write(r, &t, e);
-    if (code == ERR_OK)
+    if (code == ERR_OK) {
         *out = (struct undo_result){u->taken, u->reverted, {t.seq, t.index}};
+        LOG_INFO("transactions were taken back", LOG_STR("db", r->opt.id),
+                 LOG_UINT("from", range->from), LOG_UINT("transactions", u->taken),
+                 LOG_UINT("rows", u->reverted), LOG_UINT("seq", t.seq));
+    }
     if (u)
         undo_free(u);
     return code;

@@ -80,6 +80,21 @@ def test_blocks(table):
     assert p.returncode == 1 and table.psql("SELECT count(*) FROM t", flags=("-At",)).stdout == "1\n"
 
 
+def test_cursors(table):
+    script = """BEGIN;
+DECLARE c SCROLL CURSOR FOR HISTORY 1;
+FETCH 1 FROM c;
+INSERT INTO t VALUES (50, 'meanwhile');
+MOVE LAST FROM c;
+FETCH ABSOLUTE 1 FROM c;
+COMMIT;
+"""
+    p = table.run("psql", "-X", "-At", stdin=script)
+    lines = p.stdout.split("\n")
+    first = lines[2]
+    assert first.endswith("|1|{}") and lines.count(first) == 2, p.stdout
+
+
 def test_psycopg2(table):
     n = newest(table)
     c = psycopg2.connect(**table.keywords())
@@ -139,6 +154,9 @@ def test_asyncpg(table):
         n = rows[-1]["seq"]
         assert isinstance(n, int)
         assert len(await c.fetch("HISTORY $1", str(n))) == 1
+        async with c.transaction():  # a portal that is read in pieces
+            found = [r["seq"] async for r in c.cursor("HISTORY 1", prefetch=1)]
+            assert found == [r["seq"] for r in rows]
         assert await c.execute(f"UNDO {n}") == "UNDO 1"
         assert await c.fetchval("SELECT count(*) FROM t") == 2
         await c.close()
