@@ -167,7 +167,7 @@ def test_sql_errors_have_codes_and_offsets(node):
 
 
 def test_paths_and_methods(node):
-    for path in ("/nothing", "/query/", "/snapshots", "/history/5", "/databases/a/b"):
+    for path in ("/nothing", "/query/", "/snapshots", "/undo", "/databases/a/b"):
         assert node.http.request("GET", path).status == 404
     r = node.http.request("GET", "/query")
     assert (r.status, r.headers["Allow"]) == (405, "POST, OPTIONS")
