@@ -1,6 +1,7 @@
 /* Answers: grpcsql.h. Field numbers are those of proto/. */
 #include "proto/grpcsql.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -176,6 +177,48 @@ void grpcsql_put_error(struct buf *b, const struct err *e, size_t statement)
     if (buf_ok(&detail))
         pb_bytes(b, 1000, detail.data, detail.len);
     buf_free(&detail);
+}
+
+/* An entry of a map<string, string>. */
+static void put_entry(struct buf *b, unsigned field, const char *key, const char *value)
+{
+    size_t k = strlen(key), v = strlen(value);
+
+    pb_head(b, field, 1 + pb_varint_size(k) + k + 1 + pb_varint_size(v) + v);
+    pb_bytes(b, 1, key, k);
+    pb_bytes(b, 2, value, v);
+}
+
+static void put_number_entry(struct buf *b, unsigned field, const char *key, int value)
+{
+    char text[16];
+
+    (void)snprintf(text, sizeof text, "%d", value);
+    put_entry(b, field, key, text);
+}
+
+void grpcsql_put_status(struct buf *b, const struct err *e)
+{
+    static const char url[] = "type.googleapis.com/google.rpc.ErrorInfo", domain[] = "ha";
+    const char *name = err_name(e->code), *msg = *e->msg ? e->msg : err_text(e->code);
+    struct buf info = BUF_INIT, any = BUF_INIT;
+
+    pb_bytes(&info, 1, name, strlen(name));
+    pb_bytes(&info, 2, domain, sizeof domain - 1);
+    put_entry(&info, 3, "sqlstate", err_sqlstate(e->code));
+    if (e->sqlite_code > 0)
+        put_number_entry(&info, 3, "sqlite_code", e->sqlite_code);
+    if (e->offset >= 0)
+        put_number_entry(&info, 3, "offset", e->offset);
+    pb_bytes(&any, 1, url, sizeof url - 1);
+    pb_bytes(&any, 2, info.data, info.len);
+    pb_number(b, 1, (uint64_t)err_grpc(e->code));
+    put_string(b, 2, msg, strlen(msg));
+    pb_bytes(b, 3, any.data, any.len);
+    if (!buf_ok(&info) || !buf_ok(&any))
+        b->failed = true;
+    buf_free(&info);
+    buf_free(&any);
 }
 
 void grpcsql_put_batch_item(struct buf *b, const void *response, size_t len)

@@ -73,6 +73,10 @@ void grpcsql_put_tail(struct buf *b, const struct grpcsql_tail *t);
 /* `statement`: which request of a batch. */
 void grpcsql_put_error(struct buf *b, const struct err *e, size_t statement);
 
+/* google.rpc.Status with a google.rpc.ErrorInfo, which is what grpc-status-details-bin holds: the
+ * reason is the error's name, the domain "ha", sqlstate, sqlite_code and offset are metadata. */
+void grpcsql_put_status(struct buf *b, const struct err *e);
+
 /* One QueryResponse of a BatchResponse, and the rest of that. */
 void grpcsql_put_batch_item(struct buf *b, const void *response, size_t len);
 void grpcsql_put_batch_tail(struct buf *b, uint64_t txseq);

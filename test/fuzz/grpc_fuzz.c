@@ -74,6 +74,7 @@ static void read_one(struct arena *a, enum kind kind, const char *s, size_t len)
         grpcsql_put_name(&b, text ? text : "");
         err_set(&e, ERR_UNIQUE, "%.400s", text ? text : "");
         grpcsql_put_error(&b, &e, len);
+        grpcsql_put_status(&b, &e);
         break;
     case SET:
         for (const char *at = s; grpcinfo_next_file(&at, s + len, &f);)

@@ -337,6 +337,31 @@ static void test_error(void **state)
     buf_free(&out);
 }
 
+/* No generated code knows google.rpc.Status, so its bytes are looked at. */
+static void test_status(void **state)
+{
+    static const char want[] = "\x08\x06\x12\x02no\x1a\x6d"
+                               "\x0a\x28type.googleapis.com/google.rpc.ErrorInfo"
+                               "\x12\x41\x0a\x06UNIQUE\x12\x02ha"
+                               "\x1a\x11\x0a\x08sqlstate\x12\x05"
+                               "23505"
+                               "\x1a\x13\x0a\x0bsqlite_code\x12\x04"
+                               "2067"
+                               "\x1a\x0b\x0a\x06offset\x12\x01"
+                               "7";
+    struct buf out = BUF_INIT;
+    struct err e = ERR_INIT;
+
+    (void)state;
+    err_set(&e, ERR_UNIQUE, "no");
+    e.sqlite_code = 2067;
+    e.offset = 7;
+    grpcsql_put_status(&out, &e);
+    assert_int_equal(out.len, sizeof want - 1);
+    assert_memory_equal(out.data, want, sizeof want - 1);
+    buf_free(&out);
+}
+
 static void test_names_and_pieces(void **state)
 {
     struct buf out = BUF_INIT;
@@ -402,6 +427,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_database, setup, teardown),
         cmocka_unit_test(test_response),
         cmocka_unit_test(test_error),
+        cmocka_unit_test(test_status),
         cmocka_unit_test(test_names_and_pieces),
         cmocka_unit_test(test_batch_response),
         cmocka_unit_test(test_is_text),

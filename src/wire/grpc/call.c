@@ -16,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "proto/grpcframe.h"
+#include "proto/grpcsql.h"
 #include "wire/grpc/conn.h"
 
 #define KEEP_BYTES   ((size_t)64 << 10) /* of a buffer that is empty */
@@ -436,6 +438,20 @@ void grpc_call_trailer(struct grpc_call *call, const char *name, uint64_t value)
     add_number(call, call->trailers, &call->n_trailers, name, value);
 }
 
+/* The same in the form that gRPC's libraries know (grpc-status-details-bin, base64). */
+static void add_details(struct grpc_call *call, const struct err *e)
+{
+    struct buf status = BUF_INIT, text = BUF_INIT;
+
+    grpcsql_put_status(&status, e);
+    if (buf_ok(&status))
+        base64_encode(&text, status.data, status.len);
+    if (buf_ok(&text) && text.len > 0)
+        add(call, call->trailers, &call->n_trailers, "grpc-status-details-bin", buf_cstr(&text));
+    buf_free(&status);
+    buf_free(&text);
+}
+
 void grpc_call_status(struct grpc_call *call, const struct err *e)
 {
     const char *text = *e->msg ? e->msg : err_text(e->code);
@@ -452,6 +468,7 @@ void grpc_call_status(struct grpc_call *call, const struct err *e)
         grpc_call_trailer(call, "ha-sqlite-code", (uint64_t)e->sqlite_code);
     if (e->offset >= 0)
         grpc_call_trailer(call, "ha-offset", (uint64_t)e->offset);
+    add_details(call, e);
 }
 
 /* ---- the whole ---- */

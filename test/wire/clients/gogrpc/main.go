@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -149,6 +150,9 @@ func single(ctx context.Context, cc *grpc.ClientConn) {
 	err = cc.Invoke(ctx, "/ha.v1.Database/Execute", request("INSERT INTO go_t(id) VALUES (1)"), response(), grpc.Trailer(&trailer))
 	check(status.Code(err) == codes.AlreadyExists, "%v", err)
 	check(trailer.Get("ha-sqlstate")[0] == "23505", "%v", trailer)
+	info := status.Convert(err).Details()[0].(*errdetails.ErrorInfo)
+	check(info.Reason == "UNIQUE" && info.Domain == "ha", "%v", info)
+	check(info.Metadata["sqlstate"] == "23505" && info.Metadata["sqlite_code"] == "1555", "%v", info)
 }
 
 func session(ctx context.Context, cc *grpc.ClientConn) {
