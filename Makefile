@@ -262,11 +262,13 @@ $(BUILD)/pip/installed: test/wire/pip/requirements.txt
 
 # Those of Go, where its compiler is installed.
 .PHONY: go-clients
-go-clients: $(if $(shell command -v go),$(BUILD)/go/pgclients)
+go-clients: $(if $(shell command -v go),$(BUILD)/go/pgclients $(BUILD)/go/mysqlclients)
 $(BUILD)/go/pgclients: $(wildcard test/wire/clients/go/*)
+$(BUILD)/go/mysqlclients: $(wildcard test/wire/clients/gomysql/*)
+$(BUILD)/go/%:
 	@mkdir -p $(@D)
 	$(call say,GO,$@)
-	$(Q)cd test/wire/clients/go && go build -o $(abspath $@) .
+	$(Q)cd $(<D) && go build -o $(abspath $@) .
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.

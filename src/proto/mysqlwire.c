@@ -5,6 +5,7 @@
 #include "proto/mysqltype.h"
 
 #define SSL_REQUEST_BYTES 32u
+#define PARAMETER_COUNT_AVAILABLE 8u /* of COM_STMT_EXECUTE's flags */
 
 /* ---- reading ---- */
 
@@ -160,9 +161,8 @@ bool mysqlwire_read_execute(const char *body, size_t len, uint32_t capabilities,
     out->flags = reader_u8(&r);
     (void)mysqlwire_u32(&r); /* iterations, always 1 */
     /* Attributes of the query stand behind the parameters, with names. */
-    if (attributes && (n_params > 0 || (out->flags & 8)))
-        if (out->flags & 8)
-            n = mysqlwire_lenenc(&r);
+    if (attributes && (n_params > 0 || (out->flags & PARAMETER_COUNT_AVAILABLE)))
+        n = mysqlwire_lenenc(&r);
     if (r.bad || n < n_params || n > MYSQLWIRE_PARAMS_MAX)
         return false;
     out->n_params = n_params;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/json.h"
 #include "sql/mysql/rewrite.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -59,7 +60,7 @@ static const char *const ddl[] = {"CREATE",  "ALTER",    "DROP",     "TRUNCATE",
 
 static bool is_plain_string(const struct mysql_token *t)
 {
-    return *t->text == '\'' && !memchr(t->text, '\\', t->len) && !memchr(t->text, '\0', t->len);
+    return *t->text == '\'' && !memchr(t->text, '\\', t->len) && json_is_text(t->text, t->len);
 }
 
 /* LIKE 'a%' is the same for both; a parameter may hold a backslash. */

@@ -234,7 +234,7 @@ static size_t typed_literal(struct mysql_rewrite *r, size_t i)
 
 /* ---- intervals ---- */
 
-static bool is_unit(const struct mysql_token *t)
+bool mysql_is_unit(const struct mysql_token *t)
 {
     static const char *const units[] = {"MICROSECOND",
                                         "SECOND",
@@ -300,7 +300,7 @@ static size_t interval(struct mysql_rewrite *r, size_t i, size_t to)
 
     if ((!minus && !mysql_op(r, i, "+")) || !mysql_word(r, i + 1, "INTERVAL") || i == 0)
         return i;
-    while (unit < to && !is_unit(mysql_at(r, unit)))
+    while (unit < to && !mysql_is_unit(mysql_at(r, unit)))
         unit = mysql_skip(r, unit);
     if (unit >= to || unit == i + 2) {
         mysql_fail_syntax(r, i + 1);

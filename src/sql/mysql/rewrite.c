@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/hex.h"
+#include "base/json.h"
 #include "sql/quote.h"
 
 /* ---- life ---- */
@@ -79,7 +79,9 @@ bool mysql_rewrite_init(struct mysql_rewrite *r, const struct mysql_context *x, 
         return false;
     }
     for (size_t i = 0; i < r->n; i++)
-        if (r->in[i].type == MYSQL_TOKEN_ILLEGAL ||
+        if (mysql_is_name(r, i) && !json_is_text(r->in[i].text, r->in[i].len))
+            mysql_fail(r, i, ERR_SYNTAX, "a name is not utf8mb4");
+        else if (r->in[i].type == MYSQL_TOKEN_ILLEGAL ||
             (r->match[i] == MYSQL_NONE &&
              (mysql_lex_is_op(&r->in[i], "(") || mysql_lex_is_op(&r->in[i], ")"))))
             mysql_fail_syntax(r, i);
@@ -301,17 +303,15 @@ static void put_hex(struct buf *b, const char *s, size_t n)
     buf_putc(b, '\'');
 }
 
+/* What is no text is bytes, in a literal as in a parameter. */
 void mysql_put_string(struct mysql_rewrite *r, const char *s, size_t n)
 {
     if (r->out->len > 0 && buf_ok(r->out) && run_together(r->out->data[r->out->len - 1], '\''))
         buf_putc(r->out, ' ');
-    if (n > 0 && memchr(s, '\0', n)) { /* SQLite's texts end there, as far as it reads them */
-        buf_puts(r->out, "CAST(");
-        put_hex(r->out, s, n);
-        buf_puts(r->out, " AS TEXT)");
-    } else {
+    if (json_is_text(s, n))
         quote_put(r->out, s, n, '\'');
-    }
+    else
+        put_hex(r->out, s, n);
 }
 
 void mysql_put_name(struct mysql_rewrite *r, const char *name)

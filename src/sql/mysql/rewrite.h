@@ -102,6 +102,8 @@ size_t mysql_table(struct mysql_rewrite *r, size_t i, bool alias);
 /* expr.c: the token at i where something begins that an expression knows; answers where it ends, or
  * i itself: nothing of the kind. */
 size_t mysql_expr(struct mysql_rewrite *r, size_t i, size_t to);
+/* DAY, HOUR_MINUTE … of an interval. */
+bool mysql_is_unit(const struct mysql_token *t);
 /* call.c: the same for a call of a function. */
 size_t mysql_call(struct mysql_rewrite *r, size_t i, size_t to);
 bool mysql_is_call(const struct mysql_rewrite *r, size_t i);

@@ -137,7 +137,8 @@ static bool has_alias(const struct mysql_rewrite *r, size_t from, size_t to)
     if (to - from < 2 || (last->type != MYSQL_TOKEN_WORD && last->type != MYSQL_TOKEN_QUOTED &&
                           last->type != MYSQL_TOKEN_STRING))
         return false;
-    if (mysql_one_of(last, operands, COUNT(operands)))
+    if (mysql_one_of(last, operands, COUNT(operands)) ||
+        (mysql_is_unit(last) && mysql_find(r, from, to, "INTERVAL") < to))
         return false;
     switch (before->type) {
     case MYSQL_TOKEN_WORD:

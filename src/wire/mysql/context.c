@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/hex.h"
+#include "base/json.h"
 #include "sql/quote.h"
 #include "wire/mysql/session.h"
 
@@ -25,13 +25,10 @@ static void put_hex(struct buf *b, const char *s, size_t n)
 
 void mysql_put_text_literal(struct buf *b, const char *s, size_t n)
 {
-    if (n > 0 && memchr(s, '\0', n)) {
-        buf_puts(b, "CAST(");
-        put_hex(b, s, n);
-        buf_puts(b, " AS TEXT)");
-    } else {
+    if (json_is_text(s, n))
         quote_put(b, s, n, '\'');
-    }
+    else
+        put_hex(b, s, n);
 }
 
 void mysql_put_literal(struct buf *b, const struct value *v)

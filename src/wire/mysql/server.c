@@ -88,6 +88,9 @@ static void take(void *arg, int fd, const struct sockaddr_storage *from, socklen
     if (c && getnameinfo((const struct sockaddr *)from, len, c->host, sizeof c->host, NULL, 0,
                          NI_NUMERICHOST) != 0)
         (void)snprintf(c->host, sizeof c->host, "localhost");
+    static const char mapped[] = "::ffff:"; /* an IPv4 address of an IPv6 socket */
+    if (c && strncmp(c->host, mapped, sizeof mapped - 1) == 0)
+        memmove(c->host, c->host + sizeof mapped - 1, strlen(c->host) - sizeof mapped + 2);
     if (c && clients_start(&s->clients, &c->client, connection_run, c))
         return;
     if (c)

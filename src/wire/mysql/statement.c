@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "wire/mysql/session.h"
 
 /* ---- reading ---- */
@@ -61,10 +60,6 @@ bool mysql_statement_read(struct mysql_conn *c, const char *sql, size_t len,
     t->command = mysql_command(&x, sql, len);
     if (t->command > MYSQL_COMMAND_SHOW || !asks_for_warnings(sql, len))
         mysql_clear_warnings(c);
-    if (!json_is_text(sql, len)) {
-        mysql_error(c, 1300, "Invalid utf8mb4 character string");
-        return false;
-    }
     return mysql_command_is_server(t->command) || translate(c, t);
 }
 
