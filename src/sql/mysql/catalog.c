@@ -41,10 +41,16 @@
     "pragma_index_list(l.name) x, pragma_index_info(x.name) i WHERE i.seqno = 0 AND i.name = "     \
     "c.name HAVING count(*) > 0), '') END"
 
+/* ON UPDATE CURRENT_TIMESTAMP is a trigger (ddl.c). */
+#define ON_UPDATE                                                                                  \
+    "EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = l.name AND name = " \
+    "l.name || '_' || c.name || '_on_update')"
+
 #define EXTRA                                                                                      \
     "CASE WHEN " IS_ROWID " THEN 'auto_increment' WHEN c.hidden = 2 THEN 'VIRTUAL GENERATED' "     \
-    "WHEN c.hidden = 3 THEN 'STORED GENERATED' WHEN mysql_default_is_expression(c.dflt_value) "    \
-    "THEN 'DEFAULT_GENERATED' ELSE '' END"
+    "WHEN c.hidden = 3 THEN 'STORED GENERATED' WHEN " ON_UPDATE                                    \
+    " THEN 'DEFAULT_GENERATED on update CURRENT_TIMESTAMP' WHEN "                                  \
+    "mysql_default_is_expression(c.dflt_value) THEN 'DEFAULT_GENERATED' ELSE '' END"
 
 #define NULLABLE "CASE WHEN c.\"notnull\" OR c.pk > 0 THEN 'NO' ELSE 'YES' END"
 
@@ -114,8 +120,7 @@ static const struct {
      "SELECT 'def' AS CONSTRAINT_CATALOG, %D AS CONSTRAINT_SCHEMA, 'PRIMARY' AS CONSTRAINT_NAME, "
      "%D AS TABLE_SCHEMA, l.name AS TABLE_NAME, 'PRIMARY KEY' AS CONSTRAINT_TYPE, 'YES' AS "
      "ENFORCED FROM " TABLES " WHERE (SELECT max(pk) FROM pragma_table_xinfo(l.name)) > 0 UNION "
-                             "ALL SELECT 'def', %D, " INDEX_NAME
-     ", %D, l.name, 'UNIQUE', 'YES' FROM " TABLES
+     "ALL SELECT 'def', %D, " INDEX_NAME ", %D, l.name, 'UNIQUE', 'YES' FROM " TABLES
      ", pragma_index_list(l.name) x WHERE x.\"unique\" AND x.origin <> 'pk' UNION ALL SELECT "
      "'def', %D, mysql_foreign_key(l.sql, l.name, f.id), %D, l.name, 'FOREIGN KEY', 'YES' "
      "FROM " TABLES ", pragma_foreign_key_list(l.name) f WHERE f.seq = 0"},
@@ -133,7 +138,7 @@ static const struct {
      "ELSE 'AFTER' END AS ACTION_TIMING, NULL AS CREATED, '' AS SQL_MODE, 'ha@%' AS DEFINER, "
      "'utf8mb4' AS CHARACTER_SET_CLIENT, 'utf8mb4_0900_ai_ci' AS COLLATION_CONNECTION, "
      "'utf8mb4_0900_ai_ci' AS DATABASE_COLLATION FROM sqlite_schema WHERE type = 'trigger' AND "
-     "name NOT LIKE 'ha!_%' ESCAPE '!'"},
+     "name NOT LIKE 'ha!_%' ESCAPE '!' AND name NOT LIKE '%!_on!_update' ESCAPE '!'"},
     {"ENGINES",
      "SELECT 'InnoDB' AS ENGINE, 'DEFAULT' AS SUPPORT, 'SQLite, replicated' AS COMMENT, 'YES' AS "
      "TRANSACTIONS, 'NO' AS XA, 'YES' AS SAVEPOINTS"},
@@ -187,7 +192,10 @@ static const struct {
      "SELECT 'def' AS TABLE_CATALOG, %D AS TABLE_SCHEMA, l.name AS TABLE_NAME, NULL AS "
      "PARTITION_NAME, NULL AS SUBPARTITION_NAME, NULL AS PARTITION_ORDINAL_POSITION, NULL AS "
      "PARTITION_METHOD, NULL AS PARTITION_EXPRESSION, 0 AS TABLE_ROWS FROM " TABLES},
-    {"FILES", "SELECT NULL AS FILE_ID, NULL AS FILE_NAME, NULL AS TABLESPACE_NAME WHERE 0"},
+    {"FILES",
+     "SELECT NULL AS FILE_ID, NULL AS FILE_NAME, NULL AS FILE_TYPE, NULL AS TABLESPACE_NAME, NULL "
+     "AS LOGFILE_GROUP_NAME, NULL AS ENGINE, NULL AS TOTAL_EXTENTS, NULL AS EXTENT_SIZE, NULL AS "
+     "INITIAL_SIZE, NULL AS EXTRA WHERE 0"},
     {"INNODB_TABLES", "SELECT NULL AS TABLE_ID, NULL AS NAME WHERE 0"},
 };
 

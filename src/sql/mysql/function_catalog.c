@@ -161,7 +161,9 @@ static void default_value(sqlite3_context *ctx, int n, sqlite3_value **v)
         free(text);
         return;
     }
-    if (lex_word_is(s, len, "true") || lex_word_is(s, len, "false"))
+    if (lex_word_is(s, len, "CURRENT_TIMESTAMP"))
+        sqlite3_result_text(ctx, "CURRENT_TIMESTAMP", -1, SQLITE_STATIC);
+    else if (lex_word_is(s, len, "TRUE") || lex_word_is(s, len, "FALSE"))
         sqlite3_result_text(ctx, *s == 't' || *s == 'T' ? "1" : "0", 1, SQLITE_STATIC);
     else
         sqlite3_result_text64(ctx, s, len, SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -192,6 +194,8 @@ static void default_text(sqlite3_context *ctx, int n, sqlite3_value **v)
     bool literal = is_literal(s, len, &t);
     if (literal && t.type == LEX_TOKEN_NUMBER) {
         quote_put(&b, s, len, '\'');
+    } else if (literal && lex_word_is(s, len, "CURRENT_TIMESTAMP")) {
+        buf_puts(&b, "CURRENT_TIMESTAMP");
     } else if (literal && (t.type == LEX_TOKEN_STRING || t.type == LEX_TOKEN_WORD)) {
         buf_put(&b, s, len);
     } else {

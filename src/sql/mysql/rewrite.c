@@ -82,8 +82,8 @@ bool mysql_rewrite_init(struct mysql_rewrite *r, const struct mysql_context *x, 
         if (mysql_is_name(r, i) && !json_is_text(r->in[i].text, r->in[i].len))
             mysql_fail(r, i, ERR_SYNTAX, "a name is not utf8mb4");
         else if (r->in[i].type == MYSQL_TOKEN_ILLEGAL ||
-            (r->match[i] == MYSQL_NONE &&
-             (mysql_lex_is_op(&r->in[i], "(") || mysql_lex_is_op(&r->in[i], ")"))))
+                 (r->match[i] == MYSQL_NONE &&
+                  (mysql_lex_is_op(&r->in[i], "(") || mysql_lex_is_op(&r->in[i], ")"))))
             mysql_fail_syntax(r, i);
     return !r->failed;
 }

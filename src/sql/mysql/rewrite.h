@@ -13,9 +13,10 @@
 #include "sql/mysql/dialect.h"
 #include "sql/mysql/lex.h"
 
-#define MYSQL_NONE      ((size_t)-1)
-#define MYSQL_DEPTH_MAX 100 /* parentheses in parentheses; SQLite's own limit is 1000 expressions  \
-                             */
+#define MYSQL_NONE ((size_t)-1)
+#define MYSQL_DEPTH_MAX                                                                            \
+    100 /* parentheses in parentheses; SQLite's own limit is 1000 expressions                      \
+         */
 
 struct mysql_rewrite {
     const struct mysql_context *context;
@@ -119,6 +120,15 @@ bool mysql_delete(struct mysql_rewrite *r);
 bool mysql_ddl(struct mysql_rewrite *r);
 bool mysql_alter(struct mysql_rewrite *r);
 bool mysql_show(struct mysql_rewrite *r);
+
+/* ---- show.c and show_create.c ---- */
+
+/* What stands behind SHOW CREATE, from token i on. */
+void mysql_show_create(struct mysql_rewrite *r, size_t i);
+/* A table's name at i, maybe with its database, and where it ends. */
+const char *mysql_show_table_name(struct mysql_rewrite *r, size_t i, size_t *end);
+/* A condition that fails where there is no such table. */
+void mysql_show_must_exist(struct mysql_rewrite *r, const char *table);
 
 /* ---- ddl.c, for alter.c ---- */
 

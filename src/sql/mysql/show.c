@@ -69,7 +69,7 @@ static size_t skip_from(struct mysql_rewrite *r, size_t i)
 }
 
 /* A table's name at i, maybe with its database. */
-static const char *table_name(struct mysql_rewrite *r, size_t i, size_t *end)
+const char *mysql_show_table_name(struct mysql_rewrite *r, size_t i, size_t *end)
 {
     *end = mysql_skip_name(r, i);
     if (*end == i)
@@ -81,7 +81,7 @@ static const char *table_name(struct mysql_rewrite *r, size_t i, size_t *end)
 }
 
 /* What fails where there is no such table. */
-static void put_must_exist(struct mysql_rewrite *r, const char *table)
+void mysql_show_must_exist(struct mysql_rewrite *r, const char *table)
 {
     buf_puts(r->out, "(SELECT count(*) FROM (SELECT 1 FROM ");
     quote_put_name(r->out, table);
@@ -117,7 +117,7 @@ static void show_databases(struct mysql_rewrite *r, size_t i)
 static void show_columns(struct mysql_rewrite *r, size_t i, bool full, const char *only)
 {
     size_t end;
-    const char *table = table_name(r, i, &end);
+    const char *table = mysql_show_table_name(r, i, &end);
 
     end = skip_from(r, end);
     mysql_put(r, "SELECT * FROM (");
@@ -132,7 +132,7 @@ static void show_columns(struct mysql_rewrite *r, size_t i, bool full, const cha
     buf_puts(r->out, " WHERE TABLE_NAME = ");
     put_text(r, table);
     buf_puts(r->out, " COLLATE NOCASE AND ");
-    put_must_exist(r, table);
+    mysql_show_must_exist(r, table);
     if (only) {
         buf_puts(r->out, " AND COLUMN_NAME LIKE ");
         put_text(r, only);
@@ -145,7 +145,7 @@ static void show_columns(struct mysql_rewrite *r, size_t i, bool full, const cha
 static void show_index(struct mysql_rewrite *r, size_t i)
 {
     size_t end;
-    const char *table = table_name(r, i, &end);
+    const char *table = mysql_show_table_name(r, i, &end);
 
     end = skip_from(r, end);
     mysql_put(r, "SELECT * FROM (");
@@ -160,7 +160,7 @@ static void show_index(struct mysql_rewrite *r, size_t i)
     buf_puts(r->out, " WHERE TABLE_NAME = ");
     put_text(r, table);
     buf_puts(r->out, " COLLATE NOCASE AND ");
-    put_must_exist(r, table);
+    mysql_show_must_exist(r, table);
     buf_puts(r->out, ")");
     put_filter(r, end, "Key_name", NULL);
 }
@@ -180,169 +180,6 @@ static void show_table_status(struct mysql_rewrite *r, size_t i)
              "TABLES");
     buf_puts(r->out, ")");
     put_filter(r, i, "Name", " ORDER BY 1");
-}
-
-/* ---- SHOW CREATE ---- */
-
-/* A name in backticks, of an expression of SQLite's. */
-#define TICKED(x) "'`' || replace(" x ", '`', '``') || '`'"
-
-static void show_create_table(struct mysql_rewrite *r, size_t i)
-{
-    static const char
-        lines[] =
-            "SELECT group_concat(line, ',' || char(10)) FROM (SELECT line FROM ("
-            "SELECT 1 AS part, c.cid AS at, '  ' || " TICKED(
-                "c.name") " || ' ' || "
-                          "mysql_column_type(CASE WHEN k.rowid_column = c.name AND l.sql LIKE "
-                          "'%CONSTRAINT int4%' "
-                          "THEN 'INT' ELSE c.type END) || CASE WHEN c.hidden IN (2, 3) THEN "
-                          "mysql_generated(l.sql, c.name) WHEN c.hidden = 0 AND (c.\"notnull\" OR "
-                          "c.pk > 0) THEN "
-                          "' NOT NULL' ELSE '' END || CASE WHEN k.rowid_column = c.name THEN ' "
-                          "AUTO_INCREMENT' WHEN "
-                          "c.hidden <> 0 THEN '' WHEN c.dflt_value IS NOT NULL THEN ' DEFAULT ' || "
-                          "mysql_default_text(c.dflt_value) WHEN c.\"notnull\" OR c.pk > 0 THEN '' "
-                          "ELSE ' DEFAULT "
-                          "NULL' END AS line FROM l, k, pragma_table_xinfo(l.name) c WHERE "
-                          "c.hidden <> 1 "
-                          "UNION ALL SELECT 2, 0, '  PRIMARY KEY (' || group_concat(" TICKED(
-                              "name") ", ',') || ')' "
-                                      "FROM (SELECT c.name FROM l, pragma_table_xinfo(l.name) c "
-                                      "WHERE c.pk > 0 ORDER BY c.pk) "
-                                      "HAVING count(*) > 0 "
-                                      "UNION ALL SELECT 3, x.seq * -1, CASE x.\"unique\" WHEN 1 "
-                                      "THEN '  UNIQUE KEY ' ELSE '  KEY "
-                                      "' END || " TICKED(
-                                          "CASE WHEN x.name LIKE 'sqlite!_autoindex!_%' ESCAPE '!' "
-                                          "THEN (SELECT "
-                                          "name FROM pragma_index_info(x.name) WHERE seqno = 0) "
-                                          "ELSE x.name END") " || ' (' || (SELECT "
-                                                             "group_concat(" TICKED("name") ", "
-                                                                                            "',') "
-                                                                                            "FROM "
-                                                                                            "(SELEC"
-                                                                                            "T "
-                                                                                            "i."
-                                                                                            "name "
-                                                                                            "FROM "
-                                                                                            "pragma"
-                                                                                            "_index"
-                                                                                            "_info("
-                                                                                            "x."
-                                                                                            "name) "
-                                                                                            "i "
-                                                                                            "ORDER "
-                                                                                            "BY "
-                                                                                            "i."
-                                                                                            "seqno)"
-                                                                                            ") || "
-                                                                                            "')' "
-                                                                                            "FROM "
-                                                                                            "l, "
-                                                                                            "pragma"
-                                                                                            "_index"
-                                                                                            "_list("
-                                                                                            "l."
-                                                                                            "name) "
-                                                                                            "x "
-                                                                                            "WHERE "
-                                                                                            "x."
-                                                                                            "origin"
-                                                                                            " <> "
-                                                                                            "'pk' "
-                                                                                            "AND "
-                                                                                            "NOT "
-                                                                                            "EXISTS"
-                                                                                            " ("
-                                                                                            "SELECT"
-                                                                                            " 1 "
-                                                                                            "FROM "
-                                                                                            "pragma"
-                                                                                            "_index"
-                                                                                            "_info("
-                                                                                            "x."
-                                                                                            "name) "
-                                                                                            "WHERE "
-                                                                                            "name "
-                                                                                            "IS "
-                                                                                            "NULL) "
-                                                                                            "UNION "
-                                                                                            "ALL "
-                                                                                            "SELECT"
-                                                                                            " 4, "
-                                                                                            "f.id "
-                                                                                            "* -1, "
-                                                                                            "'  "
-                                                                                            "CONSTR"
-                                                                                            "AINT "
-                                                                                            "' "
-                                                                                            "||"
-                                                                                            " " TICKED("mysql_foreign_key(l.sql, l.name, f.id)") " || ' FOREIGN KEY (' || group_concat(" TICKED(
-                                                                                                "f."
-                                                                                                "\""
-                                                                                                "fr"
-                                                                                                "om"
-                                                                                                "\"") ", ', ') || ') REFERENCES ' "
-                                                                                                      "|| " TICKED("f.\"table\"") " || ' (' || group_concat(" TICKED(
-                                                                                                          "coalesce(f.\"to\", (SELECT name FROM pragma_table_xinfo(f.\"table\") WHERE pk = f.seq "
-                                                                                                          "+ 1), '')") ", ', ') || ')' || CASE f.on_delete WHEN 'NO ACTION' THEN '' ELSE ' ON "
-                                                                                                                       "DELETE ' || f.on_delete END || CASE f.on_update WHEN 'NO ACTION' THEN '' ELSE ' ON UPDATE "
-                                                                                                                       "' || f.on_update END FROM l, pragma_foreign_key_list(l.name) f GROUP BY f.id"
-                                                                                                                       ") ORDER BY part, at)";
-    size_t end;
-    const char *table = table_name(r, i, &end);
-
-    mysql_put(r, "WITH l AS (SELECT l.name, l.type, l.wr, s.sql FROM pragma_table_list l JOIN "
-                 "sqlite_schema s ON s.name = l.name WHERE l.schema = 'main' AND s.type IN "
-                 "('table', 'view') AND l.name = ");
-    put_text(r, table);
-    buf_puts(r->out, " COLLATE NOCASE AND ");
-    put_must_exist(r, table);
-    buf_puts(r->out,
-             "), k AS (SELECT CASE WHEN max(c.pk) = 1 AND NOT l.wr THEN max(CASE WHEN c.pk = 1 AND "
-             "upper(c.type) = 'INTEGER' THEN c.name END) END AS rowid_column FROM l, "
-             "pragma_table_xinfo(l.name) c) SELECT l.name AS \"Table\", CASE l.type WHEN 'view' "
-             "THEN l.sql ELSE 'CREATE TABLE ' || " TICKED("l.name") " || ' (' || char(10) || (");
-    buf_puts(r->out, lines);
-    buf_puts(r->out, ") || char(10) || ') ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 "
-                     "COLLATE=utf8mb4_0900_ai_ci' END AS \"Create Table\" FROM l");
-}
-
-static void show_create(struct mysql_rewrite *r, size_t i)
-{
-    size_t end;
-    const char *name;
-
-    if (mysql_word(r, i, "TABLE")) {
-        show_create_table(r, i + 1);
-    } else if (mysql_word(r, i, "VIEW")) {
-        name = table_name(r, i + 1, &end);
-        mysql_put(r, "SELECT name AS \"View\", sql AS \"Create View\", 'utf8mb4' AS "
-                     "character_set_client, 'utf8mb4_0900_ai_ci' AS collation_connection FROM "
-                     "sqlite_schema WHERE type = 'view' AND ");
-        put_must_exist(r, name);
-        buf_puts(r->out, " AND name = ");
-        put_text(r, name);
-        buf_puts(r->out, " COLLATE NOCASE");
-    } else if (mysql_word(r, i, "TRIGGER")) {
-        name = table_name(r, i + 1, &end);
-        mysql_put(r, "SELECT name AS \"Trigger\", '' AS sql_mode, sql AS \"SQL Original "
-                     "Statement\" FROM sqlite_schema WHERE type = 'trigger' AND name = ");
-        put_text(r, name);
-        buf_puts(r->out, " COLLATE NOCASE");
-    } else if (mysql_word(r, i, "DATABASE") || mysql_word(r, i, "SCHEMA")) {
-        i += mysql_words(r, i + 1, "IF", "NOT") ? 4 : 1;
-        name = mysql_name(r, i);
-        mysql_put(r, "SELECT ");
-        put_text(r, name);
-        buf_puts(r->out, " AS \"Database\", 'CREATE DATABASE `' || ");
-        put_text(r, name);
-        buf_puts(r->out, " || '` /*!40100 DEFAULT CHARACTER SET utf8mb4 */' AS \"Create "
-                         "Database\"");
-    } else {
-        mysql_fail(r, i, ERR_UNSUPPORTED, "SHOW CREATE %.40s is not supported", mysql_name(r, i));
-    }
 }
 
 /* ---- the rest of SHOW ---- */
@@ -495,7 +332,7 @@ static void show(struct mysql_rewrite *r)
     } else if (mysql_word(r, i, "TRIGGERS")) {
         show_triggers(r, i + 1);
     } else if (mysql_word(r, i, "CREATE")) {
-        show_create(r, i + 1);
+        mysql_show_create(r, i + 1);
     } else if (!show_count(r, i) && !show_fixed(r, i)) {
         mysql_fail(r, i, ERR_UNSUPPORTED, "SHOW %.60s is not supported", mysql_name(r, i));
     }
@@ -514,7 +351,7 @@ static void maintain(struct mysql_rewrite *r)
         i++;
     for (bool first = true; ++i < r->n && mysql_is_name(r, i) && !r->failed; first = false) {
         size_t end;
-        const char *table = table_name(r, i, &end);
+        const char *table = mysql_show_table_name(r, i, &end);
         mysql_put(r, first ? "SELECT " : "UNION ALL SELECT ");
         put_text(r, r->context->schema);
         buf_puts(r->out, " || '.' || ");
@@ -524,7 +361,7 @@ static void maintain(struct mysql_rewrite *r)
                    "\"Msg_text\" WHERE",
                    verb);
         buf_putc(r->out, ' ');
-        put_must_exist(r, table);
+        mysql_show_must_exist(r, table);
         i = end;
         if (!mysql_op(r, i, ","))
             break;

@@ -142,18 +142,21 @@ static bool make_nonce(struct mysql_conn *c)
     return true;
 }
 
-static bool authenticate(struct mysql_conn *c, const struct mysqlwire_login *l)
+/* `again`: COM_CHANGE_USER, in which some clients send a proof only when they are asked for one. */
+static bool authenticate(struct mysql_conn *c, const struct mysqlwire_login *l, bool again)
 {
     bool has_plugins = (c->capabilities & MYSQLWIRE_PLUGIN_AUTH) != 0;
     bool is_user = strcmp(c->server->user, c->user) == 0;
     const char *body = l->auth, *plugin = has_plugins ? l->plugin : NATIVE;
     size_t len = l->auth_len;
 
-    if (strcmp(plugin, CACHING_SHA2) != 0 &&
-        (strcmp(plugin, NATIVE) != 0 || !c->server->secret.has_native)) {
+    bool ask = again && has_plugins && len <= 1 && !c->server->secret.open;
+    bool native_works = strcmp(plugin, NATIVE) == 0 && c->server->secret.has_native;
+    if (ask || (strcmp(plugin, CACHING_SHA2) != 0 && !native_works)) {
         if (!has_plugins)
             return refuse(c, len > 0);
-        plugin = CACHING_SHA2;
+        if (!native_works)
+            plugin = CACHING_SHA2;
         if (!make_nonce(c))
             return false;
         mysqlwire_write_auth_switch(&c->out, plugin, c->nonce);
@@ -284,7 +287,7 @@ bool mysql_login(struct mysql_conn *c)
     c->capabilities = l.capabilities & offered;
     if (!keep(c->user, l.user) || !keep(database, l.database))
         return malformed(c);
-    if (!authenticate(c, &l) || !open_session(c, database))
+    if (!authenticate(c, &l, false) || !open_session(c, database))
         return false;
     c->known = true;
     c->io.deadline_ns = CLOCK_EVER;
@@ -302,7 +305,7 @@ bool mysql_change_user(struct mysql_conn *c, const char *body, size_t len)
         return malformed(c);
     mysql_reset(c);
     memcpy(c->user, user, sizeof c->user);
-    if (!authenticate(c, &l))
+    if (!authenticate(c, &l, true))
         return false;
     clients_set_session(&c->server->clients, &c->client, NULL);
     session_close(c->session);
