@@ -4,7 +4,7 @@
 
 #include "proto/mysqltype.h"
 
-#define SSL_REQUEST_BYTES 32u
+#define SSL_REQUEST_BYTES         32u
 #define PARAMETER_COUNT_AVAILABLE 8u /* of COM_STMT_EXECUTE's flags */
 
 /* ---- reading ---- */

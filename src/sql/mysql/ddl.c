@@ -107,6 +107,12 @@ static size_t choice(struct mysql_rewrite *r, size_t i, const char *column)
     return close + 1;
 }
 
+/* An INTEGER that is the primary key is SQLite's rowid, and must be called so. */
+static bool keeps_integer(const struct mysql_rewrite *r, size_t i, size_t to)
+{
+    return r->rowid || mysql_find(r, i, to, "PRIMARY") < to;
+}
+
 /* The type: its display width goes, UNSIGNED moves in front of what stands in parentheses. */
 size_t mysql_column_type(struct mysql_rewrite *r, size_t i, size_t to, const char *column)
 {
@@ -123,8 +129,8 @@ size_t mysql_column_type(struct mysql_rewrite *r, size_t i, size_t to, const cha
         i++;
         end++;
     }
-    if (mysql_word(r, i, "INTEGER")) /* MySQL's has 32 bits, SQLite's 64 */
-        buf_puts(r->out, "INT");
+    if (mysql_word(r, i, "INTEGER") && !keeps_integer(r, i, to))
+        buf_puts(r->out, "INT"); /* MySQL's has 32 bits, SQLite's 64 */
     else
         buf_put(r->out, mysql_at(r, i)->text, mysql_at(r, i)->len);
     if (mysql_words(r, i, "DOUBLE", "PRECISION"))
@@ -507,7 +513,10 @@ static void put_parts(struct table *t)
             continue;
         }
         struct mysql_column c;
+        bool ignored;
+        r->rowid = !t->rowid && primary_key_is(t, mysql_name(r, a->from), &ignored);
         mysql_column_def(r, a->from, a->to, t->rowid != NULL, &c);
+        r->rowid = false;
         if (c.on_update && t->n_updated < UPDATED_MAX)
             t->updated[t->n_updated++] = c.name;
     }

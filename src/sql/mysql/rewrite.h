@@ -33,6 +33,7 @@ struct mysql_rewrite {
     struct buf *out;
     unsigned touched;      /* how often something was translated */
     bool schema;           /* what is written lands in the schema */
+    bool rowid;            /* the column that is written is the whole primary key */
     bool excluded;         /* in ON DUPLICATE KEY UPDATE: VALUES(a) is excluded.a */
     const char *new_alias; /* … and what INSERT … AS new calls it; NULL = nothing */
     bool several;          /* more than one statement was written */

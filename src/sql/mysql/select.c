@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/json.h"
 #include "sql/mysql/catalog.h"
 #include "sql/mysql/rewrite.h"
 #include "sql/quote.h"
@@ -30,6 +31,10 @@ static const char *const operators[] = {
 
 static const char *const operands[] = {"END", "NULL", "TRUE", "FALSE"};
 
+/* Names to MySQL, and keywords to SQLite. */
+static const char *const sqlite_words[] = {"AUTOINCREMENT", "COMMIT",  "DEFERRABLE", "ESCAPE",
+                                           "ISNULL",        "NOTHING", "NOTNULL",    "TRANSACTION"};
+
 /* ---- tables ---- */
 
 /* A name that a bare alias cannot be. */
@@ -50,7 +55,10 @@ size_t mysql_table(struct mysql_rewrite *r, size_t i, bool alias)
     const char *text;
 
     if (end - i < 3) {
-        mysql_copy(r, i);
+        if (mysql_one_of(mysql_at(r, i), sqlite_words, COUNT(sqlite_words)))
+            mysql_put_name(r, mysql_name(r, i));
+        else
+            mysql_copy(r, i);
         return i + 1;
     }
     const char *schema = mysql_name(r, i), *name = mysql_name(r, i + 2);
@@ -171,6 +179,8 @@ static void column(struct mysql_rewrite *r, size_t from, size_t to)
         return;
     if (to - from == 1 && first->type == MYSQL_TOKEN_STRING) {
         const char *s = mysql_string(r, from, &n);
+        if (!json_is_text(s, n))
+            return;
         mysql_put(r, "AS");
         mysql_put(r, "");
         quote_put(r->out, s, n, '"');
