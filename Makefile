@@ -298,15 +298,14 @@ $(BUILD)/pip/installed: test/wire/pip/requirements.txt
 
 # Those of Go, where its compiler is installed.
 .PHONY: go-clients
-go-clients: $(if $(shell command -v go),$(BUILD)/go/pgclients $(BUILD)/go/grpcclient)
+go-clients: $(if $(shell command -v go),$(addprefix $(BUILD)/go/,pgclients mysqlclients grpcclient))
 $(BUILD)/go/pgclients: $(wildcard test/wire/clients/go/*)
-	@mkdir -p $(@D)
-	$(call say,GO,$@)
-	$(Q)cd test/wire/clients/go && go build -o $(abspath $@) .
+$(BUILD)/go/mysqlclients: $(wildcard test/wire/clients/gomysql/*)
 $(BUILD)/go/grpcclient: $(wildcard test/wire/clients/gogrpc/*)
+$(BUILD)/go/%:
 	@mkdir -p $(@D)
 	$(call say,GO,$@)
-	$(Q)cd test/wire/clients/gogrpc && go build -o $(abspath $@) .
+	$(Q)cd $(<D) && go build -o $(abspath $@) .
 
 # ---- fuzzing -------------------------------------------------------------------------------------------------
 # clang only: the sources once more with libFuzzer's coverage, ASan and UBSan. gcc is the one that judges warnings.

@@ -34,7 +34,6 @@
     X(OTHER, "Configuration")
 
 #define NO_LEADER      "there is no leader mode yet"
-#define NO_MYSQL       "there is no MySQL server yet"
 #define NO_PROXY       "there is no proxy mode yet"
 #define NO_DEBEZIUM    "there is no Debezium sink yet"
 #define NO_INTERCEPTOR "there are no interceptors yet"
@@ -159,12 +158,16 @@
     X(PG_AUTH, pg_auth, ENUM, "pg-auth", 0, "scram-sha-256", "scram-sha-256|md5|password", PG,     \
       PLAIN, NULL, "How PostgreSQL clients prove their password; password is clear text")          \
                                                                                                    \
-    X(MYSQL_PORT, mysql_port, INT, "mysql-port", 0, "0", "0..65535", MYSQL, PLAIN, NO_MYSQL,       \
+    X(MYSQL_PORT, mysql_port, INT, "mysql-port", 0, "0", "0..65535", MYSQL, PLAIN, NULL,           \
       "Port of the MySQL wire protocol server; 0 means none")                                      \
-    X(MYSQL_USER, mysql_user, STRING, "mysql-user", 0, "ha", "", MYSQL, PLAIN, NO_MYSQL,           \
+    X(MYSQL_USER, mysql_user, STRING, "mysql-user", 0, "ha", "", MYSQL, PLAIN, NULL,               \
       "MySQL authentication user")                                                                 \
-    X(MYSQL_PASS, mysql_pass, STRING, "mysql-pass", 0, "", "", MYSQL, SECRET, NO_MYSQL,            \
-      "MySQL authentication password")                                                             \
+    X(MYSQL_PASS, mysql_pass, STRING, "mysql-pass", 0, "", "", MYSQL, SECRET, NULL,                \
+      "MySQL authentication password, or its hash as in mysql.user")                               \
+    X(MYSQL_CERT, mysql_cert, STRING, "mysql-cert", 0, "", "", MYSQL, PLAIN, NULL,                 \
+      "TLS certificate file of the MySQL server")                                                  \
+    X(MYSQL_KEY, mysql_key, STRING, "mysql-key", 0, "", "", MYSQL, PLAIN, NULL,                    \
+      "TLS key file of the MySQL server")                                                          \
                                                                                                    \
     X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NO_PROXY,   \
       "Source MySQL DSN to replicate from and to redirect writes to")                              \

@@ -18,6 +18,7 @@
 #include "sql/conn.h"
 #include "wire/grpc/grpc.h"
 #include "wire/http/http.h"
+#include "wire/mysql/mysql.h"
 #include "wire/pg/pg.h"
 
 #define NATS_START_WAIT  (10 * CLOCK_S)
@@ -44,9 +45,10 @@ struct server {
     int64_t hangs_since_ns;       /* the same thread; 0 = it does not */
     struct node_options options;
     struct node *node;
-    struct http_server *http; /* NULL = none */
-    struct grpc_server *grpc; /* NULL = none; on HTTP's port */
-    struct pg_server *pg;     /* NULL = none */
+    struct http_server *http;   /* NULL = none */
+    struct grpc_server *grpc;   /* NULL = none; on HTTP's port */
+    struct pg_server *pg;       /* NULL = none */
+    struct mysql_server *mysql; /* NULL = none */
     bool up;
 };
 
@@ -280,30 +282,34 @@ static void greet(const struct server *s, int64_t begin_ns)
     const char *nats = s->options.nats_url;
     const char *mode = c->consistency == CONSISTENCY_LWW ? "lww" : "serializable";
 
-    char pg[512] = "";
+    char pg[512] = "", mysql[512] = "";
 
     (void)log_url(nats, url, sizeof url);
     if (s->pg)
         (void)snprintf(pg, sizeof pg, "  PostgreSQL   postgresql://%s@localhost:%u\n", c->pg_user,
                        pg_port(s->pg));
+    if (s->mysql)
+        (void)snprintf(mysql, sizeof mysql, "  MySQL        mysql://%s@localhost:%u\n",
+                       c->mysql_user, mysql_port(s->mysql));
     LOG_INFO("node is up", LOG_STR("node", c->name), LOG_STR("version", HA_VERSION),
              LOG_UINT("http_port", s->http ? http_port(s->http) : 0),
-             LOG_UINT("pg_port", s->pg ? pg_port(s->pg) : 0), LOG_STR("nats", url),
+             LOG_UINT("pg_port", s->pg ? pg_port(s->pg) : 0),
+             LOG_UINT("mysql_port", s->mysql ? mysql_port(s->mysql) : 0), LOG_STR("nats", url),
              LOG_STR("consistency", mode), LOG_UINT("databases", s->files.n),
              LOG_INT("ms", (clock_mono_ns() - begin_ns) / CLOCK_MS));
     if (!s->http || !s->host.greet || !isatty(STDOUT_FILENO))
         return;
     (void)printf("\n  ha %s, node %s\n\n"
                  "  HTTP         http://localhost:%u\n"
-                 "%s"
+                 "%s%s"
                  "  NATS         %s%s%s\n"
                  "  Databases    %s%s\n"
                  "  Consistency  %s\n\n"
                  "  curl -d '{\"sql\": \"SELECT sqlite_version()\"}' http://localhost:%u\n"
                  "  Ctrl-C stops it.\n\n",
-                 HA_VERSION, c->name, http_port(s->http), pg, *nats ? url : "none: no replication",
-                 s->nats ? ", nats-server " : "", s->nats ? nats_server_version(s->nats) : "",
-                 s->files.names[0],
+                 HA_VERSION, c->name, http_port(s->http), pg, mysql,
+                 *nats ? url : "none: no replication", s->nats ? ", nats-server " : "",
+                 s->nats ? nats_server_version(s->nats) : "", s->files.names[0],
                  s->files.n > 1 ? " and others" : (c->memory ? " (in memory)" : ""), mode,
                  http_port(s->http));
     (void)fflush(stdout);
@@ -349,6 +355,28 @@ static enum err_code start_http(struct server *s, struct err *e)
     return http_start(&s->http, s->node, &http, e);
 }
 
+static struct mysql_options mysql_options(const struct config *c)
+{
+    return (struct mysql_options){.port = (uint16_t)c->mysql_port,
+                                  .user = c->mysql_user,
+                                  .pass = c->mysql_pass,
+                                  .cert = c->mysql_cert,
+                                  .key = c->mysql_key};
+}
+
+static enum err_code start_mysql(struct server *s, struct err *e)
+{
+    const struct config *c = s->config;
+    const struct mysql_options o = mysql_options(c);
+
+    if (c->mysql_port == 0)
+        return ERR_OK;
+    if (!*c->mysql_pass)
+        LOG_WARN("MySQL clients need no password: --mysql-pass is empty",
+                 LOG_STR("user", c->mysql_user));
+    return mysql_start(&s->mysql, s->node, &o, e);
+}
+
 /* ---- what the configuration names ----------------------------------------------------------- */
 
 static enum err_code check_databases(const struct config *c, struct err *e)
@@ -372,25 +400,33 @@ static enum err_code check_databases(const struct config *c, struct err *e)
 enum err_code server_check(const struct config *c, struct err *e)
 {
     const struct pg_options pg = pg_options(c);
+    const struct mysql_options mysql = mysql_options(c);
     enum err_code code = check_databases(c, e);
 
-    return !code && c->pg_port != 0 ? pg_check(&pg, e) : code;
+    if (!code && c->pg_port != 0)
+        code = pg_check(&pg, e);
+    return !code && c->mysql_port != 0 ? mysql_check(&mysql, e) : code;
 }
 
 /* ---- start and stop ------------------------------------------------------------------------- */
+
+static bool is_taken(int port, const char *flag, struct err *e)
+{
+    if (port <= 0 || port_is_free((uint16_t)port))
+        return false;
+    (void)err_set(e, ERR_BUSY, "port %d is in use by another program; choose another --%s", port,
+                  flag);
+    return true;
+}
 
 static enum err_code start(struct server *s, struct err *e)
 {
     enum err_code code;
 
     /* Known before the databases and their streams are created. */
-    if (s->config->port > 0 && !port_is_free((uint16_t)s->config->port))
-        return err_set(e, ERR_BUSY, "port %d is in use by another program; choose another --port",
-                       s->config->port);
-    if (s->config->pg_port > 0 && !port_is_free((uint16_t)s->config->pg_port))
-        return err_set(e, ERR_BUSY,
-                       "port %d is in use by another program; choose another --pg-port",
-                       s->config->pg_port);
+    if (is_taken(s->config->port, "port", e) || is_taken(s->config->pg_port, "pg-port", e) ||
+        is_taken(s->config->mysql_port, "mysql-port", e))
+        return e->code;
     code = server_check(s->config, e);
     if (!code)
         code = choose_places(s, e);
@@ -403,6 +439,8 @@ static enum err_code start(struct server *s, struct err *e)
     /* HTTP last: who sees /readyz answer may use every port. */
     if (!code)
         code = start_pg(s, e);
+    if (!code)
+        code = start_mysql(s, e);
     if (!code)
         code = start_http(s, e);
     if (!code && s->host.gave_up && s->host.gave_up())
@@ -452,11 +490,13 @@ void server_stop(struct server *s)
     grpc_quit(s->grpc);
     http_stop(s->http, begin + HTTP_STOP_WAIT);
     pg_stop(s->pg, begin + HTTP_STOP_WAIT);
+    mysql_stop(s->mysql, begin + HTTP_STOP_WAIT);
     if (s->node)
         node_stop(s->node, begin + NODE_STOP_WAIT);
     http_free(s->http);
     grpc_free(s->grpc);
     pg_free(s->pg);
+    mysql_free(s->mysql);
     node_free(s->node);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "sql/error.h"
+#include "sql/mysql/function.h"
 #include "sql/pg/catalog.h"
 #include "sql/policy.h"
 #include "sql/room.h"
@@ -304,7 +305,8 @@ static enum err_code configure(struct conn *c, const struct conn_config *cfg, st
     if ((code = conn_load_extensions(c->db, cfg->extensions, e)) != ERR_OK)
         return code;
     /* The applier runs nothing but what the log says, and so needs none of it. */
-    if (c->role != CONN_APPLIER && (rc = pg_catalog_open(c->db, c->policy)) != SQLITE_OK)
+    if (c->role != CONN_APPLIER && ((rc = pg_catalog_open(c->db, c->policy)) != SQLITE_OK ||
+                                    (rc = mysql_functions_open(c->db)) != SQLITE_OK))
         return conn_error(c, rc, e);
     policy_install(c->policy, c->db);
     return ERR_OK;

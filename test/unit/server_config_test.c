@@ -139,19 +139,23 @@ static void test_mistakes(void **state)
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--leader-addr|x:1",        "--leader-static|x:1",
-        "--grpc-insecure",          "--mysql-port|3306",
-        "--mysql-user|x",           "--mysql-pass|x",
-        "--mysql-proxied|x",        "--pg-proxied|x",
-        "--proxy-local|x",          "--debezium-brokers|x",
-        "--proxy-read-your-writes", "--interceptor|x",
-        "-r|http://localhost:8080", "--async-replication-store-dir|x",
+        "--leader-addr|x:1",
+        "--leader-static|x:1",
+        "--grpc-insecure",
+        "--mysql-proxied|x",
+        "--pg-proxied|x",
+        "--proxy-local|x",
+        "--debezium-brokers|x",
+        "--proxy-read-your-writes",
+        "--interceptor|x",
+        "-r|http://localhost:8080",
+        "--async-replication-store-dir|x",
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof args / sizeof *args; i++)
         assert_refused(args[i], "", "is refused");
-    assert_refused("", "HA_MYSQL_PORT=3306", "HA_MYSQL_PORT is refused: there is no MySQL");
+    assert_refused("", "HA_MYSQL_PROXIED=x", "HA_MYSQL_PROXIED is refused: there is no proxy");
     assert_refused("--async-replication-store-dir|x", "", "database file");
     /* The default, however it is spelled, asks for nothing. */
     assert_int_equal(load("--snapshot-interval|0|--mysql-port|00|--proxy-local|ha.db|"

@@ -106,7 +106,7 @@ static void wrong_settings_are_refused(void **state)
         {"--help", NULL},
         {"--version", NULL},
         {"--print-config", NULL},
-        {"--mysql-port", "1", NULL},
+        {"--mysql-proxied", "x", NULL},
         {"--port", "70000", NULL},
         {"--config", "/no/such", NULL},
         {"--name=", NULL},

@@ -5,6 +5,7 @@ import os
 import pytest
 
 import ha
+import mysql_target
 import pg as pg_module
 
 
@@ -33,3 +34,18 @@ def pg(pg_server):
 def ha_only():
     if pg_module.REFERENCE:
         pytest.skip("only a node has it")
+
+
+@pytest.fixture(scope="session")
+def mysql_server():
+    if not os.path.exists(ha.BINARY):
+        pytest.fail(f"{ha.BINARY} was not built")
+    cluster = ha.Cluster()
+    yield mysql_target.start_node(cluster)
+    cluster.close()
+
+
+@pytest.fixture
+def my(mysql_server):
+    """A Target of the MySQL port: an empty database."""
+    return mysql_target.fresh_database(mysql_server)

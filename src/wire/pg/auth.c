@@ -52,10 +52,10 @@ static void offer(struct pg_conn *c)
     static const char plain[] = "SCRAM-SHA-256\0";
     static const char both[] = "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0";
 
-    if (c->ssl)
-        pgwire_write_auth(&c->out, AUTH_SASL, both, sizeof both);
+    if (c->io.ssl)
+        pgwire_write_auth(&c->io.out, AUTH_SASL, both, sizeof both);
     else
-        pgwire_write_auth(&c->out, AUTH_SASL, plain, sizeof plain);
+        pgwire_write_auth(&c->io.out, AUTH_SASL, plain, sizeof plain);
 }
 
 static bool make_nonce(struct buf *b)
@@ -85,12 +85,13 @@ static bool scram_begin(struct pg_conn *c, struct scram *s, const struct scram_s
     uint32_t n = reader_u32(&r);
     const char *msg = reader_bytes(&r, n);
     bool plus = strcmp(mechanism, "SCRAM-SHA-256-PLUS") == 0;
-    if (!reader_done(&r) || (!plus && strcmp(mechanism, "SCRAM-SHA-256") != 0) || (plus && !c->ssl))
+    if (!reader_done(&r) || (!plus && strcmp(mechanism, "SCRAM-SHA-256") != 0) ||
+        (plus && !c->io.ssl))
         return malformed(c, "client selected an invalid SASL authentication mechanism");
     scram_init(s, secret, plus, binding_len > 0 ? binding : NULL, binding_len);
     bool ok = make_nonce(&nonce) && scram_first(s, msg, n, buf_cstr(&nonce), &out, &why);
     if (ok)
-        pgwire_write_auth(&c->out, AUTH_SASL_CONTINUE, out.data, out.len);
+        pgwire_write_auth(&c->io.out, AUTH_SASL_CONTINUE, out.data, out.len);
     buf_free(&nonce);
     buf_free(&out);
     return ok || malformed(c, why);
@@ -100,7 +101,7 @@ static bool scram(struct pg_conn *c)
 {
     const struct pg_user *u = pg_users_find(&c->server->users, c->user_name);
     unsigned char binding[64];
-    size_t binding_len = c->ssl ? pg_tls_binding(c->server->tls, binding) : 0;
+    size_t binding_len = c->io.ssl ? pg_tls_binding(c->server->tls, binding) : 0;
     struct scram_secret mock;
     struct scram s = {0};
     struct buf out = BUF_INIT;
@@ -118,7 +119,7 @@ static bool scram(struct pg_conn *c)
         ok = refuse(c);
     if (ok) {
         c->user = u;
-        pgwire_write_auth(&c->out, AUTH_SASL_FINAL, out.data, out.len);
+        pgwire_write_auth(&c->io.out, AUTH_SASL_FINAL, out.data, out.len);
     }
     scram_fini(&s);
     buf_free(&out);
@@ -168,7 +169,7 @@ static bool password(struct pg_conn *c, bool md5)
 
     if (RAND_bytes(salt, sizeof salt) != 1)
         return malformed(c, "no random numbers");
-    pgwire_write_auth(&c->out, md5 ? AUTH_MD5 : AUTH_CLEARTEXT, salt, md5 ? sizeof salt : 0);
+    pgwire_write_auth(&c->io.out, md5 ? AUTH_MD5 : AUTH_CLEARTEXT, salt, md5 ? sizeof salt : 0);
     if (!read_answer(c, &m))
         return false;
     if (!pgwire_read_string(m.body, m.len, &answer))
@@ -191,6 +192,6 @@ bool pg_authenticate(struct pg_conn *c)
     else
         ok = password(c, c->server->auth == PG_AUTH_MD5);
     if (ok)
-        pgwire_write_auth(&c->out, AUTH_OK, NULL, 0);
+        pgwire_write_auth(&c->io.out, AUTH_OK, NULL, 0);
     return ok;
 }

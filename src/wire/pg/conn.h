@@ -2,7 +2,7 @@
  * What the files of this folder share: the server and a connection. A connection belongs to its
  * thread, except for what is said to be guarded.
  *
- *   server.c     accepts, lists, stops          io.c        bytes in and out, TLS or not
+ *   server.c     accepts, lists, stops          io.c        messages in
  *   tls.c        certificates, handshake        startup.c   first packet up to ReadyForQuery
  *   auth.c       passwords                      users.c     who may come
  *   session.c    the message loop               query.c     simple queries
@@ -30,12 +30,13 @@
 #include "core/node.h"
 #include "core/session.h"
 #include "os/acceptor.h"
-#include "os/spin.h"
 #include "proto/pgwire.h"
 #include "proto/scram.h"
 #include "sql/pg/session.h"
+#include "wire/clients.h"
 #include "wire/pg/pg.h"
 #include "wire/pg/settings.h"
+#include "wire/stream.h"
 
 #define PG_ID_BYTES 256 /* of a database's or user's name, terminator included */
 
@@ -72,17 +73,12 @@ struct pg_server {
     struct pg_users users;
     enum pg_auth auth;
     SSL_CTX *tls; /* NULL = none */
-    unsigned max_connections;
     int64_t auth_timeout_ns;
     struct acceptor acceptor;
     /* atomic */
-    atomic_bool stopping;
     _Atomic uint32_t next_pid;
-    /* guarded by mu; `changed` when a connection has ended */
-    pthread_mutex_t mu;
-    pthread_cond_t changed;
-    struct pg_conn *first;
-    unsigned n_conns;
+    /* guards itself; its mu the connections' keys, too */
+    struct clients clients;
 };
 
 /* ---- a connection ---- */
@@ -102,23 +98,14 @@ struct pg_savepoint;
 struct pg_undo;
 
 struct pg_conn {
+    struct client client; /* first, so that the list's client is the connection */
     struct pg_server *server;
-    struct pg_conn *next, *prev; /* guarded by the server's mu */
-    int fd;
     uint32_t pid;
     /* written before the connection is listed as open; read under mu by cancel requests */
     unsigned char key[PGWIRE_KEY_BYTES];
     size_t key_len;
-    struct session *session; /* set and cleared under mu */
-
-    /* io.c */
-    SSL *ssl;
-    struct buf in;
-    size_t in_at;
-    struct buf out;
-    struct spin spin;    /* for the next message */
-    bool dead;           /* nothing can be sent or read any more */
-    int64_t deadline_ns; /* of reading; CLOCK_EVER once it is authenticated */
+    struct session *session;
+    struct stream io; /* its deadline is CLOCK_EVER once the client is authenticated */
 
     /* startup.c */
     uint32_t protocol;
@@ -156,21 +143,16 @@ struct pg_message {
 
 enum pg_read { PG_READ_OK, PG_READ_CLOSED, PG_READ_TOO_LONG, PG_READ_UNKNOWN, PG_READ_TIMEOUT };
 
-void pg_io_init(struct pg_conn *c, int fd);
-void pg_io_fini(struct pg_conn *c);
 /* The first packet, without its length word. */
 enum pg_read pg_read_startup(struct pg_conn *c, const char **body, size_t *len);
 /* Flushes what there is to send before it waits. A message that is too long has been drained. */
 enum pg_read pg_read(struct pg_conn *c, struct pg_message *m);
 /* The types of complete messages that are here already: the i-th one, 0 where it is not. */
 char pg_peek(const struct pg_conn *c, unsigned i);
-void pg_flush(struct pg_conn *c);
-bool pg_gone(void *conn); /* has the client left? */
 
 /* ---- tls.c ---- */
 
 enum err_code pg_tls_load(SSL_CTX **out, const char *cert, const char *key, struct err *e);
-bool pg_tls_accept(struct pg_conn *c);
 /* Has the client named the protocol? Only ours is accepted. */
 bool pg_tls_has_alpn(const struct pg_conn *c);
 /* RFC 5929 tls-server-end-point of the certificate; the number of bytes, 0 = none. */

@@ -237,7 +237,7 @@ static enum sink_verdict out_row(struct sink *s, const struct value *values, uns
     struct out_sink *o = (struct out_sink *)s;
     const struct copy_options *options = &o->plan->stmt.options;
     bool binary = options->format == COPY_BINARY;
-    struct buf *out = &o->conn->out;
+    struct buf *out = &o->conn->io.out;
     size_t start;
 
     o->changed =
@@ -296,9 +296,9 @@ static void put_head(struct pg_conn *c, const struct pg_copy_plan *p)
 
     if (o->format == COPY_BINARY || o->header == COPY_HEADER_NONE)
         return;
-    size_t start = pgwire_begin(&c->out, 'd');
-    copy_write_begin(&c->out, o, p->names, p->n);
-    pgwire_end(&c->out, start);
+    size_t start = pgwire_begin(&c->io.out, 'd');
+    copy_write_begin(&c->io.out, o, p->names, p->n);
+    pgwire_end(&c->io.out, start);
 }
 
 static void put_tail(struct pg_conn *c, const struct pg_copy_plan *p, uint64_t rows)
@@ -306,13 +306,13 @@ static void put_tail(struct pg_conn *c, const struct pg_copy_plan *p, uint64_t r
     const struct copy_options *o = &p->stmt.options;
 
     if (o->format == COPY_BINARY) {
-        size_t start = pgwire_begin(&c->out, 'd');
+        size_t start = pgwire_begin(&c->io.out, 'd');
         if (rows == 0)
-            copy_write_begin(&c->out, o, p->names, p->n);
-        copy_write_end(&c->out, o);
-        pgwire_end(&c->out, start);
+            copy_write_begin(&c->io.out, o, p->names, p->n);
+        copy_write_end(&c->io.out, o);
+        pgwire_end(&c->io.out, start);
     }
-    pgwire_write_empty(&c->out, 'c');
+    pgwire_write_empty(&c->io.out, 'c');
 }
 
 static bool out_failed(struct pg_conn *c, const struct out_sink *o, const struct err *e)
@@ -346,14 +346,14 @@ static bool copy_out(struct pg_conn *c, struct pg_copy_plan *p, const struct buf
         pg_error_core(c, &e, NULL, 0);
         return false;
     }
-    pgwire_write_copy(&c->out, 'H', p->stmt.options.format == COPY_BINARY, p->n);
+    pgwire_write_copy(&c->io.out, 'H', p->stmt.options.format == COPY_BINARY, p->n);
     put_head(c, p);
-    while ((st = request_run(r, &o.sink, &e)) == REQUEST_PAUSED && !c->dead)
-        pg_flush(c);
+    while ((st = request_run(r, &o.sink, &e)) == REQUEST_PAUSED && !c->io.dead)
+        stream_flush(&c->io);
     request_free(r);
     if (st == REQUEST_DONE) {
         put_tail(c, p, o.rows);
-    } else if (!c->dead) {
+    } else if (!c->io.dead) {
         (void)out_failed(c, &o, &e);
     }
     buf_free(&o.text);

@@ -227,7 +227,7 @@ static bool conversation(struct copy_in *in)
     struct pg_message m;
     bool end = false;
 
-    pgwire_write_copy(&c->out, 'G', in->plan->stmt.options.format == COPY_BINARY, in->plan->n);
+    pgwire_write_copy(&c->io.out, 'G', in->plan->stmt.options.format == COPY_BINARY, in->plan->n);
     for (;;) {
         enum pg_read got = pg_read(c, &m);
 

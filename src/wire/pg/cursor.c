@@ -284,8 +284,8 @@ static bool send_row(struct pg_conn *c, struct pg_portal *p, uint64_t row)
         return false;
     enum sink_verdict v = p->result.sink.ops->row(&p->result.sink, values, n);
     if (v == SINK_FULL)
-        pg_flush(c);
-    return v != SINK_STOP && !c->dead;
+        stream_flush(&c->io);
+    return v != SINK_STOP && !c->io.dead;
 }
 
 /* The rows from where it stands, one after the other. */
@@ -335,7 +335,7 @@ static bool scroll(struct pg_conn *c, struct pg_portal *p, const struct fetch *f
         jump(c, p, f);
     *rows = p->result.rows;
     if (p->result.failed) {
-        pgwire_write_error(&c->out, 'E', &p->result.fault);
+        pgwire_write_error(&c->io.out, 'E', &p->result.fault);
         pg_tx_failed(c);
         return false;
     }

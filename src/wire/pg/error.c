@@ -31,7 +31,7 @@ static void write_text(struct pg_conn *c, char type, const char *severity, const
         .severity = severity, .sqlstate = sqlstate, .message = text, .where = c->context};
 
     (void)vsnprintf(text, sizeof text, fmt, args);
-    pgwire_write_error(&c->out, type, &e);
+    pgwire_write_error(&c->io.out, type, &e);
 }
 
 void pg_error(struct pg_conn *c, const char *sqlstate, const char *fmt, ...)
@@ -321,7 +321,7 @@ void pg_error_core(struct pg_conn *c, const struct err *e, const char *sql, size
     }
     if (sql && e->offset >= 0)
         out.position = position(sql, len, e->offset);
-    pgwire_write_error(&c->out, 'E', &out);
+    pgwire_write_error(&c->io.out, 'E', &out);
     pg_tx_failed(c);
 }
 

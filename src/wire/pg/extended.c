@@ -118,13 +118,13 @@ static void parse(struct pg_conn *c, const struct pg_message *msg)
         return;
     }
     if (p && c->tx != PG_TX_FAILED && is_same(p, &m) && !p->promised) {
-        pgwire_write_empty(&c->out, '1');
+        pgwire_write_empty(&c->io.out, '1');
         return;
     }
     if (p)
         pg_prepared_remove(c, "");
     if (read_text(c, &m, &t) && prepare(c, &m, &t))
-        pgwire_write_empty(&c->out, '1');
+        pgwire_write_empty(&c->io.out, '1');
     else
         fail(c);
 }
@@ -259,7 +259,7 @@ static void bind_portal(struct pg_conn *c, const struct pg_message *msg)
         p->result.promised = s->types;
         p->result.n_promised = s->n_types;
     }
-    pgwire_write_empty(&c->out, '2');
+    pgwire_write_empty(&c->io.out, '2');
 }
 
 /* ---- Describe ---- */
@@ -277,7 +277,7 @@ static void write_command_columns(struct pg_conn *c, const struct pg_text *t)
     else if (n > 0)
         pg_write_text_columns(c, names, n);
     else
-        pgwire_write_empty(&c->out, 'n');
+        pgwire_write_empty(&c->io.out, 'n');
 }
 
 static void describe_statement(struct pg_conn *c, const char *name)
@@ -294,11 +294,11 @@ static void describe_statement(struct pg_conn *c, const char *name)
         fail(c);
         return;
     }
-    start = pgwire_begin(&c->out, 't');
-    buf_be16(&c->out, (uint16_t)s->n_params);
+    start = pgwire_begin(&c->io.out, 't');
+    buf_be16(&c->io.out, (uint16_t)s->n_params);
     for (unsigned i = 0; i < s->n_params; i++)
-        buf_be32(&c->out, s->params[i] ? s->params[i] : PGTYPE_TEXT);
-    pgwire_end(&c->out, start);
+        buf_be32(&c->io.out, s->params[i] ? s->params[i] : PGTYPE_TEXT);
+    pgwire_end(&c->io.out, start);
     if (!pg_is_sql(&s->text))
         write_command_columns(c, &s->text);
     else if (pg_prepared_promise(s))
@@ -381,7 +381,7 @@ static bool execute_other(struct pg_conn *c, struct pg_portal *p)
 
     switch (t->kind) {
     case PG_EMPTY:
-        pgwire_write_empty(&c->out, 'I');
+        pgwire_write_empty(&c->io.out, 'I');
         return true;
     case PG_COMMAND:
         ok = pg_run_command(c, t, false, tag);
@@ -397,7 +397,7 @@ static bool execute_other(struct pg_conn *c, struct pg_portal *p)
         break;
     }
     if (ok)
-        pgwire_write_complete(&c->out, tag);
+        pgwire_write_complete(&c->io.out, tag);
     return ok;
 }
 
@@ -436,7 +436,7 @@ static void close_target(struct pg_conn *c, char what, const char *name)
         if (p)
             pg_portal_remove(c, p);
     }
-    pgwire_write_empty(&c->out, '3');
+    pgwire_write_empty(&c->io.out, '3');
 }
 
 void pg_extended(struct pg_conn *c, const struct pg_message *m)

@@ -244,14 +244,14 @@ static enum pg_advance serve(struct pg_conn *c, struct pg_portal *p)
             p->state = PORTAL_FAILED;
             if (!r->failed)
                 return PG_ADVANCE_FAILED;
-            pgwire_write_error(&c->out, 'E', &r->fault);
+            pgwire_write_error(&c->io.out, 'E', &r->fault);
             pg_tx_failed(c);
             return PG_ADVANCE_FAILED;
         }
         if (r->max_rows > 0 && r->rows >= r->max_rows)
             return PG_ADVANCE_SUSPENDED;
         if (v == SINK_FULL)
-            pg_flush(c);
+            stream_flush(&c->io);
     }
     if (!rowset_ok(p->rows)) {
         p->state = PORTAL_FAILED;
@@ -342,7 +342,7 @@ bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows
         if (r->has_rows && p->prepared->text.count == PG_COUNT_ROWS) {
             char tag[PG_TAG_BYTES];
             (void)snprintf(tag, sizeof tag, "%s 0", p->prepared->text.tag);
-            pgwire_write_complete(&c->out, tag);
+            pgwire_write_complete(&c->io.out, tag);
             return true;
         }
         pg_error(c, "55000", "portal \"%s\" cannot be run", p->name);
@@ -353,11 +353,11 @@ bool pg_portal_execute(struct pg_conn *c, struct pg_portal *p, uint32_t max_rows
     case PG_ADVANCE_FAILED:
         return false;
     case PG_ADVANCE_SUSPENDED:
-        pgwire_write_empty(&c->out, 's');
+        pgwire_write_empty(&c->io.out, 's');
         return true;
     case PG_ADVANCE_DONE:
         break;
     }
-    pgwire_write_complete(&c->out, r->tag);
+    pgwire_write_complete(&c->io.out, r->tag);
     return true;
 }

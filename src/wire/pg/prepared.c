@@ -206,7 +206,7 @@ void pg_prepared_write_columns(struct pg_conn *c, struct pg_prepared *p, const c
                                unsigned n_formats)
 {
     if (!p->shape.has_rows) {
-        pgwire_write_empty(&c->out, 'n');
+        pgwire_write_empty(&c->io.out, 'n');
         return;
     }
     for (unsigned i = 0; i < p->shape.n_columns; i++)

@@ -162,8 +162,8 @@ static bool run_in_order(struct pg_conn *c, const struct string *s)
             return false;
         if (i + 1 == s->n && !pg_end_implicit(c))
             return false;
-        pgwire_write_complete(&c->out, tag);
-        if (c->dead || c->closing)
+        pgwire_write_complete(&c->io.out, tag);
+        if (c->io.dead || c->closing)
             return false;
     }
     return true;
@@ -210,7 +210,7 @@ void pg_query(struct pg_conn *c, const char *sql, size_t len)
     c->query = sql;
     if (pg_check_text(c, sql, len) && split(c, &s, sql, len) && keep_text(c, &s, sql, len)) {
         if (s.n == 0)
-            pgwire_write_empty(&c->out, 'I');
+            pgwire_write_empty(&c->io.out, 'I');
         else if (s.n == 1 || c->tx == PG_TX_FAILED || check_syntax(c, &s))
             (void)(is_plain(c, &s) ? run_atomic(c, &s) : run_in_order(c, &s));
     }

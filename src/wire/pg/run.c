@@ -56,7 +56,7 @@ static bool column_room(struct pg_result *r, unsigned n)
 
 void pg_result_write_columns(struct pg_result *r)
 {
-    struct buf *b = &r->conn->out;
+    struct buf *b = &r->conn->io.out;
     size_t start = pgwire_begin(b, 'T');
 
     buf_be16(b, (uint16_t)r->n_columns);
@@ -116,14 +116,14 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
     r->rows = 0;
     r->n_columns = 0;
     if (!column_room(r, n)) {
-        r->conn->dead = true;
+        r->conn->io.dead = true;
         return;
     }
     r->n_columns = n;
     for (unsigned i = 0; i < n; i++) {
         struct pg_column *c = &r->columns[i];
         if (!name_column(c, &cols[i]))
-            r->conn->dead = true;
+            r->conn->io.dead = true;
         c->type = type_of(c, cols[i].decltype);
         if (r->promised && i < r->n_promised)
             c->type.oid = r->promised[i];
@@ -143,7 +143,7 @@ static void on_columns(struct sink *sink, const struct sink_column *cols, unsign
                                          .message = "cached plan must not change result type"};
         return;
     }
-    if (r->conn->dead)
+    if (r->conn->io.dead)
         return;
     if (open)
         r->pending = true;
@@ -202,10 +202,10 @@ static enum pgtype_fault put_value(struct pg_result *r, struct buf *b, const str
 static enum sink_verdict on_row(struct sink *sink, const struct value *values, unsigned n)
 {
     struct pg_result *r = (struct pg_result *)sink;
-    struct buf *b = &r->conn->out;
+    struct buf *b = &r->conn->io.out;
     size_t start;
 
-    if (r->conn->dead || r->failed)
+    if (r->conn->io.dead || r->failed)
         return SINK_STOP;
     if (r->max_rows > 0 && r->rows >= r->max_rows)
         return spill(r, values, n);
@@ -246,11 +246,11 @@ static void on_done(struct sink *sink, const struct sink_done *d)
     if (r->pending)
         describe_now(r);
     if (r->no_data && !r->has_rows)
-        pgwire_write_empty(&r->conn->out, 'n');
+        pgwire_write_empty(&r->conn->io.out, 'n');
     r->no_data = false;
     make_tag(r, d);
     if (r->several && !r->silent) {
-        pgwire_write_complete(&r->conn->out, r->tag);
+        pgwire_write_complete(&r->conn->io.out, r->tag);
         r->text++;
         r->ahead += r->ahead != NULL;
     }
@@ -301,7 +301,7 @@ static void write_failure(struct pg_conn *c, const struct pg_result *r, const st
     const struct pg_text *t = r->text;
 
     if (r->failed) {
-        pgwire_write_error(&c->out, 'E', &r->fault);
+        pgwire_write_error(&c->io.out, 'E', &r->fault);
         pg_tx_failed(c);
         return;
     }
@@ -329,13 +329,13 @@ enum request_status pg_run_some(struct pg_conn *c, struct pg_result *r, struct r
     }
     for (;;) {
         st = request_run(*request, &r->sink, &e);
-        if (st != REQUEST_PAUSED || (r->max_rows > 0 && r->rows >= r->max_rows) || c->dead)
+        if (st != REQUEST_PAUSED || (r->max_rows > 0 && r->rows >= r->max_rows) || c->io.dead)
             break;
-        pg_flush(c);
+        stream_flush(&c->io);
     }
-    if (st == REQUEST_PAUSED && !c->dead)
+    if (st == REQUEST_PAUSED && !c->io.dead)
         return st;
-    if (st == REQUEST_FAILED || c->dead) {
+    if (st == REQUEST_FAILED || c->io.dead) {
         struct request *old = *request;
         *request = NULL;
         request_free(old);
@@ -363,8 +363,8 @@ bool pg_run(struct pg_conn *c, struct pg_result *r, const struct query *queries,
         write_failure(c, r, NULL, &e);
         return false;
     }
-    while ((st = request_run(q, &r->sink, &e)) == REQUEST_PAUSED && !c->dead)
-        pg_flush(c);
+    while ((st = request_run(q, &r->sink, &e)) == REQUEST_PAUSED && !c->io.dead)
+        stream_flush(&c->io);
     if (st == REQUEST_FAILED)
         write_failure(c, r, q, &e);
     request_free(q);
@@ -393,25 +393,25 @@ enum err_code pg_exec(struct pg_conn *c, const char *sql, struct err *e)
 
 void pg_write_text_columns(struct pg_conn *c, const char *const *names, unsigned n)
 {
-    size_t start = pgwire_begin(&c->out, 'T');
+    size_t start = pgwire_begin(&c->io.out, 'T');
 
-    buf_be16(&c->out, (uint16_t)n);
+    buf_be16(&c->io.out, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         const struct pgwire_field f = {
             .name = names[i], .type = PGTYPE_TEXT, .size = -1, .modifier = -1};
-        pgwire_write_field(&c->out, &f);
+        pgwire_write_field(&c->io.out, &f);
     }
-    pgwire_end(&c->out, start);
+    pgwire_end(&c->io.out, start);
 }
 
 void pg_write_text_row(struct pg_conn *c, const char *const *values, unsigned n)
 {
-    size_t start = pgwire_begin(&c->out, 'D');
+    size_t start = pgwire_begin(&c->io.out, 'D');
 
-    buf_be16(&c->out, (uint16_t)n);
+    buf_be16(&c->io.out, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         struct value v = values[i] ? value_text(values[i], strlen(values[i])) : value_null();
-        (void)pgtype_put(&c->out, PGTYPE_TEXT, false, &v);
+        (void)pgtype_put(&c->io.out, PGTYPE_TEXT, false, &v);
     }
-    pgwire_end(&c->out, start);
+    pgwire_end(&c->io.out, start);
 }

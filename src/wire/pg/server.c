@@ -2,41 +2,16 @@
  * The server's threads: one accepts, one a connection.
  *
  *   pg_start, pg_port, pg_stop, pg_free
- *
- * Stopping:
- *
- *     stopping = true ─▶ accept thread joined, listener closed
- *       ─▶ reading ends on every socket: who idles says 57P01 and leaves, who works answers first
- *       ─▶ deadline: what still runs is cancelled ─▶ every connection has left
  */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/stack.h"
 #include "wire/pg/conn.h"
 
 /* ---- connections ---- */
-
-static void unlist(struct pg_conn *c)
-{
-    struct pg_server *s = c->server;
-
-    pthread_mutex_lock(&s->mu);
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        s->first = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
-    s->n_conns--;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->mu);
-}
 
 static void *connection_run(void *arg)
 {
@@ -45,23 +20,15 @@ static void *connection_run(void *arg)
     node_connection_opened(c->server->node, "pg");
     if (pg_startup(c))
         pg_serve(c);
-    pg_flush(c);
+    stream_flush(&c->io);
     node_connection_closed(c->server->node, "pg");
 
-    struct session *session = c->session;
-    pthread_mutex_lock(&c->server->mu);
-    c->session = NULL;
-    pthread_mutex_unlock(&c->server->mu);
-    session_close(session);
+    clients_set_session(&c->server->clients, &c->client, NULL);
+    session_close(c->session);
     pg_settings_fini(&c->settings);
     arena_free(c->arena);
-    pg_io_fini(c);
-    /* The number must not be reused while pg_stop() may still shut it down. */
-    pthread_mutex_lock(&c->server->mu);
-    close(c->fd);
-    c->fd = -1;
-    pthread_mutex_unlock(&c->server->mu);
-    unlist(c);
+    stream_fini(&c->io);
+    clients_end(&c->server->clients, &c->client);
     free(c);
     return NULL;
 }
@@ -94,57 +61,43 @@ static struct pg_conn *new_conn(struct pg_server *s, int fd)
         free(c);
         return NULL;
     }
-    pg_io_init(c, fd);
-    c->deadline_ns = clock_deadline(s->auth_timeout_ns);
+    stream_init(&c->io, fd, &s->clients.stopping);
+    c->client.io = &c->io;
+    c->io.deadline_ns = clock_deadline(s->auth_timeout_ns);
     c->pid = atomic_fetch_add(&s->next_pid, 1) & INT32_MAX;
     return c;
 }
 
 static void take(void *arg, int fd, const struct sockaddr_storage *from, socklen_t len)
 {
-    static const int on = 1;
     struct pg_server *s = arg;
     struct pg_conn *c;
 
     (void)from;
     (void)len;
-    pthread_mutex_lock(&s->mu);
-    bool full = s->n_conns >= s->max_connections;
-    pthread_mutex_unlock(&s->mu);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    c = full ? NULL : new_conn(s, fd);
-    if (!c) {
-        refuse(fd);
+    clients_prepare_socket(fd);
+    c = clients_full(&s->clients) ? NULL : new_conn(s, fd);
+    if (c && clients_start(&s->clients, &c->client, connection_run, c))
         return;
-    }
-    pthread_mutex_lock(&s->mu);
-    c->next = s->first;
-    if (c->next)
-        c->next->prev = c;
-    s->first = c;
-    s->n_conns++;
-    pthread_mutex_unlock(&s->mu);
-    if (stack_start(NULL, connection_run, c) != 0) {
-        unlist(c);
+    if (c)
         arena_free(c->arena);
-        free(c);
-        refuse(fd);
-    }
+    free(c);
+    refuse(fd);
 }
 
 bool pg_server_cancel(struct pg_server *s, uint32_t pid, const void *key, size_t len)
 {
     bool found = false;
 
-    pthread_mutex_lock(&s->mu);
-    for (struct pg_conn *c = s->first; c && !found; c = c->next) {
+    pthread_mutex_lock(&s->clients.mu);
+    for (struct client *k = s->clients.first; k && !found; k = k->next) {
+        const struct pg_conn *c = (const struct pg_conn *)k;
         found =
             c->pid == pid && c->key_len == len && len > 0 && CRYPTO_memcmp(c->key, key, len) == 0;
-        if (found && c->session)
-            session_cancel(c->session);
+        if (found && k->session)
+            session_cancel(k->session);
     }
-    pthread_mutex_unlock(&s->mu);
+    pthread_mutex_unlock(&s->clients.mu);
     return found;
 }
 
@@ -198,12 +151,10 @@ enum err_code pg_start(struct pg_server **out, struct node *n, const struct pg_o
     s->node = n;
     s->acceptor = ACCEPTOR_INIT;
     s->auth = o->auth;
-    s->max_connections = o->max_connections ? o->max_connections : PG_DEFAULT_MAX_CONNECTIONS;
     s->auth_timeout_ns =
         (o->auth_timeout_s ? o->auth_timeout_s : PG_DEFAULT_AUTH_TIMEOUT_S) * CLOCK_S;
     atomic_init(&s->next_pid, 1000);
-    pthread_mutex_init(&s->mu, NULL);
-    clock_cond_init(&s->changed);
+    clients_init(&s->clients, o->max_connections ? o->max_connections : PG_DEFAULT_MAX_CONNECTIONS);
     if (start(s, o, e) != ERR_OK) {
         pg_free(s);
         return e->code;
@@ -217,31 +168,13 @@ uint16_t pg_port(const struct pg_server *s)
     return s->acceptor.port;
 }
 
-static void shut_locked(struct pg_server *s, int how, bool cancel)
-{
-    for (struct pg_conn *c = s->first; c; c = c->next) {
-        if (cancel && c->session)
-            session_cancel(c->session);
-        if (c->fd >= 0)
-            (void)shutdown(c->fd, how);
-    }
-}
-
 void pg_stop(struct pg_server *s, int64_t deadline_ns)
 {
     if (!s)
         return;
-    atomic_store(&s->stopping, true);
+    atomic_store(&s->clients.stopping, true);
     acceptor_stop(&s->acceptor);
-    pthread_mutex_lock(&s->mu);
-    shut_locked(s, SHUT_RD, false);
-    while (s->n_conns > 0 && clock_cond_wait(&s->changed, &s->mu, deadline_ns))
-        ;
-    if (s->n_conns > 0)
-        shut_locked(s, SHUT_RDWR, true);
-    while (s->n_conns > 0)
-        (void)clock_cond_wait(&s->changed, &s->mu, CLOCK_EVER);
-    pthread_mutex_unlock(&s->mu);
+    clients_stop(&s->clients, deadline_ns);
 }
 
 void pg_free(struct pg_server *s)
@@ -252,7 +185,6 @@ void pg_free(struct pg_server *s)
     acceptor_fini(&s->acceptor);
     SSL_CTX_free(s->tls);
     pg_users_free(&s->users);
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->mu);
+    clients_fini(&s->clients);
     free(s);
 }

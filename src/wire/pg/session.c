@@ -4,7 +4,7 @@
 static void ready(struct pg_conn *c)
 {
     pg_report_untold(c);
-    pgwire_write_ready(&c->out, pg_status(c));
+    pgwire_write_ready(&c->io.out, pg_status(c));
 }
 
 /* No block goes on, so what was set for a transaction has seen its end. */
@@ -53,7 +53,7 @@ static void message(struct pg_conn *c, const struct pg_message *m)
         sync(c);
         break;
     case 'H':
-        pg_flush(c);
+        stream_flush(&c->io);
         break;
     case 'X':
         c->closing = true;
@@ -89,7 +89,7 @@ static bool next(struct pg_conn *c)
     case PG_READ_OK:
         arena_reset(c->arena);
         message(c, &m);
-        return !c->closing && !c->dead;
+        return !c->closing && !c->io.dead;
     case PG_READ_TOO_LONG: /* an error, and then to the next Sync as usual */
         pg_error(c, "08P01", "message is too long");
         if (m.type == 'Q' || m.type == 'F')
@@ -101,7 +101,7 @@ static bool next(struct pg_conn *c)
         pg_fatal(c, "08P01", "invalid frontend message type or length");
         return false;
     default:
-        if (atomic_load(&c->server->stopping))
+        if (atomic_load(&c->server->clients.stopping))
             pg_fatal(c, "57P01", "terminating connection due to administrator command");
         return false;
     }

@@ -28,33 +28,33 @@
 static bool begins_with_tls(struct pg_conn *c)
 {
     unsigned char first = 0;
-    struct pollfd p = {.fd = c->fd, .events = POLLIN};
-    int64_t left_ms = (c->deadline_ns - clock_mono_ns()) / CLOCK_MS;
+    struct pollfd p = {.fd = c->io.fd, .events = POLLIN};
+    int64_t left_ms = (c->io.deadline_ns - clock_mono_ns()) / CLOCK_MS;
 
     if (!c->server->tls || left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0)
         return false;
-    return recv(c->fd, &first, 1, MSG_PEEK) == 1 && first == 0x16;
+    return recv(c->io.fd, &first, 1, MSG_PEEK) == 1 && first == 0x16;
 }
 
 static void answer_byte(struct pg_conn *c, char byte)
 {
-    buf_putc(&c->out, byte);
-    pg_flush(c);
+    buf_putc(&c->io.out, byte);
+    stream_flush(&c->io);
 }
 
 static bool ssl_request(struct pg_conn *c)
 {
-    if (!c->server->tls || c->ssl) {
+    if (!c->server->tls || c->io.ssl) {
         answer_byte(c, 'N');
-        return !c->dead;
+        return !c->io.dead;
     }
     /* What came before the handshake was not protected by it (CVE-2021-23214). */
-    if (c->in.len != c->in_at) {
+    if (c->io.in.len != c->io.in_at) {
         pg_fatal(c, "08P01", "received unencrypted data after SSL request");
         return false;
     }
     answer_byte(c, 'S');
-    return !c->dead && pg_tls_accept(c);
+    return !c->io.dead && stream_accept_tls(&c->io, c->server->tls);
 }
 
 /* ---- the startup packet ---- */
@@ -167,7 +167,7 @@ static bool startup_packet(struct pg_conn *c, struct reader *r, uint32_t version
         return false;
     }
     if (version != c->protocol || n_unknown > 0)
-        pgwire_write_negotiate(&c->out, version > PGWIRE_3_2 ? PGWIRE_3_2 : c->protocol, unknown,
+        pgwire_write_negotiate(&c->io.out, version > PGWIRE_3_2 ? PGWIRE_3_2 : c->protocol, unknown,
                                n_unknown);
     return true;
 }
@@ -179,7 +179,7 @@ static bool first_packets(struct pg_conn *c)
     size_t len;
 
     if (begins_with_tls(c)) {
-        if (!pg_tls_accept(c))
+        if (!stream_accept_tls(&c->io, c->server->tls))
             return false;
         /* Without SSLRequest only its name tells that this protocol is meant: a browser that was
          * lured here does not say it (ALPACA). */
@@ -271,12 +271,12 @@ static bool choose_database(struct pg_conn *c)
 
 static bool make_key(struct pg_conn *c)
 {
-    pthread_mutex_lock(&c->server->mu);
+    pthread_mutex_lock(&c->server->clients.mu);
     c->key_len = c->protocol >= PGWIRE_3_2 ? PGWIRE_KEY_BYTES : KEY_3_0_BYTES;
     bool ok = RAND_bytes(c->key, (int)c->key_len) == 1;
     if (!ok)
         c->key_len = 0;
-    pthread_mutex_unlock(&c->server->mu);
+    pthread_mutex_unlock(&c->server->clients.mu);
     return ok;
 }
 
@@ -289,7 +289,7 @@ static void report_settings(struct pg_conn *c)
         if (strcmp(name, "session_authorization") == 0)
             value = c->user_name;
         if (reported)
-            pgwire_write_parameter(&c->out, name, value);
+            pgwire_write_parameter(&c->io.out, name, value);
     }
 }
 
@@ -298,13 +298,12 @@ static bool open_session(struct pg_conn *c)
     struct err e = ERR_INIT;
     struct session *s;
 
-    if (session_open(&s, c->server->node, "pg", pg_gone, c, &e) != ERR_OK) {
+    if (session_open(&s, c->server->node, "pg", stream_gone, &c->io, &e) != ERR_OK) {
         pg_fatal(c, err_sqlstate(e.code), "%s", e.msg);
         return false;
     }
-    pthread_mutex_lock(&c->server->mu);
     c->session = s;
-    pthread_mutex_unlock(&c->server->mu);
+    clients_set_session(&c->server->clients, &c->client, s);
     return true;
 }
 
@@ -352,8 +351,8 @@ bool pg_startup(struct pg_conn *c)
         return false;
     }
     report_settings(c);
-    pgwire_write_key(&c->out, c->pid, c->key, c->key_len);
-    pgwire_write_ready(&c->out, 'I');
-    c->deadline_ns = CLOCK_EVER;
+    pgwire_write_key(&c->io.out, c->pid, c->key, c->key_len);
+    pgwire_write_ready(&c->io.out, 'I');
+    c->io.deadline_ns = CLOCK_EVER;
     return true;
 }

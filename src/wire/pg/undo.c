@@ -107,7 +107,7 @@ void pg_report(struct pg_conn *c, const char *name)
 
     pg_settings_told(&c->settings, name);
     if (value && pg_settings_is_reported(name))
-        pgwire_write_parameter(&c->out, canonical, value);
+        pgwire_write_parameter(&c->io.out, canonical, value);
 }
 
 void pg_report_untold(struct pg_conn *c)

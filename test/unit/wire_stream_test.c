@@ -18,10 +18,12 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "wire/pg/conn.h"
+#include "wire/stream.h"
 
 #define PATIENCE_NS (8 * CLOCK_S) /* of the client, who then leaves */
 #define OUT_BYTES   ((size_t)4 << 20)
+
+static const atomic_bool never;
 
 /* A client that takes `bite` bytes every 20 ms. */
 struct client {
@@ -51,39 +53,39 @@ static void *client_run(void *arg)
     return NULL;
 }
 
-static void begin(struct pg_conn *c, struct client *t)
+static void begin(struct stream *c, struct client *t)
 {
     int fds[2], small = 4096;
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
     (void)setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     t->fd = fds[1];
-    pg_io_init(c, fds[0]);
+    stream_init(c, fds[0], &never);
     c->deadline_ns = CLOCK_EVER;
     if (t->ssl)
         assert_int_equal(SSL_set_fd(t->ssl, t->fd), 1);
     assert_int_equal(pthread_create(&t->thread, NULL, client_run, t), 0);
 }
 
-static void end(struct pg_conn *c, struct client *t)
+static void end(struct stream *c, struct client *t)
 {
     atomic_store(&t->leave, true);
     pthread_join(t->thread, NULL);
     SSL_free(t->ssl);
-    pg_io_fini(c);
+    stream_fini(c);
     close(c->fd);
     close(t->fd);
 }
 
 /* Seconds that the flush of more than the client takes has lasted. */
-static int64_t flush(struct pg_conn *c)
+static int64_t flush(struct stream *c)
 {
     int64_t began = clock_mono_ns();
 
     assert_non_null(buf_reserve(&c->out, OUT_BYTES));
     memset(c->out.data, 'x', OUT_BYTES);
     c->out.len = OUT_BYTES;
-    pg_flush(c);
+    stream_flush(c);
     return (clock_mono_ns() - began) / CLOCK_S;
 }
 
@@ -93,7 +95,7 @@ static void who_takes_little_is_not_waited_for(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof bites / sizeof bites[0]; i++) {
-        struct pg_conn c = {.server = NULL};
+        struct stream c;
         struct client t = {.bite = bites[i]};
 
         begin(&c, &t);
@@ -105,7 +107,7 @@ static void who_takes_little_is_not_waited_for(void **state)
 /* It lasts longer than the limit, but all the time enough is taken. */
 static void who_is_slow_gets_everything(void **state)
 {
-    struct pg_conn c = {.server = NULL};
+    struct stream c;
     struct client t = {.bite = 4096};
 
     (void)state;
@@ -113,7 +115,7 @@ static void who_is_slow_gets_everything(void **state)
     assert_non_null(buf_reserve(&c.out, (size_t)300 << 10));
     memset(c.out.data, 'x', (size_t)300 << 10);
     c.out.len = (size_t)300 << 10;
-    pg_flush(&c);
+    stream_flush(&c);
     assert_false(c.dead);
     end(&c, &t);
 }
@@ -143,41 +145,41 @@ static SSL_CTX *server_context(void)
 
 static void who_says_nothing_in_the_handshake_is_sent_away(void **state)
 {
-    struct pg_server s = {.tls = server_context()};
-    struct pg_conn c = {.server = &s};
+    SSL_CTX *server = server_context();
+    struct stream c;
     struct client t = {.bite = 0};
     int64_t began = clock_mono_ns();
 
     (void)state;
     begin(&c, &t);
     c.deadline_ns = clock_deadline(CLOCK_S);
-    assert_false(pg_tls_accept(&c));
+    assert_false(stream_accept_tls(&c, server));
     /* The last fraction of a millisecond is not waited for. */
     assert_in_range((clock_mono_ns() - began) / CLOCK_MS, 990, 5000);
     end(&c, &t);
-    SSL_CTX_free(s.tls);
+    SSL_CTX_free(server);
 }
 
 static void who_takes_little_is_not_waited_for_with_tls(void **state)
 {
     static const size_t bites[] = {0, 100};
-    struct pg_server s = {.tls = server_context()};
+    SSL_CTX *server = server_context();
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 
     (void)state;
     for (size_t i = 0; i < sizeof bites / sizeof bites[0]; i++) {
-        struct pg_conn c = {.server = &s};
+        struct stream c;
         struct client t = {.bite = bites[i], .ssl = SSL_new(ctx), .handshake = true};
 
         begin(&c, &t);
         c.deadline_ns = clock_deadline(PATIENCE_NS);
-        assert_true(pg_tls_accept(&c));
+        assert_true(stream_accept_tls(&c, server));
         c.deadline_ns = CLOCK_EVER;
         assert_true(flush(&c) < 5 && c.dead);
         end(&c, &t); /* which does not wait for the client either */
     }
     SSL_CTX_free(ctx);
-    SSL_CTX_free(s.tls);
+    SSL_CTX_free(server);
 }
 
 int main(void)
@@ -189,6 +191,6 @@ int main(void)
         cmocka_unit_test(who_takes_little_is_not_waited_for_with_tls),
     };
 
-    (void)setenv("HA_FAULT", "pg.impatient=fail", 1);
+    (void)setenv("HA_FAULT", "wire.impatient=fail", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,826 @@
+/*
+ * CREATE, DROP, TRUNCATE and RENAME. What SQLite cannot keep (engines, comments, character sets) is
+ * left out; keys inside CREATE TABLE become indexes of their own:
+ *
+ *   CREATE TABLE t (id INT UNSIGNED NOT NULL AUTO_INCREMENT, a VARCHAR(9) COMMENT 'x',
+ *                   PRIMARY KEY (id), KEY k (a(4))) ENGINE=InnoDB
+ *   CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, a VARCHAR(9));
+ *   CREATE INDEX k ON t (a)
+ *
+ * An AUTO_INCREMENT column is SQLite's rowid, which must be called INTEGER. Indexes' names are one
+ * for all tables in SQLite: where another table has one of that name, the table's stands in front.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "sql/mysql/rewrite.h"
+
+#define COUNT(a)    (sizeof(a) / sizeof((a)[0]))
+#define KEYS_MAX    200
+#define UPDATED_MAX 16
+
+/* ---- names ---- */
+
+static bool has_index(struct mysql_rewrite *r, const char *name, const char *table, bool *other)
+{
+    struct buf b = BUF_INIT;
+    bool found;
+
+    if (r->context->index_table)
+        r->context->index_table(r->context->arg, name, &b);
+    found = b.len > 0 && strcasecmp(buf_cstr(&b), table) == 0;
+    *other = b.len > 0 && !found;
+    buf_free(&b);
+    return found;
+}
+
+const char *mysql_index_name(struct mysql_rewrite *r, const char *table, const char *name,
+                             bool existing)
+{
+    size_t n = strlen(table) + strlen(name) + 2;
+    char *both = arena_alloc(r->arena, n);
+    bool other, ignored;
+
+    if (!both) {
+        mysql_fail(r, MYSQL_NONE, ERR_NO_MEMORY, "out of memory");
+        return name;
+    }
+    (void)snprintf(both, n, "%s_%s", table, name);
+    if (has_index(r, name, table, &other))
+        return name;
+    if (existing)
+        return has_index(r, both, table, &ignored) ? both : name;
+    return other ? both : name;
+}
+
+/* ---- columns ---- */
+
+static bool skip_options(const struct mysql_rewrite *r, size_t *i, size_t to)
+{
+    static const char *const with_value[] = {"COMMENT",          "CHARSET",
+                                             "COLUMN_FORMAT",    "STORAGE",
+                                             "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE",
+                                             "KEY_BLOCK_SIZE",   "SRID"};
+    static const char *const alone[] = {"VISIBLE",  "INVISIBLE", "ZEROFILL",
+                                        "UNSIGNED", "SIGNED",    "ENFORCED"};
+
+    (void)to;
+    if (mysql_words(r, *i, "CHARACTER", "SET")) {
+        *i += 3;
+        return true;
+    }
+    if (mysql_one_of(mysql_at(r, *i), with_value, COUNT(with_value))) {
+        *i += mysql_op(r, *i + 1, "=") ? 3 : 2;
+        return true;
+    }
+    if (mysql_one_of(mysql_at(r, *i), alone, COUNT(alone)) ||
+        mysql_words(r, *i, "NOT", "ENFORCED")) {
+        *i += mysql_word(r, *i, "NOT") ? 2 : 1;
+        return true;
+    }
+    return false;
+}
+
+static bool is_integer(const struct mysql_rewrite *r, size_t i)
+{
+    static const char *const types[] = {"INT",       "INTEGER", "TINYINT", "SMALLINT",
+                                        "MEDIUMINT", "BIGINT",  "INT1",    "INT2",
+                                        "INT3",      "INT4",    "INT8",    "MIDDLEINT"};
+
+    return mysql_one_of(mysql_at(r, i), types, COUNT(types));
+}
+
+/* ENUM('a', 'b') is a text with a check; SET('a', 'b') a text. */
+static size_t choice(struct mysql_rewrite *r, size_t i, const char *column)
+{
+    size_t close = r->match[i + 1];
+
+    mysql_put(r, "TEXT");
+    if (mysql_word(r, i, "ENUM")) {
+        mysql_put(r, "CHECK (");
+        mysql_put_name(r, column);
+        mysql_put(r, "IN");
+        mysql_range(r, i + 1, close + 1);
+        buf_puts(r->out, ")");
+    }
+    return close + 1;
+}
+
+/* An INTEGER that is the primary key is SQLite's rowid, and must be called so. */
+static bool keeps_integer(const struct mysql_rewrite *r, size_t i, size_t to)
+{
+    return r->rowid || mysql_find(r, i, to, "PRIMARY") < to;
+}
+
+/* The type: its display width goes, UNSIGNED moves in front of what stands in parentheses. */
+size_t mysql_column_type(struct mysql_rewrite *r, size_t i, size_t to, const char *column)
+{
+    size_t args = MYSQL_NONE, end = i + 1;
+    bool integer = is_integer(r, i), tiny = mysql_word(r, i, "TINYINT");
+    bool is_unsigned = false;
+
+    if (i >= to || !mysql_is_name(r, i))
+        return i;
+    if ((mysql_word(r, i, "ENUM") || mysql_word(r, i, "SET")) && mysql_op(r, i + 1, "("))
+        return choice(r, i, column);
+    mysql_put(r, "");
+    if (mysql_word(r, i, "NATIONAL")) {
+        i++;
+        end++;
+    }
+    if (mysql_word(r, i, "INTEGER") && !keeps_integer(r, i, to))
+        buf_puts(r->out, "INT"); /* MySQL's has 32 bits, SQLite's 64 */
+    else
+        buf_put(r->out, mysql_at(r, i)->text, mysql_at(r, i)->len);
+    if (mysql_words(r, i, "DOUBLE", "PRECISION"))
+        end++;
+    if (mysql_word(r, i, "LONG") &&
+        (mysql_word(r, i + 1, "VARCHAR") || mysql_word(r, i + 1, "VARBINARY")))
+        mysql_copy(r, end++);
+    if (mysql_word(r, end, "VARYING"))
+        mysql_copy(r, end++);
+    if (mysql_op(r, end, "(")) {
+        args = end;
+        end = mysql_skip(r, end);
+    }
+    while (end < to && (mysql_word(r, end, "UNSIGNED") || mysql_word(r, end, "SIGNED") ||
+                        mysql_word(r, end, "ZEROFILL"))) {
+        is_unsigned = is_unsigned || mysql_word(r, end, "UNSIGNED");
+        end++;
+    }
+    if (is_unsigned)
+        mysql_put(r, "UNSIGNED");
+    bool bit = args != MYSQL_NONE && mysql_op(r, args + 2, ")") &&
+               mysql_at(r, args + 1)->len == 1 && *mysql_at(r, args + 1)->text == '1';
+    if (args != MYSQL_NONE && (!integer || (tiny && bit)))
+        for (size_t k = args; k < mysql_skip(r, args); k++)
+            mysql_copy(r, k);
+    return end;
+}
+
+/* DEFAULT and what follows it: a value, or an expression, which SQLite wants in parentheses. */
+static size_t column_default(struct mysql_rewrite *r, size_t i, size_t to)
+{
+    size_t at = i + 1, end;
+    const struct mysql_token *t = mysql_at(r, at);
+
+    mysql_put(r, "DEFAULT");
+    if (mysql_op(r, at, "(")) {
+        end = mysql_skip(r, at);
+        mysql_range(r, at, end);
+        return end;
+    }
+    if (t->type == MYSQL_TOKEN_WORD && (mysql_op(r, at + 1, "(") || mysql_is_call(r, at))) {
+        end = mysql_skip(r, at + 1);
+        mysql_put(r, "(");
+        mysql_range(r, at, end);
+        buf_puts(r->out, ")");
+        return end;
+    }
+    if (mysql_word(r, at, "LOCALTIME") || mysql_word(r, at, "LOCALTIMESTAMP")) {
+        mysql_put(r, "CURRENT_TIMESTAMP");
+        return at + 1;
+    }
+    end = at + 1;
+    if (mysql_op(r, at, "-") || mysql_op(r, at, "+") ||
+        (t->type == MYSQL_TOKEN_WORD && *t->text == '_'))
+        end++;
+    if (end > to)
+        end = to;
+    for (size_t k = at; k < end; k++)
+        mysql_copy(r, k);
+    return end;
+}
+
+/* GENERATED ALWAYS AS (…) STORED */
+static size_t generated(struct mysql_rewrite *r, size_t i)
+{
+    if (mysql_words(r, i, "GENERATED", "ALWAYS"))
+        i += 2;
+    mysql_put(r, "GENERATED ALWAYS AS");
+    mysql_range(r, i + 1, mysql_skip(r, i + 1));
+    return mysql_skip(r, i + 1);
+}
+
+/* REFERENCES t (a) ON DELETE CASCADE MATCH FULL … */
+static size_t references(struct mysql_rewrite *r, size_t i, size_t to)
+{
+    mysql_copy(r, i++);
+    mysql_put(r, "");
+    i = mysql_table(r, i, false);
+    if (mysql_op(r, i, "("))
+        i = mysql_key_columns(r, i);
+    while (i < to && (mysql_word(r, i, "ON") || mysql_word(r, i, "MATCH"))) {
+        if (mysql_word(r, i, "MATCH")) {
+            i += 2;
+            continue;
+        }
+        size_t end = i + 3 + (mysql_word(r, i + 2, "SET") || mysql_word(r, i + 2, "NO"));
+        for (; i < end && i < to; i++)
+            mysql_copy(r, i);
+    }
+    return i;
+}
+
+void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
+                      struct mysql_column *c)
+{
+    size_t i = from + 1;
+    bool is_int4 = mysql_word(r, i, "INT") || mysql_word(r, i, "INTEGER");
+
+    *c = (struct mysql_column){.name = mysql_name(r, from)};
+    mysql_put_name(r, c->name);
+    bool serial = mysql_word(r, i, "SERIAL");
+    bool increments = mysql_find(r, i, to, "AUTO_INCREMENT") < to || serial;
+    bool rowid = increments && (key || serial || mysql_find(r, i, to, "PRIMARY") < to ||
+                                mysql_find(r, i, to, "KEY") < to);
+    c->auto_increment = increments;
+    c->primary = rowid;
+    if (rowid) { /* the name that SQLite wants, and the mark that tells an int (table_text.h) */
+        struct buf nowhere = BUF_INIT, *out = r->out;
+        r->out = &nowhere;
+        i = serial ? i + 1 : mysql_column_type(r, i, to, c->name);
+        r->out = out;
+        buf_free(&nowhere);
+        mysql_put(r, is_int4 ? "INTEGER CONSTRAINT int4 NOT NULL PRIMARY KEY AUTOINCREMENT"
+                             : "INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT");
+    } else {
+        i = mysql_column_type(r, i, to, c->name);
+    }
+    while (i < to && !r->failed) {
+        if (skip_options(r, &i, to))
+            continue;
+        if (mysql_word(r, i, "AUTO_INCREMENT")) {
+            i++;
+        } else if (mysql_words(r, i, "NOT", "NULL")) {
+            if (!rowid)
+                mysql_put(r, "NOT NULL");
+            i += 2;
+        } else if (mysql_word(r, i, "NULL")) {
+            i++;
+        } else if (mysql_words(r, i, "PRIMARY", "KEY") || mysql_word(r, i, "KEY")) {
+            if (!rowid)
+                mysql_put(r, "PRIMARY KEY");
+            c->primary = true;
+            i += mysql_word(r, i, "PRIMARY") ? 2 : 1;
+        } else if (mysql_word(r, i, "UNIQUE")) {
+            mysql_put(r, "UNIQUE");
+            i += mysql_word(r, i + 1, "KEY") ? 2 : 1;
+        } else if (mysql_word(r, i, "DEFAULT")) {
+            i = column_default(r, i, to);
+        } else if (mysql_words(r, i, "ON", "UPDATE")) {
+            c->on_update = true;
+            i += 3;
+            if (mysql_op(r, i, "("))
+                i = mysql_skip(r, i);
+        } else if (mysql_word(r, i, "GENERATED") || mysql_words(r, i, "AS", "(") ||
+                   (mysql_word(r, i, "AS") && mysql_op(r, i + 1, "("))) {
+            i = generated(r, i);
+        } else if (mysql_word(r, i, "COLLATE")) {
+            size_t end = mysql_expr(r, i, to);
+            if (end == i) {
+                mysql_copy(r, i);
+                mysql_copy(r, i + 1);
+                end = i + 2;
+            }
+            i = end;
+        } else if (mysql_word(r, i, "REFERENCES")) {
+            i = references(r, i, to);
+        } else if (mysql_op(r, i, "(")) {
+            mysql_range(r, i, mysql_skip(r, i));
+            i = mysql_skip(r, i);
+        } else if (mysql_word(r, i, "FIRST")) {
+            i++;
+        } else if (mysql_word(r, i, "AFTER")) {
+            i += 2;
+        } else {
+            mysql_copy(r, i++); /* CHECK, CONSTRAINT a, VIRTUAL …; SQLite says what it is not */
+        }
+    }
+}
+
+/* ---- keys ---- */
+
+size_t mysql_key_columns(struct mysql_rewrite *r, size_t i)
+{
+    struct mysql_arg args[KEYS_MAX];
+    size_t n = mysql_args(r, i, args, KEYS_MAX), close = r->match[i];
+
+    mysql_put(r, "(");
+    for (size_t k = 0; k < n && k < KEYS_MAX; k++) {
+        if (k > 0)
+            buf_puts(r->out, ", ");
+        for (size_t at = args[k].from; at < args[k].to;) {
+            /* the length of a prefix */
+            bool prefix = mysql_op(r, at, "(") && at == args[k].from + 1 &&
+                          mysql_at(r, at + 1)->type == MYSQL_TOKEN_NUMBER;
+            if (!prefix && mysql_op(r, at, "("))
+                mysql_range(r, at, mysql_skip(r, at));
+            else if (!prefix)
+                mysql_copy(r, at);
+            at = mysql_skip(r, at);
+        }
+    }
+    buf_puts(r->out, ")");
+    return close + 1;
+}
+
+bool mysql_is_key(const struct mysql_rewrite *r, size_t i)
+{
+    if (mysql_word(r, i, "CONSTRAINT"))
+        i += mysql_word(r, i + 1, "UNIQUE") ? 1 : 2;
+    return mysql_word(r, i, "KEY") || mysql_word(r, i, "INDEX") || mysql_word(r, i, "FULLTEXT") ||
+           mysql_word(r, i, "SPATIAL") || mysql_word(r, i, "UNIQUE");
+}
+
+/* The ( of a key's columns, and its name: of the CONSTRAINT, its own, or its first column's. */
+static size_t key_parts(struct mysql_rewrite *r, size_t from, size_t to, bool *unique,
+                        const char **name)
+{
+    size_t i = from;
+
+    *name = NULL;
+    *unique = false;
+    if (mysql_word(r, i, "CONSTRAINT")) {
+        if (!mysql_word(r, i + 1, "UNIQUE"))
+            *name = mysql_name(r, ++i);
+        i++;
+    }
+    for (; mysql_word(r, i, "KEY") || mysql_word(r, i, "INDEX") || mysql_word(r, i, "UNIQUE") ||
+           mysql_word(r, i, "FULLTEXT") || mysql_word(r, i, "SPATIAL");
+         i++)
+        *unique = *unique || mysql_word(r, i, "UNIQUE");
+    if (mysql_is_name(r, i) && !mysql_word(r, i, "USING"))
+        *name = mysql_name(r, i++);
+    while (i < to && !mysql_op(r, i, "("))
+        i++;
+    if (!*name)
+        *name = mysql_name(r, i + 1);
+    return i;
+}
+
+void mysql_create_key(struct mysql_rewrite *r, const char *table, size_t from, size_t to)
+{
+    bool unique;
+    const char *name;
+    size_t open = key_parts(r, from, to, &unique, &name);
+
+    if (mysql_word(r, from, "FULLTEXT") || mysql_word(r, from, "SPATIAL"))
+        return; /* SQLite has other means for these, FTS5 and R*Tree */
+    if (open >= to) {
+        mysql_fail_syntax(r, from);
+        return;
+    }
+    mysql_put(r, unique ? "CREATE UNIQUE INDEX " : "CREATE INDEX ");
+    mysql_put_name(r, mysql_index_name(r, table, name, false));
+    mysql_put(r, "ON ");
+    mysql_put_name(r, table);
+    mysql_put(r, "");
+    (void)mysql_key_columns(r, open);
+}
+
+bool mysql_table_constraint(struct mysql_rewrite *r, size_t from, size_t to)
+{
+    size_t i = from;
+
+    if (mysql_word(r, i, "CONSTRAINT")) {
+        if (mysql_word(r, i + 1, "FOREIGN") || mysql_word(r, i + 1, "PRIMARY") ||
+            mysql_word(r, i + 1, "CHECK")) {
+            i++;
+        } else {
+            mysql_copy(r, i);
+            mysql_put_name(r, mysql_name(r, i + 1));
+            i += 2;
+        }
+    }
+    if (mysql_words(r, i, "PRIMARY", "KEY")) {
+        mysql_put(r, "PRIMARY KEY");
+        while (i < to && !mysql_op(r, i, "("))
+            i++;
+        if (i < to)
+            (void)mysql_key_columns(r, i);
+        return true;
+    }
+    if (mysql_words(r, i, "FOREIGN", "KEY")) {
+        mysql_put(r, "FOREIGN KEY");
+        while (i < to && !mysql_op(r, i, "("))
+            i++;
+        if (i < to)
+            i = mysql_key_columns(r, i);
+        if (mysql_word(r, i, "REFERENCES"))
+            (void)references(r, i, to);
+        else
+            mysql_fail_syntax(r, i);
+        return true;
+    }
+    if (mysql_word(r, i, "CHECK")) {
+        size_t end = mysql_skip(r, i + 1);
+        mysql_put(r, "CHECK");
+        mysql_range(r, i + 1, end);
+        return true;
+    }
+    return false;
+}
+
+static bool is_constraint(const struct mysql_rewrite *r, size_t i)
+{
+    return mysql_word(r, i, "CONSTRAINT") || mysql_words(r, i, "PRIMARY", "KEY") ||
+           mysql_words(r, i, "FOREIGN", "KEY") ||
+           (mysql_word(r, i, "CHECK") && mysql_op(r, i + 1, "("));
+}
+
+/* ---- CREATE TABLE ---- */
+
+struct table {
+    struct mysql_rewrite *r;
+    const char *name;
+    struct mysql_arg parts[KEYS_MAX * 10];
+    size_t n;
+    const char *rowid;                /* the AUTO_INCREMENT column; NULL = none */
+    const char *updated[UPDATED_MAX]; /* columns with ON UPDATE CURRENT_TIMESTAMP */
+    size_t n_updated;
+};
+
+/* Is this PRIMARY KEY of that one column? */
+static bool is_key_of(struct mysql_rewrite *r, const struct mysql_arg *a, const char *column)
+{
+    size_t i = a->from;
+
+    if (mysql_word(r, i, "CONSTRAINT") && !mysql_word(r, i + 1, "PRIMARY"))
+        i++;
+    i += mysql_word(r, i, "CONSTRAINT") || (i > a->from);
+    if (!mysql_words(r, i, "PRIMARY", "KEY") && !mysql_is_key(r, i))
+        return false;
+    while (i < a->to && !mysql_op(r, i, "("))
+        i++;
+    return i < a->to && r->match[i] == i + 2 && strcasecmp(mysql_name(r, i + 1), column) == 0;
+}
+
+/* The AUTO_INCREMENT column has to be the only one of the primary key. */
+static void find_rowid(struct table *t)
+{
+    for (size_t k = 0; k < t->n; k++) {
+        const struct mysql_arg *a = &t->parts[k];
+        if (is_constraint(t->r, a->from) || mysql_is_key(t->r, a->from) ||
+            mysql_find(t->r, a->from, a->to, "AUTO_INCREMENT") == a->to)
+            continue;
+        t->rowid = mysql_name(t->r, a->from);
+        return;
+    }
+}
+
+static bool primary_key_is(struct table *t, const char *column, bool *any)
+{
+    *any = false;
+    for (size_t k = 0; k < t->n; k++) {
+        size_t i = t->parts[k].from;
+        if (mysql_word(t->r, i, "CONSTRAINT"))
+            i += mysql_word(t->r, i + 1, "PRIMARY") ? 1 : 2;
+        if (!mysql_words(t->r, i, "PRIMARY", "KEY"))
+            continue;
+        *any = true;
+        return is_key_of(t->r, &t->parts[k], column);
+    }
+    return false;
+}
+
+static void put_parts(struct table *t)
+{
+    struct mysql_rewrite *r = t->r;
+    bool any = false, has_key = false;
+    bool key = t->rowid && primary_key_is(t, t->rowid, &has_key);
+
+    if (t->rowid && has_key && !key) {
+        mysql_fail(r, MYSQL_NONE, ERR_UNSUPPORTED,
+                   "an AUTO_INCREMENT column has to be the whole primary key");
+        return;
+    }
+    mysql_put(r, "(");
+    for (size_t k = 0; k < t->n && !r->failed; k++) {
+        const struct mysql_arg *a = &t->parts[k];
+        bool constraint = is_constraint(r, a->from) && !mysql_is_key(r, a->from);
+        if (!constraint && mysql_is_key(r, a->from) &&
+            !(mysql_at(r, a->from)->type == MYSQL_TOKEN_QUOTED))
+            continue;
+        if (constraint && key && is_key_of(r, a, t->rowid))
+            continue;
+        if (any)
+            buf_puts(r->out, ", ");
+        any = true;
+        if (constraint) {
+            (void)mysql_table_constraint(r, a->from, a->to);
+            continue;
+        }
+        struct mysql_column c;
+        bool ignored;
+        r->rowid = !t->rowid && primary_key_is(t, mysql_name(r, a->from), &ignored);
+        mysql_column_def(r, a->from, a->to, t->rowid != NULL, &c);
+        r->rowid = false;
+        if (c.on_update && t->n_updated < UPDATED_MAX)
+            t->updated[t->n_updated++] = c.name;
+    }
+    buf_puts(r->out, ")");
+}
+
+/* ON UPDATE CURRENT_TIMESTAMP: unless the statement itself gave the column another value. */
+static void put_trigger(struct table *t, const char *column)
+{
+    struct mysql_rewrite *r = t->r;
+    size_t n = strlen(t->name) + strlen(column) + sizeof "__on_update";
+    char *name = arena_alloc(r->arena, n);
+
+    if (!name)
+        return;
+    (void)snprintf(name, n, "%s_%s_on_update", t->name, column);
+    mysql_put_semicolon(r);
+    mysql_put(r, "CREATE TRIGGER ");
+    mysql_put_name(r, name);
+    mysql_put(r, "AFTER UPDATE ON ");
+    mysql_put_name(r, t->name);
+    mysql_put(r, "FOR EACH ROW WHEN NEW.");
+    mysql_put_name(r, column);
+    mysql_put(r, "IS OLD.");
+    mysql_put_name(r, column);
+    mysql_put(r, "BEGIN UPDATE ");
+    mysql_put_name(r, t->name);
+    mysql_put(r, "SET ");
+    mysql_put_name(r, column);
+    mysql_put(r, "= CURRENT_TIMESTAMP WHERE rowid = NEW.rowid; END");
+}
+
+static size_t if_not_exists(struct mysql_rewrite *r, size_t i)
+{
+    if (mysql_words(r, i, "IF", "NOT") && mysql_word(r, i + 2, "EXISTS")) {
+        mysql_put(r, "IF NOT EXISTS");
+        return i + 3;
+    }
+    return i;
+}
+
+static bool create_table(struct mysql_rewrite *r, size_t i)
+{
+    struct table t = {.r = r};
+    bool temp = mysql_word(r, i, "TEMPORARY") || mysql_word(r, i, "TEMP");
+    size_t open, at;
+
+    if (!mysql_word(r, i + temp, "TABLE"))
+        return false;
+    i += temp + 1;
+    mysql_put(r, temp ? "CREATE TEMP TABLE" : "CREATE TABLE");
+    size_t before = i;
+    i = if_not_exists(r, i);
+    bool maybe = i > before;
+    size_t name_end = mysql_skip_name(r, i);
+    t.name = mysql_last_name(r, i, name_end);
+    mysql_put(r, "");
+    if (name_end == i) {
+        mysql_fail_syntax(r, i);
+        return true;
+    }
+    open = mysql_table(r, i, false);
+    if (mysql_word(r, open, "LIKE") ||
+        (mysql_op(r, open, "(") && mysql_word(r, open + 1, "LIKE"))) {
+        mysql_fail(r, open, ERR_UNSUPPORTED, "CREATE TABLE … LIKE is not supported");
+        return true;
+    }
+    if (!mysql_op(r, open, "(") || mysql_word(r, open + 1, "SELECT")) { /* … SELECT */
+        size_t select = mysql_find(r, open, r->n, "SELECT");
+        if (select == r->n && mysql_op(r, open, "("))
+            select = open;
+        mysql_put(r, "AS");
+        r->schema = false; /* what it returns is stored, not what it says */
+        mysql_range(r, select, r->n);
+        return true;
+    }
+    t.n = mysql_args(r, open, t.parts, COUNT(t.parts));
+    if (t.n > COUNT(t.parts)) {
+        mysql_fail(r, open, ERR_TOO_BIG, "too many columns");
+        return true;
+    }
+    find_rowid(&t);
+    put_parts(&t);
+    /* Of the options only SQLite's mean anything here. */
+    at = r->match[open] + 1;
+    for (bool any = false; at < r->n; at++)
+        if (mysql_words(r, at, "WITHOUT", "ROWID") || mysql_word(r, at, "STRICT")) {
+            mysql_put(r, any ? ", " : "");
+            mysql_put(r, mysql_word(r, at, "STRICT") ? "STRICT" : "WITHOUT ROWID");
+            any = true;
+        }
+    for (size_t k = 0; k < t.n && !r->failed; k++)
+        if (mysql_is_key(r, t.parts[k].from) &&
+            mysql_at(r, t.parts[k].from)->type != MYSQL_TOKEN_QUOTED &&
+            !(t.rowid && is_key_of(r, &t.parts[k], t.rowid)) &&
+            !mysql_word(r, t.parts[k].from, "FULLTEXT") &&
+            !mysql_word(r, t.parts[k].from, "SPATIAL")) {
+            mysql_put_semicolon(r);
+            size_t start = r->out->len;
+            mysql_create_key(r, t.name, t.parts[k].from, t.parts[k].to);
+            if (maybe && buf_ok(r->out)) { /* the table may be there, and its indexes, too */
+                const char *word = strstr(buf_cstr(r->out) + start, "INDEX ");
+                size_t place = word ? (size_t)(word - r->out->data) + 6 : 0;
+                static const char clause[] = "IF NOT EXISTS ";
+                size_t len = sizeof clause - 1;
+                if (place && buf_reserve(r->out, len)) {
+                    memmove(r->out->data + place + len, r->out->data + place, r->out->len - place);
+                    memcpy(r->out->data + place, clause, len);
+                    r->out->len += len;
+                }
+            }
+        }
+    for (size_t k = 0; k < t.n_updated && !maybe; k++)
+        put_trigger(&t, t.updated[k]);
+    return true;
+}
+
+/* ---- the others ---- */
+
+/* CREATE [UNIQUE] INDEX a USING BTREE ON t (b(10)) ALGORITHM = … */
+static bool create_index(struct mysql_rewrite *r, size_t i)
+{
+    size_t start = i, name, on, open;
+
+    while (mysql_word(r, i, "UNIQUE") || mysql_word(r, i, "FULLTEXT") ||
+           mysql_word(r, i, "SPATIAL"))
+        i++;
+    if (!mysql_word(r, i, "INDEX"))
+        return false;
+    if (mysql_word(r, start, "FULLTEXT") || mysql_word(r, start, "SPATIAL")) {
+        mysql_fail(r, start, ERR_UNSUPPORTED,
+                   "FULLTEXT and SPATIAL indexes are virtual tables here: FTS5, R*Tree");
+        return true;
+    }
+    mysql_put(r, mysql_word(r, start, "UNIQUE") ? "CREATE UNIQUE INDEX" : "CREATE INDEX");
+    name = if_not_exists(r, i + 1);
+    on = mysql_find(r, name, r->n, "ON");
+    size_t table_end = mysql_skip_name(r, on + 1);
+    const char *table = mysql_last_name(r, on + 1, table_end);
+    size_t name_end = mysql_skip_name(r, name);
+    mysql_put(r, "");
+    mysql_put_name(r, mysql_index_name(r, table, mysql_last_name(r, name, name_end), false));
+    mysql_put(r, "ON ");
+    open = mysql_table(r, on + 1, false);
+    while (open < r->n && !mysql_op(r, open, "("))
+        open++;
+    if (open >= r->n) {
+        mysql_fail_syntax(r, on);
+        return true;
+    }
+    mysql_put(r, "");
+    size_t end = mysql_key_columns(r, open);
+    if (mysql_word(r, end, "WHERE")) /* SQLite's own */
+        mysql_range(r, end, r->n);
+    return true;
+}
+
+/* CREATE [OR REPLACE] [ALGORITHM = …] [DEFINER = …] [SQL SECURITY …] VIEW | TRIGGER … */
+static bool create_view(struct mysql_rewrite *r, size_t i)
+{
+    bool replace = mysql_words(r, i, "OR", "REPLACE");
+    size_t view = i;
+
+    while (view < r->n && !mysql_word(r, view, "VIEW") && !mysql_word(r, view, "TRIGGER") &&
+           !mysql_op(r, view, "("))
+        view++;
+    if (mysql_word(r, view, "TRIGGER")) {
+        mysql_put(r, "CREATE");
+        if (mysql_word(r, i, "TEMP") || mysql_word(r, i, "TEMPORARY"))
+            mysql_put(r, "TEMP");
+        mysql_range(r, view, r->n);
+        return true;
+    }
+    if (!mysql_word(r, view, "VIEW"))
+        return false;
+    size_t name = view + 1, end;
+    if (replace) {
+        mysql_put(r, "DROP VIEW IF EXISTS ");
+        (void)mysql_table(r, name, false);
+        mysql_put_semicolon(r);
+    }
+    mysql_put(r, mysql_word(r, i, "TEMPORARY") ? "CREATE TEMP VIEW" : "CREATE VIEW");
+    name = if_not_exists(r, name);
+    mysql_put(r, "");
+    end = mysql_table(r, name, false);
+    size_t check = r->n;
+    if (mysql_words(r, r->n - 2, "CHECK", "OPTION"))
+        check = mysql_find(r, end, r->n, "WITH") < r->n - 2 ? r->n - 2 : r->n;
+    while (check < r->n && !mysql_word(r, check, "WITH"))
+        check--;
+    mysql_range(r, end, check);
+    return true;
+}
+
+/* DROP [TEMPORARY] TABLE | VIEW [IF EXISTS] a, b [CASCADE] */
+static bool drop_tables(struct mysql_rewrite *r)
+{
+    size_t i = 1;
+    bool exists = false, first = true;
+    const char *what;
+
+    i += mysql_word(r, i, "TEMPORARY");
+    if (mysql_word(r, i, "TABLE") || mysql_word(r, i, "TABLES"))
+        what = "DROP TABLE";
+    else if (mysql_word(r, i, "VIEW"))
+        what = "DROP VIEW";
+    else
+        return false;
+    i++;
+    if (mysql_words(r, i, "IF", "EXISTS")) {
+        exists = true;
+        i += 2;
+    }
+    while (i < r->n && !r->failed) {
+        if (mysql_word(r, i, "CASCADE") || mysql_word(r, i, "RESTRICT"))
+            break;
+        if (!mysql_is_name(r, i)) {
+            mysql_fail_syntax(r, i);
+            break;
+        }
+        if (!first)
+            mysql_put_semicolon(r);
+        first = false;
+        mysql_put(r, what);
+        if (exists)
+            mysql_put(r, "IF EXISTS");
+        mysql_put(r, "");
+        i = mysql_table(r, i, false);
+        i += mysql_op(r, i, ",");
+    }
+    return true;
+}
+
+/* DROP INDEX a ON t */
+static bool drop_index(struct mysql_rewrite *r)
+{
+    size_t on;
+
+    if (!mysql_words(r, 0, "DROP", "INDEX"))
+        return false;
+    on = mysql_find(r, 2, r->n, "ON");
+    if (on == r->n)
+        return false;
+    const char *table = mysql_last_name(r, on + 1, mysql_skip_name(r, on + 1));
+    mysql_put(r, "DROP INDEX ");
+    mysql_put_name(r, mysql_index_name(r, table, mysql_name(r, 2), true));
+    return true;
+}
+
+/* RENAME TABLE a TO b, c TO d */
+static bool rename_tables(struct mysql_rewrite *r)
+{
+    bool first = true;
+
+    if (!mysql_words(r, 0, "RENAME", "TABLE") && !mysql_words(r, 0, "RENAME", "TABLES"))
+        return false;
+    for (size_t i = 2; i < r->n && !r->failed;) {
+        size_t to = mysql_skip_name(r, i), end = mysql_skip_name(r, to + 1);
+        if (to == i || !mysql_word(r, to, "TO") || end == to + 1) {
+            mysql_fail_syntax(r, i);
+            break;
+        }
+        if (!first)
+            mysql_put_semicolon(r);
+        first = false;
+        mysql_put(r, "ALTER TABLE ");
+        (void)mysql_table(r, i, false);
+        mysql_put(r, "RENAME TO ");
+        mysql_put_name(r, mysql_last_name(r, to + 1, end));
+        i = end + mysql_op(r, end, ",");
+    }
+    return true;
+}
+
+static bool truncate(struct mysql_rewrite *r)
+{
+    size_t i = 1;
+
+    if (!mysql_word(r, 0, "TRUNCATE"))
+        return false;
+    i += mysql_word(r, i, "TABLE");
+    mysql_put(r, "DELETE FROM ");
+    (void)mysql_table(r, i, false);
+    return true;
+}
+
+bool mysql_ddl(struct mysql_rewrite *r)
+{
+    bool done = false;
+
+    if (truncate(r)) {
+        r->touched++;
+        return true;
+    }
+    r->schema = mysql_word(r, 0, "CREATE") || mysql_word(r, 0, "DROP") ||
+                mysql_word(r, 0, "RENAME") || mysql_word(r, 0, "ALTER");
+    if (mysql_word(r, 0, "CREATE"))
+        done = create_table(r, 1) || create_index(r, 1) || create_view(r, 1);
+    else if (mysql_word(r, 0, "DROP"))
+        done = drop_tables(r) || drop_index(r);
+    else if (mysql_word(r, 0, "RENAME"))
+        done = rename_tables(r);
+    else if (mysql_word(r, 0, "ALTER"))
+        return mysql_alter(r);
+    r->touched += done;
+    return done;
+}

@@ -1,0 +1,35 @@
+"""Programs of other languages' drivers, each with checks of its own: node mysql2, Go's driver, MariaDB's JDBC driver,
+mysql-connector-python (its C extension, too)."""
+
+import os
+import shutil
+
+import pytest
+
+import mysql_target as target
+
+
+def client(name):
+    return os.path.join(target.CLIENTS, name)
+
+
+def test_node_mysql2(my):
+    assert os.path.isdir(target.NODE_MODULES), f"{target.NODE_MODULES} is missing: `make node-clients`"
+    assert my.passed("node", client("mysql2.js")) == 6
+
+
+@pytest.mark.skipif(not shutil.which("go"), reason="no Go compiler here")
+def test_go_driver(my):
+    assert os.path.exists(target.GO_CLIENTS), f"{target.GO_CLIENTS} is missing: `make go-clients`"
+    assert my.passed(target.GO_CLIENTS) == 18
+
+
+def test_jdbc(my):
+    assert my.passed("java", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-cp", target.JDBC,
+                     client("MariadbJdbc.java")) == 31
+
+
+def test_connector_python(my):
+    assert os.path.isdir(target.PYTHON_CLIENTS), f"{target.PYTHON_CLIENTS} is missing: `make python-clients`"
+    assert my.passed("/usr/bin/python3", client("connector_client.py"),
+                     env={"PYTHONPATH": target.PYTHON_CLIENTS}) == 18
