@@ -71,7 +71,7 @@ def test_configuration_reference_is_up_to_date():
 
 
 @pytest.mark.parametrize("args, message", [
-    (["--mysql-port", "3306"], "--mysql-port is refused"),
+    (["--leader-static", "x:8080"], "--leader-static is refused"),
     (["-r", "http://localhost:8080"], "--remote is refused"),
     (["--async-replication-store-dir", "x"], "the same transaction as the data"),
     (["--port", "65536"], "0..65535"),
