@@ -1,6 +1,6 @@
 # ha: a highly available SQLite cluster. GNU make.
 #
-#   make              the program and the libraries, into $(BUILD)
+#   make              the program, the libraries and the SQLite extension, into $(BUILD)
 #   make run          installs what is missing, builds, starts a node in ./data
 #   make test         installs what is missing, builds, runs every test; ends with one closing line
 #   make lint         format, clang-tidy and the project's own rules
@@ -472,7 +472,7 @@ check-tsan:
 lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(PQ_CFLAGS) $(MY_CFLAGS)
 lint:
 	@scripts/install-deps --lint
-	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so
+	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so $(BUILD)/ha-sync.so
 	@BUILD=$(BUILD) scripts/lint
 
 format:

@@ -6,6 +6,7 @@
  * the libraries that it uses, may outlive the connection that has loaded it.
  */
 #include "base/log.h"
+#include "ext/sqlite_api.h"
 #include "ext/table.h"
 
 const sqlite3_api_routines *sqlite3_api;

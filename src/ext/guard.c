@@ -63,15 +63,19 @@ static bool is_behind_rtree(sqlite3 *db, const char *name)
     return false;
 }
 
-static int authorize(void *db, int action, const char *a, const char *b, const char *schema,
+static int authorize(void *host, int action, const char *a, const char *b, const char *schema,
                      const char *inside)
 {
+    const struct host *h = host;
+
     (void)inside;
+    if (!h->guarded)
+        return SQLITE_OK;
     switch (action) {
     case SQLITE_INSERT:
     case SQLITE_UPDATE:
     case SQLITE_DELETE:
-        if (!is_main(schema) || is_schema_table(a) || is_behind_rtree(db, a))
+        if (!is_main(schema) || is_schema_table(a) || is_behind_rtree(h->db, a))
             return SQLITE_OK;
         return refuse(a);
     case SQLITE_CREATE_INDEX:
@@ -98,7 +102,11 @@ static int authorize(void *db, int action, const char *a, const char *b, const c
     }
 }
 
-void guard_set(sqlite3 *db, bool on)
+/* Ours is not taken away again: it may be the host's by then. Statements are compiled anew after it
+ * was set, those too that were compiled before. */
+void guard_set(struct host *h, bool on)
 {
-    (void)sqlite3_set_authorizer(db, on ? authorize : NULL, db);
+    h->guarded = on;
+    if (on)
+        (void)sqlite3_set_authorizer(h->db, authorize, h);
 }

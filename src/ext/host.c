@@ -41,6 +41,8 @@ static void table_free(struct host_table *t)
 void host_close(void *host)
 {
     struct host *h = host;
+    if (h->guarded) /* modules can be dropped from a connection that stays open */
+        (void)sqlite3_set_authorizer(h->db, NULL, NULL);
     pthread_mutex_lock(&mu);
     struct host **at = &hosts;
     while (*at != h)
@@ -199,7 +201,7 @@ enum err_code host_start(struct host *h, struct host_table *t, const char *subje
         follower_leave(t->follower);
         t->follower = NULL;
     } else if (!t->params.allow_writes) {
-        guard_set(h->db, true);
+        guard_set(h, true);
     }
     return code;
 }
@@ -211,5 +213,5 @@ void host_stop(struct host *h, struct host_table *t)
     follower_leave(t->follower);
     t->follower = NULL;
     if (!t->params.allow_writes)
-        guard_set(h->db, false);
+        guard_set(h, false);
 }

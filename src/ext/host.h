@@ -33,6 +33,7 @@ struct host_table {
 struct host {
     sqlite3 *db;
     struct host_table *tables;
+    bool guarded;      /* guard.c */
     struct host *next; /* of the process: host.c */
 };
 
@@ -63,7 +64,7 @@ enum err_code host_file(sqlite3 *db, char *out, size_t size, struct err *e);
  * file is no replica. */
 bool host_position(sqlite3 *db, uint64_t *seq, char *stream, size_t size);
 
-/* From now on (not) this connection's statements may write to its main file. */
-void guard_set(sqlite3 *db, bool on);
+/* From now on this connection's statements may not write to its main file, or may again. */
+void guard_set(struct host *h, bool on);
 
 #endif

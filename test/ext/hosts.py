@@ -76,6 +76,9 @@ class Host(ha.Process):
         p.stdout.close()
         assert status == 0, f"{self.name} ended with status {status}\n{self.log()[-ha.LOG_TAIL:]}"
 
+    def threads(self):
+        return len(os.listdir(f"/proc/{self.pid}/task"))
+
     def send(self, line):
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
