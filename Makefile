@@ -1,6 +1,6 @@
 # ha: a highly available SQLite cluster. GNU make.
 #
-#   make              the program and the libraries, into $(BUILD)
+#   make              the program, the libraries and the SQLite extension, into $(BUILD)
 #   make run          installs what is missing, builds, starts a node in ./data
 #   make test         installs what is missing, builds, runs every test; ends with one closing line
 #   make lint         format, clang-tidy and the project's own rules
@@ -24,7 +24,16 @@ VERSION      := 0.1.0
 
 # ---- sources -------------------------------------------------------------------------------------------------
 
-SRC       := $(sort $(shell find src -name '*.c'))
+SRC       := $(sort $(filter-out src/ext/%,$(shell find src -name '*.c')))
+# The loadable extension: src/ext, and of the rest what following a log takes, compiled for a SQLite that others bring.
+EXT_SRC   := $(sort $(wildcard src/ext/*.c))
+EXT_LOCAL := src/nats/monotonic_wait.c src/nats/server.c \
+             $(addprefix src/sql/,library.c capture.c writer.c writer_schema.c outbox.c) \
+             $(addprefix src/repl/,group.c tx.c commit.c outbox.c debt.c carry.c import.c handover.c search.c)
+EXT_REST  := $(filter-out $(EXT_LOCAL),$(wildcard src/base/*.c src/os/*.c src/proto/changeset*.c src/proto/object_meta.c \
+                 src/sql/*.c src/nats/*.c src/repl/*.c) src/core/claim.c)
+# Of src/ext, what calls no SQLite, for unit tests.
+EXT_PURE  := src/ext/params.c
 # What is part of the program only: it would change the process that a library is in.
 MAIN_SRC  := src/server/main.c src/nats/monotonic_wait.c
 LIB_SRC   := $(filter-out $(MAIN_SRC) src/cli/%,$(SRC))
@@ -41,6 +50,8 @@ GEN_NAME  := $(patsubst %.proto,%.pb-c,$(PROTO:proto/%=%) $(WELLKNOWN))
 OBJ       := $(SRC:%.c=$(BUILD)/obj/%.o) $(GEN_NAME:%=$(BUILD)/obj/gen/%.o)
 LIB_OBJ   := $(LIB_SRC:%.c=$(BUILD)/obj/%.o) $(GEN_NAME:%=$(BUILD)/obj/gen/%.o)
 TEST_OBJ  := $(SRC:%.c=$(BUILD)/test/obj/%.o) $(GEN_NAME:%=$(BUILD)/test/obj/gen/%.o)
+EXT_OBJ   := $(EXT_SRC:%.c=$(BUILD)/ext/obj/%.o)
+EXT_ARCHIVE_OBJ := $(EXT_REST:%.c=$(BUILD)/ext/obj/%.o)
 UNIT_BIN  := $(UNIT_SRC:test/unit/%.c=$(BUILD)/test/unit/%)
 REPLAY_BIN := $(FUZZ_SRC:test/fuzz/%.c=$(BUILD)/test/fuzz/%)
 FUZZ_BIN  := $(FUZZ_SRC:test/fuzz/%.c=$(BUILD)/fuzz/%)
@@ -123,7 +134,7 @@ CC_TEST    = $(CC) $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(BASE_CFLAGS) $(
 # ---- the program and the libraries ---------------------------------------------------------------------------
 
 .PHONY: all
-all: $(BUILD)/ha $(BUILD)/libha.a $(BUILD)/libha.so $(BUILD)/examples/embed
+all: $(BUILD)/ha $(BUILD)/libha.a $(BUILD)/libha.so $(BUILD)/ha-sync.so $(BUILD)/examples/embed
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -155,6 +166,24 @@ $(BUILD)/libha.so: $(LIB_OBJ) $(SQLITE_LINK)
 	$(call say,LINK,$@)
 	$(Q)$(CC) -shared -pthread -Wl,-soname,libha.so.0 $(HARDEN_LD) $(SAN) $(LDFLAGS) $(LIB_OBJ) \
 	    $(SQLITE_LINK) $(LIBS) -o $@
+
+# ---- the loadable extension ----------------------------------------------------------------------------------
+# Its SQLite is that of whoever loads it (src/ext/sqlite_api.h), so none is linked; of the archive the linker takes what
+# src/ext needs, and -z defs tells when that would be more than there is.
+
+$(BUILD)/ext/obj/%.o: %.c | $(SQLITE_READY)
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC_RELEASE) -include src/ext/sqlite_api.h -MMD -MP -c $< -o $@
+
+$(BUILD)/ext/libha-ext.a: $(EXT_ARCHIVE_OBJ) Makefile
+	$(Q)rm -f $@
+	$(Q)ar rcsP $@ $(EXT_ARCHIVE_OBJ)
+
+$(BUILD)/ha-sync.so: $(EXT_OBJ) $(BUILD)/ext/libha-ext.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared -pthread -Wl,-z,defs,-z,nodelete,-Bsymbolic -Wl,--as-needed $(HARDEN_LD) $(SAN) $(LDFLAGS) \
+	    $(EXT_OBJ) $(BUILD)/ext/libha-ext.a $(LIBS) -o $@
 
 $(BUILD)/examples/%: examples/%/main.c include/ha/ha.h $(BUILD)/libha.a
 	@mkdir -p $(@D)
@@ -231,9 +260,9 @@ programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) $(BUILD)/bench/load $(B
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
-TEST_ARCHIVE_OBJ := $(filter-out $(MAIN_SRC:%.c=$(BUILD)/test/obj/%.o),$(TEST_OBJ))
+TEST_ARCHIVE_OBJ := $(filter-out $(MAIN_SRC:%.c=$(BUILD)/test/obj/%.o),$(TEST_OBJ)) $(EXT_PURE:%.c=$(BUILD)/test/obj/%.o)
 
-test-objects: $(TEST_OBJ)
+test-objects: $(TEST_OBJ) $(TEST_ARCHIVE_OBJ)
 	@:
 
 $(BUILD)/test/obj/%.o: %.c | $(SQLITE_READY) $(GEN)/made
@@ -355,7 +384,7 @@ $(BUILD)/obj/src/wire/http/openapi.o $(BUILD)/test/obj/src/wire/http/openapi.o \
 $(BUILD)/obj/src/sql/pg/catalog.o $(BUILD)/test/obj/src/sql/pg/catalog.o \
     $(BUILD)/fuzz/obj/src/sql/pg/catalog.o: src/sql/pg/catalog.sql
 
--include $(OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(UNIT_BIN:=.d) $(REPLAY_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)
+-include $(OBJ:.o=.d) $(TEST_OBJ:.o=.d) $(EXT_OBJ:.o=.d) $(EXT_ARCHIVE_OBJ:.o=.d) $(UNIT_BIN:=.d) $(REPLAY_BIN:=.d) $(FUZZ_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d)
 
 # ---- bench ---------------------------------------------------------------------------------------------------
 
@@ -442,7 +471,7 @@ check-tsan:
 lint: export LINT_FLAGS = $(CPPFLAGS_ALL) $(SQLITE_INC) $(PKG_CFLAGS) $(PQ_CFLAGS) $(MY_CFLAGS)
 lint:
 	@scripts/install-deps --lint
-	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so
+	@$(MAKE) -j$(JOBS) --no-print-directory -s $(SQLITE_READY) $(BUILD)/libha.so $(BUILD)/ha-sync.so
 	@BUILD=$(BUILD) scripts/lint
 
 format:
@@ -460,6 +489,7 @@ install: all
 	install -m 644 $(BUILD)/libha.a $(DESTDIR)$(PREFIX)/lib/libha.a
 	install -m 755 $(BUILD)/libha.so $(DESTDIR)$(PREFIX)/lib/libha.so.0
 	ln -sf libha.so.0 $(DESTDIR)$(PREFIX)/lib/libha.so
+	install -m 755 $(BUILD)/ha-sync.so $(DESTDIR)$(PREFIX)/lib/ha-sync.so
 	set -- include/ha/*.h; [ ! -f "$$1" ] || install -m 644 "$$@" $(DESTDIR)$(PREFIX)/include/ha
 	install -m 644 LICENSE $(wildcard README.md) $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/ha
 	set -e; for f in $(PROTO:proto/%=%); do install -D -m 644 proto/$$f $(DESTDIR)$(PREFIX)/share/ha/proto/$$f; done

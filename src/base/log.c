@@ -15,6 +15,7 @@
 
 static atomic_int least_level = LOG_LEVEL_INFO;
 static atomic_int line_format = LOG_FORMAT_LOGFMT;
+static atomic_int target_fd = STDERR_FILENO;
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -24,8 +25,15 @@ void log_configure(enum log_level least, enum log_format format)
     atomic_store_explicit(&line_format, (int)format, memory_order_relaxed);
 }
 
+void log_to(int fd)
+{
+    atomic_store_explicit(&target_fd, fd, memory_order_relaxed);
+}
+
 bool log_enabled(enum log_level level)
 {
+    if (atomic_load_explicit(&target_fd, memory_order_relaxed) < 0)
+        return false;
     return (int)level >= atomic_load_explicit(&least_level, memory_order_relaxed);
 }
 
@@ -86,8 +94,9 @@ static void put_field(struct buf *b, const struct log_field *f, bool json)
 
 static void write_line(const char *data, size_t len)
 {
+    int fd = atomic_load_explicit(&target_fd, memory_order_relaxed);
     while (len > 0) {
-        ssize_t n = write(STDERR_FILENO, data, len);
+        ssize_t n = write(fd, data, len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

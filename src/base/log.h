@@ -34,6 +34,9 @@ struct log_field {
 #define LOG_END          ((struct log_field){NULL, LOG_FIELD_STR, {.s = NULL}})
 
 void log_configure(enum log_level least, enum log_format format);
+/* Lines go to `fd` (borrowed, open as long as anybody logs) from now on; -1: nowhere. A library in
+ * a process that is not ours keeps standard error clean with it. */
+void log_to(int fd);
 bool log_enabled(enum log_level level);
 
 /* `fields` ends with LOG_END. */

@@ -58,3 +58,21 @@ void name_encode(const char *name, char out[NAME_TOKEN_SIZE])
     }
     out[len] = '\0';
 }
+
+bool name_decode(const char *token, char out[NAME_TOKEN_SIZE])
+{
+    char again[NAME_TOKEN_SIZE];
+    size_t len = 0;
+
+    for (const char *p = token; *p && len < NAME_TOKEN_MAX; len++) {
+        int byte = *p == '=' ? hex_pair(p + 1) : *p;
+
+        if (byte <= 0)
+            return false;
+        out[len] = (char)byte;
+        p += *p == '=' ? 3 : 1;
+    }
+    out[len] = '\0';
+    name_encode(out, again);
+    return strcmp(again, token) == 0;
+}

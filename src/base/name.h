@@ -12,9 +12,14 @@
 #ifndef HA_BASE_NAME_H
 #define HA_BASE_NAME_H
 
+#include <stdbool.h>
+
 #define NAME_TOKEN_MAX  160                  /* bytes of the longest token */
 #define NAME_TOKEN_SIZE (NAME_TOKEN_MAX + 1) /* terminator included */
 
 void name_encode(const char *name, char out[NAME_TOKEN_SIZE]);
+/* The name behind a token; false for what is none, and for those that do not hold the whole name.
+ */
+bool name_decode(const char *token, char out[NAME_TOKEN_SIZE]);
 
 #endif

@@ -165,11 +165,6 @@ static enum replica_mode replica_mode_of(const struct node_options *opt)
 
 enum err_code database_open(struct database *d, struct node *n, struct link *l, struct err *e)
 {
-    static const enum replica_start start[] = {
-        [START_ALL] = REPLICA_START_ALL,      [START_LAST] = REPLICA_START_LAST,
-        [START_NEW] = REPLICA_START_NEW,      [START_BY_SEQ] = REPLICA_START_SEQ,
-        [START_BY_TIME] = REPLICA_START_TIME,
-    };
     const struct node_options *opt = d->opt;
     struct replica_options ro = {
         .id = d->id,
@@ -187,7 +182,7 @@ enum err_code database_open(struct database *d, struct node *n, struct link *l, 
         .max_age_ns = opt->max_age_ns,
         .max_age_explicit = opt->max_age_explicit,
         .timeout_ns = opt->replication_timeout_ns,
-        .start = start[opt->policy],
+        .start = opt->policy,
         .start_seq = opt->policy_seq,
         .start_time_ns = opt->policy_time_ns,
         .tx_idle_ns = opt->tx_idle_timeout_ns,

@@ -43,17 +43,25 @@ static void put_address(struct buf *b, const struct past_item *item)
         buf_printf(b, ".%u", item->at.index);
 }
 
+/* A schema statement may end with a comment, which the semicolon is not to be a part of. */
+static bool ends_in_comment(const char *sql)
+{
+    const char *line = strrchr(sql, '\n');
+
+    return strstr(line ? line : sql, "--") != NULL;
+}
+
 static void put_statements(struct buf *b, const struct past_item *item)
 {
-    const char *sql = item->sql;
+    const char *sql = item->sql, *end = "";
 
     for (size_t i = 0; i < item->n_sql; i++, sql += strlen(sql) + 1) {
-        buf_puts(b, i > 0 ? ";\n" : "");
+        buf_puts(b, end);
         buf_puts(b, sql);
+        end = ends_in_comment(sql) ? "\n;\n" : ";\n";
     }
     if (item->n_hidden > 0)
-        buf_printf(b, "%s-- and %llu more", item->n_sql > 0 ? ";\n" : "",
-                   (unsigned long long)item->n_hidden);
+        buf_printf(b, "%s-- and %llu more", end, (unsigned long long)item->n_hidden);
 }
 
 static struct value piece(const struct buf *b, size_t from, size_t to)

@@ -11,14 +11,13 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "repl/start.h"
 #include "sql/apply.h"
 #include "sql/conn.h"
 
 struct node;
 
 enum consistency { CONSISTENCY_SERIALIZABLE, CONSISTENCY_LWW };
-
-enum start_policy { START_ALL, START_LAST, START_NEW, START_BY_SEQ, START_BY_TIME };
 
 /* Everything the core needs to know; filled by src/server from flags. Strings are borrowed and must
  * outlive the node. Durations in ns. */
@@ -40,7 +39,7 @@ struct node_options {
     int64_t max_age_ns;
     bool max_age_explicit;
     int64_t replication_timeout_ns;
-    enum start_policy policy;
+    enum replica_start policy;
     uint64_t policy_seq;
     int64_t policy_time_ns;
 

@@ -41,7 +41,7 @@ enum err_code past_open(struct past **out, struct replica *r, const struct histo
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     p->range = *range;
     buf_init(&p->scratch, PAST_SQL_BYTES);
-    return history_open(&p->log, r, range->from, range->to, guard, e);
+    return history_open(&p->log, r, range->from, range->to, HISTORY_BEGIN_LATER, guard, e);
 }
 
 static void forget(struct past *p)
@@ -177,8 +177,7 @@ static enum err_code begin_message(struct past *p, struct err *e)
     p->index = 0;
     if (first->index > 0 && first->seq >= m->first && first->seq <= m->seq) {
         if (first->index > m->txs)
-            return err_set(e, ERR_NOT_FOUND, "message %llu has %u transactions, and no %u.",
-                           (unsigned long long)m->seq, m->txs, first->index);
+            return history_no_such(m, first->index, e);
         p->index = first->index - 1;
     }
     return read_message(p, e);

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,9 @@
 struct nats_client {
     /* immutable after open */
     char self[ID_SIZE];
-    char *list, *user, *pass, *name; /* owned; `list` is what the URLs point into */
+    char *list, *user, *pass, *name, *token; /* owned; `list` is what the URLs point into */
+    char *ca_file, *cert_file, *key_file;
+    bool insecure;
     struct nats_urls urls;
     natsOptions *options;
     int64_t timeout_ms;
@@ -51,6 +54,7 @@ struct nats_client {
     pthread_cond_t news;
     bool stop;                  /* the connector shall end */
     bool closed;                /* the library has made its last callback */
+    char why[256];              /* the last failure of the first connection; no news, either */
     natsSubscription **retired; /* to be freed; not announced by `news` */
     size_t n_retired;
     struct feed_list feeds;
@@ -225,18 +229,32 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, vo
  * no more (it is stopped, or its machine is) whoever calls the library stands still behind the
  * first one, for ever. A message of which a part has gone out by then is no trouble: the library
  * shuts the socket down and connects anew. */
-static natsStatus fill_common(natsOptions *o, const struct nats_client *c)
+static natsStatus fill_tls(natsOptions *o, const struct nats_client *c)
 {
-    bool tls = false;
+    bool tls = *c->ca_file || *c->cert_file || c->insecure;
     for (int i = 0; i < c->urls.n; i++)
         tls = tls || strncmp(c->urls.url[i], "tls://", 6) == 0;
+    natsStatus s = tls ? natsOptions_SetSecure(o, true) : NATS_OK;
+    if (s == NATS_OK && *c->ca_file)
+        s = natsOptions_LoadCATrustedCertificates(o, c->ca_file);
+    if (s == NATS_OK && *c->cert_file)
+        s = natsOptions_LoadCertificatesChain(o, c->cert_file, c->key_file);
+    if (s == NATS_OK && c->insecure)
+        s = natsOptions_SkipServerVerification(o, true);
+    return s;
+}
+
+static natsStatus fill_common(natsOptions *o, const struct nats_client *c)
+{
     natsStatus s = NATS_OK;
-    if (*c->user)
+    if (*c->token)
+        s = natsOptions_SetToken(o, c->token);
+    else if (*c->user)
         s = natsOptions_SetUserInfo(o, c->user, c->pass);
     else if (c->urls.user[0])
         s = natsOptions_SetUserInfo(o, c->urls.user, c->urls.pass);
-    if (s == NATS_OK && tls)
-        s = natsOptions_SetSecure(o, true);
+    if (s == NATS_OK)
+        s = fill_tls(o, c);
     if (s == NATS_OK)
         s = natsOptions_SetName(o, c->name);
     if (s == NATS_OK)
@@ -307,7 +325,7 @@ natsStatus nats_client_single(const struct nats_client *c, const char *url, nats
 }
 
 /* One attempt at the first connection. */
-static natsStatus connect_once(struct nats_client *c)
+static natsStatus connect_now(struct nats_client *c)
 {
     natsConnection *nc = NULL;
     jsCtx *js = NULL;
@@ -324,6 +342,17 @@ static natsStatus connect_once(struct nats_client *c)
     jo.Wait = CLIENT_FAREWELL_MS;
     s = natsConnection_JetStream(&c->js_feeds, nc, &jo);
     atomic_store(&c->js, js);
+    return s;
+}
+
+static natsStatus connect_once(struct nats_client *c)
+{
+    natsStatus s = connect_now(c);
+    const char *text = s == NATS_OK ? NULL : nats_GetLastError(NULL);
+    pthread_mutex_lock(&c->mu);
+    (void)snprintf(c->why, sizeof c->why, "%s%s%s", s == NATS_OK ? "" : natsStatus_GetText(s),
+                   text ? ": " : "", text ? text : "");
+    pthread_mutex_unlock(&c->mu);
     return s;
 }
 
@@ -389,15 +418,32 @@ static void free_texts(struct nats_client *c)
     free(c->user);
     free(c->pass);
     free(c->name);
+    free(c->token);
+    free(c->ca_file);
+    free(c->cert_file);
+    free(c->key_file);
 }
 
 static bool copy_texts(struct nats_client *c, const struct nats_client_options *opt)
 {
-    c->list = strdup(opt->url);
-    c->user = strdup(opt->user ? opt->user : "");
-    c->pass = strdup(opt->pass ? opt->pass : "");
-    c->name = strdup(opt->name);
-    return c->list && c->user && c->pass && c->name;
+    const struct {
+        char **to;
+        const char *from;
+    } texts[] = {
+        {&c->list, opt->url},
+        {&c->name, opt->name},
+        {&c->user, opt->user},
+        {&c->pass, opt->pass},
+        {&c->token, opt->token},
+        {&c->ca_file, opt->ca_file},
+        {&c->cert_file, opt->cert_file},
+        {&c->key_file, opt->key_file},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        if (!(*texts[i].to = strdup(texts[i].from ? texts[i].from : "")))
+            return false;
+    c->insecure = opt->insecure;
+    return true;
 }
 
 enum err_code nats_client_open(struct nats_client **out, const struct nats_client_options *opt,
@@ -427,12 +473,15 @@ enum err_code nats_client_open(struct nats_client **out, const struct nats_clien
                                                            : NATS_INVALID_ARG;
     if (s == NATS_OK)
         s = fill_options(c->options, c);
-    if (s == NATS_OK)
+    bool filled = s == NATS_OK; /* else a certificate could not be read, say */
+    if (filled)
         s = connect_once(c);
-    if (s != NATS_OK && (is_hopeless(s) || atomic_load(&c->nc) || !c->options)) {
+    if (s != NATS_OK && (is_hopeless(s) || atomic_load(&c->nc) || !filled)) {
         char blank[256];
-        enum err_code code = err_set(e, ERR_CONFIG, "NATS URL \"%s\": %s",
-                                     log_url(opt->url, blank, sizeof blank), natsStatus_GetText(s));
+        const char *detail = filled || !c->options ? NULL : nats_GetLastError(NULL);
+        enum err_code code = err_set(e, ERR_CONFIG, "NATS URL \"%s\": %s%s%s",
+                                     log_url(opt->url, blank, sizeof blank), natsStatus_GetText(s),
+                                     detail ? ": " : "", detail ? detail : "");
         nats_client_close(c);
         return code;
     }
@@ -511,6 +560,13 @@ bool nats_client_connected(const struct nats_client *c)
 {
     natsConnection *nc = atomic_load(&c->nc);
     return nc && natsConnection_Status(nc) == NATS_CONN_STATUS_CONNECTED;
+}
+
+void nats_client_reason(struct nats_client *c, char *out, size_t size)
+{
+    pthread_mutex_lock(&c->mu);
+    (void)snprintf(out, size, "%s", c->why);
+    pthread_mutex_unlock(&c->mu);
 }
 
 size_t nats_client_max_payload(const struct nats_client *c)

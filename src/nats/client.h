@@ -17,9 +17,14 @@ struct nats_client;
 struct nats_client_options {
     const char *url;         /* comma-separated nats:// or tls:// URLs, credentials allowed */
     const char *user, *pass; /* "" = what the URL says */
-    const char *name;        /* shown in the server's connection list */
-    int64_t timeout_ms;      /* of a request to JetStream */
-    unsigned feeds; /* about as many will be open: the more, the rarer each one's heartbeats */
+    const char *token;       /* instead of these; NULL or "" = none */
+    /* TLS, which tls:// URLs and these ask for: PEM files, NULL or "" = none beyond the system's.
+     */
+    const char *ca_file, *cert_file, *key_file;
+    bool insecure;      /* the server's certificate is not verified */
+    const char *name;   /* shown in the server's connection list */
+    int64_t timeout_ms; /* of a request to JetStream */
+    unsigned feeds;     /* about as many will be open: the more, the rarer each one's heartbeats */
     /* Called from a thread of the library after every connect, reconnect and loss; must not block.
      */
     void (*changed)(void *arg, bool connected);
@@ -37,6 +42,8 @@ void nats_client_leave(struct nats_client *c);
 void nats_client_close(struct nats_client *c); /* NULL is fine; feeds must be closed before */
 
 bool nats_client_connected(const struct nats_client *c);
+/* Why there has been no connection yet, "" where nothing is known; terminated, cut to `size`. */
+void nats_client_reason(struct nats_client *c, char *out, size_t size);
 /* Bytes of payload and headers that the server takes in one message; 1 MB until it has said. */
 size_t nats_client_max_payload(const struct nats_client *c);
 

@@ -72,7 +72,7 @@ static enum err_code broken(struct replica *r, uint64_t seq, const char *names, 
                        "message %" PRIu64
                        " follows \"%s\", the feed has brought \"%s\": the log's leader is asked",
                        seq, names, prev);
-    if (!r->joined || r->behind_seq > 0) {
+    if (!r->joined || r->behind_seq > 0 || r->opt.read_only) {
         r->broken_seq = seq;
         if (strcmp(prev, r->pos.msg_id) == 0) /* the file ends with what nobody goes on from */
             atomic_store(&r->unreadable, true);

@@ -57,41 +57,50 @@ static enum err_code too_old(const struct stream_state *st, struct err *e)
         st->first_seq);
 }
 
+/* The leader has no message `seq`: ERR_TOO_OLD and a newer *st where the log has dropped it. */
+static enum err_code not_there(struct replica *r, struct stream_state *st, uint64_t seq,
+                               struct err *e)
+{
+    enum err_code code = look_at_log(r, st, e);
+
+    if (code != ERR_OK)
+        return code;
+    if (seq < st->first_seq)
+        return too_old(st, e);
+    return err_set(e, ERR_LOG_UNAVAILABLE, "the log does not have its message %" PRIu64, seq);
+}
+
 /* Where the message at `seq` begins, if that is one of its parts. */
-static enum err_code begin_of(struct replica *r, uint64_t seq, uint64_t *first, struct err *e)
+static enum err_code begin_of(struct replica *r, struct stream_state *st, uint64_t seq,
+                              uint64_t *first, struct err *e)
 {
     struct stream_message m = {0};
     bool found = false;
     enum err_code code = stream_get(r->opt.client, r->stream, seq, &m, &found, e);
 
-    if (code == ERR_OK && !found)
-        code = err_set(e, ERR_LOG_UNAVAILABLE, "the log does not have its message %" PRIu64, seq);
-    if (code != ERR_OK)
-        return code;
+    if (code != ERR_OK || !found)
+        return code != ERR_OK ? code : not_there(r, st, seq, e);
     *first = m.part > 1 && m.part <= m.seq ? m.seq - (m.part - 1) : m.seq;
     stream_message_free(&m);
-    return ERR_OK;
+    return *first < st->first_seq ? too_old(st, e) : ERR_OK;
 }
 
 /* The range from message `seq` on, which may be a part. */
-static enum err_code begin_at(struct replica *r, const struct stream_state *st, uint64_t seq,
+static enum err_code begin_at(struct replica *r, struct stream_state *st, uint64_t seq,
                               enum history_missing missing, struct history_range *out,
                               struct err *e)
 {
-    uint64_t first = seq;
+    enum err_code code = ERR_OK;
 
-    if (seq < st->first_seq && missing == HISTORY_REFUSE)
-        return too_old(st, e);
+    out->from = seq;
     if (seq < st->first_seq)
-        seq = first = st->first_seq;
-    if (seq <= out->to) {
-        enum err_code code = begin_of(r, seq, &first, e);
-        if (code != ERR_OK)
-            return code;
-    }
-    if (first < st->first_seq && missing == HISTORY_REFUSE)
-        return too_old(st, e);
-    out->from = first < st->first_seq ? st->first_seq : first;
+        code = too_old(st, e);
+    else if (seq <= out->to)
+        code = begin_of(r, st, seq, &out->from, e);
+    if (code != ERR_TOO_OLD || missing == HISTORY_REFUSE)
+        return code;
+    err_clear(e);
+    out->from = st->first_seq;
     return ERR_OK;
 }
 
@@ -101,7 +110,7 @@ static enum err_code count_txs(struct replica *r, uint64_t from, uint64_t to, ui
     static const struct conn_guard none = {.deadline_ns = CLOCK_EVER};
     const struct history_message *m = NULL;
     struct history *h = NULL;
-    enum err_code code = history_open(&h, r, from, to, &none, e);
+    enum err_code code = history_open(&h, r, from, to, HISTORY_BEGIN_LATER, &none, e);
 
     *n = 0;
     while (code == ERR_OK && (code = history_next(h, &m, e)) == ERR_OK && m) {
@@ -114,7 +123,7 @@ static enum err_code count_txs(struct replica *r, uint64_t from, uint64_t to, ui
 }
 
 /* Goes back until `n` transactions lie behind out->from, or nothing is left before it. */
-static enum err_code go_back(struct replica *r, const struct stream_state *st, uint64_t n,
+static enum err_code go_back(struct replica *r, struct stream_state *st, uint64_t n,
                              uint64_t *found, struct history_range *out, struct address *last,
                              struct err *e)
 {
@@ -147,7 +156,7 @@ static enum err_code skip_txs(struct replica *r, uint64_t skip, struct history_r
     static const struct conn_guard none = {.deadline_ns = CLOCK_EVER};
     const struct history_message *m = NULL;
     struct history *h = NULL;
-    enum err_code code = history_open(&h, r, out->from, out->to, &none, e);
+    enum err_code code = history_open(&h, r, out->from, out->to, HISTORY_BEGIN_LATER, &none, e);
 
     while (code == ERR_OK && (code = history_next(h, &m, e)) == ERR_OK && m) {
         if (skip < m->txs) {
@@ -178,8 +187,8 @@ enum err_code history_last(struct replica *r, uint64_t n, struct history_range *
     return code == ERR_OK && found > n ? skip_txs(r, found - n, out, e) : code;
 }
 
-static enum err_code last_one(struct replica *r, const struct stream_state *st,
-                              struct history_range *out, struct err *e)
+static enum err_code last_one(struct replica *r, struct stream_state *st, struct history_range *out,
+                              struct err *e)
 {
     uint64_t found = 0;
     enum err_code code = ERR_OK;
@@ -260,6 +269,7 @@ enum err_code history_since(struct replica *r, int64_t ns, enum history_missing 
 struct history {
     struct replica *r;
     struct conn_guard guard;
+    enum history_missing missing;
     int64_t gone_asked_ns;
     uint64_t next, to;
     struct stream_feed *feed;
@@ -304,7 +314,8 @@ static enum err_code on_change(void *arg, const struct change *c, struct err *e)
 }
 
 enum err_code history_open(struct history **out, struct replica *r, uint64_t from, uint64_t to,
-                           const struct conn_guard *guard, struct err *e)
+                           enum history_missing missing, const struct conn_guard *guard,
+                           struct err *e)
 {
     struct history *h = calloc(1, sizeof *h);
 
@@ -313,6 +324,7 @@ enum err_code history_open(struct history **out, struct replica *r, uint64_t fro
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     h->r = r;
     h->guard = *guard;
+    h->missing = missing;
     h->next = from > 0 ? from : 1;
     h->to = to;
     h->fits = true;
@@ -372,14 +384,22 @@ static enum err_code may_go_on(struct history *h, struct err *e)
     return ERR_OK;
 }
 
+/* Asks the leader for h->next, or where that is too old for the first one that there is. */
 static enum err_code ask(struct history *h, struct err *e)
 {
+    struct stream_state st = {0};
     bool found = false;
     enum err_code code = stream_get(h->r->opt.client, h->r->stream, h->next, &h->m, &found, e);
 
-    if (code == ERR_OK && !found)
-        return err_set(e, ERR_LOG_UNAVAILABLE, "the log does not have its message %" PRIu64,
-                       h->next);
+    if (code != ERR_OK || found)
+        return code;
+    code = not_there(h->r, &st, h->next, e);
+    if (code == ERR_TOO_OLD && h->missing == HISTORY_BEGIN_LATER) {
+        err_clear(e);
+        code = ERR_OK;
+        h->next = st.first_seq;
+        chain_drop(&h->chain);
+    }
     return code;
 }
 
@@ -459,30 +479,40 @@ static enum err_code describe(struct history *h, struct err *e)
     return ERR_OK;
 }
 
+/* Takes h->m, a message or a part of one. */
+static enum err_code take(struct history *h, bool *complete, struct err *e)
+{
+    enum err_code code = ERR_OK;
+
+    *complete = h->m.parts == 0;
+    if (*complete)
+        chain_drop(&h->chain);
+    else
+        code = chain_add(&h->chain, &h->m, complete, e);
+    h->next++;
+    return code;
+}
+
 enum err_code history_next(struct history *h, const struct history_message **m, struct err *e)
 {
+    enum err_code code = ERR_OK;
     bool complete = false;
 
     *m = NULL;
     h->chained = false;
-    while (!complete) {
-        if (h->next > h->to) {
-            chain_drop(&h->chain);
-            close_feed(h);
-            return ERR_OK;
-        }
-        enum err_code code = fetch(h, e);
-        complete = h->m.parts == 0;
-        if (complete)
-            chain_drop(&h->chain);
-        if (code == ERR_OK && !complete)
-            code = chain_add(&h->chain, &h->m, &complete, e);
-        if (code != ERR_OK)
-            return code;
-        h->next++;
+    while (code == ERR_OK && !complete && h->next <= h->to) {
+        code = fetch(h, e);
+        if (code == ERR_OK && h->m.seq == h->next)
+            code = take(h, &complete, e);
     }
+    if (code == ERR_OK && !complete) {
+        chain_drop(&h->chain);
+        close_feed(h);
+    }
+    if (code != ERR_OK || !complete)
+        return code;
     h->chained = h->m.parts > 0;
-    enum err_code code = describe(h, e);
+    code = describe(h, e);
     if (code == ERR_OK)
         *m = &h->out;
     return code;
@@ -495,6 +525,13 @@ struct changeset_tx history_tx(const struct history_message *m, unsigned index)
     return (struct changeset_tx){m->info->changes > UINT32_MAX ? UINT32_MAX
                                                                : (uint32_t)m->info->changes,
                                  m->info->timestamp_ns};
+}
+
+enum err_code history_no_such(const struct history_message *m, unsigned index, struct err *e)
+{
+    return err_set(e, ERR_NOT_FOUND,
+                   "there is no transaction %" PRIu64 ".%u: message %" PRIu64 " holds %u", m->seq,
+                   index, m->seq, m->txs);
 }
 
 enum err_code history_changes(struct history *h, history_fn *each, void *arg, struct err *e)

@@ -25,7 +25,7 @@ struct history_range {
     int64_t log_created;
 };
 
-/* What a range is to do where the log does not reach back as far as it is asked to. */
+/* What is to be done where the log does not reach back as far as it is asked to (any more). */
 enum history_missing { HISTORY_REFUSE, HISTORY_BEGIN_LATER };
 
 /*
@@ -53,7 +53,8 @@ struct history;
 
 /* `guard` (copied) ends the reading early: ERR_TIMEOUT, ERR_INTERRUPTED. */
 enum err_code history_open(struct history **out, struct replica *r, uint64_t from, uint64_t to,
-                           const struct conn_guard *guard, struct err *e);
+                           enum history_missing missing, const struct conn_guard *guard,
+                           struct err *e);
 void history_close(struct history *h);               /* NULL is fine */
 void history_extend(struct history *h, uint64_t to); /* goes on to there */
 uint64_t history_to(const struct history *h);
@@ -68,6 +69,9 @@ typedef enum err_code history_fn(void *arg, unsigned index, const struct change 
 enum err_code history_changes(struct history *h, history_fn *each, void *arg, struct err *e);
 /* How many changes transaction `index` has, and when it was made. */
 struct changeset_tx history_tx(const struct history_message *m, unsigned index);
+
+/* ERR_NOT_FOUND: the message holds no transaction `index`. */
+enum err_code history_no_such(const struct history_message *m, unsigned index, struct err *e);
 
 /* At the end: each message has named the one before it (serializable), and the last one is `id`, at
  * `seq`. ERR_LOG_UNAVAILABLE if not: the servers' copies of the log are different just now. */

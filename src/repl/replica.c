@@ -14,21 +14,35 @@
 #define REPLICA_NAP_NS     (20 * CLOCK_MS)
 #define REPLICA_MAX_STREAM 64 /* with the token it stays under JetStream's limit of 255 */
 
+static enum err_code open_apply(struct replica *r, struct err *e)
+{
+    enum apply_mode mode = r->opt.mode == REPLICA_SERIALIZABLE ? APPLY_STRICT : APPLY_LWW;
+    return apply_open(&r->apply, &r->opt.conn, mode, r->opt.row_identify, e);
+}
+
+/* The connection that is always there. */
+static struct conn *own_conn(struct replica *r)
+{
+    return r->writer ? writer_conn(r->writer) : r->apply ? apply_conn(r->apply) : NULL;
+}
+
 static enum err_code open_files(struct replica *r, struct err *e)
 {
     bool found = false;
     r->changes = spool_new(r->opt.spool_dir, SPOOL_MEMORY);
     if (!r->changes || chain_init(&r->chain, r->opt.spool_dir, SPOOL_MEMORY, e) != ERR_OK)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    enum err_code code = writer_open(&r->writer, &r->opt.conn, r->changes, r->opt.replicate_ddl, e);
+    enum err_code code = r->opt.read_only ? open_apply(r, e)
+                                          : writer_open(&r->writer, &r->opt.conn, r->changes,
+                                                        r->opt.replicate_ddl, e);
     if (code == ERR_OK)
-        code = position_init(writer_conn(r->writer), e);
+        code = position_init(own_conn(r), e);
     if (code == ERR_OK)
-        code = position_load(writer_conn(r->writer), &r->pos, &found, e);
+        code = position_load(own_conn(r), &r->pos, &found, e);
     if (code != ERR_OK || !r->opt.client)
         return code;
-    enum apply_mode mode = r->opt.mode == REPLICA_SERIALIZABLE ? APPLY_STRICT : APPLY_LWW;
-    code = apply_open(&r->apply, &r->opt.conn, mode, r->opt.row_identify, e);
+    if (!r->opt.read_only)
+        code = open_apply(r, e);
     if (code == ERR_OK && r->opt.mode == REPLICA_ASYNC)
         code = outbox_open(r, e);
     r->digest = digest_new();
@@ -166,7 +180,8 @@ void replica_close(struct replica *r)
     if (r->has_outbox)
         pthread_join(r->outbox_thread, NULL);
     struct err e = ERR_INIT;
-    if (r->writer && conn_checkpoint(writer_conn(r->writer), true, &e) != ERR_OK)
+    struct conn *own = own_conn(r);
+    if (own && conn_checkpoint(own, true, &e) != ERR_OK)
         LOG_WARN("checkpoint failed", LOG_STR("db", r->opt.id), LOG_STR("reason", e.msg));
     free_replica(r);
 }

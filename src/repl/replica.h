@@ -29,6 +29,7 @@
 #include "base/err.h"
 #include "nats/client.h"
 #include "repl/digest.h"
+#include "repl/start.h"
 #include "sql/apply.h"
 #include "sql/conn.h"
 #include "sql/writer.h"
@@ -41,14 +42,6 @@ enum replica_mode {
     REPLICA_ASYNC         /* lww; the client is told before the log is: outbox in the same commit */
 };
 
-enum replica_start {
-    REPLICA_START_ALL,
-    REPLICA_START_LAST,
-    REPLICA_START_NEW,
-    REPLICA_START_SEQ,
-    REPLICA_START_TIME
-};
-
 struct replica_options {
     const char *id;          /* database id */
     const char *node;        /* this node's name */
@@ -57,6 +50,10 @@ struct replica_options {
     enum replica_mode mode;
     enum row_identify row_identify;
     bool replicate_ddl;
+    /* Only ever follows the log: it makes none, writes nothing into one and changes none, and what
+     * its file holds always gives way to it. There is no writer; replica_write() and tx_begin() are
+     * not for it. */
+    bool read_only;
     bool log_wins; /* -m: content of a file that the log does not know gives way to the log */
 
     struct nats_client *client; /* NULL = standalone */

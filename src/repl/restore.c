@@ -500,6 +500,9 @@ enum err_code restore_mend(struct replica *r, const struct stream_state *st, boo
         *anew = true;
         return ERR_OK;
     }
+    if (only && r->opt.read_only)
+        return err_set(e, ERR_DIVERGED, "%.300s; remove the file to take the log as it is now",
+                       why.msg);
     if (only)
         return err_set(e, ERR_DIVERGED,
                        "%.300s; start the node with --adopt to begin a new log with this file, or "

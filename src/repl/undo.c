@@ -88,7 +88,7 @@ static enum err_code undo_new(struct undo **out, struct replica *r, enum undo_ki
     u->list = inverse_list_new(r->opt.spool_dir, SPOOL_MEMORY);
     if (!u->list)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    code = history_open(&u->log, r, range->from, range->to, guard, e);
+    code = history_open(&u->log, r, range->from, range->to, HISTORY_REFUSE, guard, e);
     if (code == ERR_OK && kind != UNDO_ALL)
         code = conn_open(&u->reader, &r->opt.conn, CONN_READER, e);
     return code;
@@ -216,8 +216,7 @@ static enum err_code check_first(struct undo *u, const struct history_message *m
     if (first->seq < m->first || first->seq > m->seq)
         return ERR_OK;
     if (first->index > m->txs)
-        return err_set(e, ERR_NOT_FOUND, "message %llu has %u transactions, and no %u.",
-                       (unsigned long long)m->seq, m->txs, first->index);
+        return history_no_such(m, first->index, e);
     if (m->txs == 0 && u->kind != UNDO_ALL)
         return err_set(e, ERR_NOT_FOUND, "message %llu holds no transaction",
                        (unsigned long long)m->seq);

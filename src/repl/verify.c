@@ -76,6 +76,8 @@ static enum err_code check_tied(struct replica *r, const struct stream_state *st
 
 static enum err_code create_log(struct replica *r, struct stream_state *st, struct err *e)
 {
+    if (r->opt.read_only)
+        return err_set(e, ERR_LOG_UNAVAILABLE, "there is no log \"%s\"", r->stream);
     struct stream_config cfg = {.name = r->stream,
                                 .subject = r->subject,
                                 .replicas = r->opt.replicas,
@@ -153,6 +155,11 @@ static enum err_code adopt(struct replica *r, struct stream_state *st, struct er
     if (code != ERR_OK)
         return code;
     bool from_start = r->opt.start == REPLICA_START_ALL;
+    if (content && from_start && r->opt.read_only)
+        return err_set(e, ERR_DIVERGED,
+                       "the file has content that is not of the log \"%s\": a replica begins with "
+                       "an empty file, or with a copy of a node's",
+                       r->stream);
     bool old = !r->pos.stream[0] && r->pos.stream_created == st->created_ns;
     if (content && from_start && st->last_seq > 0 && old) {
         code = replace_log(r, st, e);
@@ -178,7 +185,7 @@ static enum err_code adopt(struct replica *r, struct stream_state *st, struct er
         writer_schema_changed(r->writer);
         atomic_fetch_add(&r->version, 1);
     }
-    if (from_start && r->opt.from_latest_snapshot) {
+    if (from_start && r->opt.from_latest_snapshot && (st->last_seq > 0 || !r->opt.read_only)) {
         bool done = false;
         code = restore_begin(r, st, &done, e);
         if (code != ERR_OK)
@@ -196,6 +203,11 @@ static enum err_code adopt(struct replica *r, struct stream_state *st, struct er
 static enum err_code check_beginning(struct replica *r, struct stream_state *st, struct err *e)
 {
     bool foreign = st->created_ns != r->pos.stream_created;
+    if (r->opt.read_only && r->pos.msg_id[0])
+        return err_set(e, ERR_DIVERGED,
+                       "a node was about to make the content of this file the beginning of the log "
+                       "\"%s\": it is that node's",
+                       r->pos.stream);
     if (r->import_id[0]) {
         enum err_code code = import_resume(r, st, &foreign, e);
         if (code != ERR_OK || !foreign)
@@ -208,6 +220,8 @@ static enum err_code check_beginning(struct replica *r, struct stream_state *st,
 static enum err_code settle_settings(struct replica *r, const struct stream_state *st,
                                      struct err *e)
 {
+    if (r->opt.read_only)
+        return ERR_OK;
     int replicas =
         r->opt.replicas_explicit && r->opt.replicas != st->replicas ? r->opt.replicas : -1;
     int64_t age =
@@ -258,7 +272,8 @@ static enum err_code judge(struct replica *r, struct stream_state *st, struct er
         if (code != ERR_OK)
             return code;
     }
-    import_take_mark(r);
+    if (!r->opt.read_only)
+        import_take_mark(r);
     if (!tied)
         code = adopt(r, st, e);
     else if (r->pos.seq == 0)

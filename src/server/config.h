@@ -42,7 +42,7 @@ struct config {
     size_t n_files;
 
     /* Derived by config_check(). */
-    enum start_policy policy;
+    enum replica_start policy;
     uint64_t policy_seq;
     int64_t policy_time_ns;
     char **extension_list; /* NULL-terminated */

@@ -3,9 +3,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "nats/url.h"
 #include "server/config.h"
 #include "server/config_flags.h"
@@ -53,78 +51,11 @@ static enum err_code check_names(const struct config *c, struct err *e)
     return ERR_OK;
 }
 
-/* "2026-01-31T12:34:56.789+01:00"; a blank for the T and no zone (UTC) are accepted. */
-static bool parse_time(const char *text, int64_t *ns)
-{
-    struct tm tm = {0};
-    const char *p = strptime(text, "%Y-%m-%d", &tm);
-    int64_t fraction = 0, unit = CLOCK_S, offset = 0;
-
-    if (!p || (*p != 'T' && *p != 't' && *p != ' '))
-        return false;
-    p = strptime(p + 1, "%H:%M:%S", &tm);
-    if (!p)
-        return false;
-    if (*p == '.') {
-        for (p++; *p >= '0' && *p <= '9'; p++) {
-            unit /= 10;
-            fraction += (*p - '0') * unit;
-        }
-    }
-    if (*p == '+' || *p == '-') {
-        struct tm zone = {0};
-        const char *end = strlen(p) == 6 ? strptime(p + 1, "%H:%M", &zone) : NULL;
-
-        if (!end)
-            return false;
-        offset = ((int64_t)zone.tm_hour * 60 + zone.tm_min) * 60 * (*p == '-' ? -1 : 1);
-        p = end;
-    } else if (*p == 'Z' || *p == 'z') {
-        p++;
-    }
-    if (*p || tm.tm_year < 70 || tm.tm_year > 300)
-        return false;
-    *ns = (int64_t)timegm(&tm) * CLOCK_S - offset * CLOCK_S + fraction;
-    return true;
-}
-
 static enum err_code check_policy(struct config *c, struct err *e)
 {
-    static const char by_seq[] = "by_start_sequence=", by_time[] = "by_start_time=";
-    const char *p = c->replication_policy;
-    char *end = NULL;
-
-    c->policy = START_ALL;
-    if (!*p || strcmp(p, "all") == 0)
-        return ERR_OK;
-    if (strcmp(p, "last") == 0) {
-        c->policy = START_LAST;
-        return ERR_OK;
-    }
-    if (strcmp(p, "new") == 0) {
-        c->policy = START_NEW;
-        return ERR_OK;
-    }
-    if (strncmp(p, by_seq, sizeof by_seq - 1) == 0) {
-        p += sizeof by_seq - 1;
-        c->policy = START_BY_SEQ;
-        c->policy_seq = isdigit((unsigned char)*p) ? strtoull(p, &end, 10) : 0;
-        if (c->policy_seq == 0 || c->policy_seq == ULLONG_MAX || *end)
-            return err_set(e, ERR_CONFIG, "--replication-policy: '%s' is not a sequence", p);
-        return ERR_OK;
-    }
-    if (strncmp(p, by_time, sizeof by_time - 1) == 0) {
-        p += sizeof by_time - 1;
-        c->policy = START_BY_TIME;
-        if (!parse_time(p, &c->policy_time_ns))
-            return err_set(e, ERR_CONFIG,
-                           "--replication-policy: '%s' is not a time like 2026-01-31T12:34:56Z", p);
-        return ERR_OK;
-    }
-    return err_set(e, ERR_CONFIG,
-                   "--replication-policy: '%s' is not all, last, new, by_start_sequence=X or "
-                   "by_start_time=T",
-                   p);
+    return start_parse(c->replication_policy, &c->policy, &c->policy_seq, &c->policy_time_ns, e)
+               ? err_wrap(e, "--replication-policy")
+               : ERR_OK;
 }
 
 static enum err_code check_extensions(struct config *c, struct err *e)

@@ -1,17 +1,15 @@
 /*
  * Opening and configuring connections, the guard around running statements, errors.
  *
- *   library     conn_library_init
  *   life        conn_open, conn_close
  *   guard       conn_guard, conn_unguard, conn_interrupt; the progress and the busy handler
  *   the rest    conn_exec, conn_error, conn_trust, conn_checkpoint, last rowid
  *
- * conn_params.c reads DSN parameters.
+ * conn_params.c reads DSN parameters, library.c sets SQLite up.
  */
 #include "sql/conn.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,35 +53,6 @@ struct conn {
     bool no_wait; /* the busy handler gives up at once */
     int64_t busy_since_ns;
 };
-
-/* ---- library ---- */
-
-static pthread_once_t library_once = PTHREAD_ONCE_INIT;
-static int library_rc;
-
-static void init_library(void)
-{
-    library_rc = sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
-    if (library_rc == SQLITE_OK)
-        library_rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
-    if (library_rc == SQLITE_OK)
-        library_rc = sqlite3_initialize();
-    if (library_rc == SQLITE_OK)
-        room_watch();
-}
-
-enum err_code conn_library_init(struct err *e)
-{
-    pthread_once(&library_once, init_library);
-    if (library_rc != SQLITE_OK) {
-        err_set(e, ERR_INTERNAL, "SQLite cannot be set up: %s", sqlite3_errstr(library_rc));
-        e->sqlite_code = library_rc;
-        return e->code;
-    }
-    if (sqlite3_threadsafe() == 0)
-        return err_set(e, ERR_INTERNAL, "SQLite was built without thread support");
-    return ERR_OK;
-}
 
 /* ---- guard ---- */
 

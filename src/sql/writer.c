@@ -211,7 +211,8 @@ struct conn *writer_conn(struct writer *w)
 
 void writer_schema_changed(struct writer *w)
 {
-    atomic_store_explicit(&w->schema_changed, true, memory_order_release);
+    if (w)
+        atomic_store_explicit(&w->schema_changed, true, memory_order_release);
 }
 
 /* Descriptions as of now. Before a statement that may write, never from inside the hook. */

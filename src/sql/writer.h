@@ -30,7 +30,7 @@ void writer_close(struct writer *w);
 struct conn *writer_conn(struct writer *w);
 
 /* Another connection (the applier) has committed a schema change: table descriptions are re-read
- * before the next statement. The only function here that any thread may call. */
+ * before the next statement. NULL is fine. The only function here that any thread may call. */
 void writer_schema_changed(struct writer *w);
 
 enum err_code writer_begin(struct writer *w, struct err *e); /* BEGIN IMMEDIATE; spool untouched */

@@ -178,15 +178,15 @@ static void test_policy(void **state)
 {
     (void)state;
     assert_int_equal(load("--replication-policy|last", ""), ERR_OK);
-    assert_int_equal(c.policy, START_LAST);
+    assert_int_equal(c.policy, REPLICA_START_LAST);
     assert_int_equal(load("--replication-policy|new", ""), ERR_OK);
-    assert_int_equal(c.policy, START_NEW);
+    assert_int_equal(c.policy, REPLICA_START_NEW);
     assert_int_equal(load("--replication-policy=by_start_sequence=42", ""), ERR_OK);
-    assert_int_equal(c.policy, START_BY_SEQ);
+    assert_int_equal(c.policy, REPLICA_START_SEQ);
     assert_int_equal(c.policy_seq, 42);
     assert_int_equal(load("--replication-policy=by_start_time=2026-01-31T13:34:56.789+01:00", ""),
                      ERR_OK);
-    assert_int_equal(c.policy, START_BY_TIME);
+    assert_int_equal(c.policy, REPLICA_START_TIME);
     assert_true(c.policy_time_ns == INT64_C(1769862896789000000));
     assert_int_equal(load("--replication-policy=by_start_time=2026-01-31 12:34:56", ""), ERR_OK);
     assert_true(c.policy_time_ns == INT64_C(1769862896000000000));

@@ -50,6 +50,22 @@ def test_values_arrive_as_they_left(session, table):
     assert kinds == [names[type(v)] for v in VALUES]
 
 
+def test_history_and_undo(session, table):
+    session.good("INSERT INTO t VALUES (1, 'a')")
+    session.good("UPDATE t SET v = 'b'")
+    r = session.good("HISTORY")
+    assert list(r.result_set.columns)[:3] == ["seq", "sql", "timestamp"]
+    n = rpc.rows(r)[0][0]
+    assert rpc.rows(r)[0][1] == "UPDATE \"t\" SET \"v\" = 'b' WHERE \"id\" = 1"
+    r = session.good("UNDO ?", [n])
+    assert r.rows_affected == 1 and r.txseq == n + 1
+    assert rpc.rows(session.good("SELECT v FROM t")) == [["a"]]
+    session.good("BEGIN")
+    assert session.ask("UNDO 0").error_detail.name == "TX_ACTIVE"
+    session.good("ROLLBACK")
+    assert session.ask("UNDO 999999").error_detail.name == "NOT_FOUND"
+
+
 def test_other_wrappers_are_taken(session):
     from google.protobuf import timestamp_pb2, wrappers_pb2 as w
     given = [w.Int32Value(value=-5), w.UInt32Value(value=2**32 - 1), w.UInt64Value(value=7), w.FloatValue(value=0.5),
