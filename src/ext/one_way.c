@@ -1,6 +1,6 @@
 /*
  * The extension reads the log and never writes into one: what a node needs for that (the writer
- * with its capture, the write group, the outbox, imports, PostgreSQL's catalogs) is no part of it.
+ * with its capture, the write group, the outbox, imports, the protocols' catalogs and functions) is no part of it.
  * Here stands what the pieces that it does have call of that. A replica that is read_only comes to
  * none of it, and where one did it would be told so; none answers as if something had been done.
  */
@@ -8,6 +8,7 @@
 #include "repl/debt.h"
 #include "repl/impl.h"
 #include "repl/queue.h"
+#include "sql/mysql/function.h"
 #include "sql/outbox.h"
 #include "sql/pg/catalog.h"
 #include "sql/writer.h"
@@ -56,6 +57,12 @@ int pg_catalog_open(sqlite3 *db, struct policy *policy)
 {
     (void)db;
     (void)policy;
+    return SQLITE_READONLY;
+}
+
+int mysql_functions_open(sqlite3 *db)
+{
+    (void)db;
     return SQLITE_READONLY;
 }
 
