@@ -242,6 +242,15 @@ def test_databases(client, session):
     session.good("COMMIT")
 
 
+def test_history_as_go_ha_writes_it(session, table):
+    """A duration without quotes, a semicolon, any case."""
+    session.good("INSERT INTO t(v) VALUES ('first')")
+    seq = session.good("UPDATE t SET v = 'second'").txseq
+    assert seq in [r[0] for r in rpc.rows(session.good("history 1h;", type=rpc.QUERY))]
+    assert session.good(f"undo {seq};").rows_affected == 1
+    assert rpc.rows(session.good("SELECT v FROM t")) == [["first"]]
+
+
 @pytest.mark.parametrize("max_rows,sizes", [(0, [10]), (3, [3, 3, 3, 1]), (5, [5, 5]), (10, [10]), (100, [10])])
 def test_pages(session, max_rows, sizes):
     session.send(rpc.request("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) SELECT i FROM n",
