@@ -242,6 +242,15 @@ def test_databases(client, session):
     session.good("COMMIT")
 
 
+def test_history_as_go_ha_writes_it(session, table):
+    """A duration without quotes, a semicolon, any case."""
+    session.good("INSERT INTO t(v) VALUES ('first')")
+    seq = session.good("UPDATE t SET v = 'second'").txseq
+    assert seq in [r[0] for r in rpc.rows(session.good("history 1h;", type=rpc.QUERY))]
+    assert session.good(f"undo {seq};").rows_affected == 1
+    assert rpc.rows(session.good("SELECT v FROM t")) == [["first"]]
+
+
 @pytest.mark.parametrize("max_rows,sizes", [(0, [10]), (3, [3, 3, 3, 1]), (5, [5, 5]), (10, [10]), (100, [10])])
 def test_pages(session, max_rows, sizes):
     session.send(rpc.request("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 10) SELECT i FROM n",
@@ -287,3 +296,62 @@ def test_what_is_no_request_ends_the_call(node):
             raw.send(rpc.frame(rpc.HEADERS, rpc.END_HEADERS, stream, head), rpc.frame(rpc.DATA, 0, stream, rpc.framed(payload)))
             trailers = raw.until(rpc.HEADERS, stream)
             assert trailers[1] & rpc.END_STREAM
+
+
+# What go-ha's clients have been compiled with. A field that changes its number or its type here is one that they lose.
+GO_HA = {
+    "sql.v1.QueryRequest": {"type": (1, "enum"), "sql": (2, "string"), "params": (3, "repeated sql.v1.NamedValue"),
+                            "replication_id": (4, "string")},
+    "sql.v1.NamedValue": {"name": (1, "string"), "ordinal": (2, "int64"), "value": (3, "google.protobuf.Any")},
+    "sql.v1.QueryResponse": {"result_set": (1, "sql.v1.Data"), "rows_affected": (2, "int64"), "last_insert_id": (3, "int64"),
+                             "txseq": (4, "uint64"), "error": (5, "string")},
+    "sql.v1.Data": {"columns": (1, "repeated string"), "rows": (2, "repeated sql.v1.Row")},
+    "sql.v1.Row": {"values": (1, "repeated google.protobuf.Any")},
+    "sql.v1.DataSourceNamesRequest": {},
+    "sql.v1.DataSourceNamesResponse": {"dsn": (1, "repeated string")},
+    "sql.v1.DownloadRequest": {"replication_id": (1, "string")},
+    "sql.v1.DownloadResponse": {"data": (1, "bytes")},
+    "sql.v1.LatestSnapshotRequest": {"replication_id": (1, "string")},
+    "sql.v1.LatestSnapshotResponse": {"data": (1, "bytes")},
+    "sql.v1.ReplicationIDsRequest": {},
+    "sql.v1.ReplicationIDsResponse": {"replication_id": (1, "repeated string")},
+}
+METHODS = {"Query": ("QueryRequest", True, "QueryResponse", True),
+           "DataSourceNames": ("DataSourceNamesRequest", False, "DataSourceNamesResponse", False),
+           "Download": ("DownloadRequest", False, "DownloadResponse", True),
+           "LatestSnapshot": ("LatestSnapshotRequest", False, "LatestSnapshotResponse", True),
+           "ReplicationIDs": ("ReplicationIDsRequest", False, "ReplicationIDsResponse", False)}
+
+
+def test_messages_are_those_of_go_ha():
+    scalars = {3: "int64", 4: "uint64", 9: "string", 12: "bytes", 14: "enum"}
+
+    def kind(f):
+        what = f.message_type.full_name if f.message_type else scalars.get(f.type, str(f.type))
+        return ("repeated " if f.label == f.LABEL_REPEATED else "") + what
+
+    for name, fields in GO_HA.items():
+        described = rpc.message(name).DESCRIPTOR
+        known = {f.name: (f.number, kind(f)) for f in described.fields if f.number < 1000}
+        assert known == fields, name
+    service = rpc.POOL.FindServiceByName("sql.v1.DatabaseService")
+    assert {m.name: (m.input_type.name, m.client_streaming, m.output_type.name, m.server_streaming)
+            for m in service.methods} == METHODS
+    types = rpc.POOL.FindEnumTypeByName("sql.v1.QueryType").values_by_name
+    assert {n: v.number for n, v in types.items()} == {
+        "QUERY_TYPE_UNSPECIFIED": 0, "QUERY_TYPE_EXEC_UPDATE": 1, "QUERY_TYPE_EXEC_QUERY": 2, "QUERY_TYPE_PING": 3}
+
+
+def test_client_that_knows_only_go_ha(node):
+    """The bytes that its stub sends for SELECT ?, and those that it gets: what it does not know is column_types."""
+    with rpc.Raw(node.port) as raw:
+        value = b"\x0a\x2etype.googleapis.com/google.protobuf.Int64Value" + b"\x12\x02\x08\x2a"
+        param = b"\x10\x01\x1a" + bytes([len(value)]) + value
+        message = b"\x08\x02\x12\x08SELECT ?\x1a" + bytes([len(param)]) + param + b"\x22\x04a.db"
+        raw.send(rpc.frame(rpc.HEADERS, rpc.END_HEADERS, 1, rpc.call_headers("/sql.v1.DatabaseService/Query")),
+                 rpc.frame(rpc.DATA, 0, 1, rpc.framed(message)))
+        answer = raw.answer(1)
+        row = b"\x0a" + bytes([len(value)]) + value
+        types = b"\xc2\x3e\x00"  # field 1000, one empty text
+        data = b"\x0a\x01?" + types + b"\x12" + bytes([len(row)]) + row
+        assert answer.startswith(b"\x0a" + bytes([len(data)]) + data)

@@ -49,9 +49,9 @@ void http_conn_fini(struct exchange *x)
 
 /* ---- in ---- */
 
-/* HTTP/2 with prior knowledge begins with a request that no server of HTTP/1 knows (RFC 9113, 3.4).
- * A time-out, or an end, is found again by whoever reads. */
-bool http_conn_is_h2(struct exchange *x)
+/* HTTP/2 with prior knowledge begins with a request that no server of HTTP/1 knows (RFC 9113, 3.4);
+ * no request of HTTP/1 is shorter than what is looked at. */
+enum http_first http_conn_first(struct exchange *x)
 {
     static const char preface[] = "PRI";
     char first[sizeof preface - 1];
@@ -60,7 +60,9 @@ bool http_conn_is_h2(struct exchange *x)
     do
         n = recv(x->fd, first, sizeof first, MSG_PEEK | MSG_WAITALL);
     while (n < 0 && errno == EINTR);
-    return n == sizeof first && memcmp(first, preface, sizeof first) == 0;
+    if (n != sizeof first)
+        return HTTP_FIRST_NOTHING;
+    return memcmp(first, preface, sizeof first) == 0 ? HTTP_FIRST_H2 : HTTP_FIRST_H1;
 }
 
 /* More bytes behind those that are there. False: there are none to come. */

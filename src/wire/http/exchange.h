@@ -177,8 +177,10 @@ enum http_got {
 
 bool http_conn_init(struct exchange *x, int fd); /* false: no memory */
 void http_conn_fini(struct exchange *x);         /* leaves the socket open */
-/* Waits for the first bytes of a connection: do they begin HTTP/2? They stay where they are. */
-bool http_conn_is_h2(struct exchange *x);
+enum http_first { HTTP_FIRST_H1, HTTP_FIRST_H2, HTTP_FIRST_NOTHING };
+
+/* Waits for a connection's first bytes, and says what they begin. They stay where they are. */
+enum http_first http_conn_first(struct exchange *x);
 /* Waits for the next request, and reads x->request_head. */
 enum http_got http_conn_head(struct exchange *x);
 /* The next piece of its body, borrowed until the next call; *n = 0: that was all. */

@@ -64,28 +64,36 @@ static void unlist(struct exchange *x)
     pthread_mutex_unlock(&s->mu);
 }
 
-/* Serves the connection where it begins as HTTP/2 does, until its end. It keeps its place in the
- * list, so that http_stop() waits for it, too, and cuts it when its time is over; but it is not
- * idle in the sense of shut_idle_locked(). */
-static bool speaks_h2(struct exchange *x)
+/* It keeps its place in the list, so that http_stop() waits for it, too, and cuts it when its time
+ * is over; but it is not idle in the sense of shut_idle_locked(). */
+static void serve_h2(struct exchange *x)
 {
-    if (!x->server->h2 || !http_conn_is_h2(x))
-        return false;
     atomic_store(&x->busy, true);
     http_conn_fini(x);
     x->server->h2(x->server->h2_arg, x->fd);
-    return true;
+}
+
+static void serve_h1(struct exchange *x)
+{
+    node_connection_opened(x->server->node, "http");
+    while (http_exchange_run(x))
+        ;
+    node_connection_closed(x->server->node, "http");
 }
 
 static void *connection_run(void *arg)
 {
     struct exchange *x = arg;
 
-    if (!speaks_h2(x)) {
-        node_connection_opened(x->server->node, "http");
-        while (http_exchange_run(x))
-            ;
-        node_connection_closed(x->server->node, "http");
+    switch (x->server->h2 ? http_conn_first(x) : HTTP_FIRST_H1) {
+    case HTTP_FIRST_H1:
+        serve_h1(x);
+        break;
+    case HTTP_FIRST_H2:
+        serve_h2(x);
+        break;
+    case HTTP_FIRST_NOTHING: /* nobody is there, or says anything */
+        break;
     }
     unlist(x);
     http_exchange_free(x);
