@@ -147,10 +147,7 @@ bool host_position(sqlite3 *db, uint64_t *seq, char *stream, size_t size)
     sqlite3_stmt *s = NULL;
     bool found = false;
 
-    /* The schema's own look first: that of a file that is no replica is no error of anybody's. */
-    if (sqlite3_table_column_metadata(db, "main", "ha_position", "seq", NULL, NULL, NULL, NULL,
-                                      NULL) == SQLITE_OK &&
-        sqlite3_prepare_v2(db, "SELECT seq, stream FROM main.ha_position WHERE id = 1", -1, &s,
+    if (sqlite3_prepare_v2(db, "SELECT seq, stream FROM main.ha_position WHERE id = 1", -1, &s,
                            NULL) == SQLITE_OK &&
         sqlite3_step(s) == SQLITE_ROW) {
         const unsigned char *text = sqlite3_column_text(s, 1);

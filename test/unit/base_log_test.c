@@ -109,6 +109,30 @@ static void test_url(void **state)
     assert_string_equal(log_url("nats://user:pass@host", small, sizeof small), "nats://***@");
 }
 
+static void test_elsewhere(void **state)
+{
+    char got[256];
+    int fds[2];
+
+    (void)state;
+    log_configure(LOG_LEVEL_INFO, LOG_FORMAT_LOGFMT);
+    assert_int_equal(pipe(fds), 0);
+    begin();
+    log_to(fds[1]);
+    LOG_INFO("there");
+    log_to(-1);
+    assert_false(log_enabled(LOG_LEVEL_ERROR));
+    LOG_ERROR("nowhere");
+    log_to(STDERR_FILENO);
+    LOG_INFO("here");
+    assert_string_equal(end(), "time= level=info msg=here\n");
+    ssize_t n = read(fds[0], got, sizeof got - 1);
+    got[n > 0 ? n : 0] = '\0';
+    assert_non_null(strstr(got, "msg=there\n"));
+    (void)close(fds[0]);
+    (void)close(fds[1]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_long_values_are_cut),
         cmocka_unit_test(test_url),
+        cmocka_unit_test(test_elsewhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

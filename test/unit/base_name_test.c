@@ -57,11 +57,42 @@ static void test_long_names(void **state)
     assert_string_equal(encode(name) + 98, "C2A908D98F5DF987ADE41B5FCE213067");
 }
 
+static void assert_decoded(const char *token, const char *name)
+{
+    char out[NAME_TOKEN_SIZE];
+
+    assert_true(name_decode(token, out));
+    assert_string_equal(out, name);
+    assert_string_equal(encode(name), token);
+}
+
+static void test_decoding(void **state)
+{
+    static const char *const none[] = {"a.b", "a=2edb", "a=2", "a=",  "a=zz",
+                                       "=00", "=e",     "=41", "\xC3"};
+    char name[300], out[NAME_TOKEN_SIZE];
+
+    (void)state;
+    assert_decoded("ha=2Edb", "ha.db");
+    assert_decoded("a_b-C9", "a_b-C9");
+    assert_decoded("=C3=A4=3D", "\xC3\xA4=");
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        if (name_decode(none[i], out))
+            fail_msg("%s is a token of %s", none[i], out);
+    memset(name, 'a', sizeof name);
+    name[250] = '\0';
+    assert_false(name_decode(encode(name), out));
+    assert_false(name_decode(name, out));
+    name[160] = '\0';
+    assert_decoded(name, name);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_plain_and_escaped),
         cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_decoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

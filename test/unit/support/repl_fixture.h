@@ -55,6 +55,7 @@ struct peer {
     int64_t timeout_ns; /* 0 = 20 s */
     int64_t tx_idle_ns;
     bool log_wins;
+    bool read_only;
     /* the fixture's */
     char name[32];
     char dir[64];
@@ -110,6 +111,7 @@ UNUSED_OK static void peer_open(struct peer *p, const struct nats_fixture *nats,
         .mode = p->mode,
         .replicate_ddl = true,
         .log_wins = p->log_wins,
+        .read_only = p->read_only,
         .client = p->client,
         .stream = p->stream,
         .replicas = 1,
