@@ -1,6 +1,7 @@
 #include "base/fault.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -62,7 +63,7 @@ static int is_held(void)
 
     if (pid == 0) {
         while (access(HELD ".here", F_OK) != 0)
-            (void)usleep(1000);
+            (void)poll(NULL, 0, 1);
         _exit(unlink(HELD) == 0 ? 0 : 1);
     }
     FAULT_POINT("h");
