@@ -126,11 +126,10 @@ static const struct call calls[] = {
 
 /* The others have arguments of their own kind. */
 static const char *const special[] = {
-    "CAST",           "CONVERT",      "DATE_ADD",    "DATE_SUB",     "ADDDATE",
-    "SUBDATE",        "EXTRACT",      "TRIM",        "POSITION",     "SUBSTRING",
-    "SUBSTR",         "GROUP_CONCAT", "DATABASE",    "SCHEMA",       "VERSION",
-    "USER",           "SESSION_USER", "SYSTEM_USER", "CURRENT_USER", "CONNECTION_ID",
-    "LAST_INSERT_ID", "ROW_COUNT",    "FOUND_ROWS",  "CURRENT_ROLE", "COUNT"};
+    "CAST",         "CONVERT",       "DATE_ADD",       "DATE_SUB",  "ADDDATE",      "SUBDATE",
+    "EXTRACT",      "TRIM",          "POSITION",       "SUBSTRING", "SUBSTR",       "GROUP_CONCAT",
+    "DATABASE",     "SCHEMA",        "VERSION",        "USER",      "SESSION_USER", "SYSTEM_USER",
+    "CURRENT_USER", "CONNECTION_ID", "LAST_INSERT_ID", "ROW_COUNT", "FOUND_ROWS",   "CURRENT_ROLE"};
 
 bool mysql_is_call(const struct mysql_rewrite *r, size_t i)
 {
@@ -451,8 +450,6 @@ static bool special_call(struct mysql_rewrite *r, size_t i, size_t close)
         return substring(r, i, close);
     if (mysql_word(r, i, "GROUP_CONCAT"))
         return group_concat(r, i, close);
-    if (mysql_word(r, i, "COUNT"))
-        return false;
     return mysql_one_of(mysql_at(r, i), special, COUNT(special)) && session_function(r, i, close);
 }
 

@@ -337,6 +337,8 @@ static void put_bits(struct mysql_rewrite *r, size_t i)
     size_t n = t->len - (quoted ? 3 : 2);
     uint64_t v = 0;
 
+    if (!quoted || binary)
+        r->touched++;
     if (binary) {
         for (size_t k = 0; k < n; k++) {
             if ((digits[k] != '0' && digits[k] != '1') || k >= 63) {
