@@ -25,7 +25,7 @@ struct stream {
     SSL *ssl;                    /* NULL = none */
     const atomic_bool *stopping; /* the server ends: it is not the client who has left; borrowed */
     struct buf in;
-    size_t in_at; /* bytes of `in` that have been taken */
+    size_t in_at;     /* bytes of `in` that have been taken */
     struct buf early; /* bytes of a TLS handshake that had come before TLS began */
     size_t early_at;
     struct buf out;
@@ -69,8 +69,9 @@ bool stream_gone(void *stream);
 /* False when the deadline has passed. Interrupted by shutdown() of the socket, like recv(). */
 bool stream_wait(const struct stream *s, short events, int64_t deadline_ns);
 
-/* The server's side of a TLS handshake, until the stream's deadline. What has come and was not taken
- * belongs to it: nothing that was not protected by TLS is read later. False: there is none. */
+/* The server's side of a TLS handshake, until the stream's deadline. What has come and was not
+ * taken belongs to it: nothing that was not protected by TLS is read later. False: there is none.
+ */
 bool stream_accept_tls(struct stream *s, SSL_CTX *tls);
 
 #endif

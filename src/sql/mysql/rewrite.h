@@ -131,7 +131,7 @@ const char *mysql_show_table_name(struct mysql_rewrite *r, size_t i, size_t *end
 /* A condition that fails where there is no such table. */
 void mysql_show_must_exist(struct mysql_rewrite *r, const char *table);
 
-/* ---- ddl.c, for alter.c ---- */
+/* ---- column.c and key.c, for ddl.c and alter.c ---- */
 
 /* What a column's definition asks for beyond itself. */
 struct mysql_column {
@@ -143,6 +143,8 @@ void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
                       struct mysql_column *c);
 /* The type alone: where it ends. */
 size_t mysql_column_type(struct mysql_rewrite *r, size_t i, size_t to, const char *column);
+/* REFERENCES t (a) ON DELETE …; answers where it ends. */
+size_t mysql_references(struct mysql_rewrite *r, size_t i, size_t to);
 /* ( a, b(10) DESC ) as SQLite has it; answers where it ends. */
 size_t mysql_key_columns(struct mysql_rewrite *r, size_t i);
 /* CREATE INDEX of a KEY's definition that begins at `from`. */

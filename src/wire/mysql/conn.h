@@ -91,12 +91,12 @@ struct mysql_conn {
 
     /* login.c */
     uint32_t capabilities;
-    bool known; /* the client has proved who it is */
     char nonce[MYSQLWIRE_NONCE_BYTES + 1];
-    char user[MYSQL_ID_BYTES];
-    char host[64];
+    char host[64]; /* immutable */
 
-    /* guarded by the server's clients.mu for others' eyes; written by the own thread */
+    /* written by the own thread, under the server's clients.mu: other threads read them with it */
+    bool known; /* the client has proved who it is */
+    char user[MYSQL_ID_BYTES];
     char schema[MYSQL_ID_BYTES]; /* the database's name as MySQL's clients see it */
     char command[16];            /* "Sleep", "Query" … */
     int64_t since_ns;            /* of that command */

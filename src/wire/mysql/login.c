@@ -142,8 +142,8 @@ static bool make_nonce(struct mysql_conn *c)
     return true;
 }
 
-/* `again`: COM_CHANGE_USER. There, and by a method that is not the one of the greeting, clients send
- * a proof only when they are asked for one. */
+/* `again`: COM_CHANGE_USER. There, and by a method that is not the one of the greeting, clients
+ * send a proof only when they are asked for one. */
 static bool authenticate(struct mysql_conn *c, const struct mysqlwire_login *l, bool again)
 {
     bool has_plugins = (c->capabilities & MYSQLWIRE_PLUGIN_AUTH) != 0;
@@ -152,8 +152,7 @@ static bool authenticate(struct mysql_conn *c, const struct mysqlwire_login *l, 
     size_t len = l->auth_len;
 
     bool native_works = strcmp(plugin, NATIVE) == 0 && c->server->secret.has_native;
-    bool ask =
-        (again || native_works) && has_plugins && len <= 1 && !c->server->secret.open;
+    bool ask = (again || native_works) && has_plugins && len <= 1 && !c->server->secret.open;
     if (ask || (strcmp(plugin, CACHING_SHA2) != 0 && !native_works)) {
         if (!has_plugins)
             return refuse(c, len > 0);
@@ -242,6 +241,15 @@ static void welcome(struct mysql_conn *c)
     mysqlwire_write_ok(&c->out, c->capabilities, &ok, false);
 }
 
+/* For SHOW PROCESSLIST of other connections, too. */
+static void set_user(struct mysql_conn *c, const char *user, bool known)
+{
+    pthread_mutex_lock(&c->server->clients.mu);
+    (void)snprintf(c->user, sizeof c->user, "%s", user);
+    c->known = known;
+    pthread_mutex_unlock(&c->server->clients.mu);
+}
+
 static bool keep(char to[MYSQL_ID_BYTES], const char *value)
 {
     size_t n = strlen(value);
@@ -277,7 +285,7 @@ bool mysql_login(struct mysql_conn *c)
 {
     uint32_t offered = MYSQL_CAPABILITIES | (c->server->tls ? MYSQLWIRE_SSL : 0);
     struct mysqlwire_login l;
-    char database[MYSQL_ID_BYTES];
+    char user[MYSQL_ID_BYTES], database[MYSQL_ID_BYTES];
 
     if (!make_nonce(c))
         return false;
@@ -286,11 +294,12 @@ bool mysql_login(struct mysql_conn *c)
     if (!read_login(c, &l))
         return false;
     c->capabilities = l.capabilities & offered;
-    if (!keep(c->user, l.user) || !keep(database, l.database))
+    if (!keep(user, l.user) || !keep(database, l.database))
         return malformed(c);
+    set_user(c, user, false);
     if (!authenticate(c, &l, false) || !open_session(c, database))
         return false;
-    c->known = true;
+    set_user(c, user, true);
     c->io.deadline_ns = CLOCK_EVER;
     welcome(c);
     return true;
@@ -305,7 +314,7 @@ bool mysql_change_user(struct mysql_conn *c, const char *body, size_t len)
         !keep(database, l.database))
         return malformed(c);
     mysql_reset(c);
-    memcpy(c->user, user, sizeof c->user);
+    set_user(c, user, true);
     if (!authenticate(c, &l, true))
         return false;
     clients_set_session(&c->server->clients, &c->client, NULL);

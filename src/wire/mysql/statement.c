@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "sql/mysql/lex.h"
 #include "wire/mysql/session.h"
 
 /* ---- reading ---- */
@@ -182,15 +183,16 @@ static bool run_sql(struct mysql_conn *c, const struct mysql_statement *t, struc
     return ok;
 }
 
+/* DO expression: a query whose answer nobody wants. */
 static bool do_expression(struct mysql_conn *c, const struct mysql_statement *t)
 {
-    const char *p = t->sql, *end = t->sql + t->len;
+    struct mysql_lexer x;
+    struct mysql_token word;
     struct value ignored;
 
-    while (p < end && *p != 'D' && *p != 'd')
-        p++;
-    return mysql_value_of(c, p + 2 <= end ? p + 2 : end, p + 2 <= end ? (size_t)(end - p - 2) : 0,
-                          &ignored);
+    mysql_lex_init(&x, t->sql, t->len);
+    (void)mysql_lex_next(&x, &word);
+    return mysql_value_of(c, x.at, (size_t)(x.end - x.at), &ignored);
 }
 
 static bool run_own(struct mysql_conn *c, const struct mysql_statement *t)
