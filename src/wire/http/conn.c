@@ -60,8 +60,11 @@ enum http_first http_conn_first(struct exchange *x)
     do
         n = recv(x->fd, first, sizeof first, MSG_PEEK | MSG_WAITALL);
     while (n < 0 && errno == EINTR);
-    if (n != sizeof first)
+    if (n != sizeof first) {
+        /* Bytes that nobody has read would make of the connection's end a reset. */
+        (void)recv(x->fd, first, sizeof first, MSG_DONTWAIT);
         return HTTP_FIRST_NOTHING;
+    }
     return memcmp(first, preface, sizeof first) == 0 ? HTTP_FIRST_H2 : HTTP_FIRST_H1;
 }
 
