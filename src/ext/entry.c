@@ -5,6 +5,8 @@
  * The library stays in the process once it has been loaded (-z nodelete): its threads, and those of
  * the libraries that it uses, may outlive the connection that has loaded it.
  */
+#include <pthread.h>
+
 #include "base/log.h"
 #include "ext/sqlite_api.h"
 #include "ext/table.h"
@@ -49,8 +51,12 @@ static const char *check(const sqlite3_api_routines *api)
 
 static int load(sqlite3 *db, char **message, const sqlite3_api_routines *api)
 {
-    const char *wrong = check(api);
+    static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
     bool known = false;
+
+    pthread_mutex_lock(&mu);
+    const char *wrong = check(api);
+    pthread_mutex_unlock(&mu);
 
     if (wrong) {
         *message = api->mprintf("%s", wrong);

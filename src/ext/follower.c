@@ -28,6 +28,7 @@
 #define FOLLOWER_CLAIM_NS     (250 * CLOCK_MS) /* for one try at the file's lock */
 #define FOLLOWER_RETRY_MIN_NS (250 * CLOCK_MS)
 #define FOLLOWER_RETRY_MAX_NS (5 * CLOCK_S)
+#define FOLLOWER_TEND_NS      CLOCK_S
 #define FOLLOWER_LOOK_NS      (20 * CLOCK_MS)
 #define FOLLOWER_JS_MS        3000
 #define FOLLOWER_BUSY_MS      5000 /* for whoever else writes to the file */
@@ -292,8 +293,9 @@ static enum err_code run(struct follower *f, struct err *e)
         return code;
     LOG_INFO("a replica is open", LOG_STR("file", f->path), LOG_STR("db", f->subject.ids[which]),
              LOG_UINT("seq", replica_position(f->replica)));
-    while (!rests(f, CLOCK_EVER))
-        ;
+    while (!rests(f, FOLLOWER_TEND_NS))
+        if (nats_client_gave_up(f->client))
+            return err_set(e, ERR_LOG_UNAVAILABLE, "NATS refuses the connection");
     return ERR_OK;
 }
 

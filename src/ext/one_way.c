@@ -4,6 +4,8 @@
  * Here stands what the pieces that it does have call of that. A replica that is read_only comes to
  * none of it, and where one did it would be told so; none answers as if something had been done.
  */
+#include <sqlite3.h>
+
 #include "repl/carry.h"
 #include "repl/debt.h"
 #include "repl/impl.h"

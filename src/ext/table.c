@@ -1,6 +1,8 @@
 #include "ext/table.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,22 +33,31 @@ static int fail(char **message, const struct err *e)
 
 /* ---- life ---- */
 
-/* One log for the process, since all connections to NATS share it: the table that was made last
- * says where it goes. Descriptors of logs before it stay open, as other threads may be writing. */
+/* One log for the process, since all threads of the extension share it: the table that was made
+ * last says where it goes. A descriptor that is not used any more stays open, for other threads may
+ * be writing to it just now; what stays the same is not opened again. */
 static enum err_code set_logger(const char *where, struct err *e)
 {
+    static pthread_mutex_t mu = PTHREAD_MUTEX_INITIALIZER;
+    static char now[4096];
     int fd = -1;
 
+    pthread_mutex_lock(&mu);
+    bool same = !*where || strcmp(where, now) == 0; /* who says nothing changes nothing */
     if (strcmp(where, "stdout") == 0)
         fd = STDOUT_FILENO;
     else if (strcmp(where, "stderr") == 0)
         fd = STDERR_FILENO;
-    else if (*where && (fd = open(where + strlen("file:"),
-                                  O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)) < 0)
-        return err_set(e, ERR_CONFIG, "\"logger\": cannot open %.200s", where);
-    log_configure(LOG_LEVEL_DEBUG, LOG_FORMAT_LOGFMT);
-    log_to(fd);
-    return ERR_OK;
+    else if (!same && (fd = open(where + strlen("file:"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
+                                 0644)) < 0)
+        err_set(e, ERR_CONFIG, "\"logger\": cannot open %.200s", where);
+    if (!same && e->code == ERR_OK) {
+        (void)snprintf(now, sizeof now, "%s", where);
+        log_configure(LOG_LEVEL_DEBUG, LOG_FORMAT_LOGFMT);
+        log_to(fd);
+    }
+    pthread_mutex_unlock(&mu);
+    return e->code;
 }
 
 static enum err_code read_arguments(struct ext_params *p, int argc, const char *const *argv,

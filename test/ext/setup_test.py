@@ -165,6 +165,27 @@ def test_credentials(cluster, monkeypatch, lines, url, right, wrong):
         assert_replica(r, node)
 
 
+def test_credentials_that_change(cluster):
+    """The library gives a connection up that is refused twice; the replica does not."""
+    server = guarded(cluster, 'authorization { token: "one" }\n')
+    node = cluster.node(url=f"nats://one@127.0.0.1:{server.port}")
+    node.script("CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    with Python(cluster) as r:
+        r.follow(server, token="one").caught_up(node)
+        node.terminate()
+        server.terminate()
+        server.lines = 'authorization { token: "two" }\n'
+        server.start()
+        ha.wait_until(lambda: "uthorization" in r.stats()["reason"], what="the replica says why")
+        server.terminate()
+        server.lines = 'authorization { token: "one" }\n'
+        server.start()
+        r.wait_state("following")
+        node.start()
+        node.query("INSERT INTO t VALUES (2)")
+        assert_replica(r, node)
+
+
 def certificate(directory, name, *flags):
     key, cert = os.path.join(directory, f"{name}.key"), os.path.join(directory, f"{name}.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",

@@ -137,8 +137,10 @@ static void another_sqlite_is_refused(void **state)
 
     (void)state;
     sqlite3 *first = open_host(w, "host.db");
-    if (!lib)
+    if (!lib) {
         skip();
+        return;
+    }
     int (*other_open)(const char *, sqlite3 **) =
         (int (*)(const char *, sqlite3 **))(uintptr_t)dlsym(lib, "sqlite3_open");
     if (other_open == sqlite3_open) /* make SQLITE=system */
