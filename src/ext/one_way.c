@@ -1,8 +1,9 @@
 /*
  * The extension reads the log and never writes into one: what a node needs for that (the writer
- * with its capture, the write group, the outbox, imports, the protocols' catalogs and functions) is no part of it.
- * Here stands what the pieces that it does have call of that. A replica that is read_only comes to
- * none of it, and where one did it would be told so; none answers as if something had been done.
+ * with its capture, the write group, the outbox, imports, the protocols' catalogs and functions) is
+ * no part of it. Here stands what the pieces that it does have call of that. A replica that is
+ * read_only comes to none of it, and where one did it would be told so; none answers as if
+ * something had been done.
  */
 #include <sqlite3.h>
 
