@@ -8,12 +8,15 @@
 #include <string.h>
 
 #include "proto/grpcframe.h"
+#include "proto/grpcgzip.h"
 #include "proto/grpcinfo.h"
 #include "proto/grpcsql.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum kind { REQUEST, BATCH, DATABASE, HEALTH, QUESTION, HEADER, SET, KINDS };
+#define MOST_BYTES ((size_t)1 << 20)
+
+enum kind { REQUEST, BATCH, DATABASE, HEALTH, QUESTION, HEADER, SET, GZIP, KINDS };
 
 /* One row, as a request whose parameters are its values would hold it. */
 static void again(struct arena *a, const struct grpcsql_request *r)
@@ -79,6 +82,10 @@ static void read_one(struct arena *a, enum kind kind, const char *s, size_t len)
     case SET:
         for (const char *at = s; grpcinfo_next_file(&at, s + len, &f);)
             n += f.name_len;
+        break;
+    case GZIP:
+        if (grpcgzip_inflate(s, len, MOST_BYTES, &b, &e) == ERR_OK && b.len > MOST_BYTES)
+            abort();
         break;
     case KINDS:
         break;

@@ -1,7 +1,9 @@
 """What no library sends: none of it may harm the node or another connection. Frames are written by hand."""
 
+import gzip
 import random
 import socket
+import zlib
 
 import pytest
 
@@ -256,6 +258,20 @@ def test_messages_that_are_none(raw, payload):
     assert f and f[1] & rpc.END_STREAM
     raw.send(call(3))
     answered(raw, 3)
+
+
+@pytest.mark.parametrize("payload,encoding", [
+    (gzip.compress(bytes(2**21)), "gzip"),  # more than this node takes, once it is open
+    (gzip.compress(b"x" * 1000)[:-5], "gzip"), (gzip.compress(b"x") + b"more", "gzip"), (b"no gzip at all", "gzip"), (b"", "gzip"),
+    (zlib.compress(b"x"), "gzip"), (gzip.compress(b"x"), "identity"), (gzip.compress(b"x"), "br"), (gzip.compress(b"x"), None)])
+def test_compressed_messages_that_are_none(raw, payload, encoding):
+    raw.send(call(1, rpc.framed(payload, compressed=1), grpc_encoding=encoding))
+    f = raw.until(rpc.HEADERS, 1)
+    assert f[1] & rpc.END_STREAM
+    raw.send(call(3, rpc.framed(gzip.compress(rpc.request("SELECT 1").SerializeToString()), compressed=1), grpc_encoding="gzip"))
+    answered(raw, 3)
+    raw.send(call(5, grpc_encoding="gzip"))  # it may be, it need not
+    answered(raw, 5)
 
 
 def test_two_messages_for_one(raw):

@@ -19,6 +19,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "proto/grpcframe.h"
+#include "proto/grpcgzip.h"
 #include "proto/grpcsql.h"
 #include "wire/grpc/conn.h"
 
@@ -67,6 +68,7 @@ void grpc_call_free_locked(struct grpc_call *call)
     buf_free(&call->in);
     buf_free(&call->out);
     buf_free(&call->message);
+    buf_free(&call->inflated);
     buf_free(&call->reply);
     buf_free(&call->status_text);
     arena_free(call->request);
@@ -134,7 +136,7 @@ static void judge_locked(struct grpc_call *call)
     v = look_locked(call, &f);
     if (v == GRPCFRAME_BAD)
         stop_in_locked(call, ERR_PROTOCOL);
-    else if (v != GRPCFRAME_MORE && f.compressed)
+    else if (v != GRPCFRAME_MORE && f.compressed && !call->head.gzip)
         stop_in_locked(call, ERR_UNSUPPORTED);
     else if (v != GRPCFRAME_MORE && f.len > s->max_message_bytes)
         stop_in_locked(call, ERR_TOO_BIG);
@@ -206,7 +208,8 @@ static enum err_code why_locked(const struct grpc_call *call, struct err *e)
     case ERR_PROTOCOL:
         return err_set(e, ERR_PROTOCOL, "what has come is no gRPC message");
     case ERR_UNSUPPORTED:
-        return err_set(e, ERR_UNSUPPORTED, "compressed messages are not taken");
+        return err_set(e, ERR_UNSUPPORTED,
+                       "messages may be compressed with gzip, and with nothing else");
     case ERR_NO_MEMORY:
         return err_set(e, ERR_NO_MEMORY, "no memory for the message");
     case ERR_TOO_MANY:
@@ -293,6 +296,22 @@ static enum err_code read_locked(struct grpc_call *call, bool patient, bool *end
     }
 }
 
+/* What stands in call->message. */
+static enum err_code opened(struct grpc_call *call, const char **bytes, size_t *len, struct err *e)
+{
+    *bytes = call->message.data + GRPCFRAME_HEAD;
+    *len = call->message.len - GRPCFRAME_HEAD;
+    if (call->message.data[0] == 0)
+        return ERR_OK;
+    buf_reset(&call->inflated);
+    if (grpcgzip_inflate(*bytes, *len, call->conn->server->max_message_bytes, &call->inflated, e) !=
+        ERR_OK)
+        return e->code;
+    *bytes = call->inflated.data;
+    *len = call->inflated.len;
+    return ERR_OK;
+}
+
 enum err_code grpc_call_read(struct grpc_call *call, bool patient, const char **bytes, size_t *len,
                              bool *end, struct err *e)
 {
@@ -304,9 +323,7 @@ enum err_code grpc_call_read(struct grpc_call *call, bool patient, const char **
     pthread_mutex_unlock(&c->mu);
     if (code != ERR_OK || *end)
         return code;
-    *bytes = call->message.data + GRPCFRAME_HEAD;
-    *len = call->message.len - GRPCFRAME_HEAD;
-    return ERR_OK;
+    return opened(call, bytes, len, e);
 }
 
 enum err_code grpc_call_read_one(struct grpc_call *call, const char **bytes, size_t *len,
@@ -323,6 +340,8 @@ void grpc_call_forget(struct grpc_call *call)
 {
     if (call->message.cap > KEEP_BYTES)
         buf_free(&call->message);
+    if (call->inflated.cap > KEEP_BYTES)
+        buf_free(&call->inflated);
 }
 
 /* ---- messages out ---- */

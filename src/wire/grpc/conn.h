@@ -139,6 +139,7 @@ struct grpc_head {
     const char *method, *path, *content_type, *timeout, *encoding, *authorization;
     const char *database, *min_seq_text;
     uint64_t min_seq;
+    bool gzip;    /* messages may be compressed */
     size_t bytes; /* names and values so far */
 };
 
@@ -179,7 +180,8 @@ struct grpc_call {
     /* whoever runs it; trailers are read under conn->mu once out_end is true */
     struct arena *arena;   /* the call's */
     struct arena *request; /* one message's */
-    struct buf message;    /* the message that was read last */
+    struct buf message;    /* the message that was read last, with its head */
+    struct buf inflated;   /* the same where it was compressed, without */
     struct buf reply;      /* room for one to send */
     bool broken;           /* not all of a message went out: nothing may follow */
     struct grpc_field headers[GRPC_REPLY_FIELDS], trailers[GRPC_REPLY_FIELDS];
@@ -235,7 +237,7 @@ void grpc_call_status(struct grpc_call *c, const struct err *e);
  * the answer any more, or ERR_TIMEOUT once its deadline is over ---- */
 
 /* The next message, borrowed until the next call of this. *end: there is none, and none will come.
- * ERR_TOO_BIG, ERR_PROTOCOL, ERR_UNSUPPORTED (compressed), ERR_SHUTDOWN; ERR_TIMEOUT also where
+ * ERR_TOO_BIG, ERR_PROTOCOL, ERR_UNSUPPORTED (compression), ERR_SHUTDOWN; ERR_TIMEOUT also where
  * `patient` is false and nothing comes for GRPC_STALL_NS. */
 enum err_code grpc_call_read(struct grpc_call *c, bool patient, const char **bytes, size_t *len,
                              bool *end, struct err *e);

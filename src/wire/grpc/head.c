@@ -99,6 +99,7 @@ static enum err_code check(struct grpc_call *c, struct err *e)
         return err_set(e, ERR_METHOD, "there is no method %.200s", h->path);
     if (h->min_seq_text && !parse_u64(h->min_seq_text, &h->min_seq))
         return err_set(e, ERR_PARAM, "ha-min-seq is a number, as ha-seq gives it");
+    h->gzip = h->encoding && strcmp(h->encoding, "gzip") == 0;
     if (deadline(c, e) != ERR_OK)
         return e->code;
     if (atomic_load(&c->conn->server->stopping))
@@ -143,7 +144,7 @@ static size_t put_headers(const struct grpc_call *c, nghttp2_nv nv[FIELDS_MAX])
 
     nv[n++] = text_field(":status", "200");
     nv[n++] = text_field("content-type", "application/grpc");
-    nv[n++] = text_field("grpc-accept-encoding", "identity");
+    nv[n++] = text_field("grpc-accept-encoding", "identity,gzip");
     nv[n++] = text_field("ha-node", node ? node : "");
     for (size_t i = 0; i < c->n_headers; i++)
         nv[n++] = text_field(c->headers[i].name, c->headers[i].value);
