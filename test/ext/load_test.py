@@ -67,8 +67,8 @@ def test_thousands_of_transactions(cluster):
         r.caught_up(node)
         behind = time.monotonic() - started
         assert seen == sorted(seen) and len(set(seen)) > 2
-        assert result["errors"] == 0 and result["requests"] == rate * seconds
-        assert r.value("SELECT n FROM sums") == rate * seconds
+        assert result["errors"] == 0 and result["requests"] >= rate * seconds
+        assert r.value("SELECT n FROM sums") == result["requests"]
         assert_replica(r, node)
         print(f"{result['rate']:.0f} transactions/s, the replica was {behind:.2f} s behind at the end")
         assert behind < 2 * SLOW
@@ -123,4 +123,4 @@ def test_random_sql(cluster, log, consistency):
         r.wait_state("following")
         # Generated columns are the host's SQLite's; as text, an older one gives REAL values fewer digits.
         assert_replica(r, nodes[0], generated=False)
-        assert r.stats()["restores"] == 0 and len(kills) > 1
+        assert r.stats()["restores"] == 0 and kills
