@@ -644,7 +644,7 @@ def quoted(name):
     return '"' + name.replace('"', '""') + '"'
 
 
-def dump_file(path, rowids=True):
+def dump_file(path, rowids=True, generated=True):
     """Everything in a database file that replication promises: schema, pragmas, rows with their storage classes.
 
     {"schema": [...], "user_version": n, "application_id": n, "table t": sorted [(rowid, class, value, …), …]}
@@ -664,14 +664,15 @@ def dump_file(path, rowids=True):
             if name.startswith(b"ha_"):
                 continue
             table = name.decode()
-            out[f"table {table}"] = dump_table(db, table, rowids)
+            out[f"table {table}"] = dump_table(db, table, rowids, generated)
         return out
     finally:
         db.close()
 
 
-def dump_table(db, table, rowids):
-    columns = [r[1].decode() for r in db.execute(f"PRAGMA table_xinfo({quoted(table)})") if r[6] != 1]
+def dump_table(db, table, rowids, generated):
+    columns = [r[1].decode() for r in db.execute(f"PRAGMA table_xinfo({quoted(table)})")
+               if r[6] != 1 and (generated or r[6] == 0)]
     cells = ", ".join(f"typeof({quoted(c)}), {quoted(c)}" for c in columns)
     hidden = {"rowid", "_rowid_", "oid"} - {c.lower() for c in columns}
     queries = [f"SELECT {cells} FROM {quoted(table)}"]
@@ -695,12 +696,12 @@ def dump_table(db, table, rowids):
     return sorted(rows, key=repr)
 
 
-def dump(node, db=None, rowids=True):
+def dump(node, db=None, rowids=True, generated=True):
     """dump_file() of a node's database, through GET /download."""
     fd, path = tempfile.mkstemp(suffix=".db", dir=node.directory)
     os.close(fd)
     try:
-        return dump_file(download(node, path, db), rowids)
+        return dump_file(download(node, path, db), rowids, generated)
     finally:
         os.unlink(path)
 

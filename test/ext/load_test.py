@@ -67,8 +67,8 @@ def test_thousands_of_transactions(cluster):
         r.caught_up(node)
         behind = time.monotonic() - started
         assert seen == sorted(seen) and len(set(seen)) > 2
-        assert result["errors"] == 0 and result["requests"] == rate * seconds
-        assert r.value("SELECT n FROM sums") == rate * seconds
+        assert result["errors"] == 0 and result["requests"] >= rate * seconds
+        assert r.value("SELECT n FROM sums") == result["requests"]
         assert_replica(r, node)
         print(f"{result['rate']:.0f} transactions/s, the replica was {behind:.2f} s behind at the end")
         assert behind < 2 * SLOW
@@ -92,13 +92,14 @@ def test_transactions_of_many_megabytes(cluster):
 
 
 @pytest.mark.limit(600)
-@pytest.mark.parametrize("consistency", ["serializable", "lww"])
-def test_random_sql(cluster, consistency):
-    """Whatever clients of two nodes run at the same time, and however often the host is killed meanwhile."""
+@pytest.mark.parametrize("log,consistency", [("serializable", "serializable"), ("serializable", "lww"), ("lww", "lww")])
+def test_random_sql(cluster, log, consistency):
+    """Whatever clients of two nodes run at the same time, and however often the host is killed meanwhile. A serializable
+    log may be applied either way."""
     print(f"CHAOS_SEED={SEED}")
-    nodes = cluster.nodes(2, consistency=consistency, args=["--db-params", "_foreign_keys=1"])
+    nodes = cluster.nodes(2, consistency=log, args=["--db-params", "_foreign_keys=1"])
     # What ANALYZE finds out is for the SQLite that did it: a host's may have been built without some of these tables.
-    world = World(owner_of_virtual=0 if consistency == "lww" else None, analyze=False)
+    world = World(owner_of_virtual=0 if log == "lww" else None, analyze=False)
     prepare(nodes, world, SEED)
     over = threading.Event()
     kills = []
@@ -120,5 +121,6 @@ def test_random_sql(cluster, consistency):
     with Python(cluster) as r:
         r.follow(nodes[0], consistency=consistency)
         r.wait_state("following")
-        assert_replica(r, nodes[0])
-        assert r.stats()["restores"] == 0 and len(kills) > 1
+        # Generated columns are the host's SQLite's; as text, an older one gives REAL values fewer digits.
+        assert_replica(r, nodes[0], generated=False)
+        assert r.stats()["restores"] == 0 and kills
