@@ -57,6 +57,15 @@ static struct mysqltype_ref integer(void)
     return number(MYSQLTYPE_LONGLONG, 20, 0);
 }
 
+static struct mysqltype_ref sized(uint8_t type, uint32_t length, bool is_unsigned)
+{
+    struct mysqltype_ref t = number(type, length, 0);
+
+    if (is_unsigned)
+        t.flags |= MYSQLTYPE_FLAG_UNSIGNED;
+    return t;
+}
+
 static struct mysqltype_ref unknown(void)
 {
     return make(MYSQLTYPE_NULL, 0, MYSQLWIRE_CHARSET_BINARY, 0, 0);
@@ -118,6 +127,10 @@ static void read_declared(struct declared *d, const char *s, size_t len)
 
 enum family {
     BOOLEAN,
+    TINYINTS,
+    SMALLINTS,
+    MEDIUMINTS,
+    INTS,
     INTEGER,
     FLOATING,
     DECIMAL,
@@ -142,17 +155,17 @@ static const struct {
 } types[] = {
     {"BOOL", BOOLEAN, "tinyint(1)"},
     {"BOOLEAN", BOOLEAN, "tinyint(1)"},
-    {"TINYINT", INTEGER, "tinyint"},
-    {"SMALLINT", INTEGER, "smallint"},
-    {"INT2", INTEGER, "smallint"},
-    {"MEDIUMINT", INTEGER, "mediumint"},
-    {"INT", INTEGER, "int"},
-    {"INT4", INTEGER, "int"},
+    {"TINYINT", TINYINTS, "tinyint"},
+    {"SMALLINT", SMALLINTS, "smallint"},
+    {"INT2", SMALLINTS, "smallint"},
+    {"MEDIUMINT", MEDIUMINTS, "mediumint"},
+    {"INT", INTS, "int"},
+    {"INT4", INTS, "int"},
     {"INTEGER", INTEGER, "bigint"}, /* SQLite's has 64 bits */
     {"BIGINT", INTEGER, "bigint"},
     {"INT8", INTEGER, "bigint"},
     {"BIT", INTEGER, "bit"},
-    {"YEAR", INTEGER, "year"},
+    {"YEAR", SMALLINTS, "year"},
     {"FLOAT", FLOATING, "float"},
     {"REAL", FLOATING, "double"},
     {"DOUBLE", FLOATING, "double"},
@@ -269,8 +282,16 @@ struct mysqltype_ref mysqltype_of_declared(const char *s, size_t len)
     switch (f) {
     case BOOLEAN:
         return number(MYSQLTYPE_TINY, 1, 0);
+    case TINYINTS:
+        return sized(MYSQLTYPE_TINY, 4, is_unsigned);
+    case SMALLINTS:
+        return sized(MYSQLTYPE_SHORT, 6, is_unsigned);
+    case MEDIUMINTS:
+        return sized(MYSQLTYPE_INT24, 9, is_unsigned);
+    case INTS:
+        return sized(MYSQLTYPE_LONG, 11, is_unsigned);
     case INTEGER:
-        return integer();
+        return sized(MYSQLTYPE_LONGLONG, 20, is_unsigned);
     case FLOATING:
         return number(MYSQLTYPE_DOUBLE, 22, NOT_FIXED);
     case DECIMAL:
@@ -371,7 +392,7 @@ void mysqltype_name(struct buf *b, const char *decltype, size_t len)
     }
     f = types[i].family;
     buf_puts(b, types[i].mysql);
-    if (f == INTEGER && strcmp(types[i].name, "TINYINT") == 0 && d.n_args == 1 && d.args[0] == 1)
+    if (f == TINYINTS && d.n_args == 1 && d.args[0] == 1)
         buf_puts(b, "(1)");
     else if (f == DECIMAL)
         buf_printf(b, "(%u,%u)", d.n_args > 0 ? d.args[0] : 10u, d.n_args > 1 ? d.args[1] : 0u);

@@ -3,9 +3,9 @@
  * binary protocol, both ways. Pure; any thread.
  *
  * SQLite keeps what it has no storage class for as proto/pgtype.h says, so that all protocols read
- * the same. Integers of every width are LONGLONG, because SQLite's columns hold 64 bits whatever
- * their declaration says; TINYINT(1) and BOOLEAN are TINY with the display width 1, by which
- * drivers know a boolean.
+ * the same. A declared width is a promise in the binary protocol: SQLite's columns hold 64 bits
+ * whatever their declaration says, and what does not fit is a fault. INTEGER, SQLite's own, has 64.
+ * TINYINT(1) and BOOLEAN are TINY with the display width 1, by which drivers know a boolean.
  */
 #ifndef HA_PROTO_MYSQLTYPE_H
 #define HA_PROTO_MYSQLTYPE_H
@@ -52,6 +52,7 @@ enum mysqltype {
 #define MYSQLTYPE_FLAG_NOT_NULL 1u
 #define MYSQLTYPE_FLAG_PRI_KEY  2u
 #define MYSQLTYPE_FLAG_BLOB     16u
+#define MYSQLTYPE_FLAG_UNSIGNED 32u
 #define MYSQLTYPE_FLAG_BINARY   128u
 #define MYSQLTYPE_FLAG_AUTO     512u
 #define MYSQLTYPE_FLAG_NUMBER   32768u

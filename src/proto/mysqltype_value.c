@@ -349,6 +349,35 @@ static enum mysqltype_fault put_date(struct buf *b, uint8_t type, const struct v
     return MYSQLTYPE_FINE;
 }
 
+/* In as many bytes as the type has. A TINY may be a boolean or a byte: both signs are taken. */
+static enum mysqltype_fault put_integer(struct buf *b, const struct mysqltype_ref *t, int64_t i)
+{
+    bool is_unsigned = (t->flags & MYSQLTYPE_FLAG_UNSIGNED) != 0;
+
+    switch (t->type) {
+    case MYSQLTYPE_TINY:
+        if (i < INT8_MIN || i > UINT8_MAX)
+            return MYSQLTYPE_RANGE;
+        buf_u8(b, (uint8_t)i);
+        return MYSQLTYPE_FINE;
+    case MYSQLTYPE_SHORT:
+        if (i < (is_unsigned ? 0 : INT16_MIN) || i > (is_unsigned ? UINT16_MAX : INT16_MAX))
+            return MYSQLTYPE_RANGE;
+        mysqlwire_put_u16(b, (uint16_t)i);
+        return MYSQLTYPE_FINE;
+    case MYSQLTYPE_LONG:
+    case MYSQLTYPE_INT24:
+        if (i < (is_unsigned ? 0 : INT32_MIN) ||
+            i > (is_unsigned ? (int64_t)UINT32_MAX : (int64_t)INT32_MAX))
+            return MYSQLTYPE_RANGE;
+        mysqlwire_put_u32(b, (uint32_t)i);
+        return MYSQLTYPE_FINE;
+    default:
+        mysqlwire_put_u64(b, (uint64_t)i);
+        return MYSQLTYPE_FINE;
+    }
+}
+
 enum mysqltype_fault mysqltype_put_binary(struct buf *b, const struct mysqltype_ref *t,
                                           const struct value *v)
 {
@@ -377,14 +406,7 @@ enum mysqltype_fault mysqltype_put_binary(struct buf *b, const struct mysqltype_
         fault = to_integer(v, &i);
         if (fault != MYSQLTYPE_FINE)
             return fault;
-        if (t->type == MYSQLTYPE_TINY) {
-            if (i < INT8_MIN || i > UINT8_MAX)
-                return MYSQLTYPE_RANGE;
-            buf_u8(b, (uint8_t)i);
-        } else {
-            mysqlwire_put_u64(b, (uint64_t)i);
-        }
-        return MYSQLTYPE_FINE;
+        return put_integer(b, t, i);
     }
 }
 

@@ -21,11 +21,14 @@ static void declared_types(void **state)
         uint8_t type;
         const char *name;
     } cases[] = {
-        {"INT", MYSQLTYPE_LONGLONG, "int"},
+        {"INT", MYSQLTYPE_LONG, "int"},
         {"INTEGER", MYSQLTYPE_LONGLONG, "bigint"},
-        {"int unsigned", MYSQLTYPE_LONGLONG, "int unsigned"},
+        {"int unsigned", MYSQLTYPE_LONG, "int unsigned"},
         {"TINYINT(1)", MYSQLTYPE_TINY, "tinyint(1)"},
-        {"TINYINT(4)", MYSQLTYPE_LONGLONG, "tinyint"},
+        {"TINYINT(4)", MYSQLTYPE_TINY, "tinyint"},
+        {"smallint", MYSQLTYPE_SHORT, "smallint"},
+        {"mediumint(8)", MYSQLTYPE_INT24, "mediumint"},
+        {"BIGINT UNSIGNED", MYSQLTYPE_LONGLONG, "bigint unsigned"},
         {"boolean", MYSQLTYPE_TINY, "tinyint(1)"},
         {"DECIMAL(10,2)", MYSQLTYPE_NEWDECIMAL, "decimal(10,2)"},
         {"DECIMAL UNSIGNED(6, 3)", MYSQLTYPE_NEWDECIMAL, "decimal(6,3) unsigned"},
@@ -129,7 +132,10 @@ static void binaries(void **state)
     struct value big = value_int(300), none = text("no moment");
 
     (void)state;
-    assert_binary("INT", value_int(-2), "\xfe\xff\xff\xff\xff\xff\xff\xff", 8);
+    assert_binary("BIGINT", value_int(-2), "\xfe\xff\xff\xff\xff\xff\xff\xff", 8);
+    assert_binary("INT", value_int(-2), "\xfe\xff\xff\xff", 4);
+    assert_binary("INT UNSIGNED", value_int(4294967295), "\xff\xff\xff\xff", 4);
+    assert_binary("SMALLINT", value_int(-2), "\xfe\xff", 2);
     assert_binary("BOOLEAN", value_int(1), "\x01", 1);
     assert_binary("DOUBLE", value_real(1), "\0\0\0\0\0\0\xf0\x3f", 8);
     assert_binary("DATE", text("2024-02-29"), "\x04\xe8\x07\x02\x1d", 5);
@@ -144,6 +150,12 @@ static void binaries(void **state)
                   "2.5",
                   4);
     assert_int_equal(mysqltype_put_binary(&b, &t, &big), MYSQLTYPE_RANGE);
+    big = value_int(2147483648);
+    t = of("INT");
+    assert_int_equal(mysqltype_put_binary(&b, &t, &big), MYSQLTYPE_RANGE);
+    t = of("INTEGER");
+    assert_int_equal(mysqltype_put_binary(&b, &t, &big), MYSQLTYPE_FINE);
+    buf_reset(&b);
     t = of("DATETIME");
     assert_int_equal(mysqltype_put_binary(&b, &t, &none), MYSQLTYPE_SYNTAX);
     assert_int_equal(b.len, 0);

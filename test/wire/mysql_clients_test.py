@@ -1,5 +1,5 @@
-"""Programs of other languages' drivers, each with checks of its own: node mysql2, Go's driver, MariaDB's JDBC driver,
-mysql-connector-python (its C extension, too)."""
+"""Programs of other languages' drivers, each with checks of its own: node mysql2 and Sequelize, Knex and TypeORM on top of it,
+Go's driver, MariaDB's JDBC driver, mysql-connector-python (its C extension, too)."""
 
 import os
 import shutil
@@ -13,9 +13,10 @@ def client(name):
     return os.path.join(target.CLIENTS, name)
 
 
-def test_node_mysql2(my):
+@pytest.mark.parametrize("script,checks", [("mysql2.js", 6), ("sequelize_mysql.js", 4), ("knex_mysql.js", 1), ("typeorm_mysql.js", 1)])
+def test_node_client(my, script, checks):
     assert os.path.isdir(target.NODE_MODULES), f"{target.NODE_MODULES} is missing: `make node-clients`"
-    assert my.passed("node", client("mysql2.js")) == 6
+    assert my.passed("node", client(script)) == checks
 
 
 @pytest.mark.skipif(not shutil.which("go"), reason="no Go compiler here")

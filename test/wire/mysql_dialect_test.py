@@ -43,6 +43,7 @@ EXPRESSIONS = [
     ("UNIX_TIMESTAMP('2024-01-01')", 1704067200), ("FROM_UNIXTIME(1704067200)", "2024-01-01 00:00:00"),
     ("TIME_TO_SEC('01:00:01')", 3601), ("SEC_TO_TIME(3661)", "01:01:01"), ("LENGTH(NOW())", 19), ("LENGTH(NOW(6)) > 19", 1),
     ("CURDATE() = CURRENT_DATE", 1), ("DATE('2024-02-03 04:05:06')", "2024-02-03"),
+    ("CONVERT_TZ('2024-01-01 00:00:00', 'UTC', '+02:30')", "2024-01-01 02:30:00"), ("CONVERT_TZ('2024-01-01', 'UTC', 'Mars')", None),
     # JSON
     ('JSON_EXTRACT(\'{"a": [1, "x"]}\', "$.a[1]")', '"x"'), ('JSON_UNQUOTE(JSON_EXTRACT(\'{"a": "x"}\', "$.a"))', "x"),
     ("JSON_LENGTH('[1, 2]')", 2), ("JSON_OBJECT('a', 1)", '{"a":1}'), ("JSON_VALID('x')", 0),

@@ -166,29 +166,34 @@ class Migration(migrations.Migration):
 """
 
 
-@pytest.fixture
-def project(pg, tmp_path):
-    """Runs Django's commands, or a script, in a project of its own."""
-    files = {"settings.py": SETTINGS, "shop/__init__.py": "", "shop/models.py": FIRST, "shop/migrations/__init__.py": "",
+def make_project(directory, settings, run):
+    """Runs Django's commands, or a script, in a project of its own; run(*argv, env=) answers what was printed."""
+    files = {"settings.py": settings, "shop/__init__.py": "", "shop/models.py": FIRST, "shop/migrations/__init__.py": "",
              "urls.py": "urlpatterns = []\n"}
     for name, text in files.items():
-        path = tmp_path / name
+        path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
-    env = {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "ignore"}
+    env = {"DJANGO_SETTINGS_MODULE": "settings", "PYTHONPATH": str(directory), "PYTHONWARNINGS": "ignore"}
 
     class Project:
-        directory = tmp_path
+        def __init__(self):
+            self.directory = directory
 
         def manage(self, *argv):
-            return pg.run("/usr/bin/python3", "-m", "django", *argv, env=env).stdout
+            return run("/usr/bin/python3", "-m", "django", *argv, env=env)
 
         def script(self, text):
-            path = tmp_path / "script.py"
+            path = directory / "script.py"
             path.write_text(text)
-            return pg.run("/usr/bin/python3", str(path), env=env).stdout
+            return run("/usr/bin/python3", str(path), env=env)
 
     return Project()
+
+
+@pytest.fixture
+def project(pg, tmp_path):
+    return make_project(tmp_path, SETTINGS, lambda *argv, env: pg.run(*argv, env=env).stdout)
 
 
 def test_migrations_and_orm(project):

@@ -5,6 +5,7 @@
  *   ALTER TABLE t ADD COLUMN a INT; CREATE INDEX k ON t (a);
  *   ALTER TABLE t ALTER COLUMN c TYPE BIGINT; ALTER TABLE t ALTER COLUMN c SET NOT NULL; …
  */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -60,28 +61,85 @@ static size_t without_place(const struct mysql_rewrite *r, size_t from, size_t t
     return to > from + 1 && mysql_word(r, to - 1, "FIRST") ? to - 1 : to;
 }
 
+/* SQLite takes no moment and no expression for the default of a column that it adds. */
+static bool is_constant(const struct mysql_rewrite *r, size_t dflt)
+{
+    const struct mysql_token *t = mysql_at(r, dflt + 1);
+
+    return !mysql_op(r, dflt + 1, "(") && !mysql_op(r, dflt + 2, "(") &&
+           !mysql_lex_is(t, "CURRENT_TIMESTAMP") && !mysql_lex_is(t, "CURRENT_DATE") &&
+           !mysql_lex_is(t, "CURRENT_TIME") && !mysql_lex_is(t, "LOCALTIME") &&
+           !mysql_lex_is(t, "LOCALTIMESTAMP");
+}
+
+static bool says_not_null(const struct mysql_rewrite *r, size_t from, size_t to)
+{
+    for (size_t k = from; k < to; k++)
+        if (mysql_words(r, k, "NOT", "NULL"))
+            return true;
+    return false;
+}
+
+/* SET DEFAULT, and with it what the rows have that are there. */
+static void set_default(struct alter *x, const char *name, size_t dflt, size_t to, bool fill)
+{
+    struct mysql_rewrite *r = x->r;
+    struct buf text = BUF_INIT, *out = r->out;
+    static const size_t word = sizeof "DEFAULT " - 1;
+
+    r->out = &text;
+    (void)mysql_column_default(r, dflt, to);
+    r->out = out;
+    const char *value = text.len > word ? buf_cstr(&text) + word : "NULL";
+    begin_column(x, name);
+    mysql_put(r, "SET DEFAULT ");
+    buf_puts(r->out, value);
+    if (fill) {
+        next(x);
+        mysql_put(r, "UPDATE ");
+        mysql_put_name(r, x->table);
+        mysql_put(r, "SET ");
+        mysql_put_name(r, name);
+        mysql_put(r, "= ");
+        buf_puts(r->out, value);
+    }
+    buf_free(&text);
+}
+
 static void add_column(struct alter *x, size_t from, size_t to)
 {
     struct mysql_rewrite *r = x->r;
     struct mysql_column c;
-    size_t unique = mysql_find(r, from, to, "UNIQUE"), end;
+    size_t unique, dflt;
 
     to = without_place(r, from, to);
-    unique = unique < to ? unique : to;
+    unique = mysql_find(r, from, to, "UNIQUE");
     begin(x);
     mysql_put(r, "ADD COLUMN ");
     if (mysql_words(r, from, "IF", "NOT")) {
         mysql_put(r, "IF NOT EXISTS ");
         from += 3;
     }
-    end = unique; /* SQLite adds no UNIQUE column, but an index does the same */
-    mysql_column_def(r, from, end, false, &c);
-    bool not_null = false;
-    for (size_t k = from; k < to; k++)
-        not_null = not_null || mysql_words(r, k, "NOT", "NULL");
+    dflt = mysql_find(r, from, to, "DEFAULT");
+    bool later = dflt < to && !is_constant(r, dflt), not_null = says_not_null(r, from, to);
+    /* SQLite adds no UNIQUE column, but an index does the same. */
+    mysql_column_def(r, from, unique, false,
+                     later ? MYSQL_WITHOUT_DEFAULT | MYSQL_WITHOUT_NOT_NULL : 0, &c);
     /* MySQL fills a NOT NULL column with its type's zero. */
-    if (not_null && mysql_find(r, from, to, "DEFAULT") == to)
+    if (not_null && dflt == to && mysql_find(r, from, to, "GENERATED") == to &&
+        mysql_find(r, from, to, "AS") == to)
         mysql_put(r, is_number_type(r, from + 1) ? "DEFAULT 0" : "DEFAULT ''");
+    if (later) {
+        set_default(x, c.name, dflt, to, true);
+        if (not_null) {
+            begin_column(x, c.name);
+            mysql_put(r, "SET NOT NULL");
+        }
+    }
+    if (c.on_update) {
+        next(x);
+        mysql_on_update(r, x->table, &c);
+    }
     if (unique == to)
         return;
     next(x);
@@ -94,13 +152,32 @@ static void add_column(struct alter *x, size_t from, size_t to)
     buf_puts(r->out, ")");
 }
 
+/* The check of the ENUM that the column was, and of the one that it is now. */
+static void modify_enum(struct alter *x, size_t type, const char *name)
+{
+    struct mysql_rewrite *r = x->r;
+    size_t n = strlen(name) + sizeof "_enum";
+    char *check = arena_alloc(r->arena, n);
+
+    if (!check)
+        return;
+    (void)snprintf(check, n, "%s_enum", name);
+    begin(x);
+    mysql_put(r, "DROP CONSTRAINT IF EXISTS ");
+    mysql_put_name(r, check);
+    if (!mysql_is_enum(r, type))
+        return;
+    begin(x);
+    mysql_put(r, "ADD ");
+    mysql_enum_check(r, type, name);
+}
+
 /* What MODIFY and CHANGE say of a column, piece by piece. */
 static void modify_column(struct alter *x, size_t from, size_t to)
 {
     struct mysql_rewrite *r = x->r;
     const char *name = mysql_name(r, from);
-    size_t dflt, end;
-    bool not_null = false;
+    size_t dflt;
 
     to = without_place(r, from, to);
     if (mysql_find(r, from, to, "AUTO_INCREMENT") < to) { /* fine where it is the rowid already */
@@ -110,28 +187,27 @@ static void modify_column(struct alter *x, size_t from, size_t to)
     }
     begin_column(x, name);
     mysql_put(r, "TYPE ");
-    (void)mysql_column_type(r, from + 1, to, name);
-    for (size_t k = from; k < to; k++)
-        not_null = not_null || mysql_words(r, k, "NOT", "NULL");
+    (void)mysql_column_type(r, from + 1, to, NULL);
+    modify_enum(x, from + 1, name);
     begin_column(x, name);
-    mysql_put(r, not_null ? "SET NOT NULL" : "DROP NOT NULL");
+    mysql_put(r, says_not_null(r, from, to) ? "SET NOT NULL" : "DROP NOT NULL");
     dflt = mysql_find(r, from, to, "DEFAULT");
-    begin_column(x, name);
     if (dflt == to || mysql_word(r, dflt + 1, "NULL")) {
+        begin_column(x, name);
         mysql_put(r, "DROP DEFAULT");
-        return;
+    } else {
+        set_default(x, name, dflt, to, false);
     }
-    mysql_put(r, "SET DEFAULT ");
-    end = dflt + 2 + (mysql_op(r, dflt + 1, "-") || mysql_op(r, dflt + 1, "+"));
-    if (mysql_op(r, dflt + 2, "("))
-        end = mysql_skip(r, dflt + 2);
-    else if (mysql_op(r, dflt + 1, "("))
-        end = mysql_skip(r, dflt + 1);
-    bool call = mysql_op(r, dflt + 2, "(");
-    mysql_put(r, call ? "(" : "");
-    mysql_range(r, dflt + 1, end);
-    if (call)
-        buf_puts(r->out, ")");
+    struct mysql_column c = {.name = name};
+    next(x);
+    mysql_on_update(r, x->table, &c);
+    for (size_t k = from; k < to; k++)
+        if (mysql_words(r, k, "ON", "UPDATE")) {
+            c.on_update = true;
+            c.fraction = mysql_op(r, k + 3, "(") && !mysql_op(r, k + 4, ")");
+            next(x);
+            mysql_on_update(r, x->table, &c);
+        }
 }
 
 static void change_column(struct alter *x, size_t from, size_t to)
@@ -195,6 +271,15 @@ static void drop(struct alter *x, size_t i, size_t to)
         mysql_put_name(r, mysql_index_name(r, x->table, mysql_name(r, i + 1), true));
         return;
     }
+    if (mysql_word(r, i, "CONSTRAINT")) { /* a UNIQUE one is an index here */
+        const char *index = mysql_index_name(r, x->table, mysql_name(r, i + 1), true);
+        if (mysql_has_index(r, x->table, index)) {
+            next(x);
+            mysql_put(r, "DROP INDEX ");
+            mysql_put_name(r, index);
+            return;
+        }
+    }
     begin(x);
     if (mysql_words(r, i, "PRIMARY", "KEY")) {
         mysql_put(r, "DROP CONSTRAINT ");
@@ -226,7 +311,7 @@ static void drop(struct alter *x, size_t i, size_t to)
     mysql_put(r, "CASCADE");
 }
 
-static void rename(struct alter *x, size_t i, size_t to)
+static void rename_what(struct alter *x, size_t i, size_t to)
 {
     struct mysql_rewrite *r = x->r;
 
@@ -275,7 +360,7 @@ static void action(struct alter *x, size_t i, size_t to)
     } else if (mysql_word(r, i, "CHANGE")) {
         change_column(x, i + 1 + mysql_word(r, i + 1, "COLUMN"), to);
     } else if (mysql_word(r, i, "RENAME")) {
-        rename(x, i + 1, to);
+        rename_what(x, i + 1, to);
     } else if (mysql_word(r, i, "ALTER") &&
                (mysql_word(r, i + 1, "INDEX") || mysql_word(r, i + 1, "CHECK"))) {
         return; /* visible or not, enforced or not */

@@ -58,6 +58,7 @@ static const struct call calls[] = {
     {"INET_ATON", 1, 1, "mysql_inet_aton($1)"},
     {"INET_NTOA", 1, 1, "mysql_inet_ntoa($1)"},
     {"REGEXP_LIKE", 2, 2, "($1 REGEXP '(?i)' || $2)"},
+    {"REGEXP_LIKE", 3, 3, "($1 REGEXP CASE WHEN instr($3, 'c') THEN '' ELSE '(?i)' END || $2)"},
     /* numbers */
     {"RAND", 0, 1, "((random() & 9007199254740991) / 9007199254740992.0)"},
     {"TRUNCATE", 2, 2, "mysql_truncate($1, $2)"},
@@ -109,6 +110,7 @@ static const struct call calls[] = {
     {"TIMESTAMPADD", 3, 3, "mysql_add($3, $2, $U)"},
     {"ADDDATE", 2, 2, "mysql_add($1, $2, 'DAY')"},
     {"SUBDATE", 2, 2, "mysql_add($1, -($2), 'DAY')"},
+    {"CONVERT_TZ", 3, 3, "mysql_convert_tz($1, $2, $3)"},
     {"TIME_TO_SEC", 1, 1, "mysql_time_to_sec($1)"},
     {"SEC_TO_TIME", 1, 1, "mysql_sec_to_time($1)"},
     {"SLEEP", 1, 1,

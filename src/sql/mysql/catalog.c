@@ -28,7 +28,7 @@
 
 #define COLUMN_TYPE                                                                                \
     "mysql_column_type(CASE WHEN " IS_ROWID                                                        \
-    " AND l.sql LIKE '%CONSTRAINT int4%' THEN 'INT' ELSE c.type END)"
+    " AND l.sql LIKE '%CONSTRAINT int4%' THEN 'INT' ELSE c.type END, l.sql, c.name)"
 
 /* An index's name; that of a UNIQUE inside the table is its first column's. */
 #define INDEX_NAME                                                                                 \
@@ -49,7 +49,7 @@
 #define EXTRA                                                                                      \
     "CASE WHEN " IS_ROWID " THEN 'auto_increment' WHEN c.hidden = 2 THEN 'VIRTUAL GENERATED' "     \
     "WHEN c.hidden = 3 THEN 'STORED GENERATED' WHEN " ON_UPDATE                                    \
-    " THEN 'DEFAULT_GENERATED on update CURRENT_TIMESTAMP' WHEN "                                  \
+    " THEN 'DEFAULT_GENERATED on update CURRENT_TIMESTAMP' || mysql_fraction(c.type) WHEN "        \
     "mysql_default_is_expression(c.dflt_value) THEN 'DEFAULT_GENERATED' ELSE '' END"
 
 #define NULLABLE "CASE WHEN c.\"notnull\" OR c.pk > 0 THEN 'NO' ELSE 'YES' END"
@@ -123,7 +123,9 @@ static const struct {
      "ALL SELECT 'def', %D, " INDEX_NAME ", %D, l.name, 'UNIQUE', 'YES' FROM " TABLES
      ", pragma_index_list(l.name) x WHERE x.\"unique\" AND x.origin <> 'pk' UNION ALL SELECT "
      "'def', %D, mysql_foreign_key(l.sql, l.name, f.id), %D, l.name, 'FOREIGN KEY', 'YES' "
-     "FROM " TABLES ", pragma_foreign_key_list(l.name) f WHERE f.seq = 0"},
+     "FROM " TABLES ", pragma_foreign_key_list(l.name) f WHERE f.seq = 0 UNION ALL SELECT 'def', "
+     "%D, k.value ->> 0, %D, l.name, 'CHECK', 'YES' FROM " TABLES
+     ", json_each(mysql_checks(l.sql, l.name)) k"},
     {"VIEWS",
      "SELECT 'def' AS TABLE_CATALOG, %D AS TABLE_SCHEMA, l.name AS TABLE_NAME, l.sql AS "
      "VIEW_DEFINITION, 'NONE' AS CHECK_OPTION, 'NO' AS IS_UPDATABLE, 'ha@%' AS DEFINER, 'INVOKER' "
@@ -174,8 +176,9 @@ static const struct {
      "SELECT NULL AS GRANTEE, NULL AS TABLE_CATALOG, NULL AS TABLE_SCHEMA, NULL AS TABLE_NAME, "
      "NULL AS PRIVILEGE_TYPE, NULL AS IS_GRANTABLE WHERE 0"},
     {"CHECK_CONSTRAINTS",
-     "SELECT NULL AS CONSTRAINT_CATALOG, NULL AS CONSTRAINT_SCHEMA, NULL AS CONSTRAINT_NAME, NULL "
-     "AS CHECK_CLAUSE WHERE 0"},
+     "SELECT 'def' AS CONSTRAINT_CATALOG, %D AS CONSTRAINT_SCHEMA, k.value ->> 0 AS "
+     "CONSTRAINT_NAME, k.value ->> 1 AS CHECK_CLAUSE FROM " TABLES
+     ", json_each(mysql_checks(l.sql, l.name)) k"},
     {"ROUTINES",
      "SELECT NULL AS SPECIFIC_NAME, NULL AS ROUTINE_CATALOG, NULL AS ROUTINE_SCHEMA, NULL AS "
      "ROUTINE_NAME, NULL AS ROUTINE_TYPE, NULL AS DATA_TYPE, NULL AS DTD_IDENTIFIER, NULL AS "

@@ -4,6 +4,7 @@
  *   id INT(11) UNSIGNED NOT NULL AUTO_INCREMENT COMMENT 'x'
  *   id INTEGER CONSTRAINT int4 NOT NULL PRIMARY KEY AUTOINCREMENT
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "sql/mysql/rewrite.h"
@@ -16,8 +17,8 @@ static bool skip_options(const struct mysql_rewrite *r, size_t *i, size_t to)
                                              "COLUMN_FORMAT",    "STORAGE",
                                              "ENGINE_ATTRIBUTE", "SECONDARY_ENGINE_ATTRIBUTE",
                                              "KEY_BLOCK_SIZE",   "SRID"};
-    static const char *const alone[] = {"VISIBLE",  "INVISIBLE", "ZEROFILL",
-                                        "UNSIGNED", "SIGNED",    "ENFORCED"};
+    static const char *const alone[] = {"BINARY",   "VISIBLE", "INVISIBLE", "ZEROFILL",
+                                        "UNSIGNED", "SIGNED",  "ENFORCED"};
 
     (void)to;
     if (mysql_words(r, *i, "CHARACTER", "SET")) {
@@ -45,20 +46,43 @@ static bool is_integer(const struct mysql_rewrite *r, size_t i)
     return mysql_one_of(mysql_at(r, i), types, COUNT(types));
 }
 
+/* The name of an ENUM's check, by which the type is known again (function_catalog.c). */
+static const char *enum_name(struct mysql_rewrite *r, const char *column)
+{
+    size_t n = strlen(column) + sizeof "_enum";
+    char *name = arena_alloc(r->arena, n);
+
+    if (!name) {
+        mysql_fail(r, MYSQL_NONE, ERR_NO_MEMORY, "out of memory");
+        return "";
+    }
+    (void)snprintf(name, n, "%s_enum", column);
+    return name;
+}
+
+void mysql_enum_check(struct mysql_rewrite *r, size_t i, const char *column)
+{
+    mysql_put(r, "CONSTRAINT ");
+    mysql_put_name(r, enum_name(r, column));
+    mysql_put(r, "CHECK (");
+    mysql_put_name(r, column);
+    mysql_put(r, "IN");
+    mysql_range(r, i + 1, mysql_skip(r, i + 1));
+    buf_puts(r->out, ")");
+}
+
+bool mysql_is_enum(const struct mysql_rewrite *r, size_t i)
+{
+    return mysql_word(r, i, "ENUM") && mysql_op(r, i + 1, "(");
+}
+
 /* ENUM('a', 'b') is a text with a check; SET('a', 'b') a text. */
 static size_t choice(struct mysql_rewrite *r, size_t i, const char *column)
 {
-    size_t close = r->match[i + 1];
-
     mysql_put(r, "TEXT");
-    if (mysql_word(r, i, "ENUM")) {
-        mysql_put(r, "CHECK (");
-        mysql_put_name(r, column);
-        mysql_put(r, "IN");
-        mysql_range(r, i + 1, close + 1);
-        buf_puts(r->out, ")");
-    }
-    return close + 1;
+    if (column && mysql_is_enum(r, i))
+        mysql_enum_check(r, i, column);
+    return mysql_skip(r, i + 1);
 }
 
 /* An INTEGER that is the primary key is SQLite's rowid, and must be called so. */
@@ -114,7 +138,7 @@ size_t mysql_column_type(struct mysql_rewrite *r, size_t i, size_t to, const cha
 }
 
 /* DEFAULT and what follows it: a value, or an expression, which SQLite wants in parentheses. */
-static size_t column_default(struct mysql_rewrite *r, size_t i, size_t to)
+size_t mysql_column_default(struct mysql_rewrite *r, size_t i, size_t to)
 {
     size_t at = i + 1, end;
     const struct mysql_token *t = mysql_at(r, at);
@@ -147,6 +171,18 @@ static size_t column_default(struct mysql_rewrite *r, size_t i, size_t to)
     return end;
 }
 
+/* Where it ends, without a word of it. */
+static size_t skip_default(struct mysql_rewrite *r, size_t i, size_t to)
+{
+    struct buf nowhere = BUF_INIT, *out = r->out;
+
+    r->out = &nowhere;
+    i = mysql_column_default(r, i, to);
+    r->out = out;
+    buf_free(&nowhere);
+    return i;
+}
+
 /* GENERATED ALWAYS AS (…) STORED */
 static size_t generated(struct mysql_rewrite *r, size_t i)
 {
@@ -157,7 +193,7 @@ static size_t generated(struct mysql_rewrite *r, size_t i)
     return mysql_skip(r, i + 1);
 }
 
-void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
+void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key, unsigned without,
                       struct mysql_column *c)
 {
     size_t i = from + 1;
@@ -188,7 +224,7 @@ void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
         if (mysql_word(r, i, "AUTO_INCREMENT")) {
             i++;
         } else if (mysql_words(r, i, "NOT", "NULL")) {
-            if (!rowid)
+            if (!rowid && !(without & MYSQL_WITHOUT_NOT_NULL))
                 mysql_put(r, "NOT NULL");
             i += 2;
         } else if (mysql_word(r, i, "NULL")) {
@@ -202,10 +238,12 @@ void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
             mysql_put(r, "UNIQUE");
             i += mysql_word(r, i + 1, "KEY") ? 2 : 1;
         } else if (mysql_word(r, i, "DEFAULT")) {
-            i = column_default(r, i, to);
+            i = without & MYSQL_WITHOUT_DEFAULT ? skip_default(r, i, to)
+                                                : mysql_column_default(r, i, to);
         } else if (mysql_words(r, i, "ON", "UPDATE")) {
             c->on_update = true;
             i += 3;
+            c->fraction = mysql_op(r, i, "(") && !mysql_op(r, i + 1, ")");
             if (mysql_op(r, i, "("))
                 i = mysql_skip(r, i);
         } else if (mysql_word(r, i, "GENERATED") || mysql_words(r, i, "AS", "(") ||
@@ -232,4 +270,33 @@ void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
             mysql_copy(r, i++); /* CHECK, CONSTRAINT a, VIRTUAL …; SQLite says what it is not */
         }
     }
+}
+
+void mysql_on_update(struct mysql_rewrite *r, const char *table, const struct mysql_column *c)
+{
+    size_t n = strlen(table) + strlen(c->name) + sizeof "__on_update";
+    char *name = arena_alloc(r->arena, n);
+
+    if (!name) {
+        mysql_fail(r, MYSQL_NONE, ERR_NO_MEMORY, "out of memory");
+        return;
+    }
+    (void)snprintf(name, n, "%s_%s_on_update", table, c->name);
+    mysql_put(r, c->on_update ? "CREATE TRIGGER " : "DROP TRIGGER IF EXISTS ");
+    mysql_put_name(r, name);
+    if (!c->on_update)
+        return;
+    /* Unless the statement itself gave the column another value. */
+    mysql_put(r, "AFTER UPDATE ON ");
+    mysql_put_name(r, table);
+    mysql_put(r, "FOR EACH ROW WHEN NEW.");
+    mysql_put_name(r, c->name);
+    mysql_put(r, "IS OLD.");
+    mysql_put_name(r, c->name);
+    mysql_put(r, "BEGIN UPDATE ");
+    mysql_put_name(r, table);
+    mysql_put(r, "SET ");
+    mysql_put_name(r, c->name);
+    mysql_put(r, c->fraction ? "= strftime('%Y-%m-%d %H:%M:%f', 'now')" : "= CURRENT_TIMESTAMP");
+    mysql_put(r, "WHERE rowid = NEW.rowid; END");
 }

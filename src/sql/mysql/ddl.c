@@ -34,8 +34,8 @@ struct table {
     const char *name;
     struct mysql_arg parts[PARTS_MAX];
     size_t n;
-    const char *rowid;                /* the AUTO_INCREMENT column; NULL = none */
-    const char *updated[UPDATED_MAX]; /* columns with ON UPDATE CURRENT_TIMESTAMP */
+    const char *rowid;                        /* the AUTO_INCREMENT column; NULL = none */
+    struct mysql_column updated[UPDATED_MAX]; /* with ON UPDATE CURRENT_TIMESTAMP */
     size_t n_updated;
 };
 
@@ -112,38 +112,12 @@ static void put_parts(struct table *t)
         struct mysql_column c;
         bool ignored;
         r->rowid = !t->rowid && primary_key_is(t, mysql_name(r, a->from), &ignored);
-        mysql_column_def(r, a->from, a->to, t->rowid != NULL, &c);
+        mysql_column_def(r, a->from, a->to, t->rowid != NULL, 0, &c);
         r->rowid = false;
         if (c.on_update && t->n_updated < UPDATED_MAX)
-            t->updated[t->n_updated++] = c.name;
+            t->updated[t->n_updated++] = c;
     }
     buf_puts(r->out, ")");
-}
-
-/* ON UPDATE CURRENT_TIMESTAMP: unless the statement itself gave the column another value. */
-static void put_trigger(struct table *t, const char *column)
-{
-    struct mysql_rewrite *r = t->r;
-    size_t n = strlen(t->name) + strlen(column) + sizeof "__on_update";
-    char *name = arena_alloc(r->arena, n);
-
-    if (!name)
-        return;
-    (void)snprintf(name, n, "%s_%s_on_update", t->name, column);
-    mysql_put_semicolon(r);
-    mysql_put(r, "CREATE TRIGGER ");
-    mysql_put_name(r, name);
-    mysql_put(r, "AFTER UPDATE ON ");
-    mysql_put_name(r, t->name);
-    mysql_put(r, "FOR EACH ROW WHEN NEW.");
-    mysql_put_name(r, column);
-    mysql_put(r, "IS OLD.");
-    mysql_put_name(r, column);
-    mysql_put(r, "BEGIN UPDATE ");
-    mysql_put_name(r, t->name);
-    mysql_put(r, "SET ");
-    mysql_put_name(r, column);
-    mysql_put(r, "= CURRENT_TIMESTAMP WHERE rowid = NEW.rowid; END");
 }
 
 static size_t if_not_exists(struct mysql_rewrite *r, size_t i)
@@ -226,8 +200,10 @@ static bool create_table(struct mysql_rewrite *r, size_t i)
                 }
             }
         }
-    for (size_t k = 0; k < t.n_updated && !maybe; k++)
-        put_trigger(&t, t.updated[k]);
+    for (size_t k = 0; k < t.n_updated && !maybe; k++) {
+        mysql_put_semicolon(r);
+        mysql_on_update(r, t.name, &t.updated[k]);
+    }
     return true;
 }
 

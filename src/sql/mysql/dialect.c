@@ -105,6 +105,8 @@ static bool token_needs(const struct mysql_rewrite *r, size_t i)
             return true;
         /* fall through */
     case MYSQL_TOKEN_QUOTED: /* db.t */
+        if (mysql_op(r, i + 1, ".") && memmem(t->text, t->len, "_", 1) && t->len == 20)
+            return true; /* `information_schema` */
         return mysql_op(r, i + 1, ".") && t->len >= strlen(r->context->schema) &&
                memmem(t->text, t->len, r->context->schema, strlen(r->context->schema));
     default:

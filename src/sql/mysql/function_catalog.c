@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "proto/mysqltype.h"
 #include "sql/lex.h"
 #include "sql/mysql/function.h"
@@ -17,16 +18,63 @@
 
 #define D SQLITE_DETERMINISTIC
 
-/* A declared type as MySQL names it. */
+/* "('a', 'b')" of the check that an ENUM is known by (column.c); false: it is none. */
+static bool find_enum(struct buf *b, const char *sql, size_t len, const char *column)
+{
+    static const char suffix[] = "_enum";
+    size_t n = strlen(column);
+    struct arena *a = arena_new();
+    struct table_text t;
+    bool found = false;
+
+    if (a && memmem(sql, len, suffix, sizeof suffix - 1) && table_text_read(&t, a, sql, len))
+        for (size_t i = 0; i < t.n_constraints && !found; i++) {
+            const struct text_constraint *c = &t.constraints[i];
+            const char *in;
+            if (c->kind != TEXT_CHECK || !c->name || strncasecmp(c->name, column, n) != 0 ||
+                strcmp(c->name + n, suffix) != 0)
+                continue;
+            const char *from = sql + c->list.from, *to = sql + c->list.to;
+            in = memmem(from, (size_t)(to - from), " IN", 3);
+            while (in && in < to && *in != '(')
+                in++;
+            if (!in || to - in < 2)
+                continue;
+            found = true;
+            buf_puts(b, "enum(");
+            for (const char *p = in + 1; p < to - 2;
+                 p++) /* the list, without blanks behind commas */
+                if (!(*p == ' ' && p[-1] == ','))
+                    buf_putc(b, *p);
+            buf_putc(b, ')');
+        }
+    arena_free(a);
+    return found;
+}
+
+/* A declared type as MySQL names it; the table's text and the column's name tell an ENUM. */
 static void column_type(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
-    size_t len;
-    const char *s = pg_arg(v[0], &len);
+    size_t len, sql_len;
+    const char *s = pg_arg(v[0], &len), *sql = pg_arg(v[1], &sql_len);
+    const char *column = (const char *)sqlite3_value_text(v[2]);
     struct buf b = BUF_INIT;
 
     (void)n;
-    mysqltype_name(&b, s, len);
+    if (!sql || !column || !s || !lex_word_is(s, len, "TEXT") ||
+        !find_enum(&b, sql, sql_len, column))
+        mysqltype_name(&b, s, len);
     pg_result_buf(ctx, &b);
+}
+
+/* "(6)" of DATETIME(6); nothing where there are no digits behind the second. */
+static void fraction(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    const char *s = (const char *)sqlite3_value_text(v[0]);
+    const char *open = s ? strchr(s, '(') : NULL;
+
+    (void)n;
+    sqlite3_result_text(ctx, open && open[1] != '0' ? open : "", -1, SQLITE_TRANSIENT);
 }
 
 /* "decimal(10,2) unsigned" → "decimal" */
@@ -139,6 +187,29 @@ static bool is_literal(const char *s, size_t len, struct lex_token *t)
     return !lex_next(&at, end, &rest);
 }
 
+/* What the dialect makes of NOW(6) and its like (call.c), as MySQL calls it; NULL: another one. */
+static const char *moment_name(const char *s, size_t len)
+{
+    static const struct {
+        const char *text, *name;
+    } moments[] = {{"strftime('%Y-%m-%d %H:%M:%f', 'now')", "CURRENT_TIMESTAMP(6)"},
+                   {"datetime('now')", "CURRENT_TIMESTAMP"},
+                   {"CURRENT_TIMESTAMP", "CURRENT_TIMESTAMP"}};
+
+    while (len > 0 && (*s == '(' || *s == ' ')) {
+        s++;
+        len--;
+        while (len > 0 && s[len - 1] == ' ')
+            len--;
+        if (len > 0 && s[-1] == '(' && s[len - 1] == ')')
+            len--;
+    }
+    for (size_t i = 0; i < sizeof moments / sizeof moments[0]; i++)
+        if (strlen(moments[i].text) == len && strncasecmp(moments[i].text, s, len) == 0)
+            return moments[i].name;
+    return NULL;
+}
+
 /* What it stands for; NULL = there is none. */
 static void default_value(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
@@ -161,8 +232,8 @@ static void default_value(sqlite3_context *ctx, int n, sqlite3_value **v)
         free(text);
         return;
     }
-    if (lex_word_is(s, len, "CURRENT_TIMESTAMP"))
-        sqlite3_result_text(ctx, "CURRENT_TIMESTAMP", -1, SQLITE_STATIC);
+    if (moment_name(s, len))
+        sqlite3_result_text(ctx, moment_name(s, len), -1, SQLITE_STATIC);
     else if (lex_word_is(s, len, "TRUE") || lex_word_is(s, len, "FALSE"))
         sqlite3_result_text(ctx, *s == 't' || *s == 'T' ? "1" : "0", 1, SQLITE_STATIC);
     else
@@ -194,8 +265,8 @@ static void default_text(sqlite3_context *ctx, int n, sqlite3_value **v)
     bool literal = is_literal(s, len, &t);
     if (literal && t.type == LEX_TOKEN_NUMBER) {
         quote_put(&b, s, len, '\'');
-    } else if (literal && lex_word_is(s, len, "CURRENT_TIMESTAMP")) {
-        buf_puts(&b, "CURRENT_TIMESTAMP");
+    } else if (moment_name(s, len)) {
+        buf_puts(&b, moment_name(s, len));
     } else if (literal && (t.type == LEX_TOKEN_STRING || t.type == LEX_TOKEN_WORD)) {
         buf_put(&b, s, len);
     } else {
@@ -234,6 +305,37 @@ static void foreign_key(sqlite3_context *ctx, int n, sqlite3_value **v)
     arena_free(a);
 }
 
+/* The CHECKs of a table but those of ENUMs, as a JSON array of names and clauses, a pair each. */
+static void checks(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    size_t len;
+    const char *sql = pg_arg(v[0], &len), *table = (const char *)sqlite3_value_text(v[1]);
+    struct arena *a = arena_new();
+    struct table_text t;
+    struct buf b = BUF_INIT;
+    bool any = false;
+
+    (void)n;
+    buf_putc(&b, '[');
+    if (a && sql && table && table_text_read(&t, a, sql, len))
+        for (size_t i = 0; i < t.n_constraints; i++) {
+            const struct text_constraint *c = &t.constraints[i];
+            const char *name = table_text_constraint_name(&t, a, table, i);
+            size_t k = name ? strlen(name) : 0;
+            if (c->kind != TEXT_CHECK || !name || (k > 5 && strcmp(name + k - 5, "_enum") == 0))
+                continue;
+            buf_puts(&b, any ? ", [" : "[");
+            any = true;
+            json_put_string(&b, name, k);
+            buf_puts(&b, ", ");
+            json_put_string(&b, sql + c->list.from, c->list.to - c->list.from);
+            buf_putc(&b, ']');
+        }
+    buf_putc(&b, ']');
+    pg_result_buf(ctx, &b);
+    arena_free(a);
+}
+
 /* " GENERATED ALWAYS AS (…) STORED" of a column. */
 static void generated(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
@@ -263,13 +365,15 @@ static void generated(sqlite3_context *ctx, int n, sqlite3_value **v)
 int mysql_function_catalog_open(sqlite3 *db)
 {
     static const struct pg_function f[] = {
-        {"mysql_column_type", 1, column_type, NULL, D},
+        {"mysql_column_type", 3, column_type, NULL, D},
+        {"mysql_fraction", 1, fraction, NULL, D},
         {"mysql_data_type", 1, data_type, NULL, D},
         {"mysql_type_detail", 2, type_detail, NULL, D},
         {"mysql_default_value", 1, default_value, NULL, D},
         {"mysql_default_is_expression", 1, default_is_expression, NULL, D},
         {"mysql_default_text", 1, default_text, NULL, D},
         {"mysql_foreign_key", 3, foreign_key, NULL, D},
+        {"mysql_checks", 2, checks, NULL, D},
         {"mysql_generated", 2, generated, NULL, D},
     };
 

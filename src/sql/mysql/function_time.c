@@ -521,6 +521,37 @@ static void extract(sqlite3_context *ctx, int n, sqlite3_value **v)
     sqlite3_result_int64(ctx, out);
 }
 
+/* Seconds east of UTC; false: a zone by its name, which nobody knows here but UTC itself. */
+static bool read_zone(sqlite3_value *v, int *seconds)
+{
+    const char *s = (const char *)sqlite3_value_text(v);
+    int h, m;
+    char rest;
+
+    *seconds = 0;
+    if (!s)
+        return false;
+    if (strcasecmp(s, "UTC") == 0 || strcasecmp(s, "SYSTEM") == 0 || strcasecmp(s, "GMT") == 0)
+        return true;
+    if ((*s != '+' && *s != '-') || sscanf(s + 1, "%2d:%2d%c", &h, &m, &rest) != 2 || h > 14 ||
+        m > 59)
+        return false;
+    *seconds = (*s == '-' ? -1 : 1) * (h * 3600 + m * 60);
+    return true;
+}
+
+static void convert_tz(sqlite3_context *ctx, int n, sqlite3_value **v)
+{
+    struct pg_time t;
+    int from, to;
+
+    (void)n;
+    if (!read_moment(v[0], &t) || !t.has_date || !read_zone(v[1], &from) || !read_zone(v[2], &to))
+        return;
+    pg_time_from_micros(pg_time_micros(&t) + (to - from) * US_S, &t);
+    put_moment(ctx, &t, true, true);
+}
+
 static void time_to_sec(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     const char *s = (const char *)sqlite3_value_text(v[0]);
@@ -559,6 +590,7 @@ int mysql_function_time_open(sqlite3 *db)
         {"mysql_add", 3, add, NULL, D},
         {"mysql_timestampdiff", 3, timestampdiff, NULL, D},
         {"mysql_extract", 2, extract, NULL, D},
+        {"mysql_convert_tz", 3, convert_tz, NULL, D},
         {"mysql_time_to_sec", 1, time_to_sec, NULL, D},
         {"mysql_sec_to_time", 1, sec_to_time, NULL, D},
     };

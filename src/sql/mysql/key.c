@@ -23,6 +23,13 @@ static bool has_index(struct mysql_rewrite *r, const char *name, const char *tab
     return found;
 }
 
+bool mysql_has_index(struct mysql_rewrite *r, const char *table, const char *name)
+{
+    bool other;
+
+    return has_index(r, name, table, &other);
+}
+
 const char *mysql_index_name(struct mysql_rewrite *r, const char *table, const char *name,
                              bool existing)
 {

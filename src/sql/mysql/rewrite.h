@@ -136,12 +136,23 @@ void mysql_show_must_exist(struct mysql_rewrite *r, const char *table);
 /* What a column's definition asks for beyond itself. */
 struct mysql_column {
     const char *name;
-    bool auto_increment, primary, unique, on_update;
+    bool auto_increment, primary;
+    bool on_update, fraction; /* ON UPDATE CURRENT_TIMESTAMP, with its (6) */
 };
-/* A column's definition, its name first, up to `to`. `key`: it is to be the table's rowid. */
-void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
+#define MYSQL_WITHOUT_DEFAULT  1u
+#define MYSQL_WITHOUT_NOT_NULL 2u
+/* A column's definition, its name first, up to `to`, without some of it. `key`: it is to be the
+ * table's rowid. */
+void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key, unsigned without,
                       struct mysql_column *c);
-/* The type alone: where it ends. */
+/* Its DEFAULT at i, the word included; answers where it ends. */
+size_t mysql_column_default(struct mysql_rewrite *r, size_t i, size_t to);
+/* The trigger that ON UPDATE CURRENT_TIMESTAMP becomes, or the end of one. */
+void mysql_on_update(struct mysql_rewrite *r, const char *table, const struct mysql_column *c);
+bool mysql_is_enum(const struct mysql_rewrite *r, size_t i);
+/* The check that keeps other texts out of an ENUM whose type is at i. */
+void mysql_enum_check(struct mysql_rewrite *r, size_t i, const char *column);
+/* The type alone, of an ENUM with its check unless `column` is NULL; answers where it ends. */
 size_t mysql_column_type(struct mysql_rewrite *r, size_t i, size_t to, const char *column);
 /* REFERENCES t (a) ON DELETE …; answers where it ends. */
 size_t mysql_references(struct mysql_rewrite *r, size_t i, size_t to);
@@ -152,6 +163,7 @@ void mysql_create_key(struct mysql_rewrite *r, const char *table, size_t from, s
 /* FOREIGN KEY, CHECK, PRIMARY KEY with or without CONSTRAINT; false: it was none to be written. */
 bool mysql_table_constraint(struct mysql_rewrite *r, size_t from, size_t to);
 bool mysql_is_key(const struct mysql_rewrite *r, size_t i);
+bool mysql_has_index(struct mysql_rewrite *r, const char *table, const char *name);
 /* The index's name in the file: its own, or with the table's in front where another table has it.
  */
 const char *mysql_index_name(struct mysql_rewrite *r, const char *table, const char *name,

@@ -19,13 +19,13 @@ static void put_text(struct mysql_rewrite *r, const char *s)
 /* l is the table, k says which of its columns is the rowid. */
 static const char columns[] =
     "SELECT 1 AS part, c.cid AS at, '  ' || " TICKED("c.name") " || ' ' || "
-    "mysql_column_type(CASE WHEN k.rowid_column = c.name AND l.sql LIKE '%CONSTRAINT int4%' THEN 'INT' ELSE c.type END) || "
+    "mysql_column_type(CASE WHEN k.rowid_column = c.name AND l.sql LIKE '%CONSTRAINT int4%' THEN 'INT' ELSE c.type END, l.sql, c.name) || "
     "CASE WHEN c.hidden IN (2, 3) THEN mysql_generated(l.sql, c.name) WHEN c.\"notnull\" OR c.pk > 0 THEN ' NOT NULL' ELSE '' END || "
     "CASE WHEN k.rowid_column = c.name THEN ' AUTO_INCREMENT' WHEN c.hidden <> 0 THEN '' "
     "WHEN c.dflt_value IS NOT NULL THEN ' DEFAULT ' || mysql_default_text(c.dflt_value) "
     "WHEN c.\"notnull\" OR c.pk > 0 THEN '' ELSE ' DEFAULT NULL' END || "
     "CASE WHEN EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = l.name AND "
-    "name = l.name || '_' || c.name || '_on_update') THEN ' ON UPDATE CURRENT_TIMESTAMP' ELSE '' END AS line "
+    "name = l.name || '_' || c.name || '_on_update') THEN ' ON UPDATE CURRENT_TIMESTAMP' || mysql_fraction(c.type) ELSE '' END AS line "
     "FROM l, k, pragma_table_xinfo(l.name) c WHERE c.hidden <> 1";
 
 static const char primary_key[] =
