@@ -2,21 +2,15 @@
 
 #include <dlfcn.h>
 #include <stdbool.h>
-#include <string.h>
+
+#include "cli/library.h"
 
 #define LIBRARY "libcurl.so.4"
 
 struct libcurl libcurl;
 
-/* POSIX lets dlsym() give a function as a void pointer; C has no conversion for that. */
-static bool find(void *library, const char *name, void *function, size_t size)
-{
-    void *found = dlsym(library, name);
-    memcpy(function, &found, size);
-    return found != NULL;
-}
-
-#define FIND(library, name) find(library, "curl_" #name, (void *)&libcurl.name, sizeof libcurl.name)
+#define FIND(library, name)                                                                        \
+    library_find(library, "curl_" #name, (void *)&libcurl.name, sizeof libcurl.name)
 
 enum err_code libcurl_load(struct err *e)
 {

@@ -40,6 +40,14 @@ void signal_setup(void)
     (void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 }
 
+void signal_release(void)
+{
+    sigset_t set;
+
+    stop_signals(&set);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 /* A signal's number; 0 = the deadline passed. */
 static int take_signal(const sigset_t *set, int64_t deadline_ns)
 {

@@ -11,6 +11,8 @@
 
 /* Call once, in main(), before any thread is created: threads inherit the blocked signals. */
 void signal_setup(void);
+/* They do what they do in any program again; writing to a closed socket stays an error. */
+void signal_release(void);
 
 /* Blocks until the process is asked to stop and returns the signal's number; 0 = the deadline
  * passed. After such a signal the next one ends the process. Main thread only. */

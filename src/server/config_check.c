@@ -33,6 +33,18 @@ static enum err_code check_missing(const struct config *c, struct err *e)
     return ERR_OK;
 }
 
+/* What only a client has a use for. In a file or the environment it may stand for both. */
+static enum err_code check_client(const struct config *c, struct err *e)
+{
+    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE};
+
+    for (size_t i = 0; i < sizeof ids / sizeof *ids && !*c->remote; i++)
+        if (c->sources[ids[i]] == SOURCE_FLAG)
+            return err_set(e, ERR_CONFIG, "--%s is for a client: it needs --remote URL",
+                           config_flags[ids[i]].name);
+    return ERR_OK;
+}
+
 static enum err_code check_names(const struct config *c, struct err *e)
 {
     if (!*c->name)
@@ -139,6 +151,8 @@ enum err_code config_check(struct config *c, struct err *e)
 {
     enum err_code code = check_missing(c, e);
 
+    if (!code)
+        code = check_client(c, e);
     if (!code)
         code = check_names(c, e);
     if (!code)

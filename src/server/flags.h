@@ -31,13 +31,13 @@
     X(MYSQL, "MySQL")                                                                              \
     X(PROXY, "Proxy")                                                                              \
     X(DEBEZIUM, "Debezium")                                                                        \
+    X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
 #define NO_LEADER      "there is no leader mode yet"
 #define NO_PROXY       "there is no proxy mode yet"
 #define NO_DEBEZIUM    "there is no Debezium sink yet"
 #define NO_INTERCEPTOR "there are no interceptors yet"
-#define NO_CLIENT      "there is no client mode yet"
 #define NO_OUTBOX_DIR                                                                              \
     "the outbox lives in the database file, in the same transaction as the data, so that neither " \
     "is ever without the other"
@@ -63,8 +63,6 @@
       "Longest time of a gRPC call that brings no deadline of its own; 0s means no limit")         \
     X(GRPC_MAX_MESSAGE_SIZE, grpc_max_message_bytes, SIZE, "grpc-max-message-size", 0, "64MiB",    \
       "", NODE, PLAIN, NULL, "Largest gRPC message that is taken")                                 \
-    X(REMOTE, remote, STRING, "remote", 'r', "", "", NODE, URL, NO_CLIENT,                         \
-      "Run as a client of the node at this URL")                                                   \
                                                                                                    \
     X(MEMORY, memory, BOOL, "memory", 'm', "false", "", DATABASE, PLAIN, NULL,                     \
       "Keep the databases in memory; existing files are loaded and not changed")                   \
@@ -206,6 +204,16 @@
       NO_DEBEZIUM, "Kafka topics to consume")                                                      \
     X(DEBEZIUM_SOURCE_DSN, debezium_source_dsn, STRING, "debezium-source-dsn", 0, "", "",          \
       DEBEZIUM, SECRET, NO_DEBEZIUM, "Source DSN for write redirection")                           \
+                                                                                                   \
+    X(REMOTE, remote, STRING, "remote", 'r', "", "", CLIENT, URL, NULL,                            \
+      "Run as a client of the node at this URL, or of the first of several (with commas between) "   \
+      "that can be reached; files are scripts of SQL, - is standard input")                        \
+    X(COMMAND, command, STRING, "command", 'c', "", "", CLIENT, PLAIN, NULL,                       \
+      "Client: run these statements and end")                                                      \
+    X(DATABASE, database, STRING, "database", 0, "", "", CLIENT, PLAIN, NULL,                      \
+      "Client: the database's id; empty means the node's default one")                             \
+    X(MODE, mode, ENUM, "mode", 0, "table", "table|line|csv|tabs|json|jsonl", CLIENT, PLAIN, NULL, \
+      "Client: how rows are shown")                                                                \
                                                                                                    \
     X(CONFIG, config, STRING, "config", 0, "", "", OTHER, PLAIN, NULL,                             \
       "Configuration file: lines of a flag's name and its value")                                  \

@@ -1,5 +1,6 @@
 /*
- * ha: one node of the cluster; or, with a command as its first argument, a tool (cli/cli.h).
+ * ha: one node of the cluster; or, with a command as its first argument, a tool (cli/cli.h); or,
+ * with --remote, a client (cli/shell.h).
  *
  * Exit status: 0 after a graceful stop, 1 when the node could not run, 2 for a wrong configuration,
  * 128 + number when a second signal ended it at once.
@@ -13,6 +14,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cli/shell.h"
 #include "os/signal.h"
 #include "server/config.h"
 #include "server/server.h"
@@ -74,6 +76,21 @@ static int run(const struct config *c)
     return EXIT_STOPPED;
 }
 
+/* `ha -r URL` */
+static int run_client(const struct config *c)
+{
+    const struct shell_options o = {.urls = c->remote,
+                                    .token = c->token,
+                                    .database = c->database,
+                                    .command = c->command,
+                                    .mode = (enum show_mode)c->mode,
+                                    .files = c->files,
+                                    .n_files = c->n_files};
+
+    signal_release();
+    return cli_shell(&o);
+}
+
 static int run_with(struct config *c, int argc, char **argv)
 {
     struct err e = ERR_INIT;
@@ -92,6 +109,8 @@ static int run_with(struct config *c, int argc, char **argv)
         config_print_markdown(stdout);
         return EXIT_STOPPED;
     }
+    if (*c->remote && !c->check_config && !c->print_config)
+        return run_client(c); /* what a node would be told is of no matter */
     if (c->print_config)
         config_print(c, stdout);
     if (config_check(c, &e) || (c->check_config && server_check(c, &e)))

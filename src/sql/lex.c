@@ -303,18 +303,32 @@ static enum lex_state next_state(enum lex_state s, const struct lex_token *t)
     return S_NORMAL;
 }
 
-size_t lex_length(const char *sql, size_t len)
+size_t lex_split(struct lex_split *s, const char *sql, size_t len)
 {
-    const char *at = sql, *end = sql + len;
-    enum lex_state s = S_START;
+    const char *at = sql + s->at, *end = sql + len;
+    enum lex_state state = (enum lex_state)s->state;
     struct lex_token t;
 
     while (lex_next(&at, end, &t)) {
-        if (t.type == LEX_TOKEN_SEMI && s != S_TRIGGER && s != S_SEMI)
+        if (t.type == LEX_TOKEN_SEMI && state != S_TRIGGER && state != S_SEMI)
             return (size_t)(at - sql);
-        s = next_state(s, &t);
+        state = next_state(state, &t);
+        /* Two bytes further on nothing changes a token any more: a slash may yet begin a comment,
+         * whose star does not do without a third byte, and $a may go on with two colons. */
+        if (end - at >= 2) {
+            s->at = (size_t)(at - sql);
+            s->state = (int)state;
+        }
     }
-    return len;
+    return 0;
+}
+
+size_t lex_length(const char *sql, size_t len)
+{
+    struct lex_split s = LEX_SPLIT_INIT;
+    size_t length = lex_split(&s, sql, len);
+
+    return length > 0 ? length : len;
 }
 
 /* ---- what a statement is ---- */

@@ -47,6 +47,23 @@ struct lex lex_statement(const char *sql, size_t len);
  */
 size_t lex_length(const char *sql, size_t len);
 
+/* The same where the text still grows: where its first statement ends is looked for on from where
+ * the last look has come to. */
+struct lex_split {
+    int state;
+    size_t at; /* of what no further byte can change */
+};
+
+#define LEX_SPLIT_INIT                                                                             \
+    {                                                                                              \
+        0, 0                                                                                       \
+    }
+
+/* Bytes of the first statement up to and including its semicolon, or 0: it may go on. `sql` begins
+ * with the bytes that the last call with this `s` had; begin anew (LEX_SPLIT_INIT) behind a
+ * statement. */
+size_t lex_split(struct lex_split *s, const char *sql, size_t len);
+
 /* ---- tokens: where SQLite's tokenizer sees them, without their meaning ---- */
 
 enum lex_token_type {

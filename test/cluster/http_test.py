@@ -84,7 +84,9 @@ def test_associative_and_details(node):
     _, _, value = post(node, "/query?associative&details=true", {"sql": "SELECT id, name, 1 AS id FROM t"})
     assert value["rows"] == [{"id": 1, "name": "x", "id:1": 1}]
     assert value["types"] == ["INTEGER", "VARCHAR(10)", None]
-    assert value["rows_affected"] == 0 and value["time"] >= 0
+    assert value["returns_rows"] is True and value["rows_affected"] == 0 and value["time"] >= 0
+    _, _, value = post(node, "/query?details=true", {"sql": "UPDATE t SET name = 'y'"})
+    assert value["returns_rows"] is False and value["rows_affected"] == 1
 
 
 # ---- values ----------------------------------------------------------------------------------------------------

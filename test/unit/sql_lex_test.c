@@ -179,6 +179,50 @@ static void test_length(void **state)
     }
 }
 
+/* Byte by byte it ends where it ends as a whole, and never before. */
+static void test_split(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof splits / sizeof splits[0]; i++) {
+        const char *bar = strchr(splits[i], '|');
+        size_t want = bar ? (size_t)(bar - splits[i]) : 0;
+        struct lex_split s = LEX_SPLIT_INIT;
+        char sql[256];
+
+        snprintf(sql, sizeof sql, "%.*s%s", (int)(bar ? want : strlen(splits[i])), splits[i],
+                 bar ? bar + 1 : "");
+        for (size_t n = 0; n <= strlen(sql) && (want == 0 || n <= want); n++) {
+            size_t got = lex_split(&s, sql, n);
+            if (got != (n == want ? want : 0))
+                fail_msg("'%s': %zu at byte %zu, not at %zu", sql, got, n, want);
+        }
+    }
+}
+
+static void test_split_of_hard_places(void **state)
+{
+    static const char *const cases[] = {
+        "SELECT 1 /*;*/ ;",
+        "SELECT $a::b;",
+        "SELECT 'a;''b;';",
+        "\xEF\xBB\xBFSELECT 1;",
+        "CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END;",
+        "-- ;\nSELECT 1;",
+        "SELECT [;];",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct lex_split s = LEX_SPLIT_INIT;
+        size_t len = strlen(cases[i]);
+
+        for (size_t n = 0; n < len; n++)
+            if (lex_split(&s, cases[i], n) > 0)
+                fail_msg("'%s' ends at byte %zu", cases[i], n);
+        assert_int_equal(lex_split(&s, cases[i], len), len);
+    }
+}
+
 static void test_unquote(void **state)
 {
     static const char *const cases[][2] = {
@@ -228,10 +272,9 @@ static void test_prefixes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_length),
-        cmocka_unit_test(test_unquote),
-        cmocka_unit_test(test_prefixes),
+        cmocka_unit_test(test_kinds),   cmocka_unit_test(test_length),
+        cmocka_unit_test(test_split),   cmocka_unit_test(test_split_of_hard_places),
+        cmocka_unit_test(test_unquote), cmocka_unit_test(test_prefixes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

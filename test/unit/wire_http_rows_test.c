@@ -121,7 +121,7 @@ static void json_details(void **state)
     begin(&(struct http_rows_options){.details = true});
     two_rows();
     assert_string_equal(text(), "{\"columns\":[\"id\",\"name\"],\"types\":[\"INTEGER\",null],"
-                                "\"rows\":[[1,\"HA user\"],[2,null]],\"rows_affected\":0,"
+                                "\"rows\":[[1,\"HA user\"],[2,null]],\"returns_rows\":true,\"rows_affected\":0,"
                                 "\"last_insert_id\":0,\"time\":0.0015}\n");
 }
 
@@ -196,7 +196,8 @@ static void ndjson(void **state)
     row(&(struct value){.type = VALUE_INTEGER, .u.i = 5}, 1);
     done(true, 0, 0);
     assert_string_equal(text(), "{\"columns\":[\"x\"],\"types\":[null]}\n{\"x\":5}\n"
-                                "{\"rows_affected\":0,\"last_insert_id\":0,\"time\":0.0015}\n");
+                                "{\"returns_rows\":true,\"rows_affected\":0,\"last_insert_id\":0,"
+                                "\"time\":0.0015}\n");
 }
 
 static void csv(void **state)

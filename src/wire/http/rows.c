@@ -9,12 +9,11 @@
  */
 #include "wire/http/rows.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base64.h"
 #include "base/json.h"
+#include "base/value_text.h"
 #include "sql/lex.h"
 
 #define WIDE     "{\"results\":["
@@ -22,95 +21,6 @@
 
 /* buf_puts() without the strlen(). */
 #define PUT(b, literal) buf_put((b), (literal), sizeof(literal) - 1)
-
-/* ---- values ---- */
-
-static void put_tagged(struct buf *b, const char *head, size_t n, const struct value *v)
-{
-    buf_put(b, head, n);
-    base64_encode(b, v->u.s.data, v->u.s.len);
-    PUT(b, "\"}");
-}
-
-#define PUT_TAGGED(b, literal, v) put_tagged((b), (literal), sizeof(literal) - 1, (v))
-
-static void json_value(struct buf *b, const struct value *v)
-{
-    switch (v->type) {
-    case VALUE_NULL:
-        PUT(b, "null");
-        break;
-    case VALUE_INTEGER:
-        buf_i64(b, v->u.i);
-        break;
-    case VALUE_REAL:
-        if (isfinite(v->u.r))
-            json_put_double(b, v->u.r);
-        else if (isnan(v->u.r)) /* SQLite hands out NULL for it; kept valid all the same */
-            PUT(b, "null");
-        else if (v->u.r > 0)
-            PUT(b, "{\"type\":\"real\",\"value\":\"inf\"}");
-        else
-            PUT(b, "{\"type\":\"real\",\"value\":\"-inf\"}");
-        break;
-    case VALUE_TEXT:
-        if (json_is_text(v->u.s.data, v->u.s.len))
-            json_put_string(b, v->u.s.data, v->u.s.len);
-        else
-            PUT_TAGGED(b, "{\"type\":\"text\",\"base64\":\"", v);
-        break;
-    case VALUE_BLOB:
-        PUT_TAGGED(b, "{\"type\":\"blob\",\"base64\":\"", v);
-        break;
-    }
-}
-
-static void csv_text(struct buf *b, const char *s, size_t len)
-{
-    size_t run = 0;
-    bool plain = len > 0;
-
-    for (size_t i = 0; plain && i < len; i++)
-        plain = s[i] != '"' && s[i] != ',' && s[i] != '\n' && s[i] != '\r';
-    if (plain) {
-        buf_put(b, s, len);
-        return;
-    }
-    buf_putc(b, '"');
-    for (size_t i = 0; i < len; i++) {
-        if (s[i] != '"')
-            continue;
-        buf_put(b, s + run, i + 1 - run);
-        run = i; /* the quote once more */
-    }
-    buf_put(b, s + run, len - run);
-    buf_putc(b, '"');
-}
-
-static void csv_value(struct buf *b, const struct value *v)
-{
-    switch (v->type) {
-    case VALUE_NULL:
-        break;
-    case VALUE_INTEGER:
-        buf_i64(b, v->u.i);
-        break;
-    case VALUE_REAL:
-        if (isfinite(v->u.r))
-            json_put_double(b, v->u.r);
-        else
-            buf_puts(b, v->u.r > 0 ? "inf" : "-inf");
-        break;
-    case VALUE_TEXT:
-        csv_text(b, v->u.s.data, v->u.s.len);
-        break;
-    case VALUE_BLOB:
-        if (v->u.s.len == 0)
-            PUT(b, "\"\"");
-        base64_encode(b, v->u.s.data, v->u.s.len);
-        break;
-    }
-}
 
 /* ---- keys of rows as objects ---- */
 
@@ -186,7 +96,7 @@ static void csv_names(struct http_rows *r, const struct sink_column *cols, unsig
     for (unsigned i = 0; i < n; i++) {
         if (i > 0)
             buf_putc(r->out, ',');
-        csv_text(r->out, cols[i].name, strlen(cols[i].name));
+        csv_put_text(r->out, cols[i].name, strlen(cols[i].name));
     }
     PUT(r->out, "\r\n");
 }
@@ -228,7 +138,7 @@ static void json_row(struct http_rows *r, const struct value *values, unsigned n
     for (unsigned i = 0; i < n; i++) {
         if (i > 0)
             buf_putc(b, ',');
-        json_value(b, &values[i]);
+        value_put_json(b, &values[i]);
     }
     buf_putc(b, ']');
 }
@@ -246,7 +156,7 @@ static void json_object(struct http_rows *r, const struct value *values, unsigne
             buf_putc(b, ',');
         buf_put(b, r->keys.data + at, r->key_ends[i] - at);
         at = r->key_ends[i];
-        json_value(b, &values[i]);
+        value_put_json(b, &values[i]);
     }
     buf_putc(b, '}');
 }
@@ -256,7 +166,7 @@ static void csv_row(struct buf *b, const struct value *values, unsigned n)
     for (unsigned i = 0; i < n; i++) {
         if (i > 0)
             buf_putc(b, ',');
-        csv_value(b, &values[i]);
+        value_put_csv(b, &values[i]);
     }
     PUT(b, "\r\n");
 }
@@ -300,7 +210,10 @@ static enum sink_verdict rows_row(struct sink *s, const struct value *values, un
 
 static void json_details(struct buf *b, const struct sink_done *d)
 {
-    PUT(b, "\"rows_affected\":");
+    if (d->has_rows)
+        PUT(b, "\"returns_rows\":true,\"rows_affected\":");
+    else
+        PUT(b, "\"returns_rows\":false,\"rows_affected\":");
     buf_i64(b, d->rows_affected);
     PUT(b, ",\"last_insert_id\":");
     buf_i64(b, d->last_insert_id);

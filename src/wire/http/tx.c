@@ -182,31 +182,35 @@ static enum err_code tx_add(struct http_server *s, struct http_tx *t, struct err
     return ERR_OK;
 }
 
-static enum err_code tx_open(struct exchange *x, struct http_tx *t, const char *id, struct err *e)
+static enum err_code tx_open(struct exchange *x, struct http_tx *t, const char *id,
+                             const char *mode, struct err *e)
 {
     uint64_t seq;
+    bool write = mode && (strcmp(mode, "immediate") == 0 || strcmp(mode, "exclusive") == 0);
 
+    if (mode && !write && strcmp(mode, "deferred") != 0)
+        return err_set(e, ERR_PARAM, "\"mode\" is deferred, immediate or exclusive");
     if (!token_make(t->token))
         return err_set(e, ERR_IO, "no random bytes to be had");
     if (session_open(&t->session, x->server->node, "http", gone, t, e) != ERR_OK)
         return e->code;
     if (session_use(t->session, id, e) != ERR_OK) /* NULL: the default one, which is then fixed */
         return e->code;
-    if (http_run_text(t->session, "BEGIN", &seq, e) != ERR_OK)
+    if (http_run_text(t->session, write ? "BEGIN IMMEDIATE" : "BEGIN", &seq, e) != ERR_OK)
         return e->code;
     return tx_add(x->server, t, e);
 }
 
 bool http_tx_begin(struct exchange *x)
 {
-    static const char *const names[] = {"database"};
-    const char *id = NULL;
+    static const char *const names[] = {"database", "mode"};
+    const char *values[] = {NULL, NULL};
     char location[sizeof "/transactions/" + HTTP_TOKEN_SIZE];
     struct http_tx *t;
     struct err e = ERR_INIT;
 
     if (x->raw.len > 0 &&
-        httpreq_fields(x->arena, x->raw.data, x->raw.len, names, &id, 1, &e) != ERR_OK)
+        httpreq_fields(x->arena, x->raw.data, x->raw.len, names, values, 2, &e) != ERR_OK)
         return http_reply_error(x, &e);
     t = calloc(1, sizeof *t);
     if (!t) {
@@ -214,7 +218,7 @@ bool http_tx_begin(struct exchange *x)
         return http_reply_error(x, &e);
     }
     atomic_init(&t->fd, -1);
-    if (tx_open(x, t, id, &e) != ERR_OK) {
+    if (tx_open(x, t, values[0], values[1], &e) != ERR_OK) {
         tx_free(t);
         return http_reply_error(x, &e);
     }
