@@ -206,23 +206,6 @@ static enum err_code begin(struct remote *r, const char *mode, struct err *e)
     return code;
 }
 
-/* What an error means for the transaction in which it happened. */
-static void judge(struct remote *r, enum lex_kind kind, const struct call *c, enum err_code code,
-                  struct err *e)
-{
-    if (code == ERR_NOT_FOUND || (code == ERR_IO && !c->sent)) {
-        r->tx = REMOTE_NO_TX; /* the node does not know it any more, or is gone with it */
-        err_wrap(e, "the transaction is lost");
-    } else if (kind == LEX_COMMIT && code != ERR_FOREIGN_KEY && code != ERR_BUSY) {
-        r->tx = REMOTE_NO_TX;
-    } else if (code == ERR_CONFLICT || code == ERR_TX_ABORTED || code == ERR_TX_IDLE ||
-               code == ERR_LOG_UNAVAILABLE || code == ERR_STOPPED) {
-        r->tx = REMOTE_TX_FAILED;
-    } else if (code == ERR_INTERRUPTED) {
-        r->canceled = true;
-    }
-}
-
 /* ---- statements ---- */
 
 static void put_request(struct buf *b, const char *sql, size_t len, const struct value *params,
@@ -278,9 +261,7 @@ static enum err_code run(struct remote *r, struct call *c, bool reads, struct si
     c->write = answer_take;
     c->arg = &a;
     enum err_code code = ask(r, c, e);
-    if (code != ERR_OK && c->status >= 200 && c->status < 300 && a.err.code != ERR_OK)
-        code = answer_end(&a, e); /* what the answer itself says comes first */
-    else if (code == ERR_OK)
+    if (code == ERR_OK || a.err.code != ERR_OK) /* what the answer itself says comes first */
         code = answer_end(&a, e);
     else
         code = lost(r, c, reads, e);
@@ -288,6 +269,28 @@ static enum err_code run(struct remote *r, struct call *c, bool reads, struct si
         r->seq = c->seq;
     answer_free(&a);
     return code;
+}
+
+/* What an error means for the transaction in which it happened. */
+static void judge(struct remote *r, enum lex_kind kind, const struct call *c, bool reads,
+                  struct err *e)
+{
+    enum err_code code = e->code;
+    if (code == ERR_NOT_FOUND || (code == ERR_IO && !c->sent)) {
+        r->tx = REMOTE_NO_TX; /* the node does not know it any more, or is gone with it */
+        err_wrap(e, "the transaction is lost");
+    } else if (kind == LEX_COMMIT && code != ERR_FOREIGN_KEY && code != ERR_BUSY) {
+        r->tx = REMOTE_NO_TX;
+    } else if (code == ERR_CONFLICT || code == ERR_TX_ABORTED || code == ERR_TX_IDLE ||
+               code == ERR_LOG_UNAVAILABLE || code == ERR_STOPPED) {
+        r->tx = REMOTE_TX_FAILED;
+    } else if (code == ERR_INTERRUPTED) {
+        r->canceled = true;
+        if (!reads) { /* as SQLite has it */
+            r->tx = REMOTE_TX_FAILED;
+            err_set(e, code, "canceled; a canceled write takes its transaction with it");
+        }
+    }
 }
 
 static enum err_code query(struct remote *r, const char *sql, size_t len,
@@ -307,12 +310,13 @@ static enum err_code query(struct remote *r, const char *sql, size_t len,
                      .min_seq = r->seq,
                      .body = body.data,
                      .body_len = body.len};
+    bool reads = only_reads(kind, sql, len);
     enum err_code code = buf_ok(&body) && buf_ok(&path)
-                             ? run(r, &c, only_reads(kind, sql, len), sink, e)
+                             ? run(r, &c, reads, sink, e)
                              : err_set(e, ERR_NO_MEMORY, "out of memory");
     if (r->tx != REMOTE_NO_TX) {
         if (code != ERR_OK)
-            judge(r, kind, &c, code, e);
+            judge(r, kind, &c, reads, e);
         else if (kind == LEX_COMMIT || kind == LEX_ROLLBACK)
             r->tx = REMOTE_NO_TX;
     }

@@ -65,9 +65,11 @@ static void run_complete(struct shell *sh, struct shell_source *src)
     if (at == 0)
         return;
     size_t left = src->text.len - at;
-    memmove(src->text.data, src->text.data + at, left);
+    char *text = src->text.data;
+    if (text && left > 0)
+        memmove(text, text + at, left);
     buf_cut(&src->text, left);
-    if (is_blank_for_good(src->text.data, left))
+    if (left == 0 || is_blank_for_good(text, left))
         buf_reset(&src->text);
 }
 
@@ -193,7 +195,7 @@ enum err_code shell_file(struct shell *sh, const char *path, struct err *e)
         code = err_set(e, ERR_CONFIG, "%s: %s", path, strerror(errno));
     else if (!piece)
         code = err_set(e, ERR_NO_MEMORY, "out of memory");
-    if (code == ERR_OK) {
+    if (code == ERR_OK && piece) {
         shell_source_init(&src, standard ? "stdin" : path);
         run_stream(sh, &src, in, piece);
         shell_source_free(&src);

@@ -89,15 +89,17 @@ static void table_header(struct show *s)
 static void table_part(struct show *s)
 {
     size_t at = 0;
+    unsigned column = 0;
     if (s->headers && !s->begun)
         table_header(s);
     s->begun = true;
     for (size_t i = 0; i < s->n_cells; i++) {
-        unsigned column = (unsigned)(i % s->n_columns);
         put_cell(s, column, s->cells.data + at, s->cell[i].end - at, s->cell[i].width);
         at = s->cell[i].end;
-        if (column + 1 == s->n_columns)
+        if (++column == s->n_columns) {
             buf_putc(&s->text, '\n');
+            column = 0;
+        }
         if (s->text.len >= SHOW_FLUSH)
             flush(s);
     }

@@ -148,7 +148,6 @@ static void test_refused(void **state)
         "--debezium-brokers|x",
         "--proxy-read-your-writes",
         "--interceptor|x",
-        "-r|http://localhost:8080",
         "--async-replication-store-dir|x",
     };
 
@@ -162,6 +161,17 @@ static void test_refused(void **state)
                           "--grpc-insecure=no|--mysql-user|ha|--leader-addr=",
                           ""),
                      ERR_OK);
+}
+
+static void test_client(void **state)
+{
+    (void)state;
+    assert_refused("-c|SELECT 1", "", "--command is for a client");
+    assert_refused("--mode|csv", "", "--mode is for a client");
+    assert_refused("-r|http://x|--mode|xml", "", "--mode");
+    assert_int_equal(load("-r|http://x|--mode|csv|-c|SELECT 1|--database|a.db", ""), ERR_OK);
+    /* In the environment it may be meant for another command. */
+    assert_int_equal(load("", "HA_MODE=csv|HA_DATABASE=a.db"), ERR_OK);
 }
 
 static void test_together(void **state)
@@ -415,7 +425,7 @@ int main(void)
         cmocka_unit_test(test_environment), cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_durations),
         cmocka_unit_test(test_sizes),       cmocka_unit_test(test_print_reads_back),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_help),        cmocka_unit_test(test_client),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }
