@@ -313,7 +313,12 @@ class Terminal:
         self.send(text + "\n")
         return self.read("\n" + prompt)
 
+    def edits(self):
+        """The line is being edited: a Ctrl-D that comes before would be eaten by the terminal."""
+        return not termios.tcgetattr(self.fd)[3] & termios.ICANON
+
     def end(self, with_text="\x04", status=0):
+        wait_until(self.edits, what="the line is edited")
         self.send(with_text)
         out = b""
         while select.select([self.fd], [], [], 30 * SLOW)[0]:
@@ -324,6 +329,8 @@ class Terminal:
             if not data:
                 break
             out += data
+        else:
+            os.kill(self.pid, signal.SIGKILL)
         assert os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1]) == status
         os.close(self.fd)
         return out.decode("utf-8", "replace")
@@ -417,7 +424,7 @@ def test_sigterm_leaves_the_terminal_as_it_was(node, tmp_path):
     history = tmp_path / "history"
     shell = Terminal(node, env={"HA_HISTORY": str(history)})
     shell.ask("SELECT 1;", "ha.db> ")
-    wait_until(lambda: not termios.tcgetattr(shell.fd)[3] & termios.ICANON, what="the line is edited")
+    wait_until(shell.edits, what="the line is edited")
     os.kill(shell.pid, signal.SIGTERM)
     wait_until(lambda: os.waitpid(shell.pid, os.WNOHANG)[0] == shell.pid, what="it ends")
     after = termios.tcgetattr(shell.fd)[3]
