@@ -2,6 +2,7 @@
  * inside a transaction it sees what the transaction has created. */
 #include "base/clock.h"
 #include "core/command.h"
+#include "core/cross.h"
 #include "core/session_impl.h"
 #include "core/statement.h"
 #include "sql/lex.h"
@@ -80,14 +81,20 @@ static enum err_code describe_reading(struct session *s, const struct query *q,
 {
     struct conn *reader = NULL;
     int64_t deadline = clock_deadline(s->node->opt.replication_timeout_ns);
-    enum err_code code = s->db ? ERR_OK : node_find(s->node, NULL, &s->db, e);
+    struct database *d = NULL;
+    enum err_code code = cross_first(s, q, &d, e);
 
+    if (code == ERR_OK && !d && !s->db)
+        code = node_find(s->node, NULL, &s->db, e);
+    if (code == ERR_OK && !d)
+        d = database_ref(s->db);
     if (code == ERR_OK)
-        code = database_reader(s->db, deadline, &reader, e);
-    if (code != ERR_OK)
-        return code;
-    code = describe_on(reader, q, columns, shape, e);
-    database_give(s->db, reader);
+        code = database_reader(d, deadline, &reader, e);
+    if (code == ERR_OK) {
+        code = describe_on(reader, q, columns, shape, e);
+        database_give(d, reader);
+    }
+    database_unref(d);
     return code;
 }
 
@@ -104,9 +111,15 @@ enum err_code session_describe(struct session *s, const struct query *q, struct 
     case TX_WRITING:
         code = describe_in_tx(s, q, columns, shape, e);
         break;
-    case TX_READING:
-        code = describe_on(s->reader, q, columns, shape, e);
+    case TX_READING: {
+        struct database *other = NULL;
+        code = cross_first(s, q, &other, e);
+        if (code == ERR_OK)
+            code = other && other != s->db ? describe_reading(s, q, columns, shape, e)
+                                           : describe_on(s->reader, q, columns, shape, e);
+        database_unref(other);
         break;
+    }
     case TX_FAILED:
         *e = s->failed;
         code = e->code;

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/cross.h"
 #include "core/request_impl.h"
 #include "core/statement.h"
 #include "sql/pg/session.h"
@@ -388,6 +389,10 @@ static enum request_status run_statements(struct request *r, struct sink *sink, 
     struct lex lex;
     enum request_status st = REQUEST_DONE;
     while (st == REQUEST_DONE && request_next(r, &r->at, NULL, &lex)) {
+        if (cross_is_asked(r, &r->at) && s->phase != TX_FAILED) {
+            st = cross_begin(r, &lex, e) == ERR_OK ? cross_run(r, sink, e) : REQUEST_FAILED;
+            continue;
+        }
         bool boundary = lex.kind == LEX_BEGIN || lex.kind == LEX_BEGIN_WRITE ||
                         lex.kind == LEX_COMMIT || lex.kind == LEX_ROLLBACK;
         if (lex.kind == LEX_HISTORY && s->phase != TX_FAILED &&
@@ -452,10 +457,15 @@ enum request_status request_run(struct request *r, struct sink *sink, struct err
         st = read_rows(r, sink, e);
     else if (st == REQUEST_DONE && r->past)
         st = request_history_on(r, sink, e);
+    if (st == REQUEST_DONE && r->cross)
+        st = cross_run(r, sink, e);
     if (st == REQUEST_DONE)
         st = run_statements(r, sink, e);
-    if (st != REQUEST_PAUSED)
+    if (st != REQUEST_PAUSED) {
         end_read(r);
+        cross_free(r->cross);
+        r->cross = NULL;
+    }
     if (st == REQUEST_FAILED)
         atomic_fetch_add(&r->s->node->request_errors, 1);
     r->s->paused = st == REQUEST_PAUSED;
@@ -486,6 +496,7 @@ void request_free(struct request *r)
         return;
     pthread_mutex_lock(&r->s->mu);
     end_read(r);
+    cross_free(r->cross);
     if (r->s->paused)
         r->s->last_use_ns = clock_mono_ns();
     r->s->paused = false;

@@ -15,6 +15,8 @@ struct cursor {
     size_t offset; /* bytes into its text */
 };
 
+struct cross;
+
 struct request {
     struct session *s;
     const struct query *queries;
@@ -33,6 +35,10 @@ struct request {
     uint64_t rows;
     int64_t started_ns;
     uint64_t seq, position;
+
+    struct cross *cross; /* a statement over several databases that is under way; NULL = none */
+    size_t looked;       /* 1 + the query that `may_cross` is about */
+    bool may_cross;      /* it has a comment that may be the hint */
 
     struct recorder recorder;
     struct cursor end;     /* no statement of a write begins here or behind */

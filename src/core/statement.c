@@ -96,6 +96,21 @@ enum err_code statement_bind(struct stmt *st, const struct query *q, struct err 
     return check_given(st, &given, e);
 }
 
+const struct value *statement_value(const struct stmt *st, const struct query *q, unsigned i)
+{
+    const struct value *found = NULL;
+    if (q->numbered) {
+        unsigned number = statement_param_number(st, i);
+        return number >= 1 && number <= q->n_params ? &q->params[number - 1].value : NULL;
+    }
+    for (unsigned k = 0; k < q->n_params; k++) {
+        const char *name = q->params[k].name;
+        if (name ? stmt_param_index(st, name, strlen(name)) == i : k + 1 == i)
+            found = &q->params[k].value; /* the last one holds */
+    }
+    return found;
+}
+
 void statement_columns(struct stmt *st, struct sink *sink)
 {
     struct sink_column fixed[32];

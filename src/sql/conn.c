@@ -19,6 +19,7 @@
 #include "sql/error.h"
 #include "sql/mysql/function.h"
 #include "sql/pg/catalog.h"
+#include "sql/pg/function.h"
 #include "sql/policy.h"
 #include "sql/room.h"
 #include "sql/stmt.h"
@@ -149,8 +150,10 @@ void conn_resume(struct conn *c)
 
 /* ---- life ---- */
 
-static enum err_code check_path(const struct conn_config *cfg, struct err *e)
+static enum err_code check_path(const struct conn_config *cfg, enum conn_role role, struct err *e)
 {
+    if (role == CONN_SCRATCH && cfg->path && cfg->path[0] == '\0')
+        return ERR_OK;
     if (!cfg->path || cfg->path[0] == '\0' || cfg->path[0] == ':')
         return err_set(e, ERR_CONFIG, "'%s' is not the name of a file: a database needs one",
                        cfg->path ? cfg->path : "");
@@ -162,7 +165,7 @@ static enum err_code open_file(struct conn *c, const struct conn_config *cfg, st
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int rc;
 
-    if (cfg->create && c->role != CONN_READER)
+    if ((cfg->create && c->role != CONN_READER) || c->role == CONN_SCRATCH)
         flags |= SQLITE_OPEN_CREATE;
     rc = sqlite3_open_v2(cfg->path, &c->db, flags, NULL);
     if (rc != SQLITE_OK && c->db && sqlite3_system_errno(c->db) == ENOENT)
@@ -218,6 +221,11 @@ static enum err_code set_pragmas(struct conn *c, const struct conn_config *cfg, 
     size_t n = 0;
     int rc;
 
+    if (c->role == CONN_SCRATCH) {
+        rc = sqlite3_exec(c->db, "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;", NULL, NULL,
+                          NULL);
+        return rc == SQLITE_OK ? ERR_OK : conn_error(c, rc, e);
+    }
 #define ADD(...) n += (size_t)snprintf(sql + n, sizeof sql - n, __VA_ARGS__)
     sql[0] = '\0';
     if (c->role == CONN_READER)
@@ -274,8 +282,13 @@ static enum err_code configure(struct conn *c, const struct conn_config *cfg, st
     if ((code = conn_load_extensions(c->db, cfg->extensions, e)) != ERR_OK)
         return code;
     /* The applier runs nothing but what the log says, and so needs none of it. */
-    if (c->role != CONN_APPLIER && ((rc = pg_catalog_open(c->db, c->policy)) != SQLITE_OK ||
-                                    (rc = mysql_functions_open(c->db)) != SQLITE_OK))
+    if (c->role == CONN_SCRATCH)
+        rc = pg_functions_open(c->db, SQLITE_DIRECTONLY);
+    else
+        rc = c->role == CONN_APPLIER ? SQLITE_OK : pg_catalog_open(c->db, c->policy);
+    if (rc == SQLITE_OK && c->role != CONN_APPLIER)
+        rc = mysql_functions_open(c->db);
+    if (rc != SQLITE_OK)
         return conn_error(c, rc, e);
     policy_install(c->policy, c->db);
     return ERR_OK;
@@ -288,7 +301,7 @@ enum err_code conn_open(struct conn **out, const struct conn_config *cfg, enum c
     enum err_code code;
 
     *out = NULL;
-    if ((code = conn_library_init(e)) != ERR_OK || (code = check_path(cfg, e)) != ERR_OK)
+    if ((code = conn_library_init(e)) != ERR_OK || (code = check_path(cfg, role, e)) != ERR_OK)
         return code;
     c = calloc(1, sizeof *c);
     if (!c)

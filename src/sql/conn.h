@@ -1,10 +1,12 @@
 /*
- * One SQLite connection, opened for one of three roles and configured the same way everywhere.
+ * One SQLite connection, opened for one of its roles and configured the same way everywhere.
  *
  *   CONN_WRITER   runs users' writes; the preupdate hook is registered at open (capture.h), policy
  * on CONN_READER   runs users' reads; query_only, policy on CONN_APPLIER  applies changes of the
  * log; triggers off, foreign keys off, no policy, never reads for users (FTS5 caches structure per
  * connection)
+ *   CONN_SCRATCH  a temporary database of its own, which has no file name and is gone with it;
+ * users' functions, our own statements
  *
  * All of them: WAL, synchronous as configured, DQS off, extended result codes, trusted_schema as
  * SQLite's default, statement cache. A connection is used by one thread at a time; conn_interrupt()
@@ -23,7 +25,7 @@
 
 typedef struct sqlite3 sqlite3;
 
-enum conn_role { CONN_WRITER, CONN_READER, CONN_APPLIER };
+enum conn_role { CONN_WRITER, CONN_READER, CONN_APPLIER, CONN_SCRATCH };
 
 /* What a database's connections have in common. Strings are owned by whoever owns the struct and
  * outlive every connection opened with it. */

@@ -94,6 +94,20 @@ static struct cross_span split_collation(const struct cross_text *t, struct cros
     return collation;
 }
 
+/* Words behind which an operand stands, or which end an expression themselves. */
+static bool is_operator(const struct cross_text *t, size_t i)
+{
+    static const char *const words[] = {
+        "AND",    "OR",      "NOT",    "IS",   "LIKE",   "GLOB",    "MATCH",    "REGEXP",
+        "IN",     "FROM",    "ESCAPE", "THEN", "ELSE",   "WHEN",    "CASE",     "BETWEEN",
+        "EXISTS", "COLLATE", "END",    "NULL", "ISNULL", "NOTNULL", "DISTINCT",
+    };
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        if (cross_is(t, i, words[k]))
+            return true;
+    return false;
+}
+
 /* Takes the alias from an item of the list: AS name, or a name alone behind an expression. */
 static void cut_alias(const struct cross_text *t, struct cross_span *s)
 {
@@ -103,8 +117,10 @@ static void cut_alias(const struct cross_text *t, struct cross_span *s)
     else if (n > 1 && t->tokens[s->end - 2].depth == t->tokens[s->begin].depth &&
              (t->tokens[s->end - 1].t.type == LEX_TOKEN_WORD ||
               t->tokens[s->end - 1].t.type == LEX_TOKEN_QUOTED) &&
-             !cross_is(t, s->end - 1, "END") && !cross_is(t, s->end - 1, "NULL") &&
-             !cross_is(t, s->end - 2, "COLLATE") && !cross_is_punct(t, s->end - 2, '.') &&
+             !is_operator(t, s->end - 1) &&
+             (!is_operator(t, s->end - 2) || cross_is(t, s->end - 2, "END") ||
+              cross_is(t, s->end - 2, "NULL")) &&
+             !cross_is_punct(t, s->end - 2, '.') &&
              (t->tokens[s->end - 2].t.type != LEX_TOKEN_PUNCT ||
               cross_is_punct(t, s->end - 2, ')')))
         s->end--;
@@ -388,6 +404,10 @@ static enum err_code make(struct maker *m, struct cross_plan *plan, struct err *
     if (make_list(m, e) != ERR_OK)
         return e->code;
     make_group(m);
+    if (!can_be_merged(m, &(struct buf)BUF_INIT))
+        return err_set(e, ERR_UNSUPPORTED,
+                       "a query over several databases may have columns inside of aggregates and "
+                       "beside them, but not in one expression with them");
     if (make_having(m, e) != ERR_OK || make_order(m, e) != ERR_OK)
         return e->code;
     if (m->hidden > CROSS_HIDDEN)

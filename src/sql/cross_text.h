@@ -65,6 +65,15 @@ enum err_code cross_text_plan(const struct cross_text *t, const char *const *nam
                               struct err *e);
 void cross_plan_free(struct cross_plan *plan);
 
+/* Does the hint's expression match a database's id, anywhere in it? Compiled once, by PCRE2; an id
+ * that is too much work counts as no match. */
+struct cross_pattern;
+/* ERR_PARAM with what is wrong with it. */
+enum err_code cross_pattern_new(struct cross_pattern **out, const char *pattern, size_t n,
+                                struct err *e);
+bool cross_pattern_matches(const struct cross_pattern *p, const char *id);
+void cross_pattern_free(struct cross_pattern *p); /* NULL is fine */
+
 #define CROSS_HIDDEN 64 /* columns added at most */
 
 #endif

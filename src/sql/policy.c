@@ -26,7 +26,8 @@ struct policy *policy_new(const struct conn_config *cfg, enum conn_role role)
     if (!p)
         return NULL;
     p->cfg = *cfg;
-    p->trust = role == CONN_APPLIER ? 1 : 0; /* it only ever runs what the log says */
+    /* They only ever run what the log says, and our own. */
+    p->trust = role == CONN_APPLIER || role == CONN_SCRATCH ? 1 : 0;
     return p;
 }
 

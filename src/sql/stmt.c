@@ -637,6 +637,21 @@ const char *stmt_column_decltype(struct stmt *s, unsigned i)
     return s->int4 && s->int4[i] ? "INT4" : type;
 }
 
+const char *stmt_column_collation(const struct stmt *s, unsigned i)
+{
+    const char *schema = sqlite3_column_database_name(s->raw, (int)i);
+    const char *table = sqlite3_column_table_name(s->raw, (int)i);
+    const char *column = sqlite3_column_origin_name(s->raw, (int)i);
+    const char *collation = NULL;
+
+    if (!schema || !table || !column ||
+        sqlite3_table_column_metadata(conn_handle(s->conn), schema, table, column, NULL, &collation,
+                                      NULL, NULL, NULL) != SQLITE_OK ||
+        !collation)
+        return "BINARY";
+    return collation;
+}
+
 struct value stmt_column(const struct stmt *s, unsigned i)
 {
     return value_view(sqlite3_column_value(s->raw, (int)i));

@@ -92,6 +92,8 @@ unsigned stmt_column_count(const struct stmt *s);
 const char *stmt_column_name(const struct stmt *s, unsigned i);
 /* As declared, but "INT4" for a rowid that table_text_is_int4(); NULL for expressions. */
 const char *stmt_column_decltype(struct stmt *s, unsigned i);
+/* By which its column's texts are compared; "BINARY" for expressions. */
+const char *stmt_column_collation(const struct stmt *s, unsigned i);
 struct value stmt_column(const struct stmt *s, unsigned i);
 
 /* ---- the cache, for conn.c ---- */
