@@ -354,7 +354,8 @@ static enum err_code check_columns(const struct cross *x, struct err *e)
         return err_set(e, ERR_MISMATCH, "it has %u columns, and database \"%s\" has %u", n,
                        database_id(x->dbs[0]), x->n_columns);
     for (unsigned i = 0; i < n; i++)
-        if (strcasecmp(stmt_column_name(x->stmt, i), x->columns[i].name) != 0)
+        if (strcasecmp(stmt_column_name(x->stmt, i), x->columns[i].name) != 0 &&
+            strcmp(stmt_column_name(x->stmt, i), CROSS_UNKNOWN) != 0)
             return err_set(
                 e, ERR_MISMATCH, "column %u is \"%.100s\", and \"%.100s\" in database \"%s\"",
                 i + 1, stmt_column_name(x->stmt, i), x->columns[i].name, database_id(x->dbs[0]));
@@ -367,7 +368,8 @@ static enum err_code begin_scratch(struct cross *x, struct err *e)
     const char **collations = calloc(n > 0 ? n : 1, sizeof *collations);
     enum err_code code = collations ? ERR_OK : no_memory(e);
     for (unsigned i = 0; collations && i < n; i++)
-        collations[i] = stmt_column_collation(x->stmt, i);
+        collations[i] = stmt_column_collation(
+            x->stmt, i >= x->n_columns && x->plan.compared[i - x->n_columns] ? i + 1 : i);
     if (code == ERR_OK)
         code = scratch_begin(x->scratch, x->plan.hidden, collations, e);
     free(collations);
@@ -470,6 +472,13 @@ static enum request_status run_rows(struct cross *x, bool collect, struct sink *
     return REQUEST_DONE;
 }
 
+/* What is wrong with the statement as such is no database's. */
+static void name_database(const struct cross *x, struct err *e)
+{
+    if (x->planned || (e->code != ERR_UNSUPPORTED && e->code != ERR_PARAM && e->code != ERR_SYNTAX))
+        err_wrap(e, "database \"%s\"", database_id(x->dbs[x->at]));
+}
+
 static enum request_status run_each(struct cross *x, struct sink *sink, struct err *e)
 {
     bool collect = cross_text_kind(x->text) == CROSS_MERGE;
@@ -480,7 +489,7 @@ static enum request_status run_each(struct cross *x, struct sink *sink, struct e
         if (st == REQUEST_DONE)
             st = run_rows(x, collect, sink, e);
         if (st == REQUEST_FAILED)
-            err_wrap(e, "database \"%s\"", database_id(x->dbs[x->at]));
+            name_database(x, e);
         if (st != REQUEST_DONE)
             return st;
         give_reader(x);

@@ -3,21 +3,23 @@
 
 #include "sql/cross_impl.h"
 
-/* How an aggregate comes out of parts: %a are the arguments, %f the filter; %1 and %2 the columns
- * of the parts, %2 also the second argument (of group_concat). */
+/* How an aggregate comes out of parts: %a are the arguments, %f the filter, %c how the arguments
+ * say that they are compared; %1 and %2 the columns of the parts. */
 struct cross_merge {
     const char *name;
     unsigned parts;
+    bool compares; /* the first part as the second, which is the argument itself */
     const char *each, *merge;
 };
 
 static const struct cross_merge merges[] = {
-    {"count", 1, "count(%a)%f", "sum(%1)"},
-    {"sum", 1, "sum(%a)%f", "sum(%1)"},
-    {"total", 1, "total(%a)%f", "total(%1)"},
-    {"min", 1, "min(%a)%f", "min(%1)"},
-    {"max", 1, "max(%a)%f", "max(%1)"},
-    {"avg", 2, "total(%a)%f, count(%a)%f", "CASE WHEN sum(%2) > 0 THEN total(%1) / sum(%2) END"},
+    {"count", 1, false, "count(%a)%f", "sum(%1)"},
+    {"sum", 1, false, "sum(%a)%f", "sum(%1)"},
+    {"total", 1, false, "total(%a)%f", "total(%1)"},
+    {"min", 2, true, "min(%a)%f, %a", "min(%1%c)"},
+    {"max", 2, true, "max(%a)%f, %a", "max(%1%c)"},
+    {"avg", 2, false, "total(%a)%f, count(%a)%f",
+     "CASE WHEN sum(%2) > 0 THEN total(%1) / sum(%2) END"},
 };
 
 /* The rest of them, of SQLite and of PostgreSQL's dialect. */
@@ -135,30 +137,51 @@ static void put_filter(const struct cross_text *t, const struct cross_aggregate 
     buf_putc(b, ')');
 }
 
-/* The arguments one by one, without DISTINCT and ORDER BY. */
+/* " COLLATE x" where an expression ends with it. */
+static void put_collation(const struct cross_text *t, struct cross_span s, struct buf *b)
+{
+    if (s.end - s.begin <= 2 || !cross_is(t, s.end - 2, "COLLATE"))
+        return;
+    buf_putc(b, ' ');
+    cross_put(t, b, (struct cross_span){s.end - 2, s.end});
+}
+
+bool cross_aggregate_compares(const struct cross_aggregate *a)
+{
+    return a->how && a->how->compares;
+}
+
+/* Where the next argument, or term of its ORDER BY, ends. */
+static size_t argument_end(const struct cross_text *t, const struct cross_aggregate *a, size_t i)
+{
+    unsigned depth = t->tokens[a->begin].depth + 1;
+    while (i < a->args.end &&
+           !(t->tokens[i].depth == depth && (cross_is_punct(t, i, ',') || cross_is(t, i, "ORDER"))))
+        i++;
+    return i;
+}
+
+size_t cross_direction(const struct cross_text *t, struct cross_span s)
+{
+    while (s.end > s.begin && (cross_is(t, s.end - 1, "ASC") || cross_is(t, s.end - 1, "DESC") ||
+                               cross_is(t, s.end - 1, "NULLS") || cross_is(t, s.end - 1, "FIRST") ||
+                               cross_is(t, s.end - 1, "LAST")))
+        s.end--;
+    return s.end;
+}
+
+/* The arguments one by one, the terms of an ORDER BY among them. */
 static unsigned put_arguments(const struct cross_text *t, const struct cross_aggregate *a,
                               struct buf *b)
 {
-    unsigned depth = t->tokens[a->begin].depth + 1, n = 0;
-    struct cross_span one = {a->args.begin + (a->distinct ? 1 : 0), 0};
-    for (size_t i = one.begin; i <= a->args.end && !a->star; i++) {
-        bool ends = i == a->args.end || (t->tokens[i].depth == depth &&
-                                         (cross_is_punct(t, i, ',') || cross_is(t, i, "ORDER")));
-        if (!ends)
-            continue;
-        one.end = i;
+    unsigned n = 0;
+    size_t i = a->args.begin + (a->distinct ? 1 : 0);
+    while (i < a->args.end && !a->star) {
+        struct cross_span arg = {i, argument_end(t, a, i)};
+        i = arg.end + (cross_is(t, arg.end, "ORDER") ? 2 : 1);
+        arg.end = cross_direction(t, arg);
         buf_puts(b, n++ > 0 ? ", " : "");
-        cross_put(t, b, one);
-        one.begin = i + 1 + (cross_is(t, i, "ORDER") ? 1 : 0);
-        if (cross_is(t, i, "ORDER")) { /* its terms are columns, too, without their directions */
-            for (; i < a->args.end; i++)
-                if (cross_is(t, i, "ASC") || cross_is(t, i, "DESC") || cross_is(t, i, "NULLS"))
-                    break;
-            one.end = i;
-            buf_puts(b, ", ");
-            cross_put(t, b, one);
-            return n + 1;
-        }
+        cross_put(t, b, arg);
     }
     return n;
 }
@@ -188,28 +211,25 @@ unsigned cross_aggregate_parts(const struct cross_text *t, const struct cross_ag
 static void merge_raw(const struct cross_text *t, const struct cross_aggregate *a, unsigned first,
                       struct buf *b)
 {
-    unsigned depth = t->tokens[a->begin].depth + 1, k = first;
+    unsigned k = first;
+    size_t i = a->args.begin + (a->distinct ? 1 : 0);
     buf_put(b, t->tokens[a->begin].t.text, t->tokens[a->begin].t.len);
     buf_puts(b, a->distinct ? "(DISTINCT " : "(");
-    if (cross_is_punct(t, a->args.begin, '*'))
-        buf_putc(b, '*');
-    else if (!a->star)
+    if (a->star)
+        cross_put(t, b, a->args);
+    while (i < a->args.end && !a->star) {
+        struct cross_span arg = {i, argument_end(t, a, i)};
+        size_t direction = cross_direction(t, arg);
         buf_printf(b, "\"ha:h%u\"", k++);
-    for (size_t i = a->args.begin; i < a->args.end && !a->star; i++) {
-        if (t->tokens[i].depth != depth)
-            continue;
-        if (cross_is_punct(t, i, ','))
-            buf_printf(b, ", \"ha:h%u\"", k++);
-        if (!cross_is(t, i, "ORDER"))
-            continue;
-        buf_printf(b, " ORDER BY \"ha:h%u\"", k++);
-        for (; i < a->args.end; i++)
-            if (cross_is(t, i, "ASC") || cross_is(t, i, "DESC") || cross_is(t, i, "NULLS")) {
-                buf_putc(b, ' ');
-                cross_put(t, b, (struct cross_span){i, a->args.end});
-                break;
-            }
-        break;
+        put_collation(t, (struct cross_span){arg.begin, direction}, b);
+        if (direction < arg.end) {
+            buf_putc(b, ' ');
+            cross_put(t, b, (struct cross_span){direction, arg.end});
+        }
+        bool order = cross_is(t, arg.end, "ORDER") && arg.end < a->args.end;
+        if (arg.end < a->args.end)
+            buf_puts(b, order ? " ORDER BY " : ", ");
+        i = arg.end + (order ? 2 : 1);
     }
     buf_putc(b, ')');
     if (a->filter.end > a->filter.begin)
@@ -229,7 +249,10 @@ void cross_aggregate_merge(const struct cross_text *t, const struct cross_aggreg
             buf_putc(merge, *p);
             continue;
         }
-        buf_printf(merge, "\"ha:h%u\"", first + (unsigned)(*++p - '1'));
+        if (*++p == 'c')
+            put_collation(t, a->args, merge);
+        else
+            buf_printf(merge, "\"ha:h%u\"", first + (unsigned)(*p - '1'));
     }
     buf_putc(merge, ')');
 }

@@ -74,6 +74,11 @@ size_t cross_next_aggregate(const struct cross_text *t, size_t i, size_t end,
  * arguments; how many. */
 unsigned cross_aggregate_parts(const struct cross_text *t, const struct cross_aggregate *a,
                                bool raw, struct buf *each);
+/* Are its parts min() or max(), whose texts are compared as the second part's column has it? */
+bool cross_aggregate_compares(const struct cross_aggregate *a);
+/* Of a term of ORDER BY: the token where ASC, DESC, NULLS FIRST or NULLS LAST begins, or its end.
+ */
+size_t cross_direction(const struct cross_text *t, struct cross_span s);
 /* The merge's expression over them, the first of which is "ha:h<first>". */
 void cross_aggregate_merge(const struct cross_text *t, const struct cross_aggregate *a, bool raw,
                            unsigned first, struct buf *merge);

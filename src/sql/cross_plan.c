@@ -16,6 +16,7 @@ struct maker {
     void *arg;
     struct buf added; /* columns that each database adds, each with a comma in front */
     unsigned hidden;
+    bool compared[CROSS_HIDDEN];
     struct buf list, group, having, order; /* of the merge */
     bool having_each;                      /* HAVING is each database's own */
 };
@@ -56,6 +57,8 @@ static void put_merged(struct maker *m, struct buf *b, struct cross_span s)
             buf_printf(&m->added, ", %s", buf_cstr(&parts));
         buf_free(&parts);
         cross_aggregate_merge(t, &a, m->raw, m->hidden + 1, b);
+        if (!m->raw && cross_aggregate_compares(&a) && m->hidden < CROSS_HIDDEN)
+            m->compared[m->hidden] = true;
         buf_putc(b, ' ');
         m->hidden += n;
         run = a.end;
@@ -287,11 +290,7 @@ static enum err_code make_order(struct maker *m, struct err *e)
         }
         if (!can) {
             buf_reset(&one);
-            while (expr.end > expr.begin &&
-                   (cross_is(m->t, expr.end - 1, "ASC") || cross_is(m->t, expr.end - 1, "DESC") ||
-                    cross_is(m->t, expr.end - 1, "NULLS") ||
-                    cross_is(m->t, expr.end - 1, "FIRST") || cross_is(m->t, expr.end - 1, "LAST")))
-                expr.end--;
+            expr.end = cross_direction(m->t, expr);
             struct cross_span collation = split_collation(m->t, &expr);
             rest = (struct cross_span){collation.begin, term.end};
             add_hidden(m, expr);
@@ -346,7 +345,7 @@ static void put_own_list(const struct maker *m, struct buf *b)
     for (; next_term(m->t, all, &item); first = false) {
         buf_puts(b, first ? "" : ", ");
         if (any_aggregate(m->t, item))
-            buf_puts(b, "NULL");
+            buf_puts(b, "NULL AS \"" CROSS_UNKNOWN "\"");
         else
             cross_put(m->t, b, item);
     }
@@ -420,6 +419,7 @@ static enum err_code make(struct maker *m, struct cross_plan *plan, struct err *
         cross_put(t, &plan->merge, t->clauses[CLAUSE_LIMIT]);
     }
     plan->hidden = m->hidden;
+    memcpy(plan->compared, m->compared, sizeof plan->compared);
     return ERR_OK;
 }
 

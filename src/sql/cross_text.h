@@ -50,9 +50,13 @@ const char *cross_text_whole(const struct cross_text *t);
 /* CROSS_LIMIT: "SELECT limit, offset". */
 const char *cross_text_bounds(const struct cross_text *t);
 
+#define CROSS_HIDDEN  64        /* columns added at most */
+#define CROSS_UNKNOWN "ha:null" /* name of a column of `each` that has no value yet */
+
 struct cross_plan {
     struct buf each, merge;
-    unsigned hidden; /* columns that were added */
+    unsigned hidden;             /* columns that were added */
+    bool compared[CROSS_HIDDEN]; /* its texts are compared as those of the next one */
 };
 
 /* Can this be prepared where "ha:rows" has the columns "ha:c1" … and 64 of the others? */
@@ -73,7 +77,5 @@ enum err_code cross_pattern_new(struct cross_pattern **out, const char *pattern,
                                 struct err *e);
 bool cross_pattern_matches(const struct cross_pattern *p, const char *id);
 void cross_pattern_free(struct cross_pattern *p); /* NULL is fine */
-
-#define CROSS_HIDDEN 64 /* columns added at most */
 
 #endif
