@@ -104,13 +104,15 @@ static void formats(void **state)
     assert_int_equal(post("/query?associative", "{\"sql\":\"rows 1\"}"), 200);
     assert_body("{\"columns\":[\"n\",\"name\"],\"rows\":[{\"n\":0,\"name\":\"name 0\"}]}\n");
     assert_int_equal(post("/query?details=true", "{\"sql\":\"rows 1\"}"), 200);
-    assert_body("{\"columns\":[\"n\",\"name\"],\"types\":[\"INTEGER\",\"TEXT\"],"
-                "\"rows\":[[0,\"name 0\"]],\"returns_rows\":true,\"rows_affected\":0,\"last_insert_id\":0,"
-                "\"time\":0.0015}\n");
+    assert_body(
+        "{\"columns\":[\"n\",\"name\"],\"types\":[\"INTEGER\",\"TEXT\"],"
+        "\"rows\":[[0,\"name 0\"]],\"returns_rows\":true,\"rows_affected\":0,\"last_insert_id\":0,"
+        "\"time\":0.0015}\n");
     assert_int_equal(request("POST", "/query", "Accept: application/json; details=true\r\n",
                              "{\"sql\":\"write\"}"),
                      200);
-    assert_body_has("\"returns_rows\":false,\"rows_affected\":1,\"last_insert_id\":3,\"time\":0.0015}");
+    assert_body_has(
+        "\"returns_rows\":false,\"rows_affected\":1,\"last_insert_id\":3,\"time\":0.0015}");
 }
 
 static void all_values(void **state)

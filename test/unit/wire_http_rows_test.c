@@ -120,9 +120,10 @@ static void json_details(void **state)
     (void)state;
     begin(&(struct http_rows_options){.details = true});
     two_rows();
-    assert_string_equal(text(), "{\"columns\":[\"id\",\"name\"],\"types\":[\"INTEGER\",null],"
-                                "\"rows\":[[1,\"HA user\"],[2,null]],\"returns_rows\":true,\"rows_affected\":0,"
-                                "\"last_insert_id\":0,\"time\":0.0015}\n");
+    assert_string_equal(
+        text(), "{\"columns\":[\"id\",\"name\"],\"types\":[\"INTEGER\",null],"
+                "\"rows\":[[1,\"HA user\"],[2,null]],\"returns_rows\":true,\"rows_affected\":0,"
+                "\"last_insert_id\":0,\"time\":0.0015}\n");
 }
 
 static void json_objects(void **state)
