@@ -99,3 +99,12 @@ void claim_release(const char *path)
     pthread_mutex_unlock(&mu);
     free(c);
 }
+
+void claim_forget(void)
+{
+    for (struct claim *c = claims; c; c = c->next) {
+        if (c->fd >= 0)
+            (void)close(c->fd);
+        c->fd = -1;
+    }
+}

@@ -15,5 +15,8 @@
  * ERR_DISK_FULL or ERR_CONFIG where the lock's file cannot be made or opened. */
 enum err_code claim_path(const char *path, int64_t deadline_ns, struct err *e);
 void claim_release(const char *path);
+/* In a child after fork(), which inherits the locks' descriptors: the locks are its parent's alone.
+ * Async-signal-safe. */
+void claim_forget(void);
 
 #endif

@@ -400,10 +400,17 @@ static struct follower *follower_new(const struct follower_start *how)
     return f;
 }
 
+static void at_fork(void)
+{
+    (void)pthread_atfork(NULL, NULL, claim_forget);
+}
+
 /* Threads of a host's process take no signal of its, and neither do those that they start. */
 static int start_thread(struct follower *f)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     sigset_t all, was;
+    pthread_once(&once, at_fork);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &was);
     int rc = stack_start(&f->thread, follower_main, f);

@@ -111,6 +111,27 @@ def test_a_server_that_is_restarted(cluster):
         assert_replica(r, node)
 
 
+def test_one_of_three_servers(cluster):
+    """Whichever of them is killed, the one that the replica is connected to or the log's leader among them."""
+    servers = cluster.nats_cluster(3)
+    url = ",".join(s.nats_url for s in servers)
+    node = cluster.node(url=url, replicas=3)
+    with Writer(node) as w, Python(cluster) as r:
+        r.follow(node, servers=url, consistency="serializable")
+        for s in servers:
+            w.wait(10)
+            s.kill9()
+            w.wait(10)
+            r.caught_up(node)
+            s.start()
+            with NatsClient(s.port) as nats:
+                wait_until(lambda nats=nats: nats.replicas_current(LOG), what="all three have the log")
+        w.stopping.set()
+        w.join()
+        assert_replica(r, node)
+        assert r.stats()["restores"] == 0
+
+
 def trim(node):
     """Everything that the log has is gone, as by age."""
     with NatsClient(node.nats_port) as nats:
@@ -260,6 +281,26 @@ def test_two_hosts_of_one_file(cluster):
         w.stopping.set()
         w.join()
         assert_replica(second, node)
+
+
+def test_children_that_outlive_their_parent(cluster):
+    """A child that was forked has inherited the file's lock, and does not keep it."""
+    node = cluster.node()
+    node.query("CREATE TABLE t (a)")
+    first = Python(cluster)
+    first.follow(node)
+    child = first.ask("child")[0][0]
+    try:
+        with Python(cluster) as second:
+            second.follow(node)
+            assert second.stats()["state"] == "standby"
+            first.kill9()
+            second.wait_state("following")
+            node.query("INSERT INTO t VALUES (1)")
+            assert_replica(second, node)
+        os.kill(child, 0)
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_two_connections_of_one_process(cluster):

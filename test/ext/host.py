@@ -1,11 +1,13 @@
 """A program that uses Python's sqlite3: one question a line, as JSON, one answer a line.
 
     ["load", PATH] · ["query", SQL] · ["exit"]: at once, nothing is closed · ["fork"]: a child closes what it has inherited
+    ["child"]: the process id of one that does nothing until it is killed
     ["open2", PATH], ["query2", SQL], ["close2"]: another connection to the same file, with the extension
 """
 
 import json
 import os
+import signal
 import sqlite3
 import sys
 
@@ -17,6 +19,13 @@ def fork(db):
         os._exit(0)
     _, status = os.waitpid(pid, 0)
     return [[os.waitstatus_to_exitcode(status)]]
+
+
+def child():
+    pid = os.fork()
+    while pid == 0:
+        signal.pause()
+    return [[pid]]
 
 
 def connect():
@@ -50,6 +59,8 @@ def answer(db, word, *rest):
         sys.exit(0)
     if word == "fork":
         return fork(db)
+    if word == "child":
+        return child()
     db = others[0] if word == "query2" else db
     return [[v.hex() if isinstance(v, bytes) else v for v in row] for row in db.execute(rest[0])]
 
