@@ -111,7 +111,7 @@ static void skip_values(struct reader *r, const char *nulls, const char *types, 
 {
     for (unsigned i = 0; i < n && !r->bad; i++)
         if (!(nulls && ((unsigned char)nulls[i / 8] >> (i % 8) & 1)))
-            mysqltype_skip(r, (uint8_t)types[2 * i]);
+            mysqltype_skip(r, (uint8_t)types[2 * (size_t)i]);
 }
 
 bool mysqlwire_read_query(const char *body, size_t len, uint32_t capabilities, const char **sql,

@@ -91,8 +91,9 @@ static void execution(const char *body, size_t len, uint32_t capabilities, unsig
         bool in_scratch;
         if (mysqlwire_is_null(&x, i))
             continue;
-        if (!mysqltype_get(&x.values, (uint8_t)types[2 * i],
-                           ((uint8_t)types[2 * i + 1] & 0x80) != 0, &v, &scratch, &in_scratch))
+        if (!mysqltype_get(&x.values, (uint8_t)types[2 * (size_t)i],
+                           ((uint8_t)types[2 * (size_t)i + 1] & 0x80) != 0, &v, &scratch,
+                           &in_scratch))
             break;
         if (in_scratch)
             v.u.s.data = scratch.data + (uintptr_t)v.u.s.data;

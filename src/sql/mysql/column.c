@@ -221,13 +221,12 @@ void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
     while (i < to && !r->failed) {
         if (skip_options(r, &i, to))
             continue;
-        if (mysql_word(r, i, "AUTO_INCREMENT")) {
-            i++;
-        } else if (mysql_words(r, i, "NOT", "NULL")) {
+        if (mysql_words(r, i, "NOT", "NULL")) {
             if (!rowid && !(without & MYSQL_WITHOUT_NOT_NULL))
                 mysql_put(r, "NOT NULL");
             i += 2;
-        } else if (mysql_word(r, i, "NULL")) {
+        } else if (mysql_word(r, i, "NULL") || mysql_word(r, i, "AUTO_INCREMENT") ||
+                   mysql_word(r, i, "FIRST")) {
             i++;
         } else if (mysql_words(r, i, "PRIMARY", "KEY") || mysql_word(r, i, "KEY")) {
             if (!rowid)
@@ -262,8 +261,6 @@ void mysql_column_def(struct mysql_rewrite *r, size_t from, size_t to, bool key,
         } else if (mysql_op(r, i, "(")) {
             mysql_range(r, i, mysql_skip(r, i));
             i = mysql_skip(r, i);
-        } else if (mysql_word(r, i, "FIRST")) {
-            i++;
         } else if (mysql_word(r, i, "AFTER")) {
             i += 2;
         } else {

@@ -215,7 +215,8 @@ static size_t great_number(struct mysql_rewrite *r, size_t i)
     static const char all[] = "18446744073709551615";
     const struct mysql_token *t = mysql_at(r, i);
 
-    if (t->type != MYSQL_TOKEN_NUMBER || t->len != sizeof all - 1 || memcmp(t->text, all, t->len))
+    if (t->type != MYSQL_TOKEN_NUMBER || t->len != sizeof all - 1 ||
+        memcmp(t->text, all, t->len) != 0)
         return i;
     return put(r, "9223372036854775807", i + 1);
 }

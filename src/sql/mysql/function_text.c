@@ -354,13 +354,20 @@ static void mod(sqlite3_context *ctx, int n, sqlite3_value **v)
 static void inet_aton_(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     const char *s = (const char *)sqlite3_value_text(v[0]);
-    unsigned a, b, c, d;
-    char rest;
+    uint32_t address = 0;
 
-    if (any_null(n, v) || !s || sscanf(s, "%3u.%3u.%3u.%3u%c", &a, &b, &c, &d, &rest) != 4 ||
-        a > 255 || b > 255 || c > 255 || d > 255)
+    if (any_null(n, v) || !s)
         return;
-    sqlite3_result_int64(ctx, (int64_t)(a << 24 | b << 16 | c << 8 | d));
+    for (unsigned i = 0; i < 4; i++) {
+        unsigned part = 0, digits = 0;
+        for (; *s >= '0' && *s <= '9' && digits < 3; s++, digits++)
+            part = part * 10 + (unsigned)(*s - '0');
+        if (digits == 0 || part > 255 || *s != (i < 3 ? '.' : '\0'))
+            return;
+        address = address << 8 | part;
+        s++;
+    }
+    sqlite3_result_int64(ctx, address);
 }
 
 static void inet_ntoa_(sqlite3_context *ctx, int n, sqlite3_value **v)

@@ -361,10 +361,11 @@ static bool read_span(sqlite3_value *v, const char *unit, struct span *s)
             return compound((const char *)sqlite3_value_text(v), units[i].factors, units[i].n, s);
     if (strcasecmp(unit, "YEAR_MONTH") == 0) {
         const char *text = (const char *)sqlite3_value_text(v);
-        int years = 0, more = 0;
-        if (!text || sscanf(text, "%d%*[^0-9]%d", &years, &more) < 1)
+        struct span parts;
+        static const double factors[] = {12, 1};
+        if (!text || !compound(text, factors, 2, &parts))
             return false;
-        s->months = (int64_t)years * 12 + (years < 0 ? -more : more);
+        s->months = parts.micros; /* which are months here */
     } else if (strcasecmp(unit, "YEAR") == 0) {
         s->months = (int64_t)whole * 12;
     } else if (strcasecmp(unit, "QUARTER") == 0) {
@@ -481,7 +482,7 @@ static void extract(sqlite3_context *ctx, int n, sqlite3_value **v)
     (void)n;
     if (!unit || !read_moment(v[1], &t))
         return;
-    int64_t hms = (int64_t)t.hour * 10000 + t.minute * 100 + t.second;
+    int64_t minutes = t.minute, hms = (int64_t)t.hour * 10000 + minutes * 100 + t.second;
     if (strcasecmp(unit, "YEAR") == 0)
         out = t.year;
     else if (strcasecmp(unit, "QUARTER") == 0)
@@ -505,7 +506,7 @@ static void extract(sqlite3_context *ctx, int n, sqlite3_value **v)
     else if (strcasecmp(unit, "DAY_HOUR") == 0)
         out = (int64_t)t.day * 100 + t.hour;
     else if (strcasecmp(unit, "DAY_MINUTE") == 0)
-        out = (int64_t)t.day * 10000 + t.hour * 100 + t.minute;
+        out = ((int64_t)t.day * 100 + t.hour) * 100 + t.minute;
     else if (strcasecmp(unit, "DAY_SECOND") == 0)
         out = (int64_t)t.day * 1000000 + hms;
     else if (strcasecmp(unit, "HOUR_MINUTE") == 0)
@@ -513,7 +514,7 @@ static void extract(sqlite3_context *ctx, int n, sqlite3_value **v)
     else if (strcasecmp(unit, "HOUR_SECOND") == 0)
         out = hms;
     else if (strcasecmp(unit, "MINUTE_SECOND") == 0)
-        out = (int64_t)t.minute * 100 + t.second;
+        out = minutes * 100 + t.second;
     else {
         pg_result_error(ctx, "unknown unit \"%.40s\"", unit);
         return;
@@ -525,16 +526,18 @@ static void extract(sqlite3_context *ctx, int n, sqlite3_value **v)
 static bool read_zone(sqlite3_value *v, int *seconds)
 {
     const char *s = (const char *)sqlite3_value_text(v);
+    const char *p, *end;
     int h, m;
-    char rest;
 
     *seconds = 0;
     if (!s)
         return false;
     if (strcasecmp(s, "UTC") == 0 || strcasecmp(s, "SYSTEM") == 0 || strcasecmp(s, "GMT") == 0)
         return true;
-    if ((*s != '+' && *s != '-') || sscanf(s + 1, "%2d:%2d%c", &h, &m, &rest) != 2 || h > 14 ||
-        m > 59)
+    p = s + 1;
+    end = s + strlen(s);
+    if ((*s != '+' && *s != '-') || !take_number(&p, end, 2, &h) || p == end || *p++ != ':' ||
+        !take_number(&p, end, 2, &m) || p != end || h > 14 || m > 59)
         return false;
     *seconds = (*s == '-' ? -1 : 1) * (h * 3600 + m * 60);
     return true;
@@ -555,21 +558,36 @@ static void convert_tz(sqlite3_context *ctx, int n, sqlite3_value **v)
 static void time_to_sec(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
     const char *s = (const char *)sqlite3_value_text(v[0]);
+    const char *end;
     struct pg_time t;
+    int64_t sign = 1, hours, minutes;
     int h, m, sec = 0;
 
     (void)n;
     if (!s)
         return;
-    if (read_moment(v[0], &t))
-        sqlite3_result_int64(ctx, (int64_t)t.hour * 3600 + t.minute * 60 + t.second);
-    else if (sscanf(s, "%d:%d:%d", &h, &m, &sec) >= 2)
-        sqlite3_result_int64(ctx, (int64_t)h * 3600 + (*s == '-' ? -1 : 1) * (m * 60 + sec));
+    if (read_moment(v[0], &t)) {
+        hours = t.hour;
+        minutes = t.minute;
+        sqlite3_result_int64(ctx, hours * 3600 + minutes * 60 + t.second);
+        return;
+    }
+    end = s + strlen(s);
+    if (*s == '-') {
+        sign = -1;
+        s++;
+    }
+    if (!take_number(&s, end, 3, &h) || s == end || *s++ != ':' || !take_number(&s, end, 2, &m) ||
+        (s < end && (*s++ != ':' || !take_number(&s, end, 2, &sec))))
+        return;
+    hours = h;
+    minutes = m;
+    sqlite3_result_int64(ctx, sign * (hours * 3600 + minutes * 60 + sec));
 }
 
 static void sec_to_time(sqlite3_context *ctx, int n, sqlite3_value **v)
 {
-    int64_t s = sqlite3_value_int64(v[0]), most = INT64_C(838) * 3600 + 59 * 60 + 59;
+    int64_t s = sqlite3_value_int64(v[0]), most = INT64_C(3020399) /* 838:59:59 */;
     char text[24];
 
     (void)n;

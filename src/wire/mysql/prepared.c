@@ -220,13 +220,13 @@ static bool has_bytes(const struct value *v)
 /* Values borrow the packet, or lie in p->data: offsets become pointers at the end. */
 static bool take_values(struct mysql_prepared *p, struct mysqlwire_execute *x)
 {
-    bool *in_data = p->n_params ? calloc(p->n_params, sizeof *in_data) : NULL;
-    bool ok = in_data || p->n_params == 0;
+    bool *in_data = calloc((size_t)p->n_params + 1, sizeof *in_data);
+    bool ok = in_data != NULL;
 
     buf_reset(&p->data);
     for (unsigned i = 0; ok && i < p->n_params; i++) {
-        uint8_t type = (uint8_t)p->types[2 * i];
-        bool is_unsigned = ((uint8_t)p->types[2 * i + 1] & 0x80) != 0;
+        uint8_t type = (uint8_t)p->types[2 * (size_t)i];
+        bool is_unsigned = ((uint8_t)p->types[2 * (size_t)i + 1] & 0x80) != 0;
         struct value *v = &p->params[i].value;
         if (p->pieces && p->pieces[i].sent)
             *v = mysqltype_bytes(type, p->pieces[i].data.len ? p->pieces[i].data.data : "",

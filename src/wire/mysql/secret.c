@@ -195,8 +195,8 @@ enum err_code secret_init(struct secret *s, const char *pass, struct err *e)
     s->has_native = true;
     if (is_native_hash(pass)) {
         for (unsigned i = 0; i < SECRET_SHA1_BYTES; i++)
-            s->native[i] =
-                (unsigned char)(hex_value(pass[1 + 2 * i]) << 4 | hex_value(pass[2 + 2 * i]));
+            s->native[i] = (unsigned char)((unsigned)hex_value(pass[1 + 2 * i]) << 4 |
+                                           (unsigned)hex_value(pass[2 + 2 * i]));
         return ERR_OK;
     }
     if (len > PASSWORD_MOST)
