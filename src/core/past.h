@@ -9,9 +9,10 @@
 #include "core/command.h"
 #include "repl/history.h"
 
-#define PAST_SQL_BYTES ((size_t)64 * 1024) /* of a transaction's statements, about; then they end  \
-                                            */
-#define PAST_TABLES    1000                /* whose changes are counted one by one */
+#define PAST_SQL_BYTES                                                                             \
+    ((size_t)64 * 1024)  /* of a transaction's statements, about; then they end                    \
+                          */
+#define PAST_TABLES 1000 /* whose changes are counted one by one */
 
 struct past_table {
     char *name; /* owned */

@@ -36,7 +36,7 @@ struct pg_text {
     bool compound; /* `run` holds several statements */
     enum pg_kind kind;
     enum pg_count count;
-    char tag[48]; /* without the count */
+    char tag[48];                                                   /* without the count */
     enum { PG_AHEAD_UNKNOWN, PG_AHEAD_IDLE, PG_AHEAD_TELLS } ahead; /* pg_infer_ahead()'s own */
 };
 

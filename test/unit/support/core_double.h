@@ -173,8 +173,8 @@ enum err_code node_undo(struct node *n, const char *id, const char *statement, c
     if (strcmp(from, "9") == 0)
         return err_set(e, ERR_CHANGED, "row id=5 of table t has changed since");
     *seq = 171;
-    buf_printf(json, "{\"database\":\"%s\",\"statement\":\"%s %s\"}\n", id ? id : "a.db",
-               statement, from);
+    buf_printf(json, "{\"database\":\"%s\",\"statement\":\"%s %s\"}\n", id ? id : "a.db", statement,
+               from);
     return ERR_OK;
 }
 
