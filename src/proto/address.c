@@ -23,7 +23,9 @@ bool address_parse(const char *text, struct address *out)
 
 void address_print(const struct address *a, char out[ADDRESS_SIZE])
 {
-    if (a->index > 1)
+    if (a->seq == 0)
+        (void)snprintf(out, ADDRESS_SIZE, "not in the log yet");
+    else if (a->index > 1)
         (void)snprintf(out, ADDRESS_SIZE, "%" PRIu64 ".%u", a->seq, a->index);
     else
         (void)snprintf(out, ADDRESS_SIZE, "%" PRIu64, a->seq);

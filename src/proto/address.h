@@ -17,7 +17,7 @@ struct address {
 
 /* "150" or "150.2". False for everything else; `150.0` is nothing. */
 bool address_parse(const char *text, struct address *out);
-/* Without the place where that is 0 or 1. */
+/* Without the place where that is 0 or 1; seq 0 is "not in the log yet". */
 void address_print(const struct address *a, char out[ADDRESS_SIZE]);
 
 #endif

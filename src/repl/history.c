@@ -4,6 +4,7 @@
  *   history_from, _since, _last      where that is
  *   history_open, _extend, _close
  *   history_next                     parts put together, dead ones passed over
+ *   history_next_unlogged            what an asynchronous node has not published yet
  *   history_changes, _tx             what is in a message
  *   history_proves
  *
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "repl/chain.h"
 #include "repl/impl.h"
+#include "sql/outbox.h"
 
 #define ASK_MAX     64   /* messages that the log's leader is asked for one by one */
 #define WAIT_MS     1000 /* for the next message of a feed, … */
@@ -251,6 +253,7 @@ enum err_code history_since(struct replica *r, int64_t ns, enum history_missing 
     uint64_t seq = 0;
     enum err_code code = begin_range(r, &st, out, e);
 
+    out->since_ns = since;
     if (code == ERR_OK && missing == HISTORY_REFUSE)
         code = reaches_back(r, &st, since, e);
     if (code == ERR_OK)
@@ -472,11 +475,18 @@ static enum err_code describe(struct history *h, struct err *e)
         .info = info,
         .txs = info->n_txs > 0 ? (unsigned)info->n_txs : info->changes > 0,
     };
+    return ERR_OK;
+}
+
+/* What history_proves() asks for. */
+static void note_order(struct history *h)
+{
+    const struct changeset_info *info = h->out.info;
+
     if (h->last_seq > 0 && info->prev[0] && strcmp(info->prev, h->last_id) != 0)
         h->fits = false;
     (void)snprintf(h->last_id, sizeof h->last_id, "%s", h->m.id);
     h->last_seq = h->m.seq;
-    return ERR_OK;
 }
 
 /* Takes h->m, a message or a part of one. */
@@ -513,9 +523,43 @@ enum err_code history_next(struct history *h, const struct history_message **m, 
         return code;
     h->chained = h->m.parts > 0;
     code = describe(h, e);
+    if (code != ERR_OK)
+        return code;
+    note_order(h);
+    *m = &h->out;
+    return ERR_OK;
+}
+
+enum err_code history_next_unlogged(struct history *h, struct conn *c, uint64_t *after,
+                                    const struct history_message **m, struct err *e)
+{
+    struct outbox_entry entry;
+    bool found = false;
+    enum err_code code = outbox_next(c, *after, &entry, &found, e);
+
+    *m = NULL;
+    if (code != ERR_OK || !found)
+        return code;
+    *after = entry.last_id;
+    stream_message_free(&h->m);
+    h->m = (struct stream_message){0};
+    chain_drop(&h->chain);
+    for (uint64_t from = 0; code == ERR_OK && from < entry.len; from += OUTBOX_PART_BYTES) {
+        uint64_t left = entry.len - from;
+        code = outbox_read(c, &entry, from, left < OUTBOX_PART_BYTES ? left : OUTBOX_PART_BYTES,
+                           spool_tail(h->chain.spool), e);
+        spool_flush(h->chain.spool);
+    }
     if (code == ERR_OK)
-        *m = &h->out;
-    return code;
+        code = spool_error(h->chain.spool, e);
+    h->chained = true;
+    if (code == ERR_OK)
+        code = describe(h, e);
+    if (code != ERR_OK)
+        return code;
+    h->out.first = 0;
+    *m = &h->out;
+    return ERR_OK;
 }
 
 struct changeset_tx history_tx(const struct history_message *m, unsigned index)

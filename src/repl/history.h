@@ -22,6 +22,7 @@ struct history_range {
     uint64_t from;        /* where the first message begins (its first part) … */
     struct address first; /* … of which this is the first transaction that is meant */
     uint64_t to;          /* the file's position */
+    int64_t since_ns;     /* wall clock: history_since() was asked; else 0 */
     int64_t log_created;
 };
 
@@ -61,6 +62,12 @@ uint64_t history_to(const struct history *h);
 
 /* *m = NULL at the end. */
 enum err_code history_next(struct history *h, const struct history_message **m, struct err *e);
+
+/* With asynchronous replication a file is the log up to its position, and then what waits in its
+ * outbox: the message behind *after (0 at first) there, as `c` sees it, the oldest first. Its seq is
+ * 0. *m = NULL at the end. */
+enum err_code history_next_unlogged(struct history *h, struct conn *c, uint64_t *after,
+                                    const struct history_message **m, struct err *e);
 
 /* Called with each change of the message, in order, and the 1-based place of its transaction.
  * Another result than ERR_OK ends it. Numbers of shapes are those of one reader for all messages.

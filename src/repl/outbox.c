@@ -197,6 +197,7 @@ static enum publish_result publish(struct outbox *o, struct outbox_entry *entry,
     void *both[2] = {o->conn, entry};
     struct message_source src = {entry->len, read_entry, both};
     uint64_t first = 0;
+    FAULT_POINT("outbox.publish");
     if (FAULT_FAILS("outbox.lost")) { /* acknowledged, and then the log is rolled back */
         struct stream_state st = {0};
         bool found = false;

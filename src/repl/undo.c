@@ -6,6 +6,7 @@
  *   take_back ── the rest of the log ── list, from its end ──> revert_row
  *
  * take_back() may run several times, each time on the file's newest state; what was gathered stays.
+ * With asynchronous replication what the file has and the log has not comes last.
  */
 #include "repl/undo.h"
 
@@ -20,10 +21,7 @@
 #include "repl/impl.h"
 #include "repl/undo_rows.h"
 #include "repl/undo_tables.h"
-#include "sql/outbox.h"
 #include "sql/revert.h"
-
-#define DRAIN_TRIES 3 /* of emptying the outbox */
 
 struct undo {
     struct replica *r;
@@ -42,11 +40,12 @@ struct undo {
 
     /* the transaction that is being read */
     const struct history_message *message;
-    struct address tx; /* seq 0: none */
-    uint64_t begin;    /* of the list */
-    bool first;        /* it is the one that the others are compared with */
-    bool touches;      /* a row of the set */
-    bool shadow;       /* tables behind a virtual table */
+    bool in_tx;
+    struct address tx;
+    uint64_t begin; /* of the list */
+    bool first;     /* it is the one that the others are compared with */
+    bool touches;   /* a row of the set */
+    bool shadow;    /* tables behind a virtual table */
     /* the table of the last change, and whether it is one of those */
     char *table;
     bool table_shadow;
@@ -164,7 +163,7 @@ static enum err_code end_tx(struct undo *u, struct err *e)
 {
     char name[ADDRESS_SIZE];
 
-    if (u->tx.seq == 0)
+    if (!u->in_tx)
         return ERR_OK;
     if (u->kind == UNDO_ENTITY && u->touches && u->shadow) {
         address_print(&u->tx, name);
@@ -180,24 +179,35 @@ static enum err_code end_tx(struct undo *u, struct err *e)
     }
     if (inverse_list_end(u->list) > u->begin)
         u->taken++;
-    u->tx.seq = 0;
+    u->in_tx = false;
     return ERR_OK;
+}
+
+/* Before what is meant: in the message that holds the first one, or, of what is not in the log yet,
+ * made before the time from which on it counts. */
+static bool is_before(const struct undo *u, unsigned index)
+{
+    const struct address *first = &u->range.first;
+    const struct history_message *m = u->message;
+
+    if (m->seq == 0)
+        return !u->begun && history_tx(m, index).timestamp_ns < u->range.since_ns;
+    return first->seq >= m->first && first->seq <= m->seq && index < first->index;
 }
 
 static enum err_code on_change(void *arg, unsigned index, const struct change *c, struct err *e)
 {
     struct undo *u = arg;
-    const struct address *first = &u->range.first;
-    const struct history_message *m = u->message;
     enum err_code code;
 
-    if (first->seq >= m->first && first->seq <= m->seq && index < first->index)
+    if (is_before(u, index))
         return ERR_OK;
-    if (u->tx.seq != m->seq || u->tx.index != index) {
+    if (!u->in_tx || u->tx.index != index) {
         code = end_tx(u, e);
         if (code != ERR_OK)
             return code;
-        u->tx = (struct address){m->seq, index};
+        u->in_tx = true;
+        u->tx = (struct address){u->message->seq, index};
         u->begin = inverse_list_end(u->list);
         u->first = !u->begun;
         u->begun = true;
@@ -223,6 +233,29 @@ static enum err_code check_first(struct undo *u, const struct history_message *m
     return ERR_OK;
 }
 
+static enum err_code gather_message(struct undo *u, struct err *e)
+{
+    enum err_code code = history_changes(u->log, on_change, u, e);
+
+    return code == ERR_OK ? end_tx(u, e) : code;
+}
+
+/* What the file has and the log has not. Once: the next time it might stand in the log. */
+static enum err_code gather_unlogged(struct undo *u, struct writer *w, struct err *e)
+{
+    uint64_t after = 0;
+    enum err_code code = ERR_OK;
+
+    while (code == ERR_OK) {
+        code = history_next_unlogged(u->log, writer_conn(w), &after, &u->message, e);
+        if (code != ERR_OK || !u->message)
+            return code;
+        u->broken = true;
+        code = gather_message(u, e);
+    }
+    return code;
+}
+
 /* Up to u->log's end. */
 static enum err_code gather(struct undo *u, struct err *e)
 {
@@ -234,9 +267,7 @@ static enum err_code gather(struct undo *u, struct err *e)
             break;
         code = check_first(u, u->message, e);
         if (code == ERR_OK)
-            code = history_changes(u->log, on_change, u, e);
-        if (code == ERR_OK)
-            code = end_tx(u, e);
+            code = gather_message(u, e);
     }
     u->broken = code != ERR_OK;
     return code;
@@ -262,23 +293,15 @@ static enum err_code revert_all(struct undo *u, struct writer *w, struct revert 
     return code;
 }
 
-/* Is the file, as it stands, exactly what the log says up to its position? */
-static enum err_code check_state(struct undo *u, struct writer *w, struct err *e)
+/* Does the file go on from what was gathered? */
+static enum err_code check_state(const struct undo *u, struct err *e)
 {
     const struct position *p = &u->r->pos;
-    uint64_t id = 0;
-    bool waiting = false;
 
     if (u->broken || p->stream_created != u->range.log_created || p->seq < history_to(u->log))
-        return err_set(e, ERR_CONFLICT, "the file was replaced meanwhile; run the statement again");
-    if (u->r->opt.mode != REPLICA_ASYNC)
-        return ERR_OK;
-    if (outbox_first(writer_conn(w), &id, &waiting, e) != ERR_OK)
-        return e->code;
-    return waiting ? err_set(e, ERR_BUSY,
-                             "transactions of this node are not in the log yet (asynchronous "
-                             "replication), and so cannot be taken into account")
-                   : ERR_OK;
+        return err_set(e, ERR_CONFLICT,
+                       "the file has become another one meanwhile; run the statement again");
+    return ERR_OK;
 }
 
 static enum err_code take_back(void *arg, struct writer *w, struct err *e)
@@ -286,7 +309,7 @@ static enum err_code take_back(void *arg, struct writer *w, struct err *e)
     struct undo *u = arg;
     struct revert *rv = NULL;
     struct err second = ERR_INIT;
-    enum err_code code = check_state(u, w, e);
+    enum err_code code = check_state(u, e);
 
     if (code == ERR_OK) {
         history_extend(u->log, u->r->pos.seq);
@@ -294,6 +317,8 @@ static enum err_code take_back(void *arg, struct writer *w, struct err *e)
     }
     if (code == ERR_OK)
         code = history_proves(u->log, u->r->pos.seq, u->r->pos.msg_id, e);
+    if (code == ERR_OK && u->r->opt.mode == REPLICA_ASYNC)
+        code = gather_unlogged(u, w, e);
     if (code != ERR_OK)
         return code;
     conn_guard(writer_conn(w), &u->guard);
@@ -311,22 +336,6 @@ static enum err_code take_back(void *arg, struct writer *w, struct err *e)
     return code;
 }
 
-/* What this node has committed and the log does not have yet goes there first. */
-static enum err_code write_async(struct undo *u, struct txn *t, struct err *e)
-{
-    enum err_code code = ERR_BUSY;
-
-    for (unsigned i = 0; i < DRAIN_TRIES && code == ERR_BUSY; i++) {
-        err_clear(e);
-        code = replica_quiesce(u->r, clock_deadline(u->r->opt.timeout_ns), e);
-        if (code != ERR_OK)
-            return code;
-        replica_resume(u->r);
-        code = replica_write(u->r, t, e);
-    }
-    return code;
-}
-
 enum err_code undo_run(struct replica *r, enum undo_kind kind, const struct history_range *range,
                        const struct conn_guard *guard, int64_t deadline_ns, struct undo_result *out,
                        struct err *e)
@@ -340,7 +349,7 @@ enum err_code undo_run(struct replica *r, enum undo_kind kind, const struct hist
         code = gather(u, e);
     FAULT_POINT("undo.gathered");
     if (code == ERR_OK)
-        code = r->opt.mode == REPLICA_ASYNC ? write_async(u, &t, e) : replica_write(r, &t, e);
+        code = replica_write(r, &t, e);
     if (code == ERR_OK) {
         *out = (struct undo_result){u->taken, u->reverted, {t.seq, t.index}};
         LOG_INFO("transactions were taken back", LOG_STR("db", r->opt.id),

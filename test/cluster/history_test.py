@@ -493,12 +493,56 @@ def test_modes(cluster, args):
     for i in range(20):
         a.query("UPDATE t SET v = ? WHERE id = 1", [i])
         a.query("INSERT INTO t VALUES (?, 'n')", [10 + i])
+    wait_until(lambda: synced(a) and last(a) >= 3)
     now = dump(a)
-    assert undo(a, 3) == 40  # waits for what is not in the log yet
+    assert undo(a, 3) == 40
     same(assert_equal(a, b), then)
     wait_until(lambda: synced(b))
     assert undo(b, 0) == 40
     same(assert_equal(a, b), now)
+
+
+def test_what_is_not_in_the_log_yet(cluster):
+    """An asynchronous node takes back what it has committed, in the log or not."""
+    a = cluster.node(args=ASYNC, start=False)
+    a.arm_hold("outbox.publish")
+    a.start()
+    b = cluster.node(url=a, args=ASYNC)
+    a.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    wait_until(lambda: synced(b) and len(a.query("HISTORY 1").rows) == 2)
+    a.query("UPDATE t SET v = 'c' WHERE id = 1")
+    wait_until(lambda: len(a.query("HISTORY 1").rows) == 3)
+    n = last(a)
+
+    def held(*statements):
+        holder = threading.Thread(target=a.hold)
+        holder.start()
+        for s in statements:
+            a.query(s)
+        holder.join()
+
+    held("UPDATE t SET v = 'x' WHERE id = 1", "INSERT INTO t VALUES (3, 'c')", "UPDATE t SET id = 4 WHERE id = 3")
+    assert last(a) == n
+    now = dump(a)
+    # Nothing that the log has, and all of what it has not; not what is older than that.
+    assert undo(a, "'1ns'") == 0
+    assert undo(a, n) == 4
+    assert a.query("SELECT * FROM t").rows == [[1, "a"], [2, "b"]]
+    a.let_go()
+    wait_until(lambda: synced(a) and synced(b))
+    wait_until(lambda: last(a) == last(b) == n + 4)
+    assert a.query("SELECT * FROM t").rows == b.query("SELECT * FROM t").rows == [[1, "a"], [2, "b"]]
+    assert undo(b, 0) == 4
+    wait_until(lambda: synced(a) and last(a) == last(b))
+    same(assert_equal(a, b), now)
+    # Of rows: what a held transaction did to them.
+    held("UPDATE t SET v = 'later' WHERE id = 2", "UPDATE t SET v = 'y' WHERE id = 1")
+    assert f"{n}.2" in refused(lambda: undo(a, f"{n}.2"), "NOT_FOUND", 404)
+    assert undo(a, n, "UNDOE") >= 2
+    assert a.query("SELECT * FROM t").rows == [[1, "a"], [2, "later"], [4, "c"]]
+    a.let_go()
+    wait_until(lambda: synced(a) and synced(b))
+    assert_equal(a, b)
 
 
 def test_others_write_meanwhile(cluster):

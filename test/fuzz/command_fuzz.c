@@ -35,7 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     if (n_params > 1 || (c.by_time && c.ns <= 0))
         abort();
-    if (!c.by_time) {
+    if (!c.by_time && c.at.seq > 0) {
         char text[ADDRESS_SIZE];
         struct address again;
         address_print(&c.at, text);

@@ -65,6 +65,8 @@ static void prints(void **state)
     assert_string_equal(text, "150");
     address_print(&(struct address){150, 2}, text);
     assert_string_equal(text, "150.2");
+    address_print(&(struct address){0, 2}, text);
+    assert_string_equal(text, "not in the log yet");
     address_print(&(struct address){UINT64_MAX, UINT32_MAX}, text);
     assert_string_equal(text, "18446744073709551615.4294967295");
 }
