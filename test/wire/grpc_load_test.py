@@ -1,5 +1,6 @@
 """Much at a time: long results, many streams, clients that do not read; and what it costs the node."""
 
+import random
 import threading
 import time
 
@@ -209,3 +210,89 @@ def test_message_limits():
                 with pytest.raises(grpc.RpcError) as e:
                     s.ask("SELECT ?", [bytes(1000000)])
                 assert e.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+# ---- everything at once ----------------------------------------------------------------------------------------
+
+EXPECTED = {grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE}
+
+
+def one_of_many(rng, client):
+    what = rng.randrange(7)
+    if what == 0:
+        assert rpc.rows(client.execute("SELECT ?", [what])) == [[what]]
+    elif what == 1:
+        call = client.stream(MANY, [rng.choice([10, 1000, 100000])])
+        for _ in range(rng.randrange(5)):
+            next(call, None)
+        call.cancel()
+    elif what == 2:
+        client.execute(MANY, [100000], timeout=rng.uniform(0.0005, 0.05))
+    elif what == 3:
+        with client.session() as s:
+            s.good("BEGIN")
+            s.good("INSERT INTO churn(v) VALUES (?)", [rng.random()])
+            if rng.random() < 0.5:
+                s.good("COMMIT")
+    elif what == 4:
+        client.batch(rpc.request("INSERT INTO churn(v) VALUES (1)"), rpc.request("DELETE FROM churn WHERE v = 1"))
+    elif what == 5:
+        call = client.unary("/ha.v1.Database/Execute", rpc.Request, rpc.Response).future(rpc.request(MANY, [100000]))
+        call.cancel()
+    else:
+        for r in client.sql_service("Download", True):
+            if rng.random() < 0.5:
+                break
+
+
+def churn(port, seed, until, failed):
+    """Calls of all kinds, some of which are given up, on connections some of which are closed in the middle."""
+    rng = random.Random(seed)
+    client = rpc.Client(port)
+    while not until():
+        try:
+            one_of_many(rng, client)
+        except grpc.RpcError as e:
+            if e.code() not in EXPECTED:
+                failed.append(f"{e.code()}: {e.details()}")
+        except StopIteration:
+            pass
+        except AssertionError as e:  # what a session's statement answered
+            if "database is busy" not in str(e) and "shutting down" not in str(e):
+                failed.append(str(e))
+        except ValueError:  # the channel was closed under a call
+            pass
+        if rng.random() < 0.05:
+            client.channel.close()
+            client = rpc.Client(port)
+    client.channel.close()
+
+
+def test_churn(cluster):
+    """Then the node is as it was before, and in the middle of it it can be stopped."""
+    node = cluster.node()
+    node.query("CREATE TABLE churn (id INTEGER PRIMARY KEY, v)")
+    before, failed = threads(node), []
+    end = time.monotonic() + 5
+
+    def run(until):
+        workers = [threading.Thread(target=churn, args=(node.port, seed, until, failed)) for seed in range(12)]
+        for w in workers:
+            w.start()
+        return workers
+
+    for w in run(lambda: time.monotonic() > end):
+        w.join()
+    assert not failed, failed[:5]
+    ha.wait_until(lambda: 'ha_connections{protocol="grpc"} 0\n' in node.get("/metrics").body.decode(),
+                  what="all connections are closed")
+    ha.wait_until(lambda: threads(node) <= before + 2, what="all threads have ended")
+    node.query("INSERT INTO churn(v) VALUES ('still there')")
+    over = threading.Event()
+    workers = run(over.is_set)
+    ha.wait_until(lambda: threads(node) > before + 5, what="it is busy again")
+    assert node.terminate() == 0
+    over.set()
+    for w in workers:
+        w.join()
+    assert not failed, failed[:5]
