@@ -28,7 +28,7 @@ SRC       := $(sort $(filter-out src/ext/%,$(shell find src -name '*.c')))
 # The loadable extension: src/ext, and of the rest what following a log takes, compiled for a SQLite that others bring.
 EXT_SRC   := $(sort $(wildcard src/ext/*.c))
 EXT_LOCAL := src/nats/monotonic_wait.c src/nats/server.c \
-             $(addprefix src/sql/,library.c capture.c writer.c writer_schema.c outbox.c) \
+             $(addprefix src/sql/,library.c capture.c writer.c writer_schema.c outbox.c front.c) \
              $(addprefix src/repl/,group.c tx.c commit.c outbox.c debt.c carry.c import.c handover.c search.c)
 EXT_REST  := $(filter-out $(EXT_LOCAL),$(wildcard src/base/*.c src/os/*.c src/proto/changeset*.c src/proto/object_meta.c \
                  src/sql/*.c src/nats/*.c src/repl/*.c) src/core/claim.c)

@@ -11,9 +11,8 @@
 #include "repl/debt.h"
 #include "repl/impl.h"
 #include "repl/queue.h"
-#include "sql/mysql/function.h"
+#include "sql/front.h"
 #include "sql/outbox.h"
-#include "sql/pg/catalog.h"
 #include "sql/writer.h"
 
 static enum err_code refuse(struct err *e)
@@ -56,16 +55,11 @@ enum err_code writer_vacuum(struct writer *w, struct err *e)
 }
 
 /* Of connections for users, of which there are none. */
-int pg_catalog_open(sqlite3 *db, struct policy *policy)
+int front_open(sqlite3 *db, struct policy *policy, bool catalogs)
 {
     (void)db;
     (void)policy;
-    return SQLITE_READONLY;
-}
-
-int mysql_functions_open(sqlite3 *db)
-{
-    (void)db;
+    (void)catalogs;
     return SQLITE_READONLY;
 }
 

@@ -17,9 +17,7 @@
 
 #include "base/clock.h"
 #include "sql/error.h"
-#include "sql/mysql/function.h"
-#include "sql/pg/catalog.h"
-#include "sql/pg/function.h"
+#include "sql/front.h"
 #include "sql/policy.h"
 #include "sql/room.h"
 #include "sql/stmt.h"
@@ -272,7 +270,7 @@ enum err_code conn_load_extensions(sqlite3 *db, const char *const *x, struct err
 static enum err_code configure(struct conn *c, const struct conn_config *cfg, struct err *e)
 {
     enum err_code code;
-    int rc;
+    int rc = SQLITE_OK;
 
     sqlite3_busy_handler(c->db, on_busy, c);
     if ((code = set_options(c, cfg, e)) != ERR_OK)
@@ -282,12 +280,8 @@ static enum err_code configure(struct conn *c, const struct conn_config *cfg, st
     if ((code = conn_load_extensions(c->db, cfg->extensions, e)) != ERR_OK)
         return code;
     /* The applier runs nothing but what the log says, and so needs none of it. */
-    if (c->role == CONN_SCRATCH)
-        rc = pg_functions_open(c->db, SQLITE_DIRECTONLY);
-    else
-        rc = c->role == CONN_APPLIER ? SQLITE_OK : pg_catalog_open(c->db, c->policy);
-    if (rc == SQLITE_OK && c->role != CONN_APPLIER)
-        rc = mysql_functions_open(c->db);
+    if (c->role != CONN_APPLIER)
+        rc = front_open(c->db, c->policy, c->role != CONN_SCRATCH);
     if (rc != SQLITE_OK)
         return conn_error(c, rc, e);
     policy_install(c->policy, c->db);
