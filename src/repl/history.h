@@ -64,8 +64,8 @@ uint64_t history_to(const struct history *h);
 enum err_code history_next(struct history *h, const struct history_message **m, struct err *e);
 
 /* With asynchronous replication a file is the log up to its position, and then what waits in its
- * outbox: the message behind *after (0 at first) there, as `c` sees it, the oldest first. Its seq is
- * 0. *m = NULL at the end. */
+ * outbox: the message behind *after (0 at first) there, as `c` sees it, the oldest first. Its seq
+ * is 0. *m = NULL at the end. */
 enum err_code history_next_unlogged(struct history *h, struct conn *c, uint64_t *after,
                                     const struct history_message **m, struct err *e);
 

@@ -464,6 +464,17 @@ def test_without_a_log(cluster):
     refused(lambda: undo(a, 1), "UNSUPPORTED", 400)
 
 
+def test_a_time_limit(cluster):
+    a = cluster.node()
+    a.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    a.query("WITH RECURSIVE i(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM i WHERE x < 200000) INSERT INTO t SELECT x, x FROM i")
+    n = write(a, "UPDATE t SET v = -v")
+    refused(lambda: a.post("/query?timeout=20ms", {"sql": f"UNDO {n}"}), "TIMEOUT", 408)
+    assert last(a) == n and a.query("SELECT count(*) FROM t WHERE v < 0").value == 200000
+    assert undo(a, n) == 200000
+    assert a.query("SELECT count(*) FROM t WHERE v > 0").value == 200000
+
+
 def test_databases_of_their_own(cluster):
     a = cluster.node(args=["--create-db-dir", "."])
     b = cluster.node(url=a, args=["--create-db-dir", "."])
