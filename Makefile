@@ -284,7 +284,7 @@ define archive
 	    rm -f $@; ar rcsP $@ "$$@"; fi
 endef
 
-$(TEST_ARCHIVE): FORCE | $(SQLITE_READY)
+$(TEST_ARCHIVE): FORCE | $(SQLITE_READY) $(GEN)/made
 	$(call archive,$(TEST_ARCHIVE_OBJ),test-objects)
 
 # The archive does not hold what is part of the program only: whether that has changed is looked at each time.
@@ -360,7 +360,7 @@ $(GEN_NAME:%=$(BUILD)/fuzz/obj/gen/%.o): $(BUILD)/fuzz/obj/gen/%.o: $(GEN)/made
 fuzz-objects: $(FUZZ_OBJ)
 	@:
 
-$(FUZZ_ARCHIVE): FORCE | $(SQLITE_READY)
+$(FUZZ_ARCHIVE): FORCE | $(SQLITE_READY) $(GEN)/made
 	$(call archive,$(FUZZ_OBJ),fuzz-objects)
 
 FUZZ_SQLITE := $(if $(filter system,$(SQLITE)),-lsqlite3,$(SQLITE_DIR)/sqlite3-fuzz.a)

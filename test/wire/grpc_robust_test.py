@@ -260,10 +260,20 @@ def test_messages_that_are_none(raw, payload):
     answered(raw, 3)
 
 
-@pytest.mark.parametrize("payload,encoding", [
-    (gzip.compress(bytes(2**21)), "gzip"),  # more than this node takes, once it is open
-    (gzip.compress(b"x" * 1000)[:-5], "gzip"), (gzip.compress(b"x") + b"more", "gzip"), (b"no gzip at all", "gzip"), (b"", "gzip"),
-    (zlib.compress(b"x"), "gzip"), (gzip.compress(b"x"), "identity"), (gzip.compress(b"x"), "br"), (gzip.compress(b"x"), None)])
+COMPRESSED = {
+    "too large": (gzip.compress(bytes(2**21)), "gzip"),  # more than this node takes, once it is open
+    "cut off": (gzip.compress(b"x" * 1000)[:-5], "gzip"),
+    "more behind": (gzip.compress(b"x") + b"more", "gzip"),
+    "none at all": (b"no gzip at all", "gzip"),
+    "empty": (b"", "gzip"),
+    "zlib": (zlib.compress(b"x"), "gzip"),
+    "identity": (gzip.compress(b"x"), "identity"),
+    "unknown": (gzip.compress(b"x"), "br"),
+    "not said": (gzip.compress(b"x"), None),
+}
+
+
+@pytest.mark.parametrize("payload,encoding", COMPRESSED.values(), ids=COMPRESSED.keys())
 def test_compressed_messages_that_are_none(raw, payload, encoding):
     raw.send(call(1, rpc.framed(payload, compressed=1), grpc_encoding=encoding))
     f = raw.until(rpc.HEADERS, 1)
