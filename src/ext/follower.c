@@ -483,6 +483,8 @@ void follower_leave(struct follower *f)
 
 static enum follower_state state_of(const struct replica_status *rs)
 {
+    if (rs->restoring)
+        return FOLLOWER_COPYING;
     switch (rs->state) {
     case REPLICA_OFFLINE:
         return FOLLOWER_OFFLINE;
@@ -491,7 +493,7 @@ static enum follower_state state_of(const struct replica_status *rs)
     case REPLICA_STOPPED:
         break;
     }
-    return rs->restore_total_bytes > 0 ? FOLLOWER_COPYING : FOLLOWER_STOPPED;
+    return FOLLOWER_STOPPED;
 }
 
 /* f->mu is held. What the client knows of a connection that never was says more. */
@@ -513,7 +515,8 @@ static void status_locked(struct follower *f, struct follower_status *st, bool *
     if (f->replica) {
         replica_status(f->replica, &rs);
         st->state = state_of(&rs);
-        (void)snprintf(st->reason, sizeof st->reason, "%s", rs.reason);
+        if (st->state != FOLLOWER_COPYING || rs.state == REPLICA_STOPPED)
+            (void)snprintf(st->reason, sizeof st->reason, "%s", rs.reason);
         (void)snprintf(st->aside, sizeof st->aside, "%s", rs.aside);
         st->log_seq = rs.last_seq;
         st->restores = rs.restores;
