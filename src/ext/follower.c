@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/stack.h"
 #include "core/claim.h"
@@ -40,6 +41,7 @@ struct follower {
     char directory[PATH_MAX]; /* where big messages are put aside */
     char name[256];           /* shown to others */
     struct ext_params params;
+    char **extensions; /* of the params; NULL-terminated */
     struct ext_subject subject;
     enum replica_start start;
     uint64_t start_seq;
@@ -216,7 +218,10 @@ static enum err_code open_replica(struct follower *f, const char *id, struct err
     const struct replica_options o = {
         .id = id,
         .node = f->name,
-        .conn = {.path = f->path, .create = true, .busy_ms = FOLLOWER_BUSY_MS},
+        .conn = {.path = f->path,
+                 .create = true,
+                 .busy_ms = FOLLOWER_BUSY_MS,
+                 .extensions = (const char *const *)f->extensions},
         .spool_dir = f->directory,
         .mode = f->params.serializable ? REPLICA_SERIALIZABLE : REPLICA_LWW,
         .row_identify = f->params.row_identify,
@@ -334,6 +339,7 @@ static struct follower *registry; /* guarded by registry_mu */
 static void follower_free(struct follower *f)
 {
     ext_params_free(&f->params);
+    list_free(f->extensions);
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->mu);
     free(f);
@@ -393,7 +399,9 @@ static struct follower *follower_new(const struct follower_start *how)
         (void)snprintf(f->name, sizeof f->name, "%s", how->durable);
     else if (gethostname(f->name, sizeof f->name - 1) != 0)
         (void)snprintf(f->name, sizeof f->name, "ha-sync");
-    if (!ext_params_copy(&f->params, how->params)) {
+    bool copied = ext_params_copy(&f->params, how->params);
+    f->extensions = copied ? list_split(f->params.extensions) : NULL;
+    if (!f->extensions) {
         follower_free(f);
         return NULL;
     }
@@ -483,6 +491,8 @@ void follower_leave(struct follower *f)
 
 static enum follower_state state_of(const struct replica_status *rs)
 {
+    if (rs->restoring)
+        return FOLLOWER_COPYING;
     switch (rs->state) {
     case REPLICA_OFFLINE:
         return FOLLOWER_OFFLINE;
@@ -491,7 +501,7 @@ static enum follower_state state_of(const struct replica_status *rs)
     case REPLICA_STOPPED:
         break;
     }
-    return rs->restore_total_bytes > 0 ? FOLLOWER_COPYING : FOLLOWER_STOPPED;
+    return FOLLOWER_STOPPED;
 }
 
 /* f->mu is held. What the client knows of a connection that never was says more. */
@@ -513,7 +523,8 @@ static void status_locked(struct follower *f, struct follower_status *st, bool *
     if (f->replica) {
         replica_status(f->replica, &rs);
         st->state = state_of(&rs);
-        (void)snprintf(st->reason, sizeof st->reason, "%s", rs.reason);
+        if (st->state != FOLLOWER_COPYING || rs.state == REPLICA_STOPPED)
+            (void)snprintf(st->reason, sizeof st->reason, "%s", rs.reason);
         (void)snprintf(st->aside, sizeof st->aside, "%s", rs.aside);
         st->log_seq = rs.last_seq;
         st->restores = rs.restores;

@@ -25,7 +25,7 @@ enum follower_state {
     FOLLOWER_STANDBY,
     FOLLOWER_CONNECTING,
     FOLLOWER_OFFLINE, /* the log cannot be reached; what is in the file stays readable */
-    FOLLOWER_COPYING, /* a snapshot or a node's copy is on its way */
+    FOLLOWER_COPYING, /* a snapshot or a node's copy is looked for, or on its way */
     FOLLOWER_BEHIND,  /* follows, and has not come to the log's end yet */
     FOLLOWER_FOLLOWING,
     FOLLOWER_STOPPED, /* the log does not continue the file, or a message cannot be applied */

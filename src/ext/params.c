@@ -29,6 +29,7 @@ static const struct param {
     {"cert_file", TEXT, offsetof(struct ext_params, cert_file), ""},
     {"cert_key_file", TEXT, offsetof(struct ext_params, cert_key_file), ""},
     {"ca_file", TEXT, offsetof(struct ext_params, ca_file), ""},
+    {"extensions", TEXT, offsetof(struct ext_params, extensions), ""},
     {"logger", LOGGER, offsetof(struct ext_params, logger), ""},
     {"timeout", TIMEOUT, offsetof(struct ext_params, timeout_ms), NULL},
     {"insecure", BOOLEAN, offsetof(struct ext_params, insecure), NULL},
@@ -241,6 +242,17 @@ enum err_code ext_params_check(const struct ext_params *p, struct err *e)
                        "\"servers\" is missing: the URLs of NATS, as servers='nats://host:4222'");
     if (!*p->cert_file != !*p->cert_key_file)
         return err_set(e, ERR_CONFIG, "\"cert_file\" and \"cert_key_file\" belong together");
+    const struct {
+        const char *name, *text;
+    } sent[] = {{"client_name", p->client_name},
+                {"username", p->username},
+                {"password", p->password},
+                {"token", p->token}};
+    for (size_t i = 0; i < sizeof sent / sizeof sent[0]; i++)
+        if (nats_credential_check(sent[i].text, e) != ERR_OK)
+            return err_wrap(e, "\"%s\"", sent[i].name);
+    if (*p->password && !*p->username)
+        return err_set(e, ERR_CONFIG, "\"password\" needs \"username\"");
     return nats_urls_check(p->servers, e) == ERR_OK ? ERR_OK : err_wrap(e, "\"servers\"");
 }
 

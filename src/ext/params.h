@@ -22,6 +22,7 @@ struct ext_params {
     char *servers; /* comma-separated NATS URLs */
     char *client_name, *username, *password, *token;
     char *cert_file, *cert_key_file, *ca_file;
+    char *extensions;   /* with commas between; those that the tables of the log need */
     char *logger;       /* stdout, stderr, file:PATH */
     int64_t timeout_ms; /* that INSERT waits for the log; 0 = it does not wait */
     bool insecure;

@@ -70,6 +70,19 @@ static enum err_code read_arguments(struct ext_params *p, int argc, const char *
     return code == ERR_OK ? ext_params_check(p, e) : code;
 }
 
+/* SQL alone must not be able to load anything: the host has to allow that, as for its own. */
+static enum err_code may_load(sqlite3 *db, const struct ext_params *p, struct err *e)
+{
+    int on = 0;
+
+    if (*p->extensions)
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, -1, &on);
+    return on || !*p->extensions
+               ? ERR_OK
+               : err_set(e, ERR_DENIED,
+                         "\"extensions\" is for connections that may load extensions just now");
+}
+
 static enum err_code create_kept(struct host *h, int argc, const char *const *argv,
                                  struct host_table **out, struct err *e)
 {
@@ -88,6 +101,8 @@ static enum err_code create_kept(struct host *h, int argc, const char *const *ar
     if (code == ERR_OK)
         code = read_arguments(&p, argc, argv, e);
     if (code == ERR_OK)
+        code = may_load(h->db, &p, e);
+    if (code == ERR_OK)
         code = set_logger(p.logger, e);
     if (code != ERR_OK) {
         ext_params_free(&p);
@@ -104,6 +119,7 @@ static int open_table(struct host *h, struct host_table *kept, sqlite3_vtab **ou
 
     if (!t)
         return rc == SQLITE_OK ? SQLITE_NOMEM : rc;
+    (void)sqlite3_vtab_config(h->db, SQLITE_VTAB_DIRECTONLY); /* not for a file's triggers */
     *t = (struct table){.host = h, .kept = kept};
     *out = &t->base;
     return SQLITE_OK;

@@ -1,5 +1,6 @@
 #include "nats/url.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,6 +97,15 @@ enum err_code nats_urls_check(const char *text, struct err *e)
         code = check_url(urls.url[i], e);
     free(copy);
     return code;
+}
+
+enum err_code nats_credential_check(const char *text, struct err *e)
+{
+    for (const char *p = text; *p; p++)
+        if (*p == '"' || *p == '\\' || iscntrl((unsigned char)*p))
+            return err_set(e, ERR_CONFIG,
+                           "must not have double quotes, backslashes or control characters");
+    return ERR_OK;
 }
 
 int nats_url_port(const char *url)

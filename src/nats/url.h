@@ -25,6 +25,10 @@ int nats_urls_parse(char *text, struct nats_urls *out);
  * and tls (of which the library would make nats), no host, a port that is none. */
 enum err_code nats_urls_check(const char *text, struct err *e);
 
+/* A user, a password, a token or a name: the library writes it into a JSON text as it is.
+ * ERR_CONFIG where that would be no JSON any more. */
+enum err_code nats_credential_check(const char *text, struct err *e);
+
 /* "nats://127.0.0.1:43307" → 43307; 0 where it says none. */
 int nats_url_port(const char *url);
 

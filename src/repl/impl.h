@@ -124,6 +124,7 @@ struct replica {
     atomic_bool disputed;        /* see struct replica_status */
     atomic_bool overtaken;       /* debt_overtaken(), not looked at yet */
     _Atomic uint64_t passed_seq; /* a message of the outbox that the file has passed, 0 = none */
+    atomic_bool mending;         /* a copy is looked for, or on its way into the file */
     struct snapshot_progress restoring;
 
     /* applier thread only */

@@ -223,6 +223,7 @@ void replica_status(struct replica *r, struct replica_status *st)
     st->readable = !atomic_load(&r->unreadable);
     st->disputed = atomic_load(&r->disputed);
     st->suspected = r->suspicion.to > 0;
+    st->restoring = atomic_load(&r->mending);
     st->restore_done_bytes = atomic_load(&r->restoring.done_bytes);
     st->restore_total_bytes = atomic_load(&r->restoring.total_bytes);
     st->caught_up = !r->opt.client || (r->state == REPLICA_FOLLOWING && st->seq >= r->target_seq) ||

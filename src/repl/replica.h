@@ -90,6 +90,7 @@ struct replica_status {
     uint64_t handed_over, run_for_others;   /* transactions: handover.h */
     double publish_seconds, commit_seconds; /* sums, for rates */
     uint64_t gaps, divergences, restores;
+    bool restoring; /* a copy is looked for, or on its way into the file */
     uint64_t restore_done_bytes, restore_total_bytes; /* total 0 = no snapshot is being loaded */
     char aside[4096]; /* where the last file that was no prefix of the log is kept; "" = none */
     bool readable;    /* what the file holds may be shown */

@@ -389,6 +389,7 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     struct err why = *e;
     int64_t start = clock_mono_ns();
     announce(r, &why);
+    atomic_store(&r->mending, true);
     temp_path(r, c.path);
     image_remove(c.path);
     err_clear(e);
@@ -403,6 +404,7 @@ static enum err_code mend(struct replica *r, const struct stream_state *st, stru
     image_remove(c.path);
     buf_free(&c.in_log);
     atomic_store(&r->restoring.total_bytes, 0);
+    atomic_store(&r->mending, false);
     if (code == ERR_NOT_FOUND) {
         *e = why;
         return err_wrap(e, "neither a snapshot nor another node has a copy that the log continues");
@@ -515,12 +517,14 @@ enum err_code restore_begin(struct replica *r, const struct stream_state *st, bo
                             struct err *e)
 {
     struct copy c = {.in_log = BUF_INIT};
+    atomic_store(&r->mending, true);
     temp_path(r, c.path);
     image_remove(c.path);
     enum err_code code = from_snapshot(r, st, 0, UINT64_MAX, &c, e);
     *done = code == ERR_OK;
     if (code == ERR_NOT_FOUND) {
         LOG_INFO("there is no snapshot to begin with", LOG_STR("db", r->opt.id));
+        atomic_store(&r->mending, false);
         err_clear(e);
         return ERR_OK;
     }
@@ -535,6 +539,8 @@ enum err_code restore_begin(struct replica *r, const struct stream_state *st, bo
         code = replace(r, &c, false, e);
     image_remove(c.path);
     buf_free(&c.in_log);
+    atomic_store(&r->restoring.total_bytes, 0);
+    atomic_store(&r->mending, false);
     if (code == ERR_OK)
         LOG_INFO("database begins with a snapshot", LOG_STR("db", r->opt.id),
                  LOG_STR("from", c.from), LOG_UINT("seq", seq));

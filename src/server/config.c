@@ -19,6 +19,7 @@
 #include "base/buf.h"
 #include "base/digits.h"
 #include "base/duration.h"
+#include "base/list.h"
 #include "os/file.h"
 #include "server/config_flags.h"
 
@@ -234,9 +235,7 @@ void config_free(struct config *c)
     for (size_t i = 0; i < c->n_files; i++)
         free(c->files[i]);
     free(c->files);
-    for (char **x = c->extension_list; x && *x; x++)
-        free(*x);
-    free(c->extension_list);
+    list_free(c->extension_list);
     memset(c, 0, sizeof *c);
 }
 

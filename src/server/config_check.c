@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/list.h"
 #include "nats/url.h"
 #include "server/config.h"
 #include "server/config_flags.h"
@@ -72,45 +73,19 @@ static enum err_code check_policy(struct config *c, struct err *e)
 
 static enum err_code check_extensions(struct config *c, struct err *e)
 {
-    size_t most = 2, n = 0;
-
-    for (const char *p = c->extensions; *p; p++)
-        most += *p == ',';
-    for (char **x = c->extension_list; x && *x; x++)
-        free(*x);
-    free(c->extension_list);
-    c->extension_list = calloc(most, sizeof *c->extension_list);
-    if (!c->extension_list)
-        return err_set(e, ERR_NO_MEMORY, "out of memory");
-    for (const char *p = c->extensions; *p;) {
-        size_t len, next;
-
-        p += strspn(p, " \t");
-        next = len = strcspn(p, ",");
-        while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
-            len--;
-        if (len > 0) {
-            c->extension_list[n] = strndup(p, len);
-            if (!c->extension_list[n++])
-                return err_set(e, ERR_NO_MEMORY, "out of memory");
-        }
-        p += next + (p[next] == ',');
-    }
-    return ERR_OK;
+    list_free(c->extension_list);
+    c->extension_list = list_split(c->extensions);
+    return c->extension_list ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
-/* The NATS client library writes both into a JSON text as they are, and the server takes a password
- * that looks like a bcrypt hash for one. */
+/* The server takes a password that looks like a bcrypt hash for one. */
 static enum err_code check_credentials(const struct config *c, struct err *e)
 {
     const char *texts[] = {c->nats_user, c->nats_pass};
 
     for (int i = 0; i < 2; i++)
-        for (const char *p = texts[i]; *p; p++)
-            if (*p == '"' || *p == '\\' || iscntrl((unsigned char)*p))
-                return err_set(e, ERR_CONFIG,
-                               "%s must not have double quotes, backslashes or control characters",
-                               i == 0 ? "--nats-user" : "--nats-pass");
+        if (nats_credential_check(texts[i], e) != ERR_OK)
+            return err_wrap(e, i == 0 ? "--nats-user" : "--nats-pass");
     if (strncmp(c->nats_pass, "$2", 2) == 0 && c->nats_pass[2] && c->nats_pass[3] == '$')
         return err_set(e, ERR_CONFIG, "--nats-pass looks like a bcrypt hash: give the password");
     if (*c->nats_pass && !*c->nats_user)

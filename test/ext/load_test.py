@@ -12,6 +12,7 @@ import pytest
 import ha
 from ha import SLOW
 from hosts import EXTENSION, Python, Shell, assert_replica
+from natsclient import NatsClient
 from workload import World
 from workload_test import prepare, run_clients
 
@@ -89,6 +90,32 @@ def test_transactions_of_many_megabytes(cluster):
         assert_replica(r, node)
         print(f"{grown:.0f} MB more")
         assert SLOW > 1 or grown < 60
+
+
+@pytest.mark.parametrize("source", ["snapshot", "node"])
+def test_a_copy_that_takes_its_time(cluster, source):
+    """INSERT does not wait for it, and that is no error; whoever closes meanwhile does not wait, either."""
+    node = cluster.node()
+    node.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    for _ in range(int(6 / SLOW) or 1):
+        node.query("WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 1000) "
+                   "INSERT INTO t(v) SELECT randomblob(10000) FROM c")
+    if source == "snapshot":
+        node.post("/snapshot", "")
+    else:
+        with NatsClient(node.nats_port) as nats:
+            assert nats.api("STREAM.PURGE.ha_replication-ha=2Edb", {})["success"]
+    with Python(cluster) as r:
+        r.follow(node, timeout=0)
+        r.wait_state("copying")
+        started = time.monotonic()
+    assert time.monotonic() - started < 10 * SLOW
+    with Python(cluster) as r:
+        r.follow(node, timeout=int(2000 * SLOW))
+        before = memory_mb(r)
+        r.caught_up(node)
+        assert SLOW > 1 or memory_mb(r) - before < 60
+        assert_replica(r, node)
 
 
 @pytest.mark.limit(600)

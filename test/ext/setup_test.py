@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 import ha
-from hosts import EXTENSION, SUBJECT, Python, SqlError, assert_replica, environment
+from external_test import SOURCE
+from hosts import EXTENSION, SUBJECT, Python, Shell, SqlError, assert_replica, environment
 
 OPTIONS = [
     ("", "servers.. is missing|\"servers\" is missing"),
@@ -23,6 +24,9 @@ OPTIONS = [
     ("servers='nats://h', logger=here", "stdout, stderr or file:PATH"),
     ("servers='nats://h', logger='file:/no/such/directory/log'", "cannot open"),
     ("servers='nats://h', cert_file=a.pem", "belong together"),
+    ("servers='nats://h', password=x", "needs .username."),
+    ("servers='nats://h', token='a\"b'", ".token.: must not have double quotes"),
+    ("servers='nats://h', extensions=/tmp/x.so", "may load extensions just now"),
 ]
 
 
@@ -105,6 +109,21 @@ def test_databases_that_hold_no_replica(cluster):
     node = cluster.node()
     with Python(cluster, "text.db") as r, pytest.raises(SqlError, match="not a database"):
         r.follow(node)
+
+
+def test_what_the_tables_need(cluster, tmp_path):
+    """A function in an index, which an extension of the nodes has."""
+    (tmp_path / "twice.c").write_text(SOURCE)
+    library = ha.compiled(str(tmp_path / "twice.c"), str(tmp_path / "twice.so"), "-shared", "-fPIC",
+                          f"-I{ha.ROOT}/build/sqlite")
+    node = cluster.node(args=["--extensions", library])
+    node.query("CREATE TABLE t (a)")
+    with Python(cluster) as r, Shell(cluster, "other.db") as other:
+        r.follow(node)
+        other.follow(node, extensions=library)
+        node.script("CREATE INDEX i ON t (twice(a))", "INSERT INTO t VALUES (21)")
+        r.wait_state("stopped", "no such function: twice")
+        assert_replica(other, node)
 
 
 SINGLE = """

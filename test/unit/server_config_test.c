@@ -128,8 +128,8 @@ static void test_mistakes(void **state)
     assert_refused("--replicas|6", "", "1..5");
     assert_refused("", "HA_PORT=seven", "HA_PORT: 'seven'");
     assert_refused("--nats-pass|x", "", "--nats-user");
-    assert_refused("--nats-user|u|--nats-pass|a\"b", "", "--nats-pass must not");
-    assert_refused("--nats-user|u\\|--nats-pass|a", "", "--nats-user must not");
+    assert_refused("--nats-user|u|--nats-pass|a\"b", "", "--nats-pass: must not");
+    assert_refused("--nats-user|u\\|--nats-pass|a", "", "--nats-user: must not");
     assert_refused("--nats-user|u|--nats-pass|$2a$11$abc", "", "bcrypt");
     assert_refused("--nats-port|0|--nats-config|n.conf", "", "--nats-config");
     assert_refused("--port|4222", "", "both 4222");
