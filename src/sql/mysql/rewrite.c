@@ -379,6 +379,7 @@ void mysql_copy(struct mysql_rewrite *r, size_t i)
     case MYSQL_TOKEN_STRING:
         s = mysql_string(r, i, &n);
         mysql_put_string(r, s, n);
+        r->touched += *t->text != '\'' || memchr(t->text, '\\', t->len);
         break;
     case MYSQL_TOKEN_BITS:
         put_bits(r, i);
