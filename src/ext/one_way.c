@@ -14,6 +14,7 @@
 #include "sql/mysql/function.h"
 #include "sql/outbox.h"
 #include "sql/pg/catalog.h"
+#include "sql/pg/function.h"
 #include "sql/writer.h"
 
 static enum err_code refuse(struct err *e)
@@ -60,6 +61,13 @@ int pg_catalog_open(sqlite3 *db, struct policy *policy)
 {
     (void)db;
     (void)policy;
+    return SQLITE_READONLY;
+}
+
+int pg_functions_open(sqlite3 *db, int flags)
+{
+    (void)db;
+    (void)flags;
     return SQLITE_READONLY;
 }
 
