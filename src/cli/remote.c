@@ -227,7 +227,7 @@ static bool only_reads(enum lex_kind kind, const char *sql, size_t len)
     const char *end = sql + len;
     struct lex_token t;
     if (kind != LEX_OTHER)
-        return kind == LEX_READ || kind == LEX_EMPTY || kind == LEX_ROLLBACK;
+        return kind == LEX_READ || kind == LEX_EMPTY || kind == LEX_ROLLBACK || kind == LEX_HISTORY;
     if (!lex_next(&sql, end, &t) || !lex_is(&t, "WITH"))
         return false;
     while (lex_next(&sql, end, &t))

@@ -270,11 +270,12 @@ static const char *names_of(struct shell *sh)
 }
 
 static const char *const keywords[] = {
-    "ALTER",    "ANALYZE",   "BEGIN",   "COMMIT", "CREATE", "DATABASE", "DATABASES", "DELETE",
-    "DISTINCT", "DROP",      "EXPLAIN", "EXIT",   "FROM",   "GROUP",    "HAVING",    "INDEX",
-    "INSERT",   "INTO",      "JOIN",    "LIMIT",  "ORDER",  "PRAGMA",   "RELEASE",   "RETURNING",
-    "ROLLBACK", "SAVEPOINT", "SELECT",  "SET",    "SHOW",   "TABLE",    "TRIGGER",   "UNSET",
-    "UPDATE",   "VALUES",    "VIEW",    "WHERE",  "WITH",
+    "ALTER",    "ANALYZE",   "BEGIN",   "COMMIT",  "CREATE", "DATABASE", "DATABASES",
+    "DELETE",   "DISTINCT",  "DROP",    "EXPLAIN", "EXIT",   "FROM",     "GROUP",
+    "HAVING",   "INDEX",     "HISTORY", "UNDO",    "UNDOE",  "UNDOT",    "INSERT",
+    "INTO",     "JOIN",      "LIMIT",   "ORDER",   "PRAGMA", "RELEASE",  "RETURNING",
+    "ROLLBACK", "SAVEPOINT", "SELECT",  "SET",     "SHOW",   "TABLE",    "TRIGGER",
+    "UNSET",    "UPDATE",    "VALUES",  "VIEW",    "WHERE",  "WITH",
 };
 
 void shell_complete(void *arg, const char *word, size_t len, bool first,

@@ -36,6 +36,9 @@ struct cross {
     unsigned n_params;
     struct cross_column *columns;
     unsigned n_columns;
+    char **each_names; /* owned: of the columns of each database's text; n_each of them */
+    unsigned n_each;
+    size_t begin, len; /* of the statement in the query's text */
     struct scratch *scratch;
     struct conn *reader; /* of dbs[at]; NULL = none */
     bool is_sessions;    /* the reader is the session's own */
@@ -43,6 +46,7 @@ struct cross {
     bool planned, shown; /* shown: the sink has the columns */
     bool bounded;        /* CROSS_LIMIT: `skip` and `left` hold */
     int64_t skip, left;
+    struct value bound; /* of each database */
     uint64_t rows;
     int64_t started_ns;
 };
@@ -146,11 +150,14 @@ enum err_code cross_begin(struct request *r, const struct lex *lex, struct err *
     x->r = r;
     x->query = q;
     x->started_ns = clock_mono_ns();
+    x->begin = r->at.offset;
+    x->len = len;
     r->cross = x;
     (void)find_hint(q, r->at.offset, &pattern, &n);
     enum err_code code = choose(r->s->node, pattern, n, &x->dbs, &x->n, e);
     if (code == ERR_OK)
         code = cross_text_new(&x->text, sql, len, e);
+    r->at.offset += len;
     return code;
 }
 
@@ -205,6 +212,8 @@ static enum err_code bind(const struct cross *x, struct stmt *st, struct err *e)
 {
     for (unsigned i = 1; i <= stmt_param_count(st); i++) {
         const char *name = stmt_param_name(st, i);
+        if (name && strcmp(name, CROSS_BOUND) == 0 && stmt_bind(st, i, &x->bound, e) != ERR_OK)
+            return e->code;
         for (unsigned k = 0; name && k < x->n_params; k++) {
             if (strcmp(x->params[k].name, name) != 0)
                 continue;
@@ -236,24 +245,35 @@ static enum err_code open_scratch(struct cross *x, struct err *e)
     return code;
 }
 
+/* As SQLite takes a LIMIT. */
+static bool whole(const struct value *v, int64_t *n)
+{
+    if (v->type == VALUE_REAL && v->u.r >= -9e15 && v->u.r <= 9e15)
+        *n = (int64_t)v->u.r;
+    else if (v->type == VALUE_INTEGER)
+        *n = v->u.i;
+    else
+        return false;
+    return v->type == VALUE_INTEGER || (double)*n == v->u.r;
+}
+
 /* How many rows are passed over, and how many are wanted (-1: all). */
 static enum err_code find_bounds(struct cross *x, struct err *e)
 {
     const char *sql = cross_text_bounds(x->text);
     struct stmt *st = NULL;
     bool row = false;
-    enum err_code code = open_scratch(x, e);
-    if (code == ERR_OK)
-        code = prepare(x, scratch_conn(x->scratch), sql, strlen(sql), &st, e);
+    enum err_code code = prepare(x, scratch_conn(x->scratch), sql, strlen(sql), &st, e);
     if (code == ERR_OK)
         code = stmt_step(st, &row, e);
     if (code == ERR_OK && row) {
         struct value limit = stmt_column(st, 0), offset = stmt_column(st, 1);
-        if (limit.type != VALUE_INTEGER || offset.type != VALUE_INTEGER)
+        if (!whole(&limit, &x->left) || !whole(&offset, &x->skip))
             code = err_set(e, ERR_MISMATCH, "datatype mismatch: LIMIT and OFFSET are integers");
-        x->left = limit.u.i < 0 ? -1 : limit.u.i;
-        x->skip = offset.u.i > 0 ? offset.u.i : 0;
-        x->bounded = true;
+        x->left = x->left < 0 ? -1 : x->left;
+        x->skip = x->skip > 0 ? x->skip : 0;
+        x->bounded = cross_text_kind(x->text) == CROSS_LIMIT;
+        x->bound = value_int(x->left < 0 || x->skip > INT64_MAX - x->left ? -1 : x->left + x->skip);
     }
     stmt_release(st);
     return code;
@@ -268,10 +288,10 @@ static enum err_code make_plan(struct cross *x, struct err *e)
     enum err_code code = names ? ERR_OK : no_memory(e);
     for (unsigned i = 0; names && i < x->n_columns; i++)
         names[i] = x->columns[i].name;
-    if (code == ERR_OK && kind == CROSS_LIMIT)
-        code = find_bounds(x, e);
-    else if (code == ERR_OK && kind == CROSS_MERGE)
+    if (code == ERR_OK && kind != CROSS_CONCAT)
         code = open_scratch(x, e);
+    if (code == ERR_OK && *cross_text_bounds(x->text))
+        code = find_bounds(x, e);
     if (code == ERR_OK)
         code = cross_text_plan(x->text, names, x->n_columns, false, scratch_can, x->scratch,
                                &x->plan, e);
@@ -290,10 +310,12 @@ static enum err_code make_plan(struct cross *x, struct err *e)
 /* What it is, with the places of its errors as the client knows them. */
 static enum err_code plan(struct cross *x, struct err *e)
 {
-    struct request *r = x->r;
+    const char *sql = cross_text_whole(x->text), *tail;
     struct stmt *st = NULL;
-    struct cursor after = r->at;
-    enum err_code code = request_prepare(r, x->reader, &r->at, &st, &after, e);
+    enum err_code code = stmt_prepare(x->reader, sql, strlen(sql), &tail, &st, e);
+    if (code != ERR_OK && e->offset >= 0)
+        e->offset =
+            cross_text_place(x->text, x->query->sql + x->begin, x->len, e->offset) + (int)x->begin;
     if (code == ERR_OK && (!st || stmt_class(st) != STMT_READ))
         code = err_set(e, ERR_UNSUPPORTED,
                        "only a query runs in several databases: a statement with the hint db= may "
@@ -307,10 +329,7 @@ static enum err_code plan(struct cross *x, struct err *e)
     stmt_release(st);
     if (code == ERR_OK)
         code = make_plan(x, e);
-    if (code == ERR_OK) {
-        r->at = after;
-        x->planned = true;
-    }
+    x->planned = code == ERR_OK;
     return code;
 }
 
@@ -346,19 +365,30 @@ static enum err_code take_reader(struct cross *x, struct err *e)
     return ERR_OK;
 }
 
+static enum err_code keep_names(struct cross *x, struct err *e)
+{
+    unsigned n = stmt_column_count(x->stmt);
+    x->each_names = calloc(n > 0 ? n : 1, sizeof *x->each_names);
+    if (!x->each_names)
+        return no_memory(e);
+    for (; x->n_each < n; x->n_each++)
+        if (!(x->each_names[x->n_each] = strdup(stmt_column_name(x->stmt, x->n_each))))
+            return no_memory(e);
+    return ERR_OK;
+}
+
 /* Their results are put together by place: the same names have to stand there. */
 static enum err_code check_columns(const struct cross *x, struct err *e)
 {
-    unsigned n = stmt_column_count(x->stmt) - x->plan.hidden;
-    if (n != x->n_columns)
-        return err_set(e, ERR_MISMATCH, "it has %u columns, and database \"%s\" has %u", n,
-                       database_id(x->dbs[0]), x->n_columns);
+    unsigned n = stmt_column_count(x->stmt);
+    if (n != x->n_each)
+        return err_set(e, ERR_MISMATCH, "it has %u columns, and database \"%s\" has %u",
+                       n - x->plan.hidden, database_id(x->dbs[0]), x->n_columns);
     for (unsigned i = 0; i < n; i++)
-        if (strcasecmp(stmt_column_name(x->stmt, i), x->columns[i].name) != 0 &&
-            strcmp(stmt_column_name(x->stmt, i), CROSS_UNKNOWN) != 0)
-            return err_set(
-                e, ERR_MISMATCH, "column %u is \"%.100s\", and \"%.100s\" in database \"%s\"",
-                i + 1, stmt_column_name(x->stmt, i), x->columns[i].name, database_id(x->dbs[0]));
+        if (strcasecmp(stmt_column_name(x->stmt, i), x->each_names[i]) != 0)
+            return err_set(e, ERR_MISMATCH,
+                           "column %u is \"%.100s\", and \"%.100s\" in database \"%s\"", i + 1,
+                           stmt_column_name(x->stmt, i), x->each_names[i], database_id(x->dbs[0]));
     return ERR_OK;
 }
 
@@ -391,7 +421,7 @@ static enum err_code open_next(struct cross *x, struct err *e)
     if (code == ERR_OK && stmt_class(x->stmt) != STMT_READ)
         code = err_set(e, ERR_UNSUPPORTED, "only a query runs in several databases");
     if (code == ERR_OK)
-        code = check_columns(x, e);
+        code = x->each_names ? check_columns(x, e) : keep_names(x, e);
     if (code == ERR_OK && x->at == 0 && cross_text_kind(x->text) == CROSS_MERGE)
         code = begin_scratch(x, e);
     return code;
@@ -548,6 +578,9 @@ void cross_free(struct cross *x)
         free(x->columns[i].decltype);
     }
     free(x->columns);
+    for (unsigned i = 0; i < x->n_each; i++)
+        free(x->each_names[i]);
+    free(x->each_names);
     cross_plan_free(&x->plan);
     cross_text_free(x->text);
     free(x);

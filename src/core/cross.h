@@ -18,7 +18,7 @@ struct cross;
  * statements that do not. */
 bool cross_is_asked(struct request *r, const struct cursor *at);
 
-/* Begins it, with r->at behind the statement. */
+/* Begins it; r->at then stands behind the statement. */
 enum err_code cross_begin(struct request *r, const struct lex *lex, struct err *e);
 /* Goes on until its end or a pause. */
 enum request_status cross_run(struct request *r, struct sink *sink, struct err *e);

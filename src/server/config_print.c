@@ -11,7 +11,8 @@
 #define HELP_WIDTH  100
 
 static const char usage[] =
-    "usage: ha [flags] [database files or patterns]\n\n"
+    "usage: ha [flags] [database files or patterns]\n"
+    "       ha -r URL [-c SQL] [files of SQL]          a client of a running node\n\n"
     "A highly available SQLite cluster. Without a file the database is ha.db.\n"
     "Every flag may be given as an environment variable (--nats-port: HA_NATS_PORT) and as a line "
     "of\n"

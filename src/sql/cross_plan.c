@@ -306,23 +306,12 @@ static enum err_code make_order(struct maker *m, struct err *e)
 
 /* ---- each database's text ---- */
 
-/* As many rows as can be wanted of one of them. */
+/* As many rows as can be wanted of one of them: a number, because SQLite would not take every
+ * expression of the two for one. */
 static void put_limit(const struct maker *m, struct buf *b)
 {
-    const struct cross_text *t = m->t;
-    if (t->limit.end <= t->limit.begin)
-        return;
-    buf_puts(b, " LIMIT CASE WHEN (");
-    cross_put(t, b, t->limit);
-    buf_puts(b, ") < 0 THEN -1 ELSE (");
-    cross_put(t, b, t->limit);
-    buf_putc(b, ')');
-    if (t->offset.end > t->offset.begin) {
-        buf_puts(b, " + max(0, (");
-        cross_put(t, b, t->offset);
-        buf_puts(b, "))");
-    }
-    buf_puts(b, " END");
+    if (m->t->limit.end > m->t->limit.begin)
+        buf_puts(b, " LIMIT " CROSS_BOUND);
 }
 
 static void put_clause(const struct maker *m, struct buf *b, const char *word, enum cross_clause c)
@@ -345,7 +334,7 @@ static void put_own_list(const struct maker *m, struct buf *b)
     for (; next_term(m->t, all, &item); first = false) {
         buf_puts(b, first ? "" : ", ");
         if (any_aggregate(m->t, item))
-            buf_puts(b, "NULL AS \"" CROSS_UNKNOWN "\"");
+            buf_puts(b, "NULL");
         else
             cross_put(m->t, b, item);
     }

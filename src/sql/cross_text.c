@@ -11,8 +11,9 @@
 
 /* ---- the hint ---- */
 
-/* In blanks and comments between two tokens. */
-static bool hint_in(const char *p, const char *end, const char **pattern, size_t *n)
+/* In blanks and comments between two tokens; its comment goes from *from to *to. */
+static bool hint_in(const char *p, const char *end, const char **pattern, size_t *n,
+                    const char **from, const char **to)
 {
     while (end - p >= 2) {
         if (p[0] == '-' && p[1] == '-') {
@@ -29,6 +30,8 @@ static bool hint_in(const char *p, const char *end, const char **pattern, size_t
                         ;
                     while (stop > at && strchr(" \t\r\n", stop[-1]))
                         stop--;
+                    *from = p;
+                    *to = close ? close + 2 : end;
                     *pattern = at;
                     *n = (size_t)(stop - at);
                     return true;
@@ -44,7 +47,7 @@ static bool hint_in(const char *p, const char *end, const char **pattern, size_t
 
 bool cross_hint(const char *sql, size_t len, const char **pattern, size_t *n)
 {
-    const char *at = sql, *end = sql + len, *before = sql;
+    const char *at = sql, *end = sql + len, *before = sql, *from, *to;
     struct lex_token t;
     bool more = true;
 
@@ -52,13 +55,28 @@ bool cross_hint(const char *sql, size_t len, const char **pattern, size_t *n)
         return false;
     while (more) {
         more = lex_next(&at, end, &t);
-        if (hint_in(before, more ? t.text : end, pattern, n))
+        if (hint_in(before, more ? t.text : end, pattern, n, &from, &to))
             return true;
         if (more && t.type == LEX_TOKEN_SEMI)
             return false;
         before = at;
     }
     return false;
+}
+
+void cross_hint_keep(struct buf *out, const char *sql, size_t len)
+{
+    const char *pattern, *there;
+    size_t n, m;
+
+    if (out->len == 0 || !cross_hint(sql, len, &pattern, &n) ||
+        cross_hint(out->data, out->len, &there, &m))
+        return;
+    while (out->len > 0 && strchr(" \t\r\n;", out->data[out->len - 1]))
+        buf_cut(out, out->len - 1);
+    buf_puts(out, " /*+ db=");
+    buf_put(out, pattern, n);
+    buf_puts(out, " */");
 }
 
 /* ---- tokens ---- */
@@ -109,13 +127,26 @@ static void number(struct numbering *x, const struct lex_token *t, struct buf *o
         x->names[x->n++] = *t;
 }
 
+/* Without the hint, which would be part of a column's name. */
+static void copy_gap(struct buf *out, const char *p, const char *end)
+{
+    const char *pattern, *from, *to;
+    size_t n;
+    while (hint_in(p, end, &pattern, &n, &from, &to)) {
+        buf_put(out, p, (size_t)(from - p));
+        buf_putc(out, ' ');
+        p = to;
+    }
+    buf_put(out, p, (size_t)(end - p));
+}
+
 static bool copy_numbered(struct buf *out, const char *sql, size_t len)
 {
     const char *at = sql, *end = sql + len, *before = sql;
     struct numbering x = {.n = 0};
     struct lex_token t;
     while (lex_next(&at, end, &t) && t.type != LEX_TOKEN_SEMI) {
-        buf_put(out, before, (size_t)(t.text - before));
+        copy_gap(out, before, t.text);
         if (t.type == LEX_TOKEN_VARIABLE)
             number(&x, &t, out);
         else
@@ -276,16 +307,18 @@ static enum err_code analyse(struct cross_text *t, struct err *e)
         t->kind = CROSS_MERGE;
     else if (cross_has(t, CLAUSE_LIMIT))
         t->kind = CROSS_LIMIT;
-    if (t->kind == CROSS_LIMIT) {
-        buf_puts(&t->bounds, "SELECT ");
+    if (cross_has(t, CLAUSE_LIMIT)) {
+        buf_puts(&t->bounds, "SELECT (");
         cross_put(t, &t->bounds, t->limit);
-        buf_puts(&t->bounds, ", ");
+        buf_puts(&t->bounds, ") + 0, (");
         if (t->offset.end > t->offset.begin)
             cross_put(t, &t->bounds, t->offset);
         else
             buf_putc(&t->bounds, '0');
+        buf_puts(&t->bounds, ") + 0");
     }
-    return ERR_OK;
+    (void)buf_cstr(&t->bounds);
+    return buf_ok(&t->bounds) ? ERR_OK : err_set(e, ERR_NO_MEMORY, "out of memory");
 }
 
 /* ---- the whole ---- */
@@ -325,6 +358,22 @@ enum cross_kind cross_text_kind(const struct cross_text *t)
 const char *cross_text_whole(const struct cross_text *t)
 {
     return t->text.data ? t->text.data : "";
+}
+
+int cross_text_place(const struct cross_text *t, const char *sql, size_t len, int offset)
+{
+    const char *at = sql, *end = sql + len, *place = t->text.data + offset;
+    struct lex_token k;
+    if (offset < 0)
+        return offset;
+    for (size_t i = 0; i < t->n && lex_next(&at, end, &k); i++) {
+        const struct lex_token *mine = &t->tokens[i].t;
+        if (place <= mine->text)
+            return (int)(k.text - sql);
+        if (place < mine->text + mine->len)
+            return (int)(k.text - sql) + (mine->len == k.len ? (int)(place - mine->text) : 0);
+    }
+    return (int)len;
 }
 
 const char *cross_text_bounds(const struct cross_text *t)

@@ -31,6 +31,10 @@
  * that begins with a plus sign, without blanks around it. False where there is none. Borrowed. */
 bool cross_hint(const char *sql, size_t len, const char **pattern, size_t *n);
 
+/* For a dialect's translation `out` of `sql`, which may have left comments out, but may not leave
+ * out this one: it is put behind the rest, so that the places in that stay what they are. */
+void cross_hint_keep(struct buf *out, const char *sql, size_t len);
+
 enum cross_kind {
     CROSS_CONCAT, /* rows one after the other, as each database gives them */
     CROSS_LIMIT,  /* the same, within a LIMIT */
@@ -45,13 +49,15 @@ struct cross_text; /* the statement, taken apart */
 enum err_code cross_text_new(struct cross_text **out, const char *sql, size_t len, struct err *e);
 void cross_text_free(struct cross_text *t); /* NULL is fine */
 enum cross_kind cross_text_kind(const struct cross_text *t);
-/* The whole of it, with its parameters numbered. */
+/* The whole of it, with its parameters numbered and without the hint. */
 const char *cross_text_whole(const struct cross_text *t);
-/* CROSS_LIMIT: "SELECT limit, offset". */
+/* What stands at that byte of it stands where in the statement, which is given once more? */
+int cross_text_place(const struct cross_text *t, const char *sql, size_t len, int offset);
+/* "SELECT limit, offset"; "" where there is no LIMIT. */
 const char *cross_text_bounds(const struct cross_text *t);
 
-#define CROSS_HIDDEN  64        /* columns added at most */
-#define CROSS_UNKNOWN "ha:null" /* name of a column of `each` that has no value yet */
+#define CROSS_HIDDEN 64          /* columns added at most */
+#define CROSS_BOUND  ":ha__rows" /* parameter of `each`: limit + offset, or less than 0 */
 
 struct cross_plan {
     struct buf each, merge;

@@ -64,9 +64,13 @@ def test_parameters(node):
     assert node.query(sql, ["x", 2, 2, 1]).rows == [["cid", "x"], ["dora", "x"]]
     sql = "/*+ db=users_ */ SELECT name FROM users WHERE id >= $from ORDER BY id + :none DESC LIMIT :n"
     assert node.query(sql, {"from": 2, "n": 2, ":none": 0}).rows == [[None], ["dora"]]
+    assert node.query("SELECT id /*+ db=users_ */ FROM users LIMIT ?", [2.0]).rows == [[1], [2]]
+    assert node.query("SELECT id /*+ db=users_ */ FROM users ORDER BY id, pay LIMIT ? OFFSET ?", ["2", 1.0]).rows == [[1], [2]]
+    assert node.query("SELECT count(*) /* a comment */, sum(n) /*+ db=users_ */ FROM users").columns[1] == "sum(n)"
+    assert refused(node, "SELECT id /*+ db=users_ */ FROM users LIMIT ?", [1.5])["code"] == "MISMATCH"
     assert node.query("/*+ db=users_ */ SELECT ?2 || ?1 FROM users LIMIT 1", ["a", "b"]).value == "ba"
     p = refused(node, "/*+ db=users_ */ SELECT name FROM users WHERE id = ?", [])
-    assert p["code"] == "PARAM" and "parameter 1" in p["detail"]
+    assert p["code"] == "PARAM" and "parameter ?1" in p["detail"]
 
 
 def test_what_is_refused(node):
@@ -86,6 +90,9 @@ def test_what_is_refused(node):
         assert refused(node, sql)["code"] == "UNSUPPORTED", sql
     p = refused(node, "SELECT nope /*+ db=users_ */ FROM users")
     assert (p["code"], p["offset"]) == ("NO_COLUMN", 7)
+    sql = "SELECT id,\n /*+ db=users_ */ ? AS p, :x, nope FROM users"
+    p = refused(node, f"SELECT 1; {sql}", {"x": 1})
+    assert p["code"] == "NO_COLUMN" and p["offset"] == len("SELECT 1; ") + sql.index("nope"), "where the client has it"
     p = refused(node, "SELECT name /*+ db=users_ */ FROM users WHERE")
     assert p["code"] == "SYNTAX"
     node.query("ALTER TABLE users RENAME COLUMN n TO m", db="users_b.db")
@@ -316,6 +323,27 @@ def test_psycopg3(node):
             got = c.execute("SELECT id, name, pay /*+ db=users_ */ FROM users WHERE id >= %s ORDER BY pay LIMIT %s", (1, 3), binary=binary).fetchall()
             assert got == [(3, "cid", None), (1, "ANN", 1.5), (8, None, 7.25)] or got[-2:] == [(8, None, 7.25), (1, "ann", 10.0)], got
             assert c.execute("/*+ db=users_ */ SELECT sum(n), count(*) FROM users", binary=binary).fetchall() == [(2**53 + 8, 6)]
+
+
+def test_mysql(cluster):
+    """PyMySQL, and the client, which throws comments away unless it is told not to."""
+    pymysql = pytest.importorskip("pymysql")
+    port = free_port()
+    node = cluster.node(nats_port=0, files=["main.db", *SHARDS], args=["--mysql-port", str(port), "--mysql-pass", "ha"])
+    fill(node)
+    c = pymysql.connect(host="127.0.0.1", port=port, user="ha", password="ha")
+    with c.cursor() as k:
+        k.execute("SELECT id, name /*+ db=users_ */ FROM users WHERE id >= %s ORDER BY id DESC, pay LIMIT %s", (1, 3))
+        assert k.fetchall() == ((8, None), (7, "dora"), (3, "cid"))
+        k.execute("SELECT dept, count(*), group_concat(id) /*+ db=users_ */ FROM users GROUP BY dept ORDER BY dept DESC LIMIT 1")
+        assert k.fetchall() == (("z", 1, "7"),)
+        with pytest.raises(pymysql.Error) as e:
+            k.execute("DELETE /*+ db=users_ */ FROM users")
+        assert e.value.args[0] == 1235
+    c.close()
+    out = subprocess.run(["mysql", "--comments", "-h", "127.0.0.1", "-P", str(port), "-uha", "-pha", "--skip-ssl", "-N", "-e",
+                          "SELECT count(*), sum(pay) /*+ db=users_ */ FROM users"], capture_output=True, text=True, timeout=60, check=True)
+    assert out.stdout == "6\t79.25\n"
 
 
 def test_psql(node):

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "sql/cross_text.h"
 #include "sql/mysql/lex.h"
 #include "wire/mysql/session.h"
 
@@ -41,6 +42,7 @@ static bool translate(struct mysql_conn *c, struct mysql_statement *t)
     }
     t->n_params = tr.n_params;
     if (tr.changed) {
+        cross_hint_keep(&out, t->sql, t->len);
         t->run = arena_strndup(c->arena, buf_cstr(&out), out.len);
         t->run_len = out.len;
         t->nothing = out.len == 0;

@@ -180,23 +180,6 @@ void pg_classify(struct pg_text *t, const char *sql, size_t len)
     }
 }
 
-/* A translation may leave comments out, but not the one that names the databases. Behind the rest,
- * so that the places in that stay what they are. */
-static void keep_hint(struct buf *out, const char *sql, size_t len)
-{
-    const char *pattern, *there;
-    size_t n, m;
-
-    if (out->len == 0 || !cross_hint(sql, len, &pattern, &n) ||
-        cross_hint(out->data, out->len, &there, &m))
-        return;
-    while (out->len > 0 && strchr(" \t\r\n;", out->data[out->len - 1]))
-        buf_cut(out, out->len - 1);
-    buf_puts(out, " /*+ db=");
-    buf_put(out, pattern, n);
-    buf_puts(out, " */");
-}
-
 enum err_code pg_translate(struct pg_conn *c, struct pg_text *t, struct err *e)
 {
     const char *sql = pg_lower_uuids(c, t);
@@ -205,7 +188,7 @@ enum err_code pg_translate(struct pg_conn *c, struct pg_text *t, struct err *e)
     enum err_code code = pg_dialect(sql, t->len, &out, &changed, e);
 
     if (code == ERR_OK && changed) {
-        keep_hint(&out, sql, t->len);
+        cross_hint_keep(&out, sql, t->len);
         char *run = arena_strndup(c->arena, buf_cstr(&out), out.len);
         if (!run || !buf_ok(&out)) {
             code = err_set(e, ERR_NO_MEMORY, "out of memory");
