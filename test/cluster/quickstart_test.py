@@ -216,7 +216,7 @@ def test_environment_and_config_file(cluster):
     assert re.search(r"^row-identify pk\s+# default$", printed, re.M), printed
 
 
-@pytest.mark.parametrize("flag", (["--no-such-flag"], ["-p", "99999"], ["--consistency", "maybe"], ["--mysql-port", "3306"]),
+@pytest.mark.parametrize("flag", (["--no-such-flag"], ["-p", "99999"], ["--consistency", "maybe"], ["--leader-addr", "http://x"]),
                          ids=lambda f: f[0].lstrip("-"))
 def test_refused_at_start(cluster, flag):
     """What the program does not know or cannot do yet: one clear line, exit status 2."""
