@@ -34,10 +34,13 @@ static struct mysqltype_ref number(uint8_t type, uint32_t length, uint8_t decima
                 MYSQLTYPE_FLAG_NUMBER | MYSQLTYPE_FLAG_BINARY, decimals);
 }
 
-static struct mysqltype_ref moment(uint8_t type, uint32_t length)
+/* `fraction` digits behind the second's point. */
+static struct mysqltype_ref moment(uint8_t type, uint32_t length, uint32_t fraction)
 {
-    return make(type, length, MYSQLWIRE_CHARSET_BINARY, MYSQLTYPE_FLAG_BINARY,
-                type == MYSQLTYPE_DATE ? 0 : MICROSECONDS);
+    if (fraction > MICROSECONDS)
+        fraction = MICROSECONDS;
+    return make(type, length + (fraction > 0 ? fraction + 1 : 0), MYSQLWIRE_CHARSET_BINARY,
+                MYSQLTYPE_FLAG_BINARY, (uint8_t)fraction);
 }
 
 static struct mysqltype_ref text(uint8_t type, uint32_t length)
@@ -309,13 +312,13 @@ struct mysqltype_ref mysqltype_of_declared(const char *s, size_t len)
     case BLOBS:
         return bytes(MYSQLTYPE_BLOB, TEXT_BYTES);
     case DATES:
-        return moment(MYSQLTYPE_DATE, 10);
+        return moment(MYSQLTYPE_DATE, 10, 0);
     case TIMES:
-        return moment(MYSQLTYPE_TIME, 17);
+        return moment(MYSQLTYPE_TIME, 10, d.args[0]);
     case DATETIMES:
-        return moment(MYSQLTYPE_DATETIME, 26);
+        return moment(MYSQLTYPE_DATETIME, 19, d.args[0]);
     case TIMESTAMPS:
-        return moment(MYSQLTYPE_TIMESTAMP, 26);
+        return moment(MYSQLTYPE_TIMESTAMP, 19, d.args[0]);
     case JSONS:
         return make(MYSQLTYPE_JSON, LONG_BYTES, MYSQLWIRE_CHARSET, MYSQLTYPE_FLAG_BLOB, 0);
     case OTHER:

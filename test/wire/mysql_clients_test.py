@@ -1,5 +1,5 @@
 """Programs of other languages' drivers, each with checks of its own: node mysql2 and Sequelize, Knex and TypeORM on top of it,
-Go's driver, MariaDB's JDBC driver, mysql-connector-python (its C extension, too)."""
+Go's driver, MariaDB's JDBC driver, PHP's mysqli and PDO, mysql-connector-python (its C extension, too)."""
 
 import os
 import shutil
@@ -28,6 +28,10 @@ def test_go_driver(my):
 def test_jdbc(my):
     assert my.passed("java", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-cp", target.JDBC,
                      client("MariadbJdbc.java")) == 31
+
+
+def test_php(my):
+    assert my.passed("php", client("mysql.php")) == 23
 
 
 def test_connector_python(my):
