@@ -74,6 +74,8 @@ def test_affected_rows_and_ids(c):
         assert (cur.execute("DELETE FROM t WHERE id = 1"), cur.lastrowid) == (1, 0)
         cur.execute("SELECT * FROM t LIMIT 2")
         assert value(c, "SELECT FOUND_ROWS()") == 2
+        cur.execute("SELECT SQL_CALC_FOUND_ROWS v FROM t WHERE id > %s ORDER BY id LIMIT 1, 1", (1,))
+        assert value(c, "SELECT FOUND_ROWS()") == 3
 
 
 def test_several_statements(my):

@@ -179,6 +179,12 @@ static void translate(struct mysql_rewrite *r)
     mysql_range(r, 0, r->n);
 }
 
+static bool calculates(const struct mysql_rewrite *r)
+{
+    return mysql_word(r, 0, "SELECT") && mysql_find(r, 0, r->n, "SQL_CALC_FOUND_ROWS") < r->n &&
+           mysql_find(r, 0, r->n, "LIMIT") < r->n;
+}
+
 enum err_code mysql_dialect(const struct mysql_context *x, const char *sql, size_t len,
                             struct buf *out, struct mysql_translation *t, struct err *e)
 {
@@ -192,8 +198,29 @@ enum err_code mysql_dialect(const struct mysql_context *x, const char *sql, size
         t->changed = needs_translation(&r);
         if (t->changed)
             translate(&r);
+        t->calculates = calculates(&r);
         t->several = r.several;
         t->is_session = r.is_session;
+        if (!r.failed && !buf_ok(out))
+            mysql_fail(&r, MYSQL_NONE, ERR_NO_MEMORY, "out of memory");
+    }
+    if (r.failed && buf_ok(out))
+        buf_cut(out, start);
+    mysql_rewrite_fini(&r);
+    return e->code;
+}
+
+enum err_code mysql_dialect_count(const struct mysql_context *x, const char *sql, size_t len,
+                                  struct buf *out, struct err *e)
+{
+    struct mysql_rewrite r;
+    size_t start = out->len;
+
+    err_clear(e);
+    if (mysql_rewrite_init(&r, x, sql, len, out, e)) {
+        mysql_put(&r, "SELECT count(*) FROM (");
+        mysql_range(&r, 0, mysql_find(&r, 0, r.n, "LIMIT"));
+        mysql_put(&r, ")");
         if (!r.failed && !buf_ok(out))
             mysql_fail(&r, MYSQL_NONE, ERR_NO_MEMORY, "out of memory");
     }

@@ -56,6 +56,7 @@ struct mysql_translation {
     bool changed;      /* `out` has the translation, which may be nothing at all: an ignored one */
     bool several;      /* … of several statements, which are one unit */
     bool is_session;   /* … made of what the session knew: translate again next time */
+    bool calculates;   /* SQL_CALC_FOUND_ROWS: mysql_dialect_count() */
     unsigned n_params; /* parameters of the text as it was given */
 };
 
@@ -65,6 +66,11 @@ struct mysql_translation {
  */
 enum err_code mysql_dialect(const struct mysql_context *x, const char *sql, size_t len,
                             struct buf *out, struct mysql_translation *t, struct err *e);
+
+/* The query that tells how many rows a query would have without its LIMIT; its parameters have the
+ * same numbers. */
+enum err_code mysql_dialect_count(const struct mysql_context *x, const char *sql, size_t len,
+                                  struct buf *out, struct err *e);
 
 /* Bytes of the first statement up to and including its semicolon; `len` where it has none. Knows
  * strings, comments, and that CREATE TRIGGER holds semicolons. */

@@ -5,12 +5,11 @@
  *   server.c     accepts, stops, kills          io.c         packets in
  *   secret.c     passwords                      login.c      greeting up to the first command
  *   rsa.c        a password without TLS         session.c    the command loop
- *   query.c      COM_QUERY                      statement.c  one statement, whatever brought it
+ *   query.c      COM_QUERY, COM_FIELD_LIST      statement.c  one statement, whatever brought it
  *   prepared.c   COM_STMT_…                     result.c     the executor's rows as packets
  *   tx.c         transactions, autocommit       set.c        SET
- *   variables.c  system variables               uservar.c    @variables
- *   command.c    statements of our own          context.c    what the dialect asks
- *   error.c      errors and warnings
+ *   variables.c  system and user variables      command.c    statements of our own
+ *   context.c    what the dialect asks          error.c      errors and warnings
  */
 #ifndef HA_WIRE_MYSQL_CONN_H
 #define HA_WIRE_MYSQL_CONN_H

@@ -28,6 +28,7 @@ struct mysql_statement {
     bool nothing;    /* the translation is empty: accepted, and nothing is done */
     bool several;    /* `run` holds several statements */
     bool is_session; /* what the session knew is in it */
+    bool calculates; /* FOUND_ROWS() is to tell how many rows there were without LIMIT */
     unsigned n_params;
 };
 

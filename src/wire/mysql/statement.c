@@ -41,6 +41,7 @@ static bool translate(struct mysql_conn *c, struct mysql_statement *t)
         return false;
     }
     t->n_params = tr.n_params;
+    t->calculates = tr.calculates;
     if (tr.changed) {
         cross_hint_keep(&out, t->sql, t->len);
         t->run = arena_strndup(c->arena, buf_cstr(&out), out.len);
@@ -147,6 +148,29 @@ static void keep_cursor(struct mysql_prepared *p, struct mysql_result *r)
     r->arena = NULL; /* transferred */
 }
 
+static bool first_of(struct mysql_conn *c, const struct query *q, struct value *out, struct err *e);
+
+/* SQL_CALC_FOUND_ROWS: the result has been written, so a failure goes unsaid. */
+static void count_rows(struct mysql_conn *c, const struct mysql_statement *t,
+                       const struct mysql_prepared *p)
+{
+    const struct mysql_context x = mysql_context(c);
+    struct buf sql = BUF_INIT;
+    struct err e = ERR_INIT;
+    struct value n;
+
+    if (mysql_dialect_count(&x, t->sql, t->len, &sql, &e) == ERR_OK) {
+        const struct query q = {.sql = buf_cstr(&sql),
+                                .len = sql.len,
+                                .params = p ? p->params : NULL,
+                                .n_params = p ? p->n_params : 0,
+                                .numbered = true};
+        if (first_of(c, &q, &n, &e) && n.type == VALUE_INTEGER && n.u.i >= 0)
+            c->found_rows = (uint64_t)n.u.i;
+    }
+    buf_free(&sql);
+}
+
 static bool run_sql(struct mysql_conn *c, const struct mysql_statement *t, struct mysql_prepared *p)
 {
     const struct query q = {.sql = t->run,
@@ -178,6 +202,8 @@ static bool run_sql(struct mysql_conn *c, const struct mysql_statement *t, struc
         mysql_tx_after_error(c);
     } else {
         succeed(c, t, &r, p);
+        if (t->calculates)
+            count_rows(c, t, p);
         if (p && p->cursor)
             keep_cursor(p, &r);
     }
@@ -270,16 +296,30 @@ static void first_done(struct sink *s, const struct sink_done *d)
     (void)d;
 }
 
-bool mysql_value_of(struct mysql_conn *c, const char *expression, size_t len, struct value *out)
+/* The first value of what it returns, NULL where that is nothing; in the arena. */
+static bool first_of(struct mysql_conn *c, const struct query *q, struct value *out, struct err *e)
 {
     static const struct sink_ops ops = {first_columns, first_row, first_done};
-    static const char select[] = "SELECT ";
     struct first_value f = {.sink = {&ops}, .conn = c, .out = out};
+    const struct request_options o = mysql_request_options(c);
+    enum request_status st;
+    struct request *r;
+
+    *out = value_null();
+    if (request_new(&r, c->session, q, 1, &o, e) != ERR_OK)
+        return false;
+    while ((st = request_run(r, &f.sink, e)) == REQUEST_PAUSED)
+        ;
+    request_free(r);
+    return st == REQUEST_DONE;
+}
+
+bool mysql_value_of(struct mysql_conn *c, const char *expression, size_t len, struct value *out)
+{
+    static const char select[] = "SELECT ";
     char *sql = arena_alloc(c->arena, sizeof select + len);
     struct mysql_statement t;
-    struct request *r;
     struct err e = ERR_INIT;
-    enum request_status st = REQUEST_FAILED;
 
     *out = value_null();
     if (!sql)
@@ -291,13 +331,7 @@ bool mysql_value_of(struct mysql_conn *c, const char *expression, size_t len, st
     if (!translate(c, &t))
         return false;
     const struct query q = {.sql = t.run, .len = t.run_len, .numbered = true};
-    const struct request_options o = mysql_request_options(c);
-    if (request_new(&r, c->session, &q, 1, &o, &e) == ERR_OK) {
-        while ((st = request_run(r, &f.sink, &e)) == REQUEST_PAUSED)
-            ;
-        request_free(r);
-    }
-    if (st == REQUEST_DONE)
+    if (first_of(c, &q, out, &e))
         return true;
     mysql_error_core(c, &e);
     mysql_tx_after_error(c);
