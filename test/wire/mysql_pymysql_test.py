@@ -340,6 +340,26 @@ def test_killed_statement(my):
         fails(killer, 1094, "KILL QUERY 4000000000")
 
 
+def test_named_locks(my):
+    """What migration tools hold while they run."""
+    a = my.connect()
+    with my.connect() as b:
+        assert value(a, "SELECT GET_LOCK('migrate', 10)") == 1
+        assert value(a, "SELECT GET_LOCK('Migrate', 0)") == 1
+        assert rows(b, "SELECT GET_LOCK('migrate', 0), IS_FREE_LOCK('migrate'), IS_USED_LOCK('migrate') = %s, RELEASE_LOCK('migrate')",
+                    (value(a, "SELECT CONNECTION_ID()"),)) == [(0, 0, 1, 0)]
+        got = []
+        t = threading.Thread(target=lambda: got.append(value(b, "SELECT GET_LOCK('migrate', 600) AS got")))
+        t.start()
+        assert value(a, "SELECT RELEASE_LOCK('migrate')") == 1
+        assert not got
+        a.close()  # with the second one
+        t.join(30 * ha.SLOW)
+        assert got == [1]
+        assert rows(b, "SELECT RELEASE_ALL_LOCKS(), RELEASE_LOCK('migrate'), IS_FREE_LOCK('migrate')") == [(1, None, 1)]
+        fails(b, 1235, "CREATE TABLE t AS SELECT GET_LOCK('x', 1)")
+
+
 def test_statement_timeout(c):
     rows(c, "SET max_execution_time = 100")
     fails(c, 3024, "SELECT SLEEP(60)")

@@ -116,6 +116,15 @@ static const struct call calls[] = {
     {"SLEEP", 1, 1,
      "(WITH RECURSIVE mysql_sleep(t) AS (SELECT 0.0 UNION ALL SELECT t + mysql_nap(($1) - t) FROM "
      "mysql_sleep WHERE t < ($1)) SELECT 0 FROM mysql_sleep ORDER BY t DESC LIMIT 1)"},
+    /* named locks, which only a query's own thread can take */
+    {"GET_LOCK", 2, 2,
+     "(WITH RECURSIVE mysql_lock(got, t) AS (SELECT mysql_try_lock($1), 0.0 UNION ALL SELECT "
+     "mysql_try_lock($1), t + mysql_nap(1) FROM mysql_lock WHERE got = 0 AND (t < ($2) OR ($2) < "
+     "0)) SELECT max(got) FROM mysql_lock)"},
+    {"RELEASE_LOCK", 1, 1, "mysql_release_lock($1)"},
+    {"IS_FREE_LOCK", 1, 1, "mysql_is_free_lock($1)"},
+    {"IS_USED_LOCK", 1, 1, "mysql_is_used_lock($1)"},
+    {"RELEASE_ALL_LOCKS", 0, 0, "mysql_release_all_locks()"},
     /* JSON */
     {"JSON_EXTRACT", 2, 2, "(($1) -> ($2))"},
     {"JSON_UNQUOTE", 1, 1, "mysql_json_unquote($1)"},
@@ -474,6 +483,9 @@ size_t mysql_call(struct mysql_rewrite *r, size_t i, size_t to)
     for (size_t k = 0; k < COUNT(calls); k++)
         if (mysql_word(r, i, calls[k].name) && (int)n >= calls[k].least &&
             (calls[k].most < 0 || (int)n <= calls[k].most)) {
+            if (strstr(calls[k].name, "_LOCK") && !mysql_word(r, 0, "SELECT"))
+                mysql_fail(r, i, ERR_UNSUPPORTED, "%s() is supported in queries only",
+                           calls[k].name);
             put_template(r, calls[k].text, args, n);
             r->touched++;
             return close + 1;

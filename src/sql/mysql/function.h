@@ -17,5 +17,6 @@ int mysql_functions_open(sqlite3 *db);
 int mysql_function_text_open(sqlite3 *db);
 int mysql_function_time_open(sqlite3 *db);
 int mysql_function_catalog_open(sqlite3 *db);
+int mysql_function_session_open(sqlite3 *db);
 
 #endif

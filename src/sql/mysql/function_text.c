@@ -474,5 +474,7 @@ int mysql_functions_open(sqlite3 *db)
         rc = mysql_function_time_open(db);
     if (rc == SQLITE_OK)
         rc = mysql_function_catalog_open(db);
+    if (rc == SQLITE_OK)
+        rc = mysql_function_session_open(db);
     return rc;
 }

@@ -9,7 +9,8 @@
  *   prepared.c   COM_STMT_…                     result.c     the executor's rows as packets
  *   tx.c         transactions, autocommit       set.c        SET
  *   variables.c  system and user variables      command.c    statements of our own
- *   context.c    what the dialect asks          error.c      errors and warnings
+ *   context.c    what the dialect asks          lock.c       GET_LOCK
+ *   error.c      errors and warnings
  */
 #ifndef HA_WIRE_MYSQL_CONN_H
 #define HA_WIRE_MYSQL_CONN_H
@@ -27,6 +28,7 @@
 #include "core/session.h"
 #include "os/acceptor.h"
 #include "proto/mysqlwire.h"
+#include "sql/mysql/session.h"
 #include "wire/clients.h"
 #include "wire/mysql/mysql.h"
 #include "wire/mysql/secret.h"
@@ -49,6 +51,8 @@
 
 /* ---- the server ---- */
 
+struct mysql_lock;
+
 struct mysql_server {
     /* immutable after mysql_start */
     struct node *node;
@@ -66,12 +70,15 @@ struct mysql_server {
     /* guarded by rsa_mu */
     pthread_mutex_t rsa_mu;
     EVP_PKEY *rsa; /* NULL until a client has asked for it */
+    /* guarded by locks_mu */
+    pthread_mutex_t locks_mu;
+    struct mysql_lock *locks;
+    size_t n_locks, cap_locks;
 };
 
 /* ---- a connection ---- */
 
 struct mysql_prepared;
-struct mysql_savepoint;
 
 struct mysql_warning {
     unsigned code;
@@ -100,7 +107,8 @@ struct mysql_conn {
     char command[16];            /* "Sleep", "Query" … */
     int64_t since_ns;            /* of that command */
 
-    struct arena *arena; /* of one command */
+    struct mysql_session front; /* what functions ask */
+    struct arena *arena;        /* of one command */
     struct mysql_variables variables;
     bool autocommit;
     bool in_block;       /* since BEGIN, or the first statement without autocommit */
@@ -148,6 +156,13 @@ void mysql_schema_name(struct mysql_conn *c, const char *id, char name[MYSQL_ID_
 /* The server's public key as PEM, and what was encrypted with it, in place; false: it cannot be. */
 bool mysql_rsa_public(struct mysql_server *s, struct buf *pem);
 bool mysql_rsa_decrypt(struct mysql_server *s, const void *data, size_t len, struct buf *out);
+
+/* ---- lock.c ---- */
+
+/* By the connection's thread, once: its functions find its locks. */
+void mysql_locks_begin(struct mysql_conn *c);
+void mysql_locks_release(struct mysql_conn *c);
+void mysql_locks_free(struct mysql_server *s);
 
 /* ---- session.c ---- */
 

@@ -23,12 +23,15 @@ static void *connection_run(void *arg)
     struct mysql_conn *c = arg;
 
     node_connection_opened(c->server->node, "mysql");
+    mysql_locks_begin(c);
     if (mysql_login(c))
         mysql_serve(c);
     stream_flush(&c->io);
     node_connection_closed(c->server->node, "mysql");
 
     clients_set_session(&c->server->clients, &c->client, NULL);
+    mysql_session_enter(NULL);
+    mysql_locks_release(c);
     mysql_prepared_clear(c);
     session_close(c->session);
     mysql_variables_free(&c->variables);
@@ -192,6 +195,7 @@ enum err_code mysql_start(struct mysql_server **out, struct node *n, const struc
         (o->auth_timeout_s ? o->auth_timeout_s : MYSQL_DEFAULT_AUTH_TIMEOUT_S) * CLOCK_S;
     atomic_init(&s->next_id, 1);
     pthread_mutex_init(&s->rsa_mu, NULL);
+    pthread_mutex_init(&s->locks_mu, NULL);
     clients_init(&s->clients,
                  o->max_connections ? o->max_connections : MYSQL_DEFAULT_MAX_CONNECTIONS);
     if (start(s, o, e) != ERR_OK) {
@@ -226,6 +230,8 @@ void mysql_free(struct mysql_server *s)
     SSL_CTX_free(s->tls);
     EVP_PKEY_free(s->rsa);
     pthread_mutex_destroy(&s->rsa_mu);
+    mysql_locks_free(s);
+    pthread_mutex_destroy(&s->locks_mu);
     secret_fini(&s->secret);
     free(s->user);
     free(s);

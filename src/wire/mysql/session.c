@@ -9,6 +9,7 @@
 void mysql_reset(struct mysql_conn *c)
 {
     mysql_tx_rollback(c);
+    mysql_locks_release(c);
     mysql_prepared_clear(c);
     mysql_variables_free(&c->variables);
     mysql_clear_warnings(c);
