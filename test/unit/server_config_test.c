@@ -139,16 +139,11 @@ static void test_mistakes(void **state)
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--leader-addr|x:1",
-        "--leader-static|x:1",
-        "--grpc-insecure",
-        "--mysql-proxied|x",
-        "--pg-proxied|x",
-        "--proxy-local|x",
-        "--debezium-brokers|x",
-        "--proxy-read-your-writes",
-        "--interceptor|x",
-        "--async-replication-store-dir|x",
+        "--leader-addr|x:1",    "--leader-static|x:1",
+        "--grpc-insecure",      "--mysql-proxied|x",
+        "--pg-proxied|x",       "--proxy-local|x",
+        "--debezium-brokers|x", "--proxy-read-your-writes",
+        "--interceptor|x",      "--async-replication-store-dir|x",
     };
 
     (void)state;
