@@ -145,10 +145,18 @@ static enum err_code choose_by_file(struct follower *f, unsigned *which, bool *f
                    img.pos.stream);
 }
 
+/* Another client is to try: the code is not that of a connection that is only lost. */
+static enum err_code refused(struct err *e)
+{
+    return err_set(e, ERR_AUTH, "NATS refuses the connection");
+}
+
 /* The one that there is a log of. */
 static enum err_code choose_by_log(struct follower *f, unsigned *which, struct err *e)
 {
     char stream[256];
+    if (nats_client_gave_up(f->client))
+        return refused(e);
     if (f->subject.n == 1) {
         *which = 0;
         return ERR_OK;
@@ -300,7 +308,7 @@ static enum err_code run(struct follower *f, struct err *e)
              LOG_UINT("seq", replica_position(f->replica)));
     while (!rests(f, FOLLOWER_TEND_NS))
         if (nats_client_gave_up(f->client))
-            return err_set(e, ERR_LOG_UNAVAILABLE, "NATS refuses the connection");
+            return refused(e);
     return ERR_OK;
 }
 

@@ -127,6 +127,23 @@ def test_a_readers_view_is_its_own(cluster):
         assert r.query("SELECT * FROM u") == []
 
 
+def test_the_row_is_inserted_in_a_transaction(cluster):
+    """As Python does it, unless it is told not to; one that writes to the file stands in the replica's way."""
+    node = cluster.node()
+    node.script("CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    with Python(cluster) as r:
+        r.load()
+        r.create(node.nats_url)
+        r.query("BEGIN IMMEDIATE")
+        with pytest.raises(SqlError, match="COMMIT it before"):
+            r.insert()
+        r.query("ROLLBACK")
+        r.query("BEGIN")
+        r.insert()
+        r.query("COMMIT")
+        assert_replica(r, node)
+
+
 def test_local_writes_are_refused(cluster):
     node = cluster.node()
     node.script("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", "INSERT INTO t VALUES (1, 1)", "CREATE TABLE plain (x)",
