@@ -512,13 +512,20 @@ static enum follower_state state_of(const struct replica_status *rs)
     return FOLLOWER_STOPPED;
 }
 
+/* f->mu is held. False: a connection was tried, and why there is none is told. */
+static bool was_connected_locked(struct follower *f, char *why, size_t size)
+{
+    why[0] = '\0';
+    if (f->client && !f->connected)
+        nats_client_reason(f->client, why, size);
+    return why[0] == '\0';
+}
+
 /* f->mu is held. What the client knows of a connection that never was says more. */
 static void add_reason_locked(struct follower *f, struct follower_status *st)
 {
-    char why[256] = "";
-    if (f->client && !f->connected)
-        nats_client_reason(f->client, why, sizeof why);
-    if (why[0])
+    char why[256];
+    if (!was_connected_locked(f, why, sizeof why))
         (void)snprintf(st->reason, sizeof st->reason, "NATS is not connected: %s", why);
 }
 
@@ -554,19 +561,20 @@ void follower_status(struct follower *f, struct follower_status *st)
 enum err_code follower_settle(struct follower *f, int64_t deadline_ns, struct err *e)
 {
     struct follower_status st;
+    char why[256];
     bool final = false, works = false;
     pthread_mutex_lock(&f->mu);
     for (;;) {
         status_locked(f, &st, &final);
-        works = st.state == FOLLOWER_STANDBY || st.state == FOLLOWER_BEHIND ||
-                st.state == FOLLOWER_FOLLOWING;
-        if (works || (final && !f->known) || clock_mono_ns() >= deadline_ns)
+        works = st.state == FOLLOWER_STANDBY || st.state == FOLLOWER_FOLLOWING;
+        bool alone = f->known && f->replica && !was_connected_locked(f, why, sizeof why);
+        if (works || alone || (final && !f->known) || clock_mono_ns() >= deadline_ns)
             break;
         clock_cond_wait(&f->changed, &f->mu, clock_deadline(FOLLOWER_LOOK_NS));
     }
     bool replica = f->known && st.state != FOLLOWER_FAILED;
     pthread_mutex_unlock(&f->mu);
-    if (works || replica || st.state == FOLLOWER_COPYING)
+    if (works || replica || st.state == FOLLOWER_COPYING || st.state == FOLLOWER_BEHIND)
         return ERR_OK;
     return err_set(e, ERR_LOG_UNAVAILABLE, "%s",
                    st.reason[0] ? st.reason : "the log has not been found in time");

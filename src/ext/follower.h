@@ -60,9 +60,10 @@ void follower_leave(struct follower *f); /* NULL is fine */
 
 void follower_status(struct follower *f, struct follower_status *st);
 
-/* Waits until it is seen to work: it follows, or another process does. At the deadline what is left
- * to be told is no error if the file was a replica before, or is becoming one; else it is one, and
- * says why there is no replica yet. */
+/* Waits until the file holds what the log has, or another process is seen to apply to it; for one
+ * that was a replica before, not longer than it takes to see that nobody is there. At the deadline
+ * what is left to be told is no error if the file was a replica before, or is becoming one; else it
+ * is one, and says why there is no replica yet. */
 enum err_code follower_settle(struct follower *f, int64_t deadline_ns, struct err *e);
 
 #endif
