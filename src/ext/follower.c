@@ -61,6 +61,8 @@ struct follower {
     uint64_t losses; /* of the connection */
     enum follower_state state;
     struct err reason;
+    struct err last_error; /* that ended a replica, or kept one from coming about */
+    int64_t last_error_wall_ns;
     bool known; /* the file was a replica of this log already */
     struct nats_client *client;
     struct replica *replica;
@@ -85,6 +87,10 @@ static void set_state(struct follower *f, enum follower_state state, const struc
         f->reason = *why;
     else
         err_clear(&f->reason);
+    if (state == FOLLOWER_FAILED && why) {
+        f->last_error = *why;
+        f->last_error_wall_ns = clock_wall_ns();
+    }
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->mu);
 }
@@ -394,6 +400,7 @@ static struct follower *follower_new(const struct follower_start *how)
     f->refs = 1;
     f->state = FOLLOWER_CONNECTING;
     err_clear(&f->reason);
+    err_clear(&f->last_error);
     f->subject = *how->subject;
     f->start = how->start;
     f->start_seq = how->start_seq;
@@ -535,8 +542,14 @@ static void status_locked(struct follower *f, struct follower_status *st, bool *
     *st = (struct follower_status){.state = f->state};
     *final = f->state == FOLLOWER_FAILED;
     (void)snprintf(st->reason, sizeof st->reason, "%s", f->reason.msg);
+    (void)snprintf(st->last_error, sizeof st->last_error, "%s", f->last_error.msg);
+    st->last_error_wall_ns = f->last_error_wall_ns;
     if (f->replica) {
         replica_status(f->replica, &rs);
+        if (rs.last_error_wall_ns > st->last_error_wall_ns) {
+            (void)snprintf(st->last_error, sizeof st->last_error, "%s", rs.last_error);
+            st->last_error_wall_ns = rs.last_error_wall_ns;
+        }
         st->state = state_of(&rs);
         if (st->state != FOLLOWER_COPYING || rs.state == REPLICA_STOPPED)
             (void)snprintf(st->reason, sizeof st->reason, "%s", rs.reason);

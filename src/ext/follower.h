@@ -44,9 +44,11 @@ struct follower_start {
 
 struct follower_status {
     enum follower_state state;
-    char reason[ERR_MSG_SIZE]; /* "" where all is well */
-    uint64_t log_seq;          /* newest seq of the log that was heard of; 0 = none */
-    int64_t applied_wall_ns;   /* when the file was changed last; 0 = not in this process */
+    char reason[ERR_MSG_SIZE];     /* "" where all is well */
+    char last_error[ERR_MSG_SIZE]; /* over or not; "" = none */
+    int64_t last_error_wall_ns;
+    uint64_t log_seq;        /* newest seq of the log that was heard of; 0 = none */
+    int64_t applied_wall_ns; /* when the file was changed last; 0 = not in this process */
     uint64_t restores;
     char aside[4096]; /* where the last file that was no prefix of the log is kept; "" = none */
 };
