@@ -34,10 +34,10 @@ static bool has_threads(void)
 /* What is wrong with this host; NULL: nothing. */
 static const char *check(const sqlite3_api_routines *api)
 {
-    if (sqlite3_api && sqlite3_api != api)
-        return "ha-sync is in use by another SQLite of this process already";
     if (api->libversion_number() < EXT_SQLITE_LEAST)
         return "ha-sync needs SQLite " EXT_SQLITE_LEAST_TEXT " or newer";
+    if (sqlite3_api && sqlite3_api != api)
+        return "ha-sync is in use by another SQLite of this process already";
     if (!sqlite3_api)
         log_to(-1); /* until a table says where */
     sqlite3_api = api;

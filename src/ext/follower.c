@@ -61,6 +61,8 @@ struct follower {
     uint64_t losses; /* of the connection */
     enum follower_state state;
     struct err reason;
+    struct err last_error; /* that ended a replica, or kept one from coming about */
+    int64_t last_error_wall_ns;
     bool known; /* the file was a replica of this log already */
     struct nats_client *client;
     struct replica *replica;
@@ -85,6 +87,10 @@ static void set_state(struct follower *f, enum follower_state state, const struc
         f->reason = *why;
     else
         err_clear(&f->reason);
+    if (state == FOLLOWER_FAILED && why) {
+        f->last_error = *why;
+        f->last_error_wall_ns = clock_wall_ns();
+    }
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->mu);
 }
@@ -145,10 +151,18 @@ static enum err_code choose_by_file(struct follower *f, unsigned *which, bool *f
                    img.pos.stream);
 }
 
+/* Another client is to try: the code is not that of a connection that is only lost. */
+static enum err_code refused(struct err *e)
+{
+    return err_set(e, ERR_AUTH, "NATS refuses the connection");
+}
+
 /* The one that there is a log of. */
 static enum err_code choose_by_log(struct follower *f, unsigned *which, struct err *e)
 {
     char stream[256];
+    if (nats_client_gave_up(f->client))
+        return refused(e);
     if (f->subject.n == 1) {
         *which = 0;
         return ERR_OK;
@@ -300,7 +314,7 @@ static enum err_code run(struct follower *f, struct err *e)
              LOG_UINT("seq", replica_position(f->replica)));
     while (!rests(f, FOLLOWER_TEND_NS))
         if (nats_client_gave_up(f->client))
-            return err_set(e, ERR_LOG_UNAVAILABLE, "NATS refuses the connection");
+            return refused(e);
     return ERR_OK;
 }
 
@@ -386,6 +400,7 @@ static struct follower *follower_new(const struct follower_start *how)
     f->refs = 1;
     f->state = FOLLOWER_CONNECTING;
     err_clear(&f->reason);
+    err_clear(&f->last_error);
     f->subject = *how->subject;
     f->start = how->start;
     f->start_seq = how->start_seq;
@@ -504,13 +519,20 @@ static enum follower_state state_of(const struct replica_status *rs)
     return FOLLOWER_STOPPED;
 }
 
+/* f->mu is held. False: a connection was tried, and why there is none is told. */
+static bool was_connected_locked(struct follower *f, char *why, size_t size)
+{
+    why[0] = '\0';
+    if (f->client && !f->connected)
+        nats_client_reason(f->client, why, size);
+    return why[0] == '\0';
+}
+
 /* f->mu is held. What the client knows of a connection that never was says more. */
 static void add_reason_locked(struct follower *f, struct follower_status *st)
 {
-    char why[256] = "";
-    if (f->client && !f->connected)
-        nats_client_reason(f->client, why, sizeof why);
-    if (why[0])
+    char why[256];
+    if (!was_connected_locked(f, why, sizeof why))
         (void)snprintf(st->reason, sizeof st->reason, "NATS is not connected: %s", why);
 }
 
@@ -520,8 +542,14 @@ static void status_locked(struct follower *f, struct follower_status *st, bool *
     *st = (struct follower_status){.state = f->state};
     *final = f->state == FOLLOWER_FAILED;
     (void)snprintf(st->reason, sizeof st->reason, "%s", f->reason.msg);
+    (void)snprintf(st->last_error, sizeof st->last_error, "%s", f->last_error.msg);
+    st->last_error_wall_ns = f->last_error_wall_ns;
     if (f->replica) {
         replica_status(f->replica, &rs);
+        if (rs.last_error_wall_ns > st->last_error_wall_ns) {
+            (void)snprintf(st->last_error, sizeof st->last_error, "%s", rs.last_error);
+            st->last_error_wall_ns = rs.last_error_wall_ns;
+        }
         st->state = state_of(&rs);
         if (st->state != FOLLOWER_COPYING || rs.state == REPLICA_STOPPED)
             (void)snprintf(st->reason, sizeof st->reason, "%s", rs.reason);
@@ -546,19 +574,20 @@ void follower_status(struct follower *f, struct follower_status *st)
 enum err_code follower_settle(struct follower *f, int64_t deadline_ns, struct err *e)
 {
     struct follower_status st;
+    char why[256];
     bool final = false, works = false;
     pthread_mutex_lock(&f->mu);
     for (;;) {
         status_locked(f, &st, &final);
-        works = st.state == FOLLOWER_STANDBY || st.state == FOLLOWER_BEHIND ||
-                st.state == FOLLOWER_FOLLOWING;
-        if (works || (final && !f->known) || clock_mono_ns() >= deadline_ns)
+        works = st.state == FOLLOWER_STANDBY || st.state == FOLLOWER_FOLLOWING;
+        bool alone = f->known && f->replica && !was_connected_locked(f, why, sizeof why);
+        if (works || alone || (final && !f->known) || clock_mono_ns() >= deadline_ns)
             break;
         clock_cond_wait(&f->changed, &f->mu, clock_deadline(FOLLOWER_LOOK_NS));
     }
     bool replica = f->known && st.state != FOLLOWER_FAILED;
     pthread_mutex_unlock(&f->mu);
-    if (works || replica || st.state == FOLLOWER_COPYING)
+    if (works || replica || st.state == FOLLOWER_COPYING || st.state == FOLLOWER_BEHIND)
         return ERR_OK;
     return err_set(e, ERR_LOG_UNAVAILABLE, "%s",
                    st.reason[0] ? st.reason : "the log has not been found in time");

@@ -44,9 +44,11 @@ struct follower_start {
 
 struct follower_status {
     enum follower_state state;
-    char reason[ERR_MSG_SIZE]; /* "" where all is well */
-    uint64_t log_seq;          /* newest seq of the log that was heard of; 0 = none */
-    int64_t applied_wall_ns;   /* when the file was changed last; 0 = not in this process */
+    char reason[ERR_MSG_SIZE];     /* "" where all is well */
+    char last_error[ERR_MSG_SIZE]; /* over or not; "" = none */
+    int64_t last_error_wall_ns;
+    uint64_t log_seq;        /* newest seq of the log that was heard of; 0 = none */
+    int64_t applied_wall_ns; /* when the file was changed last; 0 = not in this process */
     uint64_t restores;
     char aside[4096]; /* where the last file that was no prefix of the log is kept; "" = none */
 };
@@ -60,9 +62,10 @@ void follower_leave(struct follower *f); /* NULL is fine */
 
 void follower_status(struct follower *f, struct follower_status *st);
 
-/* Waits until it is seen to work: it follows, or another process does. At the deadline what is left
- * to be told is no error if the file was a replica before, or is becoming one; else it is one, and
- * says why there is no replica yet. */
+/* Waits until the file holds what the log has, or another process is seen to apply to it; for one
+ * that was a replica before, not longer than it takes to see that nobody is there. At the deadline
+ * what is left to be told is no error if the file was a replica before, or is becoming one; else it
+ * is one, and says why there is no replica yet. */
 enum err_code follower_settle(struct follower *f, int64_t deadline_ns, struct err *e);
 
 #endif

@@ -187,6 +187,11 @@ enum err_code host_start(struct host *h, struct host_table *t, const char *subje
         code = start_parse(policy ? policy : "", &how.start, &how.start_seq, &how.start_time_ns, e);
     if (code == ERR_OK)
         code = host_file(h->db, path, sizeof path, e);
+    if (code == ERR_OK && sqlite3_txn_state(h->db, "main") == SQLITE_TXN_WRITE)
+        code =
+            err_set(e, ERR_BUSY,
+                    "this connection has a transaction open that writes to the file, and nothing "
+                    "else can: COMMIT it before");
     if (code == ERR_OK &&
         !(keep(&t->subject, subject) && keep(&t->durable, durable) && keep(&t->policy, policy)))
         code = err_set(e, ERR_NO_MEMORY, "out of memory");

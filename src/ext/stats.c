@@ -12,6 +12,7 @@
  *   reason        why the state is what it is
  *   restores      how often the file was replaced by a copy
  *   aside         where the last file that was no prefix of the log was kept
+ *   last_error    the last failure, over or not, with its time (UTC)
  */
 #include <stdio.h>
 #include <string.h>
@@ -29,12 +30,14 @@ enum column {
     COLUMN_LAG,
     COLUMN_REASON,
     COLUMN_RESTORES,
-    COLUMN_ASIDE
+    COLUMN_ASIDE,
+    COLUMN_LAST_ERROR
 };
 
 static const char declaration[] =
     "CREATE TABLE x(subject TEXT, received_seq INTEGER, updated_at DATETIME, durable TEXT, "
-    "state TEXT, log_seq INTEGER, lag INTEGER, reason TEXT, restores INTEGER, aside TEXT)";
+    "state TEXT, log_seq INTEGER, lag INTEGER, reason TEXT, restores INTEGER, aside TEXT, "
+    "last_error TEXT)";
 
 struct stats {
     sqlite3_vtab base;
@@ -189,6 +192,14 @@ static int stats_column(sqlite3_vtab_cursor *cursor, sqlite3_context *context, i
         break;
     case COLUMN_ASIDE:
         put(context, st->aside);
+        break;
+    case COLUMN_LAST_ERROR:
+        if (st->last_error[0]) {
+            char text[CLOCK_TEXT_SIZE + 1 + sizeof st->last_error];
+            clock_format(st->last_error_wall_ns, when);
+            (void)snprintf(text, sizeof text, "%s %s", when, st->last_error);
+            put(context, text);
+        }
         break;
     }
     return SQLITE_OK;

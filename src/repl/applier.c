@@ -455,6 +455,8 @@ static void rest(struct replica *r, const struct err *e, int64_t *pause)
     pthread_mutex_lock(&r->mu);
     if (!connection)
         r->stats.apply_errors++; /* before anybody sees the state */
+    (void)snprintf(r->stats.last_error, sizeof r->stats.last_error, "%s", e->msg);
+    r->stats.last_error_wall_ns = clock_wall_ns();
     pthread_mutex_unlock(&r->mu);
     replica_set_state(r, connection ? REPLICA_OFFLINE : REPLICA_STOPPED, e);
     pthread_mutex_lock(&r->mu);

@@ -81,9 +81,11 @@ enum replica_state { REPLICA_OFFLINE, REPLICA_FOLLOWING, REPLICA_STOPPED };
 
 struct replica_status {
     enum replica_state state;
-    char reason[ERR_MSG_SIZE]; /* why OFFLINE or STOPPED */
-    uint64_t seq;              /* position of the file */
-    uint64_t last_seq;         /* newest seq of the log that this node has heard of */
+    char reason[ERR_MSG_SIZE];     /* why OFFLINE or STOPPED */
+    char last_error[ERR_MSG_SIZE]; /* the last failure to follow the log, over or not; "" = none */
+    int64_t last_error_wall_ns;
+    uint64_t seq;      /* position of the file */
+    uint64_t last_seq; /* newest seq of the log that this node has heard of */
     int64_t last_apply_wall_ns;
     uint64_t commits, conflicts, groups, published_bytes, applied, apply_errors, outbox;
     uint64_t retries; /* transactions run again because another node was first */

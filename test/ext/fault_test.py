@@ -363,4 +363,5 @@ def test_a_message_that_does_not_fit(cluster):
         assert int(st["seq"]) < position(node)
         r.query("DELETE FROM t")
         assert_replica(r, node)
-        r.wait_state("following")
+        assert r.wait_state("following")["reason"] == ""
+        assert "INSERT" in r.value("SELECT last_error FROM ha_stats")

@@ -19,7 +19,6 @@ def test_the_statements_that_users_know(cluster):
         assert r.value("SELECT ha_info()").startswith("ha-sync version=")
         r.query(f"CREATE VIRTUAL TABLE temp.ha USING HA(servers='{node.nats_url}', timeout=30000, logger='file:ha-sync.log')")
         r.query("INSERT INTO temp.ha(subject, durable) VALUES('ha_replication.ha_db', 'my_instance')")
-        r.caught_up(node)
         assert r.query("SELECT * FROM users") == [[1, "HA User"]]
         assert r.query("SELECT * FROM temp.ha") == [["ha_replication.ha_db", "my_instance", ""]]
         assert r.query("SELECT subject, received_seq FROM ha_stats") == [["ha_replication.ha_db", position(node)]]
@@ -125,6 +124,23 @@ def test_a_readers_view_is_its_own(cluster):
         assert r.value(f"SELECT ha_wait({seq + 2}, 60000)") == 1
         assert r.value("SELECT count(*) FROM t") == 2
         assert r.query("SELECT * FROM u") == []
+
+
+def test_the_row_is_inserted_in_a_transaction(cluster):
+    """As Python does it, unless it is told not to; one that writes to the file stands in the replica's way."""
+    node = cluster.node()
+    node.script("CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    with Python(cluster) as r:
+        r.load()
+        r.create(node.nats_url)
+        r.query("BEGIN IMMEDIATE")
+        with pytest.raises(SqlError, match="COMMIT it before"):
+            r.insert()
+        r.query("ROLLBACK")
+        r.query("BEGIN")
+        r.insert()
+        r.query("COMMIT")
+        assert_replica(r, node)
 
 
 def test_local_writes_are_refused(cluster):

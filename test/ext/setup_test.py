@@ -86,7 +86,7 @@ def test_a_server_that_is_not_there(cluster):
     node.terminate()
     with Python(cluster) as r:
         r.load()
-        r.create(node.nats_url, timeout=300)
+        r.create(node.nats_url, timeout=3600000)
         r.insert()
         assert r.query("SELECT count(*) FROM t") == [[0]]
         assert r.wait_state("offline", "NATS is not connected")["lag"] is not None

@@ -4,7 +4,10 @@
  * node's, too, so nothing of the two gets in each other's way, either.
  */
 #include <dlfcn.h>
-#include <sqlite3.h>
+
+/* Without its macros: the struct is all that is wanted. */
+#define SQLITE_CORE 1
+#include <sqlite3ext.h>
 
 #include "support/nats_fixture.h"
 
@@ -163,6 +166,32 @@ static void another_sqlite_is_refused(void **state)
     free_peer(w);
 }
 
+static int old_version(void)
+{
+    return 3037002;
+}
+
+static void an_old_sqlite_is_refused(void **state)
+{
+    const sqlite3_api_routines old = {.libversion_number = old_version, .mprintf = sqlite3_mprintf};
+    char path[sizeof extension + 4], *why = NULL;
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s.so", extension);
+    void *lib = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!lib) {
+        fail_msg("%s", dlerror());
+        return;
+    }
+    int (*init)(sqlite3 *, char **, const sqlite3_api_routines *) =
+        (int (*)(sqlite3 *, char **, const sqlite3_api_routines *))(uintptr_t)dlsym(
+            lib, "sqlite3_hasync_init");
+    assert_int_equal(init(NULL, &why, &old), SQLITE_ERROR);
+    assert_string_equal(why, "ha-sync needs SQLite 3.38.0 or newer");
+    sqlite3_free(why);
+    (void)dlclose(lib);
+}
+
 int main(void)
 {
     const char *build = getenv("BUILD");
@@ -173,6 +202,7 @@ int main(void)
         cmocka_unit_test(it_ends_with_the_last_statement),
         cmocka_unit_test(a_rollback_leaves_nothing_odd),
         cmocka_unit_test(another_sqlite_is_refused),
+        cmocka_unit_test(an_old_sqlite_is_refused),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
