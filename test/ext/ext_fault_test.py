@@ -111,6 +111,12 @@ def test_a_server_that_is_restarted(cluster):
         assert_replica(r, node)
 
 
+def current(server):
+    """Asked anew each time: a server without a leader says nothing, and then the connection is of no more use."""
+    with NatsClient(server.port, timeout_s=2) as nats:
+        return nats.replicas_current(LOG)
+
+
 def test_one_of_three_servers(cluster):
     """Whichever of them is killed, the one that the replica is connected to or the log's leader among them."""
     servers = cluster.nats_cluster(3)
@@ -124,8 +130,7 @@ def test_one_of_three_servers(cluster):
             w.wait(10)
             r.caught_up(node)
             s.start()
-            with NatsClient(s.port) as nats:
-                wait_until(lambda nats=nats: nats.replicas_current(LOG), what="all three have the log")
+            wait_until(lambda s=s: current(s), what="all three have the log")
         w.stopping.set()
         w.join()
         assert_replica(r, node)
