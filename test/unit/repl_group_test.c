@@ -273,6 +273,37 @@ static void nothing_is_lost_between_two(void **state)
     free_peer(p[1]);
 }
 
+static enum err_code insert_one(void *arg, struct writer *w, struct err *e)
+{
+    (void)arg;
+    return run_sql(w, "INSERT INTO t VALUES (1)", false, e);
+}
+
+/* What wants to be alone shares its message neither with who came before nor with who comes after;
+ * those who do not mind share theirs. */
+static void alone_in_its_group(void **state)
+{
+    static const bool alone[] = {false, false, true, true, false, false};
+    struct peer *p = new_peer("a", "alone", REPLICA_SERIALIZABLE);
+    struct txn t[6];
+    struct err errs[6], e = ERR_INIT;
+
+    (void)state;
+    peer_write(p, "CREATE TABLE t (v)");
+    for (int i = 0; i < 6; i++)
+        t[i] = (struct txn){
+            .run = insert_one, .alone = alone[i], .deadline_ns = clock_deadline(PATIENCE_NS)};
+    assert_int_equal(replica_write_all(p->replica, t, 6, errs, &e), ERR_OK);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(errs[i].code, ERR_OK);
+    assert_true(t[0].seq == 2 && t[1].seq == 2 && t[1].index == 2);
+    assert_true(t[2].seq == 3 && t[2].index == 1);
+    assert_true(t[3].seq == 4 && t[3].index == 1);
+    assert_true(t[4].seq == 5 && t[5].seq == 5 && t[5].index == 2);
+    assert_rows(p, "SELECT count(*) FROM t", "6;");
+    free_peer(p);
+}
+
 /* An open transaction that can no longer commit does not stand in the way of the winner's message.
  */
 static void a_lost_transaction_ends_at_once(void **state)
@@ -553,6 +584,7 @@ int main(void)
         cmocka_unit_test(groups_keep_members_apart),
         cmocka_unit_test(one_message_for_the_queue),
         cmocka_unit_test(nothing_is_lost_between_two),
+        cmocka_unit_test(alone_in_its_group),
         cmocka_unit_test(a_lost_transaction_ends_at_once),
         cmocka_unit_test(a_lost_statement_is_interrupted),
         cmocka_unit_test(explicit_transactions),
