@@ -313,7 +313,7 @@ static void on_done(struct sink *sink, const struct sink_done *d)
 {
     struct show *s = (struct show *)sink;
     s->done = *d;
-    if (d->has_rows)
+    if (d->has_rows || s->n_columns > 0)
         close_rows(s);
     free_columns(s);
 }
