@@ -135,7 +135,7 @@ void shell_feed(struct shell *sh, struct shell_source *src, const char *text, si
 
 void shell_feed_end(struct shell *sh, struct shell_source *src)
 {
-    if (!shell_is_over(sh) && !is_blank(src->text.data, src->text.len))
+    if (!shell_is_over(sh) && src->text.len > 0 && !is_blank(src->text.data, src->text.len))
         shell_statement(sh, src, src->text.data, src->text.len);
     forget(src);
 }

@@ -88,13 +88,14 @@ static void table_header(struct show *s)
 
 static void table_part(struct show *s)
 {
+    const char *cells = s->cells.data ? s->cells.data : "";
     size_t at = 0;
     unsigned column = 0;
     if (s->headers && !s->begun)
         table_header(s);
     s->begun = true;
     for (size_t i = 0; i < s->n_cells; i++) {
-        put_cell(s, column, s->cells.data + at, s->cell[i].end - at, s->cell[i].width);
+        put_cell(s, column, cells + at, s->cell[i].end - at, s->cell[i].width);
         at = s->cell[i].end;
         if (++column == s->n_columns) {
             buf_putc(&s->text, '\n');
@@ -133,7 +134,7 @@ static bool table_row(struct show *s, const struct value *values, unsigned n)
         show_put_plain(&s->cells, &values[i], null_text(s));
         if (!buf_ok(&s->cells))
             return false;
-        size_t width = text_width(s->cells.data + at, s->cells.len - at);
+        size_t width = s->cells.data ? text_width(s->cells.data + at, s->cells.len - at) : 0;
         if (width > c->width)
             c->width = width < SHOW_WIDE ? width : SHOW_WIDE > c->width ? SHOW_WIDE : c->width;
         if (values[i].type != VALUE_NULL && !s->begun) {
@@ -312,7 +313,7 @@ static void on_done(struct sink *sink, const struct sink_done *d)
 {
     struct show *s = (struct show *)sink;
     s->done = *d;
-    if (d->has_rows)
+    if (d->has_rows || s->n_columns > 0)
         close_rows(s);
     free_columns(s);
 }

@@ -159,7 +159,7 @@ static bool copy_numbered(struct buf *out, const char *sql, size_t len)
 
 static bool cut(struct cross_text *t)
 {
-    const char *at = t->text.data, *end = at + t->text.len;
+    const char *at = cross_text_whole(t), *end = at + t->text.len;
     size_t cap = 0;
     struct cross_token k = {.depth = 0};
     while (lex_next(&at, end, &k.t)) {
@@ -362,7 +362,7 @@ const char *cross_text_whole(const struct cross_text *t)
 
 int cross_text_place(const struct cross_text *t, const char *sql, size_t len, int offset)
 {
-    const char *at = sql, *end = sql + len, *place = t->text.data + offset;
+    const char *at = sql, *end = sql + len, *place = cross_text_whole(t) + offset;
     struct lex_token k;
     if (offset < 0)
         return offset;
