@@ -69,6 +69,10 @@ void peers_serve(struct node *n)
 {
     char prefix[PEER_PREFIX_SIZE];
     struct err e = ERR_INIT;
+    if (n->peers && rpc_service_is_lost(n->peers)) {
+        rpc_service_close(n->peers);
+        n->peers = NULL;
+    }
     if (n->peers || !node_connected(n))
         return;
     peer_prefix(n->opt.stream, prefix);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/log.h"
@@ -34,8 +35,15 @@
  * that tries until it succeeds; only then do `nc` and `js` exist. (The library's own "retry on
  * failed connect" gives up for ever if the very first server accepts and then closes the
  * connection, as one does that is just being killed or started: observed with 3.4.1.) Later losses
- * are the library's.
+ * are the library's, but for one: it closes a connection for good when a server has refused the
+ * credentials twice. Then the same thread makes another one. Whoever has the old one gets
+ * NATS_CONNECTION_CLOSED from it; it is freed with the client.
  */
+struct connection {
+    natsConnection *nc;
+    jsCtx *js, *js_feeds;
+};
+
 struct nats_client {
     /* immutable after open */
     char self[ID_SIZE];
@@ -47,23 +55,24 @@ struct nats_client {
     int64_t timeout_ms;
     void (*changed)(void *arg, bool connected);
     void *arg;
-    pthread_t connector;
-    bool has_connector;
     /* guarded by mu; `news` is signalled when any of these changes */
     pthread_mutex_t mu;
     pthread_cond_t news;
-    bool stop;                  /* the connector shall end */
-    bool closed;                /* the library has made its last callback */
-    char why[256];              /* the last failure of the first connection; no news, either */
+    pthread_t connector;
+    bool has_connector;
+    bool stop;              /* the connector shall end */
+    natsConnection *closed; /* the library has made its last callback for it */
+    char why[256];          /* the last failure of a connector's attempt; no news, either */
+    struct connection *old; /* closed ones; no news */
+    size_t n_old, cap_old;
     natsSubscription **retired; /* to be freed; not announced by `news` */
     size_t n_retired;
     struct feed_list feeds;
     struct inbox_pool inboxes; /* have locks of their own */
     struct stall_list stalls;
-    /* atomic; set once */
+    /* atomic; set by nats_client_open() or the connector. NULL before the first connection */
     _Atomic(natsConnection *) nc;
-    _Atomic(jsCtx *) js;
-    jsCtx *js_feeds; /* set before js */
+    _Atomic(jsCtx *) js, js_feeds;
     /* atomic */
     atomic_bool closing;
     _Atomic int64_t max_payload;
@@ -90,7 +99,7 @@ jsCtx *nats_client_js(const struct nats_client *c)
 
 jsCtx *nats_client_js_feeds(const struct nats_client *c)
 {
-    return c->js_feeds;
+    return atomic_load(&c->js_feeds);
 }
 
 natsConnection *nats_client_connection(const struct nats_client *c)
@@ -192,13 +201,19 @@ static void on_connected(natsConnection *nc, void *arg)
     announce(c, true);
 }
 
+static void *connector_main(void *arg);
+
 /* The last callback of a connection. */
 static void on_closed(natsConnection *nc, void *arg)
 {
-    (void)nc;
     struct nats_client *c = arg;
+    bool wanted = !atomic_load(&c->closing) && nc == atomic_load(&c->nc);
+    if (wanted)
+        LOG_WARN("the connection to NATS was given up, as the server refuses it; trying anew");
     pthread_mutex_lock(&c->mu);
-    c->closed = true;
+    c->closed = nc;
+    if (wanted && !c->has_connector && !c->stop)
+        c->has_connector = pthread_create(&c->connector, NULL, connector_main, c) == 0;
     pthread_cond_broadcast(&c->news);
     pthread_mutex_unlock(&c->mu);
 }
@@ -324,24 +339,56 @@ natsStatus nats_client_single(const struct nats_client *c, const char *url, nats
     return s;
 }
 
-/* One attempt at the first connection. */
-static natsStatus connect_now(struct nats_client *c)
+static void connection_free(struct connection *x)
 {
-    natsConnection *nc = NULL;
-    jsCtx *js = NULL;
+    jsCtx_Destroy(x->js);
+    jsCtx_Destroy(x->js_feeds);
+    natsConnection_Destroy(x->nc);
+}
+
+static natsStatus connection_open(struct connection *x, const struct nats_client *c)
+{
     jsOptions jo;
-    natsStatus s = natsConnection_Connect(&nc, c->options);
+    natsStatus s = natsConnection_Connect(&x->nc, c->options);
     if (s != NATS_OK)
         return s;
     jsOptions_Init(&jo);
     jo.Wait = c->timeout_ms;
-    atomic_store(&c->nc, nc);
-    s = natsConnection_JetStream(&js, nc, &jo);
-    if (s != NATS_OK)
-        return s;
+    s = natsConnection_JetStream(&x->js, x->nc, &jo);
     jo.Wait = CLIENT_FAREWELL_MS;
-    s = natsConnection_JetStream(&c->js_feeds, nc, &jo);
-    atomic_store(&c->js, js);
+    return s == NATS_OK ? natsConnection_JetStream(&x->js_feeds, x->nc, &jo) : s;
+}
+
+/* The one that the client has had is closed, and stays for those who use it still. */
+static bool keep_old(struct nats_client *c)
+{
+    struct connection old = {atomic_load(&c->nc), atomic_load(&c->js), atomic_load(&c->js_feeds)};
+    if (!old.nc)
+        return true;
+    pthread_mutex_lock(&c->mu);
+    struct connection *room = array_room(c->old, c->n_old, &c->cap_old, sizeof *room);
+    if (room) {
+        c->old = room;
+        room[c->n_old++] = old;
+    }
+    pthread_mutex_unlock(&c->mu);
+    return room != NULL;
+}
+
+/* One attempt. */
+static natsStatus connect_now(struct nats_client *c)
+{
+    struct connection x = {NULL};
+    natsStatus s = connection_open(&x, c);
+    if (s == NATS_OK && !keep_old(c))
+        s = NATS_NO_MEMORY;
+    if (s != NATS_OK) {
+        connection_free(&x);
+        return s;
+    }
+    atomic_store(&c->js_feeds, x.js_feeds);
+    atomic_store(&c->js, x.js);
+    atomic_store(&c->nc, x.nc);
     return s;
 }
 
@@ -354,6 +401,24 @@ static natsStatus connect_once(struct nats_client *c)
                    text ? ": " : "", text ? text : "");
     pthread_mutex_unlock(&c->mu);
     return s;
+}
+
+/* There is none, or the library has closed it. mu is held. */
+static bool is_wanting_locked(const struct nats_client *c)
+{
+    natsConnection *nc = atomic_load(&c->nc);
+    return !nc || nc == c->closed;
+}
+
+/* False: the client is being closed. */
+static bool connector_waits(struct nats_client *c)
+{
+    pthread_mutex_lock(&c->mu);
+    while (!c->stop && !is_wanting_locked(c))
+        clock_cond_wait(&c->news, &c->mu, CLOCK_EVER);
+    bool go = !c->stop;
+    pthread_mutex_unlock(&c->mu);
+    return go;
 }
 
 static bool connector_rests(struct nats_client *c)
@@ -382,17 +447,14 @@ static void *connector_main(void *arg)
 {
     struct nats_client *c = arg;
     natsStatus told = NATS_OK;
-    while (connector_rests(c)) {
+    while (connector_waits(c) && connector_rests(c)) {
         natsStatus s = connect_once(c);
-        if (s == NATS_OK) {
+        if (s == NATS_OK)
             on_connected(atomic_load(&c->nc), c);
-            break;
-        }
-        tell_failure(s, &told);
-        if (atomic_load(&c->nc)) { /* connected, and then out of memory: nothing to try again */
-            LOG_ERROR("the connection to NATS cannot be used");
-            break;
-        }
+        else
+            tell_failure(s, &told);
+        if (s == NATS_OK)
+            told = NATS_OK;
     }
     return NULL;
 }
@@ -501,9 +563,10 @@ static void stop_connector(struct nats_client *c)
 {
     pthread_mutex_lock(&c->mu);
     c->stop = true;
+    bool has_connector = c->has_connector;
     pthread_cond_broadcast(&c->news);
     pthread_mutex_unlock(&c->mu);
-    if (c->has_connector)
+    if (has_connector)
         pthread_join(c->connector, NULL);
 }
 
@@ -513,9 +576,9 @@ static void wait_closed(struct nats_client *c)
 {
     int64_t until = clock_deadline(CLIENT_CLOSED_WAIT_NS);
     pthread_mutex_lock(&c->mu);
-    while (!c->closed && clock_cond_wait(&c->news, &c->mu, until))
+    while (!is_wanting_locked(c) && clock_cond_wait(&c->news, &c->mu, until))
         ;
-    bool closed = c->closed;
+    bool closed = is_wanting_locked(c);
     pthread_mutex_unlock(&c->mu);
     if (!closed)
         LOG_WARN("the connection to NATS does not close");
@@ -537,17 +600,20 @@ void nats_client_close(struct nats_client *c)
         return;
     atomic_store(&c->closing, true);
     stop_connector(c);
-    jsCtx_Destroy(atomic_load(&c->js));
-    jsCtx_Destroy(c->js_feeds);
-    natsConnection *nc = atomic_load(&c->nc);
-    if (nc) {
-        natsConnection_Close(nc);
+    struct connection last = {atomic_load(&c->nc), atomic_load(&c->js), atomic_load(&c->js_feeds)};
+    jsCtx_Destroy(last.js);
+    jsCtx_Destroy(last.js_feeds);
+    if (last.nc) {
+        natsConnection_Close(last.nc);
         wait_closed(c);
         free_retired(c->retired, c->n_retired);
     }
     inbox_pool_fini(&c->inboxes);
     stall_list_fini(&c->stalls);
-    natsConnection_Destroy(nc);
+    natsConnection_Destroy(last.nc);
+    while (c->n_old > 0)
+        connection_free(&c->old[--c->n_old]);
+    free(c->old);
     natsOptions_Destroy(c->options);
     pthread_cond_destroy(&c->news);
     pthread_mutex_destroy(&c->mu);
@@ -565,7 +631,7 @@ bool nats_client_connected(const struct nats_client *c)
 bool nats_client_gave_up(struct nats_client *c)
 {
     pthread_mutex_lock(&c->mu);
-    bool closed = c->closed;
+    bool closed = atomic_load(&c->nc) && is_wanting_locked(c);
     pthread_mutex_unlock(&c->mu);
     return closed;
 }

@@ -73,16 +73,27 @@ static natsStatus inbox_new(natsConnection *nc, struct inbox **out)
     return s;
 }
 
+/* NULL: there is none. Those of a connection that was closed for good go. */
+static struct inbox *take_idle(struct inbox_pool *p)
+{
+    for (;;) {
+        pthread_mutex_lock(&p->mu);
+        struct inbox *in = p->idle;
+        if (in) {
+            p->idle = in->next;
+            p->n_idle--;
+        }
+        pthread_mutex_unlock(&p->mu);
+        if (!in || natsSubscription_IsValid(in->sub))
+            return in;
+        inbox_free(in, p->client);
+    }
+}
+
 natsStatus inbox_take(struct inbox_pool *p, natsConnection *nc, struct inbox **out)
 {
     *out = NULL;
-    pthread_mutex_lock(&p->mu);
-    struct inbox *in = p->idle;
-    if (in) {
-        p->idle = in->next;
-        p->n_idle--;
-    }
-    pthread_mutex_unlock(&p->mu);
+    struct inbox *in = take_idle(p);
     natsStatus s = in ? NATS_OK : inbox_new(nc, &in);
     if (s != NATS_OK)
         return s;

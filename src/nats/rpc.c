@@ -436,6 +436,11 @@ enum err_code rpc_service_open(struct rpc_service **out, struct nats_client *c, 
     return ERR_OK;
 }
 
+bool rpc_service_is_lost(const struct rpc_service *s)
+{
+    return s->nc != nats_client_connection(s->client);
+}
+
 void rpc_service_close(struct rpc_service *s)
 {
     if (!s)

@@ -63,6 +63,8 @@ struct rpc_method {
 enum err_code rpc_service_open(struct rpc_service **out, struct nats_client *c, const char *prefix,
                                const struct rpc_method *methods, size_t n, void *arg,
                                struct err *e);
+/* Its connection was closed for good, and the client has another one: nobody can ask any more. */
+bool rpc_service_is_lost(const struct rpc_service *s);
 /* No new calls; running ones are canceled and waited for. NULL is fine. Before the client closes.
  */
 void rpc_service_close(struct rpc_service *s);

@@ -77,3 +77,54 @@ def test_an_extension_serves_reads_writes_and_applying(tmp_path, cluster):
     first.query("CREATE INDEX i ON t (twice(a))")
     first.query("INSERT INTO t (a) VALUES (21)")
     ha.wait_until(lambda: second.query("SELECT b, twice(b) FROM t").rows == [[42, 84]])
+
+
+GUARDED = """
+listen: 127.0.0.1:{port}
+jetstream {{ store_dir: "{dir}/js" }}
+authorization {{ user: u, password: {password} }}
+"""
+
+
+class Guarded(ha.Process):
+    """A nats-server that asks for a password."""
+
+    def __init__(self, directory):
+        super().__init__("guarded", str(directory))
+        self.port = ha.free_port()
+
+    def start(self, password):
+        path = os.path.join(self.directory, "nats.conf")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(GUARDED.format(port=self.port, dir=self.directory, password=password))
+        self.spawn(["nats-server", "-c", path])
+
+
+def test_credentials_that_are_refused_for_a_while(tmp_path, cluster):
+    """libnats closes a connection for good when a server has refused it twice. The nodes come back all the same, with all that
+    they do over NATS: writing, following, questions to each other, the catalog."""
+    server = Guarded(tmp_path)
+    server.start("p")
+    try:
+        a, b = [cluster.node(name, url=f"nats://u:p@127.0.0.1:{server.port}", args=["--create-db-dir", "."]) for name in "ab"]
+        a.query("CREATE TABLE t (a INTEGER PRIMARY KEY)")
+        ha.wait_until(lambda: ha.synced(b), what="b has the table")
+        b.retrying(lambda: b.query("INSERT INTO t VALUES (1)"))
+        server.kill9()
+        server.start("q")
+        for n in (a, b):
+            ha.wait_until(lambda n=n: "was given up" in n.log(), what=f"the library gives {n.name}'s connection up")
+            assert n.query("SELECT count(*) FROM t").columns == ["count(*)"], "reads go on"
+        server.kill9()
+        server.start("p")
+        a.retrying(lambda: a.query("INSERT INTO t VALUES (2)"))
+        b.retrying(lambda: b.query("INSERT INTO t VALUES (3)"))
+        for n in (a, b):
+            ha.wait_until(lambda n=n: n.query("SELECT count(*) FROM t").value == 3, what=f"{n.name} follows")
+        a.retrying(lambda: a.post("/databases", {"dsn": "second.db"}))
+        ha.wait_until(lambda: "second.db" in b.get("/databases").json()["databases"], what="b's catalog")
+        ha.wait_until(lambda: len(a.get("/verify").json()["nodes"]) == 2, what="the nodes answer each other")
+        ha.wait_until(lambda: {r["name"] for r in a.get("/replications").json()["replications"]} == {"a", "b"}, what="the roster")
+        ha.assert_equal(a, b)
+    finally:
+        server.kill9()
