@@ -125,7 +125,7 @@ static void test_cut_and_mutated(void **state)
     assert_true(b.len > 0);
     for (size_t len = 0; len < b.len; len++)
         assert_int_equal(read_exact(&h, b.data, len), ERR_FORMAT);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 20000 && b.len > 0; i++) {
         random = random * 1664525 + 1013904223;
         size_t at = (random >> 8) % b.len;
         char was = b.data[at];
