@@ -76,7 +76,7 @@ def until_handed_over(node, call, crowd, deadline_s=CATCH_UP_S):
     return count
 
 
-def beside(call, crowd, count=4):
+def beside(call, crowd, count=RECENT):
     """call(i) for i < count, each while another node runs transactions, which may decline it. (This one may run those of all, by then.)"""
     for i in range(count):
         runner_of(crowd.nodes)

@@ -98,10 +98,12 @@ def test_rolling_restart(cluster):
     keys = {r[0] for r in nodes[2].query("SELECT k FROM t").rows}
     assert {k for c in clients for k in c.written} <= keys
 
-    def agreed():
-        v = verify(nodes[0])
-        assert v["differences"] == [], v
-        # A node that just begins to follow the log anew has no answer, and is asked again.
-        return v["equal"] and len(v["nodes"]) == 3
+    answers = []
 
-    wait_until(agreed, what="the nodes say that they hold the same")
+    def answered():
+        """A node that just begins to follow the log anew has no answer, and is asked again; a difference is one."""
+        answers.append(verify(nodes[0]))
+        return answers[-1]["differences"] or (not answers[-1]["problems"] and len(answers[-1]["nodes"]) == 3)
+
+    wait_until(answered, what="all nodes say what they hold")
+    assert answers[-1]["equal"], answers
