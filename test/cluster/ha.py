@@ -343,10 +343,11 @@ class Node(Process):
         """From its next start on hold() is possible there."""
         self.env["HA_FAULT"] = f"{point}=hold:{self._held}"
 
-    def hold(self):
-        """Whoever comes to that fault point waits there; somebody does when this returns. let_go() ends it."""
+    def hold(self, bring=lambda: None):
+        """Whoever comes to that fault point waits there until let_go(); bring() makes somebody come."""
         with open(self._held, "w", encoding="utf-8"):
             pass
+        bring()
         wait_until(lambda: os.path.exists(self._held + ".here"), what=f"{self.name} comes to the fault point")
 
     def let_go(self):

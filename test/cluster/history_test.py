@@ -526,11 +526,7 @@ def test_what_is_not_in_the_log_yet(cluster):
     n = last(a)
 
     def held(*statements):
-        holder = threading.Thread(target=a.hold)
-        holder.start()
-        for s in statements:
-            a.query(s)
-        holder.join()
+        a.hold(lambda: a.script(*statements))
 
     held("UPDATE t SET v = 'x' WHERE id = 1", "INSERT INTO t VALUES (3, 'c')", "UPDATE t SET id = 4 WHERE id = 3")
     assert last(a) == n
