@@ -1,6 +1,7 @@
 #include "core/lease.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,10 +35,11 @@ struct lease {
     char name[LEASE_NAME_SIZE], holder[LEASE_NAME_SIZE], note[LEASE_NAME_SIZE];
     char session[ID_SIZE]; /* tells this lease from an earlier one of the same node */
     int replicas;
-    bool candidate;
     void (*changed)(void *arg);
     void *arg;
     pthread_t thread;
+    /* atomic */
+    atomic_bool candidate;
     /* the thread's */
     int64_t renew_ns; /* not before */
     int64_t again_ns; /* nothing is published before */
@@ -47,7 +49,7 @@ struct lease {
     /* guarded by mu; written by the thread alone, but for `closing` */
     pthread_mutex_t mu;
     pthread_cond_t moved;
-    bool closing;
+    bool closing, stopped;
     struct stream_feed *feed; /* here so that closing can wake it */
     uint64_t seq;             /* of the stream's last message, 0 = it has none */
     bool looked;              /* the stream has been read */
@@ -102,13 +104,13 @@ static bool ours_locked(const struct lease *l)
 
 static bool held_locked(const struct lease *l, int64_t now)
 {
-    return ours_locked(l) && now < l->sent_ns + LEASE_TTL_NS;
+    return ours_locked(l) && now < l->sent_ns + LEASE_TTL_NS && !l->stopped;
 }
 
 /* When somebody else's span is over for sure. */
 static int64_t over_locked(const struct lease *l)
 {
-    if (!l->known || l->last.released)
+    if (!l->known || l->last.released || l->stopped)
         return 0;
     return l->seen_ns + l->last.ttl_ns + LEASE_GRACE_NS;
 }
@@ -264,15 +266,18 @@ static int64_t act(struct lease *l)
     uint64_t since = l->last.since;
     pthread_mutex_unlock(&l->mu);
     int64_t due = clock_deadline(LEASE_WAIT_NS);
-    if (held && now >= l->renew_ns && now >= l->again_ns)
+    bool candidate = atomic_load(&l->candidate);
+    if (held && !candidate && now >= l->again_ns)
+        publish(l, since, true, end);
+    else if (held && now >= l->renew_ns && now >= l->again_ns)
         publish(l, since, false, end);
-    else if (!someone && l->candidate && now >= l->again_ns)
+    else if (!someone && candidate && now >= l->again_ns)
         publish(l, 0, false, clock_deadline(LEASE_TTL_NS / 2));
     else if (held)
         due = l->renew_ns > l->again_ns ? l->renew_ns : l->again_ns;
     else if (someone)
         due = over;
-    else if (l->candidate)
+    else if (candidate)
         due = l->again_ns;
     else
         return due;
@@ -374,7 +379,7 @@ enum err_code lease_open(struct lease **out, struct nats_client *c, const struct
     snprintf(l->note, sizeof l->note, "%s", opt->note);
     id_next(l->session);
     l->replicas = opt->replicas;
-    l->candidate = opt->candidate;
+    atomic_store(&l->candidate, opt->candidate);
     l->changed = opt->changed;
     l->arg = opt->arg;
     pthread_mutex_init(&l->mu, NULL);
@@ -390,17 +395,42 @@ enum err_code lease_open(struct lease **out, struct nats_client *c, const struct
     return ERR_OK;
 }
 
+static void wake_locked(struct lease *l)
+{
+    pthread_cond_broadcast(&l->moved);
+    if (l->feed && nats_client_connected(l->client))
+        stream_feed_wake(l->feed);
+}
+
+void lease_resign(struct lease *l)
+{
+    atomic_store(&l->candidate, false);
+    pthread_mutex_lock(&l->mu);
+    wake_locked(l);
+    pthread_mutex_unlock(&l->mu);
+}
+
+void lease_stop(struct lease *l)
+{
+    pthread_mutex_lock(&l->mu);
+    bool again = l->closing;
+    l->closing = true;
+    wake_locked(l);
+    pthread_mutex_unlock(&l->mu);
+    if (again)
+        return;
+    pthread_join(l->thread, NULL);
+    pthread_mutex_lock(&l->mu);
+    l->stopped = true;
+    pthread_cond_broadcast(&l->moved);
+    pthread_mutex_unlock(&l->mu);
+}
+
 void lease_close(struct lease *l)
 {
     if (!l)
         return;
-    pthread_mutex_lock(&l->mu);
-    l->closing = true;
-    pthread_cond_broadcast(&l->moved);
-    if (l->feed && nats_client_connected(l->client))
-        stream_feed_wake(l->feed);
-    pthread_mutex_unlock(&l->mu);
-    pthread_join(l->thread, NULL);
+    lease_stop(l);
     pthread_cond_destroy(&l->moved);
     pthread_mutex_destroy(&l->mu);
     free(l);
