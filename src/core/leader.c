@@ -16,6 +16,15 @@ static bool is_static(const struct node *n)
 
 /* ---- its life ---- */
 
+/* One whose databases are stopped, or behind the log, leaves the lead to another one. */
+static bool is_fit(void *arg)
+{
+    struct buf why = BUF_INIT;
+    bool ready = node_ready(arg, false, 0, &why);
+    buf_free(&why);
+    return ready;
+}
+
 enum err_code leader_start(struct node *n, struct err *e)
 {
     const struct lease_options o = {.stream = n->opt.stream,
@@ -23,7 +32,9 @@ enum err_code leader_start(struct node *n, struct err *e)
                                     .holder = n->opt.name,
                                     .note = n->opt.leader_addr,
                                     .replicas = n->opt.replicas,
-                                    .candidate = true};
+                                    .candidate = true,
+                                    .fit = is_fit,
+                                    .arg = n};
     if (!n->client || !n->opt.leader_addr || !*n->opt.leader_addr)
         return ERR_OK;
     return lease_open(&n->leader_lease, n->client, &o, e);

@@ -23,7 +23,8 @@ struct node;
 
 /* A lease's span, the others' grace, and the time to take it: who waits longer for a new leader
  * waits for somebody who is not there. */
-#define LEADER_WAIT_NS (LEASE_TTL_NS + LEASE_GRACE_NS + 2 * CLOCK_S)
+#define LEADER_WAIT_NS        (LEASE_TTL_NS + LEASE_GRACE_NS + 2 * CLOCK_S)
+#define LEADER_STATIC_WAIT_NS (3 * CLOCK_S) /* for one that is named, and may be restarting */
 
 struct leader_view {
     bool wanted;                /* the node has been told to have a leader */

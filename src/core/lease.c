@@ -36,6 +36,7 @@ struct lease {
     char session[ID_SIZE]; /* tells this lease from an earlier one of the same node */
     int replicas;
     void (*changed)(void *arg);
+    bool (*fit)(void *arg);
     void *arg;
     pthread_t thread;
     /* atomic */
@@ -43,6 +44,9 @@ struct lease {
     /* the thread's */
     int64_t renew_ns; /* not before */
     int64_t again_ns; /* nothing is published before */
+    int64_t free_ns;  /* since when nobody has it; 0 = somebody has */
+    int64_t unfit_ns; /* since when this node is not fit; 0 = it is */
+    int64_t yield_ns; /* not given up for the sake of others before */
     bool told;        /* changed() was called for this: … */
     bool told_held;
     uint64_t told_since;
@@ -255,6 +259,33 @@ static void publish(struct lease *l, uint64_t since, bool released, int64_t dead
     tell(l);
 }
 
+static void look_at_self(struct lease *l, int64_t now)
+{
+    if (!l->fit || l->fit(l->arg))
+        l->unfit_ns = 0;
+    else if (l->unfit_ns == 0)
+        l->unfit_ns = now;
+}
+
+/* Whoever is not fit leaves it to the others for a while. */
+static int64_t may_take_at(struct lease *l, bool someone, int64_t now)
+{
+    if (someone)
+        l->free_ns = 0;
+    else if (l->free_ns == 0)
+        l->free_ns = now;
+    int64_t at = l->free_ns + (l->unfit_ns != 0 ? LEASE_HANDICAP_NS : 0);
+    return at > l->again_ns ? at : l->again_ns;
+}
+
+static bool yields(struct lease *l, int64_t now)
+{
+    if (l->unfit_ns == 0 || now - l->unfit_ns < LEASE_UNFIT_NS || now < l->yield_ns)
+        return false;
+    l->yield_ns = now + LEASE_YIELD_NS;
+    return true;
+}
+
 /* Does what is due, and answers when something is due next. */
 static int64_t act(struct lease *l)
 {
@@ -267,18 +298,20 @@ static int64_t act(struct lease *l)
     pthread_mutex_unlock(&l->mu);
     int64_t due = clock_deadline(LEASE_WAIT_NS);
     bool candidate = atomic_load(&l->candidate);
-    if (held && !candidate && now >= l->again_ns)
+    look_at_self(l, now);
+    int64_t take_at = may_take_at(l, someone, now);
+    if (held && now >= l->again_ns && (!candidate || yields(l, now)))
         publish(l, since, true, end);
     else if (held && now >= l->renew_ns && now >= l->again_ns)
         publish(l, since, false, end);
-    else if (!someone && candidate && now >= l->again_ns)
+    else if (!someone && candidate && now >= take_at)
         publish(l, 0, false, clock_deadline(LEASE_TTL_NS / 2));
     else if (held)
         due = l->renew_ns > l->again_ns ? l->renew_ns : l->again_ns;
     else if (someone)
         due = over;
     else if (candidate)
-        due = l->again_ns;
+        due = take_at;
     else
         return due;
     int64_t most = clock_deadline(LEASE_WAIT_NS);
@@ -381,6 +414,7 @@ enum err_code lease_open(struct lease **out, struct nats_client *c, const struct
     l->replicas = opt->replicas;
     atomic_store(&l->candidate, opt->candidate);
     l->changed = opt->changed;
+    l->fit = opt->fit;
     l->arg = opt->arg;
     pthread_mutex_init(&l->mu, NULL);
     clock_cond_init(&l->moved);

@@ -35,10 +35,14 @@
 #include "base/err.h"
 #include "nats/client.h"
 
-#define LEASE_TTL_NS    (4 * CLOCK_S)
-#define LEASE_RENEW_NS  CLOCK_S
-#define LEASE_GRACE_NS  (500 * CLOCK_MS) /* that the others wait longer than the holder */
-#define LEASE_NAME_SIZE 256              /* of a holder and of a note; more is cut off */
+#define LEASE_TTL_NS   (4 * CLOCK_S)
+#define LEASE_RENEW_NS CLOCK_S
+#define LEASE_GRACE_NS (500 * CLOCK_MS) /* that the others wait longer than the holder */
+#define LEASE_HANDICAP_NS                                                                          \
+    (2 * CLOCK_S)                     /* who is not fit leaves a free lease to others for so long */
+#define LEASE_UNFIT_NS  (5 * CLOCK_S) /* … and gives it up when it has not been for so long … */
+#define LEASE_YIELD_NS  (60 * CLOCK_S) /* … but not more often */
+#define LEASE_NAME_SIZE 256            /* of a holder and of a note; more is cut off */
 
 struct lease;
 
@@ -54,6 +58,8 @@ struct lease_options {
      * must not block, nor close the lease. It may come late where the log does not answer: ask
      * lease_held() before acting. NULL = nobody wants to know. */
     void (*changed)(void *arg);
+    /* Is this node fit for it just now? Called by the lease's thread; quick. NULL = always. */
+    bool (*fit)(void *arg);
     void *arg;
 };
 

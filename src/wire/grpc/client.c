@@ -673,7 +673,7 @@ void grpc_talk_send(struct grpc_talk *t, const void *bytes, size_t len)
 }
 
 /* The server's status as an error. */
-static enum grpc_word ended(const struct grpc_talk *t, struct err *e)
+static enum grpc_word ended(struct grpc_talk *t, struct err *e)
 {
     if (strcmp(t->status, "0") == 0) {
         err_clear(e);
@@ -682,7 +682,8 @@ static enum grpc_word ended(const struct grpc_talk *t, struct err *e)
                 t->client->address, t->http);
     } else {
         enum err_code code = err_of_name(t->error, strlen(t->error));
-        err_set(e, code == ERR_OK ? ERR_INTERNAL : code, "%s: %s", t->client->address, t->message);
+        err_set(e, code == ERR_OK ? ERR_INTERNAL : code, "%s: %s", t->client->address,
+                grpcframe_text(t->message));
     }
     return GRPC_WORD_END;
 }

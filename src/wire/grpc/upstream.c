@@ -112,12 +112,14 @@ static enum fate fate_of_status(struct err *e)
     case ERR_SHUTDOWN:
     case ERR_TOO_MANY:
         return FATE_REFUSED;
-    case ERR_AUTH:
+    case ERR_AUTH: /* of this node, not of its client */
     case ERR_METHOD:
     case ERR_UNSUPPORTED:
-    case ERR_TOO_BIG:
     case ERR_FORMAT:
     case ERR_PROTOCOL:
+        e->code = ERR_NO_LEADER;
+        return FATE_FAILED;
+    case ERR_TOO_BIG:
         return FATE_FAILED;
     default:
         if (e->code == ERR_OK)
@@ -284,13 +286,14 @@ static enum fate begin_with(struct grpc_upstream *u, enum errand_order what,
                             struct errand_settings *settings, struct grpc_talk **out,
                             struct errand_answer *a, struct err *e)
 {
-    int64_t give_up = clock_deadline(LEADER_WAIT_NS);
+    struct leader_view v;
+    leader_look(u->node, &v);
+    int64_t give_up = clock_deadline(v.is_static ? LEADER_STATIC_WAIT_NS : LEADER_WAIT_NS);
     struct err why = ERR_INIT;
     enum fate fate = FATE_REFUSED;
     *out = NULL;
     err_set(&why, ERR_NO_LEADER, "there is no leader that takes the write");
     while (fate == FATE_REFUSED) {
-        struct leader_view v;
         if (find(u, c, 0, give_up, &v, e) != ERR_OK)
             return FATE_FAILED;
         c->here = v.mine;
