@@ -1,6 +1,6 @@
 /*
  * ha.v1.Leader/Run: what another node's client writes is run here, because this node leads. What is
- * in the messages says core/errand.h; any message that comes while one is run cancels it.
+ * in the messages says core/order.h; any message that comes while one is run cancels it.
  */
 #include "core/errand.h"
 #include "proto/pbwire.h"

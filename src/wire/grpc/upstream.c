@@ -22,9 +22,9 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/log.h"
-#include "core/errand.h"
 #include "core/leader.h"
 #include "core/node.h"
+#include "core/order.h"
 #include "proto/pbwire.h"
 #include "wire/grpc/client.h"
 
@@ -44,13 +44,14 @@ struct grpc_upstream {
     pthread_mutex_t mu;
     char address[LEASE_NAME_SIZE];
     struct grpc_client *clients[CLIENTS_MAX]; /* to that address; NULL = none */
+    struct order_wanted wanted;               /* settings that statements have asked for */
 };
 
 /* A transaction at the leader. */
 struct away {
     struct grpc_upstream *up;
     struct grpc_talk *talk;
-    struct errand_settings settings;
+    struct order_wanted wanted;
     bool broken; /* nothing more is to be expected of it */
 };
 
@@ -144,7 +145,7 @@ static void put_cancel(struct grpc_talk *t, const struct upstream_call *c)
 {
     struct buf order = BUF_INIT;
     const struct upstream_call nothing = {.database = c->database, .deadline_ns = CLOCK_EVER};
-    errand_put_order(&order, ERRAND_CANCEL, &nothing, 0, 0, NULL);
+    order_put(&order, ORDER_CANCEL, &nothing, 0, 0, NULL);
     (void)send_order(t, &order);
     buf_free(&order);
 }
@@ -152,7 +153,7 @@ static void put_cancel(struct grpc_talk *t, const struct upstream_call *c)
 /* Waits for the answer; where nobody waits for it here any more the leader is told, and says what
  * has come of it all the same. */
 static enum fate await(struct grpc_talk *t, const struct upstream_call *c,
-                       struct errand_answer *answer, struct err *e)
+                       struct order_answer *answer, struct err *e)
 {
     int64_t give_up = CLOCK_EVER;
     for (;;) {
@@ -161,7 +162,7 @@ static enum fate await(struct grpc_talk *t, const struct upstream_call *c,
         struct err why = ERR_INIT;
         switch (grpc_talk_wait(t, clock_deadline(LOOK_NS), &bytes, &len, e)) {
         case GRPC_WORD_MESSAGE:
-            if (pb_content(&bytes, &len) && errand_get_answer(bytes, len, answer, e) == ERR_OK)
+            if (pb_content(&bytes, &len) && order_get_answer(answer, bytes, len))
                 return FATE_ANSWERED;
             err_set(e, ERR_FORMAT, "the leader's answer cannot be read");
             return FATE_LOST;
@@ -185,12 +186,12 @@ static enum fate await(struct grpc_talk *t, const struct upstream_call *c,
     }
 }
 
-static enum fate ask(struct grpc_talk *t, enum errand_order what, const struct upstream_call *c,
-                     uint64_t base, size_t limit, const struct errand_settings *settings,
-                     struct errand_answer *answer, struct err *e)
+static enum fate ask(struct grpc_talk *t, enum order_what what, const struct upstream_call *c,
+                     uint64_t base, size_t limit, const struct order_wanted *settings,
+                     struct order_answer *answer, struct err *e)
 {
     struct buf order = BUF_INIT;
-    errand_put_order(&order, what, c, base, limit, settings);
+    order_put(&order, what, c, base, limit, settings);
     bool sent = send_order(t, &order);
     buf_free(&order);
     if (!sent) {
@@ -202,7 +203,7 @@ static enum fate ask(struct grpc_talk *t, enum errand_order what, const struct u
 }
 
 /* Takes what came of it into the call; the leader's error, or ERR_OK. */
-static enum err_code take(struct upstream_call *c, const struct errand_answer *a,
+static enum err_code take(struct upstream_call *c, const struct order_answer *a,
                           struct recorder *results, struct err *e)
 {
     c->failed = a->result.failed;
@@ -240,14 +241,13 @@ static enum fate talk_to(struct grpc_upstream *u, const struct leader_view *v,
     return code == ERR_OK ? FATE_ANSWERED : code == ERR_NO_MEMORY ? FATE_FAILED : FATE_REFUSED;
 }
 
-/* Waits until there is one. `not_since`: not that one. */
+/* Waits until there is one. */
 static enum err_code find(struct grpc_upstream *u, const struct upstream_call *c,
-                          uint64_t not_since, int64_t give_up_ns, struct leader_view *v,
-                          struct err *e)
+                          int64_t give_up_ns, struct leader_view *v, struct err *e)
 {
     for (;;) {
         int64_t until = clock_deadline(LOOK_NS);
-        if (leader_wait(u->node, not_since, until < give_up_ns ? until : give_up_ns, v))
+        if (leader_wait(u->node, 0, until < give_up_ns ? until : give_up_ns, v))
             return ERR_OK;
         if (upstream_check(c, e) != ERR_OK)
             return e->code;
@@ -279,49 +279,87 @@ static void recognize(struct grpc_upstream *u, const struct leader_view *v)
         leader_recognize(u->node, name);
 }
 
-/* What is to be done before there is a transaction: sends the order to whoever leads, until
- * somebody has begun with it. *out is the talk, open behind FATE_ANSWERED only. */
-static enum fate begin_with(struct grpc_upstream *u, enum errand_order what,
-                            struct upstream_call *c, uint64_t base, size_t limit,
-                            struct errand_settings *settings, struct grpc_talk **out,
-                            struct errand_answer *a, struct err *e)
+/* Settings that were asked for once are sent along with every order, for whoever asks once asks
+ * again. */
+static void learn(struct grpc_upstream *u, struct order_wanted *known, const char *name)
+{
+    pthread_mutex_lock(&u->mu);
+    if (name)
+        (void)order_want(&u->wanted, name);
+    else
+        *known = u->wanted;
+    pthread_mutex_unlock(&u->mu);
+}
+
+/* What a conversation begins with. */
+struct opening {
+    enum order_what what;
+    struct upstream_call *call;
+    uint64_t base;
+    size_t limit;
+    struct order_wanted wanted;
+    struct grpc_talk *talk; /* open behind FATE_ANSWERED, unless this node is the leader */
+    struct order_answer answer;
+};
+
+/* One try with the leader that `v` names; where it fails there is no talk. */
+static enum fate try_with(struct grpc_upstream *u, struct opening *o, const struct leader_view *v,
+                          int64_t give_up_ns, struct err *e)
+{
+    struct err ignored = ERR_INIT;
+    enum fate fate = talk_to(u, v, o->call, give_up_ns, &o->talk, e);
+    if (fate == FATE_ANSWERED)
+        fate = ask(o->talk, o->what, o->call, o->base, o->limit, &o->wanted, &o->answer, e);
+    if (fate == FATE_LOST && o->what == ORDER_BEGIN && upstream_check(o->call, &ignored) == ERR_OK)
+        fate = FATE_REFUSED; /* whatever has begun there ends with the connection */
+    if (fate == FATE_ANSWERED && o->answer.result.err.code == ERR_SHUTDOWN) {
+        *e = o->answer.result.err;
+        fate = FATE_REFUSED;
+    }
+    if (fate != FATE_ANSWERED) {
+        grpc_talk_close(o->talk, true);
+        o->talk = NULL;
+    }
+    return fate;
+}
+
+/* The statement has been undone because only its own node knows a setting: may it be sent again,
+ * with it? */
+static bool lacks_more(struct grpc_upstream *u, struct order_wanted *known,
+                       const struct order_answer *a)
+{
+    if (!a->lacks || !order_want(known, a->lacks))
+        return false;
+    learn(u, NULL, a->lacks);
+    return true;
+}
+
+/* Sends the order to whoever leads, until somebody has begun with it. */
+static enum fate begin_with(struct grpc_upstream *u, struct opening *o, struct err *e)
 {
     struct leader_view v;
     leader_look(u->node, &v);
     int64_t give_up = clock_deadline(v.is_static ? LEADER_STATIC_WAIT_NS : LEADER_WAIT_NS);
-    struct err why = ERR_INIT;
-    enum fate fate = FATE_REFUSED;
-    *out = NULL;
-    err_set(&why, ERR_NO_LEADER, "there is no leader that takes the write");
-    while (fate == FATE_REFUSED) {
-        if (find(u, c, 0, give_up, &v, e) != ERR_OK)
+    learn(u, &o->wanted, NULL);
+    for (;;) {
+        struct err why = ERR_INIT;
+        if (upstream_check(o->call, e) != ERR_OK || find(u, o->call, give_up, &v, e) != ERR_OK)
             return FATE_FAILED;
-        c->here = v.mine;
-        if (c->here)
+        o->call->here = v.mine;
+        if (v.mine)
             return FATE_ANSWERED;
-        fate = talk_to(u, &v, c, give_up, out, &why);
-        if (fate == FATE_ANSWERED)
-            fate = ask(*out, what, c, base, limit, settings, a, &why);
-        if (fate == FATE_LOST && what == ERRAND_BEGIN && upstream_check(c, e) == ERR_OK)
-            fate = FATE_REFUSED; /* whatever has begun there ends with the connection */
-        if (fate == FATE_ANSWERED && a->result.err.code == ERR_SHUTDOWN) {
-            why = a->result.err;
-            fate = FATE_REFUSED;
-        }
+        enum fate fate = try_with(u, o, &v, give_up, &why);
         if (fate == FATE_ANSWERED) {
             recognize(u, &v);
-            /* Only its own node knows that setting: once more, with it. */
-            if (!a->lacks || !errand_add_setting(settings, a->lacks))
-                return fate;
-            fate = FATE_REFUSED;
-            grpc_talk_close(*out, false);
-            *out = NULL;
+            if (!lacks_more(u, &o->wanted, &o->answer))
+                return FATE_ANSWERED;
+            grpc_talk_close(o->talk, false);
+            o->talk = NULL;
             continue;
         }
-        grpc_talk_close(*out, true);
-        *out = NULL;
+        *e = why;
         if (fate != FATE_REFUSED)
-            break;
+            return fate;
         if (clock_mono_ns() >= give_up) {
             err_set(e, ERR_NO_LEADER, "the leader %s (%s) does not take the write: %s", v.name,
                     v.address, why.msg);
@@ -329,8 +367,6 @@ static enum fate begin_with(struct grpc_upstream *u, enum errand_order what,
         }
         pause_for(u, &v);
     }
-    *e = why;
-    return fate;
 }
 
 static enum err_code unknown(struct err *e)
@@ -355,57 +391,60 @@ static bool is_away(void *arg, const char *database)
 static enum err_code do_write(void *arg, struct upstream_call *c, struct recorder *results,
                               struct err *e)
 {
-    struct grpc_upstream *u = arg;
-    struct errand_settings settings = {.n = 0};
-    struct errand_answer a;
-    struct grpc_talk *talk = NULL;
-    enum fate fate =
-        begin_with(u, ERRAND_WRITE, c, UPSTREAM_ANY, results->bytes.limit, &settings, &talk, &a, e);
-    enum err_code code = e->code;
-    if (fate == FATE_LOST)
+    struct opening o = {
+        .what = ORDER_WRITE, .call = c, .base = UPSTREAM_ANY, .limit = results->bytes.limit};
+    enum err_code code = ERR_OK;
+    switch (begin_with(arg, &o, e)) {
+    case FATE_ANSWERED:
+        code = c->here ? ERR_OK : take(c, &o.answer, results, e);
+        break;
+    case FATE_LOST:
         code = unknown(e);
-    else if (fate == FATE_ANSWERED && !c->here)
-        code = take(c, &a, results, e);
-    else if (fate == FATE_ANSWERED)
-        code = ERR_OK;
-    grpc_talk_close(talk, false);
+        break;
+    case FATE_REFUSED:
+    case FATE_FAILED:
+        code = e->code;
+        break;
+    }
+    grpc_talk_close(o.talk, false);
     return code;
 }
 
 static enum err_code do_begin(void *arg, struct upstream_call *c, uint64_t base, void **tx,
                               struct err *e)
 {
-    struct grpc_upstream *u = arg;
-    struct errand_answer a;
+    struct opening o = {.what = ORDER_BEGIN, .call = c, .base = base};
     struct away *x = calloc(1, sizeof *x);
     *tx = NULL;
     if (!x)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    x->up = u;
-    enum fate fate = begin_with(u, ERRAND_BEGIN, c, base, 0, &x->settings, &x->talk, &a, e);
+    enum fate fate = begin_with(arg, &o, e);
     enum err_code code = e->code;
-    if (fate == FATE_LOST) /* canceled, or late; the leader rolls it back */
-        code = upstream_check(c, e);
+    if (fate == FATE_LOST && upstream_check(c, e) == ERR_OK) /* the leader rolls it back */
+        code = err_set(e, ERR_LOG_UNAVAILABLE, "the leader has not begun the transaction");
+    else if (fate == FATE_LOST)
+        code = e->code;
     else if (fate == FATE_ANSWERED)
-        code = c->here ? ERR_OK : take(c, &a, NULL, e);
+        code = c->here ? ERR_OK : take(c, &o.answer, NULL, e);
     if (code == ERR_OK && !c->here) {
+        *x = (struct away){.up = arg, .talk = o.talk, .wanted = o.wanted};
         *tx = x;
         return ERR_OK;
     }
-    grpc_talk_close(x->talk, false);
+    grpc_talk_close(o.talk, false);
     free(x);
     return code;
 }
 
 /* A statement of the transaction, or a look at one. */
-static enum err_code step(struct away *x, enum errand_order what, struct upstream_call *c,
-                          struct recorder *results, struct errand_answer *a, struct err *e)
+static enum err_code step(struct away *x, enum order_what what, struct upstream_call *c,
+                          struct recorder *results, struct order_answer *a, struct err *e)
 {
     enum fate fate = FATE_LOST;
     if (!x->broken)
         do
-            fate = ask(x->talk, what, c, UPSTREAM_ANY, results->bytes.limit, &x->settings, a, e);
-        while (fate == FATE_ANSWERED && a->lacks && errand_add_setting(&x->settings, a->lacks));
+            fate = ask(x->talk, what, c, UPSTREAM_ANY, results->bytes.limit, &x->wanted, a, e);
+        while (fate == FATE_ANSWERED && lacks_more(x->up, &x->wanted, a));
     if (fate == FATE_ANSWERED) {
         c->ended = !a->open;
         return take(c, a, results, e);
@@ -426,17 +465,17 @@ static enum err_code step(struct away *x, enum errand_order what, struct upstrea
 static enum err_code do_run(void *tx, struct upstream_call *c, struct recorder *results,
                             struct err *e)
 {
-    struct errand_answer a;
-    return step(tx, ERRAND_RUN, c, results, &a, e);
+    struct order_answer a;
+    return step(tx, ORDER_RUN, c, results, &a, e);
 }
 
 static enum err_code do_describe(void *tx, struct upstream_call *c, struct sink *columns,
                                  struct session_shape *shape, struct err *e)
 {
-    struct errand_answer a;
+    struct order_answer a;
     struct recorder r;
     recorder_init(&r, ANSWER_BYTES);
-    enum err_code code = step(tx, ERRAND_DESCRIBE, c, &r, &a, e);
+    enum err_code code = step(tx, ORDER_DESCRIBE, c, &r, &a, e);
     if (code == ERR_OK) {
         *shape = a.shape;
         (void)recorder_replay(&r, columns);
@@ -448,12 +487,12 @@ static enum err_code do_describe(void *tx, struct upstream_call *c, struct sink 
 static enum err_code do_commit(void *tx, struct upstream_call *c, struct err *e)
 {
     struct away *x = tx;
-    struct errand_answer a;
+    struct order_answer a;
     enum fate fate = FATE_FAILED;
     c->ended = true;
     if (x->broken)
         return err_set(e, ERR_CONFLICT, "the transaction was lost; run it again");
-    fate = ask(x->talk, ERRAND_COMMIT, c, UPSTREAM_ANY, 0, NULL, &a, e);
+    fate = ask(x->talk, ORDER_COMMIT, c, UPSTREAM_ANY, 0, NULL, &a, e);
     if (fate == FATE_ANSWERED) {
         c->ended = !a.open;
         return take(c, &a, NULL, e);

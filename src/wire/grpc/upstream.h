@@ -1,5 +1,5 @@
 /*
- * Writes at a follower go to the leader: core/upstream.h over ha.v1.Leader/Run (core/errand.h says
+ * Writes at a follower go to the leader: core/upstream.h over ha.v1.Leader/Run (core/order.h says
  * what is sent). All sessions of a node share a connection to the leader, or a few.
  *
  *     grpc_upstream_new ──► node_set_upstream(n, &grpc_upstream_ops, u) ──► … ──►
