@@ -69,8 +69,6 @@ static inline bool node_connected(const struct node *n)
     return atomic_load(&n->links[0].connected);
 }
 
-/* A reference; NULL id = the default one. ERR_NO_DATABASE. */
-enum err_code node_find(struct node *n, const char *id, struct database **out, struct err *e);
 /* The same by the subject of its log; NULL = there is none. */
 struct database *node_find_log(struct node *n, const char *subject);
 /* Opens `d` and lists it; takes the reference over in every case. ERR_DATABASE_EXISTS. */
