@@ -37,6 +37,9 @@ struct node {
     pthread_mutex_t opening;
     unsigned next_link; /* guarded by `opening`, but for node_start() */
 
+    /* atomic; set once */
+    const struct node_source *_Atomic source; /* NULL = none */
+
     /* guard themselves; see link.h */
     struct link links[NODE_LINKS];
 

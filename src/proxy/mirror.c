@@ -98,19 +98,25 @@ static enum err_code check_stop(const struct mirror *m, struct err *e)
 
 /* ---- what the file says ---- */
 
-enum err_code mirror_position(struct mirror *m, struct buf *position, struct err *e)
+enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e)
 {
     struct conn *c = NULL;
 
-    m->known = false;
-    buf_reset(&m->position);
-    enum err_code code = replica_sync(database_replica(m->db), patience(m), e);
-    if (code == ERR_OK)
-        code = database_reader(m->db, patience(m), &c, e);
+    buf_reset(position);
+    enum err_code code = database_reader(m->db, patience(m), &c, e);
     if (code != ERR_OK)
         return code;
-    code = ingest_read_position(c, &m->position, e);
+    code = ingest_read_position(c, position, e);
     database_give(m->db, c);
+    return code;
+}
+
+enum err_code mirror_position(struct mirror *m, struct buf *position, struct err *e)
+{
+    m->known = false;
+    enum err_code code = replica_sync(database_replica(m->db), patience(m), e);
+    if (code == ERR_OK)
+        code = mirror_look(m, &m->position, e);
     if (code != ERR_OK)
         return code;
     buf_reset(position);

@@ -59,6 +59,9 @@ void mirror_close(struct mirror *m); /* NULL is fine */
 /* Replaces `position` by what the tracker says once the file holds all that the log has now; empty:
  * nothing was ever followed. Commits are compared with it from then on. */
 enum err_code mirror_position(struct mirror *m, struct buf *position, struct err *e);
+/* What the tracker of this node's file says just now: nothing is waited for, and commits are not
+ * compared with it. */
+enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e);
 /* The schema of the local database: does it have this table? */
 enum err_code mirror_has_table(struct mirror *m, const char *table, bool *has, struct err *e);
 
