@@ -170,6 +170,7 @@ bool err_is_transient(enum err_code code)
     case ERR_TOO_MANY:
     case ERR_NO_MEMORY:
     case ERR_LOG_UNAVAILABLE:
+    case ERR_NO_LEADER:
     case ERR_LAGGING:
     case ERR_SHUTDOWN:
     case ERR_TIMEOUT:

@@ -65,6 +65,7 @@
     X(IO,                    "input/output error",               "58030", 1030, 503, 15)           \
     X(CORRUPT,               "database file is damaged",         "XX001", 1194, 500, 15)           \
     X(LOG_UNAVAILABLE,       "the log cannot be reached",        "57P03", 1053, 503, 14)           \
+    X(NO_LEADER,             "no leader",                        "57P03", 1053, 503, 14)           \
     X(UNKNOWN_OUTCOME,       "commit outcome unknown",           "08007", 1180, 503,  2)           \
     X(STOPPED,               "database is stopped on this node", "57P03", 1290, 503, 14)           \
     X(LAGGING,               "node has not caught up",           "57P03", 1205, 503, 14)           \
