@@ -42,6 +42,9 @@ struct node {
     pthread_mutex_t opening;
     unsigned next_link; /* guarded by `opening`, but for node_start() */
 
+    /* atomic; set once */
+    const struct node_source *_Atomic source; /* NULL = none */
+
     /* guard themselves; see link.h */
     struct link links[NODE_LINKS];
 
@@ -77,8 +80,6 @@ static inline bool node_connected(const struct node *n)
     return atomic_load(&n->links[0].connected);
 }
 
-/* A reference; NULL id = the default one. ERR_NO_DATABASE. */
-enum err_code node_find(struct node *n, const char *id, struct database **out, struct err *e);
 /* The same by the subject of its log; NULL = there is none. */
 struct database *node_find_log(struct node *n, const char *subject);
 /* Opens `d` and lists it; takes the reference over in every case. ERR_DATABASE_EXISTS. */

@@ -74,6 +74,26 @@ struct node_options {
     void (*server_left)(void *arg);
 };
 
+/* A source that a database mirrors (src/proxy), as people are told about it. Strings are static. */
+struct node_source_status {
+    const char *kind;              /* "postgresql" */
+    const char *state;             /* "following", "stopped" … */
+    const char *unit;              /* of `lag` */
+    bool copied;                   /* the database holds a whole state of the source */
+    char reason[ERR_MSG_SIZE];     /* why it stopped, or whom it waits for; "" = nothing to say */
+    char last_error[ERR_MSG_SIZE]; /* the last failure, over or not */
+    char position[128];            /* in the source's words; "" = none yet */
+    int64_t source_time_ns; /* wall clock: when the source committed what came last, 0 = unknown */
+    uint64_t lag;           /* what the source has and the database not */
+    uint64_t transactions, changes; /* taken over by this node */
+    uint64_t copied_rows, failures;
+};
+struct node_source {
+    const char *database;                                    /* id */
+    void (*look)(void *arg, struct node_source_status *out); /* any thread; must not block */
+    void *arg;
+};
+
 /* Opens nothing yet. */
 enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e);
 
@@ -158,6 +178,10 @@ enum err_code node_undo(struct node *n, const char *id, const char *statement, c
                         struct err *e);
 
 /* ---- what it tells ---- */
+
+/* One of its databases mirrors a source: /status, /metrics and node_ready() tell about it. Once at
+ * most; borrowed until node_stop() has returned. */
+void node_set_source(struct node *n, const struct node_source *s);
 
 /* {"replications": [{"name", "database", "seq", "lag", "last_seen", …}, …]} of one database
  * (NULL: default); with `name`, of that node only (ERR_NOT_FOUND). */
