@@ -451,6 +451,7 @@ def test_no_node_there(cluster):
     (["--leader-addr", "a:1", "--leader-static", "b:2", "--grpc-insecure"], "cannot be combined"),
     (["--leader-static", "a:1", "--grpc-insecure", "--nats-port", "0"], "neither"),
     (["--leader-addr", "a:1", "--grpc-insecure", "--port", "0"], "--port"),
+    (["--leader-addr", "a:1", "--grpc-insecure", "--pg-proxied", "host=h dbname=d"], "source"),
 ])
 def test_bad_flags(args, text):
     p = subprocess.run([ha.BINARY, "--check-config", *args], capture_output=True, text=True, timeout=30, check=False)
