@@ -47,16 +47,20 @@ class Member:
         return rpc.Client(self.node.port)
 
 
-def members(cluster, count=3, nats=None, wait=True, **options):
-    nats = nats or cluster.nats()
-    all_of_them = [Member(cluster, nats, **options) for _ in range(count)]
-    for m in all_of_them:
+def members(cluster, count=3, nats=None, **options):
+    """count nodes, the i-th with the i-th of the servers first on its list; ready, and led by one of them."""
+    servers = nats or [cluster.nats()]
+    some = []
+    for i in range(count):
+        first = i % len(servers)
+        urls = ",".join(s.nats_url for s in servers[first:] + servers[:first])
+        some.append(Member(cluster, urls, **options))
+    for m in some:
         m.node.start(wait=False)
-    for m in all_of_them:
+    for m in some:
         m.node.wait_ready()
-    if wait:
-        leader_of(all_of_them)
-    return all_of_them
+    leader_of(some)
+    return some
 
 
 def leader_of(some, but=None):
@@ -69,6 +73,11 @@ def leader_of(some, but=None):
         return next((m for m, t in zip(some, told) if t["is_self"]), None)
 
     return ha.wait_until(look, FAILOVER_S, "one leader that all know")
+
+
+def table(member):
+    """Of writers' rows; without a key, so that a row which is written twice shows."""
+    member.node.query("CREATE TABLE w (id INTEGER NOT NULL)")
 
 
 def followers_of(some, leader):
@@ -153,9 +162,15 @@ class PgWriter(HttpWriter):
             if state is None or state == "57P01":  # the connection has gone
                 self.close()
                 return UNKNOWN
+            self.roll_back()
+            return FAILED if state in SURE else self.judge(state)
+
+    def roll_back(self):
+        try:
             with self.connection.cursor() as cur:
                 cur.execute("ROLLBACK")
-            return FAILED if state in SURE else self.judge(state)
+        except psycopg2.Error:  # the connection has gone meanwhile
+            self.close()
 
     def close(self):
         if self.connection:
