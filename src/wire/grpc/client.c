@@ -77,8 +77,8 @@ struct grpc_client {
     struct grpc_talk *first;
     unsigned n_talks;
     char node[GRPC_CLIENT_NAME_SIZE];
-    /* the client's thread */
-    int64_t heard_ns, asked_ns;
+    int64_t heard_ns; /* when the last byte came, or the first talk after a pause began */
+    int64_t asked_ns; /* when a ping went out that nothing has answered; 0 = none */
 };
 
 /* ---- talks ---- */
@@ -349,9 +349,9 @@ static bool connect_any(struct grpc_client *c)
         die_locked(c, gai_strerror(rc));
     else if (fd < 0)
         die_locked(c, strerror(error));
+    c->heard_ns = clock_mono_ns();
     flush_locked(c);
     pthread_mutex_unlock(&c->mu);
-    c->heard_ns = clock_mono_ns();
     return fd >= 0;
 }
 
@@ -362,9 +362,9 @@ static void take_in(struct grpc_client *c, const uint8_t *bytes, size_t n)
     flush_locked(c);
     if (taken < 0)
         die_locked(c, nghttp2_strerror((int)taken));
-    pthread_mutex_unlock(&c->mu);
     c->heard_ns = clock_mono_ns();
     c->asked_ns = 0;
+    pthread_mutex_unlock(&c->mu);
 }
 
 static void receive(struct grpc_client *c, uint8_t *bytes)
