@@ -225,7 +225,7 @@ def test_no_lost_update(cluster):
 
 def test_endless_statement_is_ended_at_the_leader(cluster):
     """A client that leaves, or whose time is over, at a follower: the leader stops what it runs for it."""
-    some = members(cluster, args=["--query-timeout", "2s"])
+    some = members(cluster, args=["--query-timeout", f"{int(4 * ha.SLOW)}s"])
     follower = followers_of(some, leader_of(some))[0]
     table(follower)
     endless = ("INSERT INTO w SELECT count(*) FROM "

@@ -1,12 +1,12 @@
 /*
  * One write, at a follower:
  *
- *     who leads? ──this node──► back to the executor
- *        │  ▲
- *        │  └─ refused: nothing was begun there (no connection, the leader stops) ── and there is
- *        ▼                                                        time: LEADER_WAIT_NS, the
- * deadline order ──► answer ──► done └────► connection lost ──► UNKNOWN_OUTCOME, never a second
- * time
+ *     who leads? ── this node ──► back to the executor
+ *      │      ▲
+ *      │      └── refused, and there is time (LEADER_WAIT_NS, the deadline): nothing was begun
+ *      ▼          there, for there is no connection, or the leader stops
+ *     order ── answer ──► done
+ *        └──── connection lost ──► UNKNOWN_OUTCOME, never a second time
  *
  * BEGIN changes nothing, so one that was lost is sent again. A transaction is lost with its
  * connection: the leader rolls it back, and the client is told to run it again, unless it was
@@ -20,7 +20,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "core/leader.h"
 #include "core/node.h"
@@ -34,6 +33,7 @@
 #define RETRY_NS     (100 * CLOCK_MS)  /* between two tries with the same leader */
 #define CANCEL_NS    (5 * CLOCK_S)     /* for the answer of what was canceled */
 #define ANSWER_BYTES ((size_t)1 << 20) /* of an answer, beside its recording */
+#define LEARNED_MAX  (ORDER_SETTINGS_MAX / 2)
 
 struct grpc_upstream {
     /* immutable */
@@ -44,7 +44,7 @@ struct grpc_upstream {
     pthread_mutex_t mu;
     char address[LEASE_NAME_SIZE];
     struct grpc_client *clients[CLIENTS_MAX]; /* to that address; NULL = none */
-    struct order_wanted wanted;               /* settings that statements have asked for */
+    struct order_wanted learned;              /* settings that statements have asked for lately */
 };
 
 /* A transaction at the leader. */
@@ -118,7 +118,7 @@ static enum fate fate_of_status(struct err *e)
     case ERR_UNSUPPORTED:
     case ERR_FORMAT:
     case ERR_PROTOCOL:
-        e->code = ERR_NO_LEADER;
+        err_set(e, ERR_NO_LEADER, "%s", e->msg);
         return FATE_FAILED;
     case ERR_TOO_BIG:
         return FATE_FAILED;
@@ -198,7 +198,6 @@ static enum fate ask(struct grpc_talk *t, enum order_what what, const struct ups
         err_set(e, ERR_NO_MEMORY, "no memory for a call to the leader");
         return FATE_FAILED;
     }
-    FAULT_POINT("upstream.sent");
     return await(t, c, answer, e);
 }
 
@@ -279,15 +278,22 @@ static void recognize(struct grpc_upstream *u, const struct leader_view *v)
         leader_recognize(u->node, name);
 }
 
-/* Settings that were asked for once are sent along with every order, for whoever asks once asks
+/* Settings that were asked for lately are sent along with every order, for whoever asks once asks
  * again. */
-static void learn(struct grpc_upstream *u, struct order_wanted *known, const char *name)
+static void recall(struct grpc_upstream *u, struct order_wanted *known)
 {
     pthread_mutex_lock(&u->mu);
-    if (name)
-        (void)order_want(&u->wanted, name);
-    else
-        *known = u->wanted;
+    *known = u->learned;
+    pthread_mutex_unlock(&u->mu);
+}
+
+static void learn(struct grpc_upstream *u, const char *name)
+{
+    struct order_wanted *l = &u->learned;
+    pthread_mutex_lock(&u->mu);
+    if (l->n == LEARNED_MAX)
+        memmove(l->names[0], l->names[1], --l->n * sizeof l->names[0]);
+    (void)order_want(l, name);
     pthread_mutex_unlock(&u->mu);
 }
 
@@ -330,7 +336,7 @@ static bool lacks_more(struct grpc_upstream *u, struct order_wanted *known,
 {
     if (!a->lacks || !order_want(known, a->lacks))
         return false;
-    learn(u, NULL, a->lacks);
+    learn(u, a->lacks);
     return true;
 }
 
@@ -340,7 +346,7 @@ static enum fate begin_with(struct grpc_upstream *u, struct opening *o, struct e
     struct leader_view v;
     leader_look(u->node, &v);
     int64_t give_up = clock_deadline(v.is_static ? LEADER_STATIC_WAIT_NS : LEADER_WAIT_NS);
-    learn(u, &o->wanted, NULL);
+    recall(u, &o->wanted);
     for (;;) {
         struct err why = ERR_INIT;
         if (upstream_check(o->call, e) != ERR_OK || find(u, o->call, give_up, &v, e) != ERR_OK)
