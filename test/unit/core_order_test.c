@@ -28,8 +28,9 @@ static void fill(struct buf *b, struct order_wanted *wanted)
 {
     static const struct param params[] = {{NULL, {VALUE_INTEGER, {.i = -1}}},
                                           {":n", {VALUE_BLOB, {.s = {"a\0b", 3}}}}};
-    static const struct query queries[] = {{"INSERT 1", 8, params, 2, true},
-                                           {"", 0, NULL, 0, false}};
+    static const struct query queries[] = {
+        {.sql = "INSERT 1", .len = 8, .params = params, .n_params = 2, .numbered = true},
+        {.sql = ""}};
     const struct upstream_call c = {.database = "a.db",
                                     .queries = queries,
                                     .n = 2,
