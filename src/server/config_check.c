@@ -140,6 +140,11 @@ static enum err_code check_leader(const struct config *c, struct err *e)
                        "%s: what the leader writes comes back through the log, and there is "
                        "neither an embedded NATS nor a --replication-url",
                        flag);
+    if ((*c->pg_proxied || *c->mysql_proxied) && !c->proxy_disable_redirect)
+        return err_set(e, ERR_CONFIG,
+                       "%s: writes go to the source already; with --proxy-disable-redirect they go "
+                       "to the leader",
+                       flag);
     if (*c->leader_addr && c->port == 0)
         return err_set(e, ERR_CONFIG,
                        "--leader-addr: the others reach a leader by its --port, and that is 0");

@@ -357,9 +357,10 @@ static enum fate begin_with(struct grpc_upstream *u, struct opening *o, struct e
             o->talk = NULL;
             continue;
         }
-        *e = why;
-        if (fate != FATE_REFUSED)
+        if (fate != FATE_REFUSED) {
+            *e = why;
             return fate;
+        }
         if (clock_mono_ns() >= give_up) {
             err_set(e, ERR_NO_LEADER, "the leader %s (%s) does not take the write: %s", v.name,
                     v.address, why.msg);
