@@ -34,10 +34,9 @@
     X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
-#define NO_LEADER      "there is no leader mode yet"
-#define NO_PROXY       "there is no proxy mode yet"
-#define NO_DEBEZIUM    "there is no Debezium sink yet"
-#define NO_INTERCEPTOR "there are no interceptors yet"
+#define NO_LEADER   "there is no leader mode yet"
+#define NO_PROXY    "there is no proxy mode yet"
+#define NO_DEBEZIUM "there is no Debezium sink yet"
 #define NO_OUTBOX_DIR                                                                              \
     "the outbox lives in the database file, in the same transaction as the data, so that neither " \
     "is ever without the other"
@@ -112,8 +111,12 @@
       "Publish after the commit, from an outbox in the database; implies --consistency lww")       \
     X(ASYNC_REPLICATION_STORE_DIR, async_store_dir, STRING, "async-replication-store-dir", 0, "",  \
       "", REPLICATION, PLAIN, NO_OUTBOX_DIR, "Directory of the outbox")                            \
-    X(INTERCEPTOR, interceptor, STRING, "interceptor", 0, "", "", REPLICATION, PLAIN,              \
-      NO_INTERCEPTOR, "Script that decides on conflicting changes")                                \
+    X(INTERCEPTOR, interceptor, STRING, "interceptor", 'i', "", "", REPLICATION, PLAIN, NULL,      \
+      "Lua script that decides what becomes of replicated changes (docs/interceptors.md); implies " \
+      "--consistency lww")                                                                         \
+    X(INTERCEPTOR_MEMORY, interceptor_memory, SIZE, "interceptor-memory", 0, "64MiB", "",          \
+      REPLICATION, PLAIN, NULL,                                                                    \
+      "Most bytes that the interceptor may use in a database, the transaction's changes included") \
                                                                                                    \
     X(NATS_PORT, nats_port, INT, "nats-port", 0, "4222", "-1..65535", NATS, PLAIN, NULL,           \
       "Port of the embedded NATS; 0 means none, -1 any free one")                                  \

@@ -14,6 +14,7 @@
 #include "os/file.h"
 #include "os/port.h"
 #include "os/signal.h"
+#include "script/script.h"
 #include "server/files.h"
 #include "sql/conn.h"
 #include "wire/grpc/grpc.h"
@@ -44,6 +45,7 @@ struct server {
     uint64_t restarted_restarts;  /* … and how often the one that was told had died before */
     int64_t hangs_since_ns;       /* the same thread; 0 = it does not */
     struct node_options options;
+    struct script *script; /* NULL = there is no interceptor */
     struct node *node;
     struct http_server *http;   /* NULL = none */
     struct grpc_server *grpc;   /* NULL = none; on HTTP's port */
@@ -238,6 +240,7 @@ static void fill_options(struct server *s)
     o->from_latest_snapshot = c->from_latest_snapshot;
     o->adopt = c->adopt;
     o->max_result_bytes = (size_t)c->max_result_bytes;
+    o->interceptor = s->script;
     if (embedded && !*c->nats_config) {
         o->log_quiet = restart_quiet_nats;
         o->log_quiet_arg = s;
@@ -247,6 +250,15 @@ static void fill_options(struct server *s)
         o->server_useless_arg = s;
         o->server_left = restart_hanging_nats;
     }
+}
+
+static enum err_code load_script(const struct config *c, struct script **out, struct err *e)
+{
+    *out = NULL;
+    if (!*c->interceptor)
+        return ERR_OK;
+    enum err_code code = script_load(out, c->interceptor, (size_t)c->interceptor_memory, e);
+    return code ? err_wrap(e, "--interceptor") : ERR_OK;
 }
 
 static void warn_about_memory(void)
@@ -260,8 +272,10 @@ static void warn_about_memory(void)
 
 static enum err_code start_node(struct server *s, struct err *e)
 {
-    enum err_code code;
+    enum err_code code = load_script(s->config, &s->script, e);
 
+    if (code)
+        return code;
     fill_options(s);
     if (!*s->options.nats_url)
         LOG_WARN("no replication: there is neither an embedded NATS nor a --replication-url");
@@ -401,8 +415,13 @@ enum err_code server_check(const struct config *c, struct err *e)
 {
     const struct pg_options pg = pg_options(c);
     const struct mysql_options mysql = mysql_options(c);
+    struct script *script;
     enum err_code code = check_databases(c, e);
 
+    if (!code)
+        code = load_script(c, &script, e);
+    if (!code)
+        script_free(script);
     if (!code && c->pg_port != 0)
         code = pg_check(&pg, e);
     return !code && c->mysql_port != 0 ? mysql_check(&mysql, e) : code;
@@ -498,6 +517,7 @@ void server_stop(struct server *s)
     pg_free(s->pg);
     mysql_free(s->mysql);
     node_free(s->node);
+    script_free(s->script);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))
             nats_deadline = clock_deadline(NATS_STOP_LEAST);
