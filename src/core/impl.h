@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/name.h"
+#include "base/sha256.h"
 #include "core/database.h"
 #include "core/link.h"
 #include "core/node.h"
@@ -14,8 +16,15 @@
 
 #define NODE_MAX_DATABASES 10000
 #define NODE_MAX_PROTOCOLS 8
+#define NODE_SCRIPTS       64 /* other nodes whose interceptors are known */
 
 struct session;
+
+/* The interceptor of another node: its name as a token, the script's digest or SCRIPTS_NONE. */
+struct script_of {
+    char node[NAME_TOKEN_SIZE];
+    char digest[SHA256_TEXT_SIZE];
+};
 
 struct node {
     /* immutable after node_start */
@@ -46,9 +55,11 @@ struct node {
     struct database **dbs; /* the first one is the default */
     size_t n_dbs;
     bool started, stopping;
-    bool snapshotting;                /* a snapshot is being taken */
-    size_t running;                   /* requests under way */
-    struct session *sessions;         /* all open ones */
+    bool snapshotting;        /* a snapshot is being taken */
+    size_t running;           /* requests under way */
+    struct session *sessions; /* all open ones */
+    struct script_of scripts[NODE_SCRIPTS];
+    size_t n_scripts;
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
@@ -140,6 +151,14 @@ struct rpc_call;
 void agreement_tell(struct node *n); /* the ticker's thread */
 /* Another node has told. Any thread; does not block. */
 enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *e);
+
+/* ---- scripts.c: do all nodes have the same interceptor? ---- */
+#define SCRIPTS_NONE "-"
+/* The digest of this node's, or SCRIPTS_NONE. */
+const char *scripts_own(const struct node *n);
+/* Node `node` (a token) has told its own. Any thread. */
+void scripts_hear(struct node *n, const char *node, const char *digest);
+void scripts_put_status(struct node *n, struct buf *json); /* ,"interceptor":{…} in /status */
 
 /* ---- travel.c: transactions that this node runs for another one (repl/handover.h) ---- */
 enum err_code travel_serve(struct node *n, struct rpc_call *call, struct err *e);
