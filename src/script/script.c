@@ -1,5 +1,6 @@
 #include "script/script.h"
 
+#include <lua.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,8 @@ enum err_code script_load(struct script **out, const char *path, size_t memory_b
     sha256_text(digest, s->digest);
     if (!s->text || !s->path)
         code = err_set(e, ERR_NO_MEMORY, "out of memory");
-    else if (memchr(text.data ? text.data : "", '\0', text.len))
+    else if (text.len > 0 &&
+             (text.data[0] == LUA_SIGNATURE[0] || memchr(text.data, '\0', text.len)))
         code = err_set(e, ERR_CONFIG, "%s is not a text file", path);
     else
         code = try_out(s, e);
