@@ -118,6 +118,11 @@ static enum err_code check_interceptor(struct config *c, struct err *e)
         return err_set(e, ERR_CONFIG,
                        "--interceptor decides in the order of the log, and --async-replication "
                        "writes ahead of it: the two cannot be combined");
+    if (c->disable_ddl_sync)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor makes this node take its own transactions from the log, too, "
+                       "and --disable-ddl-sync leaves their schema changes out there: the two "
+                       "cannot be combined");
     if (c->nats_port == 0 && !*c->replication_url && !*c->remote)
         return err_set(e, ERR_CONFIG,
                        "--interceptor needs replication: --nats-port is 0, and "
