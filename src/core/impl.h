@@ -158,6 +158,7 @@ enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *
 const char *scripts_own(const struct node *n);
 /* Node `node` (a token) has told its own. Any thread. */
 void scripts_hear(struct node *n, const char *node, const char *digest);
+size_t scripts_unlike(struct node *n);                     /* how many have another one */
 void scripts_put_status(struct node *n, struct buf *json); /* ,"interceptor":{…} in /status */
 
 /* ---- travel.c: transactions that this node runs for another one (repl/handover.h) ---- */

@@ -421,6 +421,9 @@ void node_metrics(struct node *n, struct buf *b)
     for (int i = 0; i < NODE_MAX_PROTOCOLS && atomic_load(&n->protocols[i].name); i++)
         buf_printf(b, "ha_connections_total{protocol=\"%s\"} %lld\n",
                    atomic_load(&n->protocols[i].name), atomic_load(&n->protocols[i].total));
+    head(b, "ha_interceptors_unlike", METRIC_GAUGE,
+         "other nodes whose interceptor is not the one of this node");
+    buf_printf(b, "ha_interceptors_unlike %zu\n", scripts_unlike(n));
     put_db_metrics(dbs, b);
     put_snapshot_metrics(dbs, b);
     put_process_metrics(n, b);

@@ -52,6 +52,16 @@ void scripts_hear(struct node *n, const char *node, const char *digest)
                   LOG_STR("own", scripts_own(n)));
 }
 
+size_t scripts_unlike(struct node *n)
+{
+    size_t count = 0;
+    pthread_mutex_lock(&n->mu);
+    for (size_t i = 0; i < n->n_scripts; i++)
+        count += strcmp(n->scripts[i].digest, scripts_own(n)) != 0;
+    pthread_mutex_unlock(&n->mu);
+    return count;
+}
+
 void scripts_put_status(struct node *n, struct buf *json)
 {
     const struct script *s = n->opt.interceptor;

@@ -115,7 +115,8 @@ static enum err_code apply_item(struct replica *r, const struct item *it, const 
     const struct changeset_info *info = NULL;
     enum err_code code = apply_changes(r, it, &info, e);
     if (code != ERR_OK) {
-        (void)distrust_feed(r, it->m.seq);
+        if (code != ERR_SCRIPT)
+            (void)distrust_feed(r, it->m.seq);
         return err_wrap(e, "message %" PRIu64, it->m.seq);
     }
     if (FAULT_FAILS("apply.message"))

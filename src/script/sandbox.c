@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "script/change.h"
 #include "script/db.h"
+#include "script/pairs.h"
 #include "script/value.h"
 #include "sql/stmt.h"
 
@@ -139,14 +140,18 @@ static int print(lua_State *L)
     return 0;
 }
 
-/* What is not here reads files, compiles code, tells the time, or draws lots. */
+/* What is not here reads files, compiles code, tells the time, draws lots, or goes through tables
+ * in the order of their hashes. */
 static const char *const base_functions[] = {
-    "assert", "error",  "getmetatable", "ipairs",   "next",     "pairs", "rawequal", "rawget",
-    "rawlen", "rawset", "select",       "tonumber", "tostring", "type",  "_VERSION",
+    "assert", "error",  "getmetatable", "ipairs",   "rawequal", "rawget",   "rawlen",
+    "rawset", "select", "tonumber",     "tostring", "type",     "_VERSION",
 };
 
-static const struct luaL_Reg own_functions[] = {
-    {"pcall", safe_pcall}, {"setmetatable", safe_setmetatable}, {"print", print}, {NULL, NULL}};
+static const struct luaL_Reg own_functions[] = {{"pairs", pairs_in_order},
+                                                {"pcall", safe_pcall},
+                                                {"setmetatable", safe_setmetatable},
+                                                {"print", print},
+                                                {NULL, NULL}};
 
 static const struct {
     const char *name;

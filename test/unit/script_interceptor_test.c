@@ -210,6 +210,37 @@ static void values_and_lists_may_change(void **state)
     close_world(&w);
 }
 
+static void tables_have_an_order(void **state)
+{
+    struct world w;
+
+    (void)state;
+    open_world(
+        &w, schema,
+        "function before(cs, db)\n"
+        "  local t, seen = {b = 1, a = 2, ['a\\0'] = 3, [true] = 4, [false] = 5, [-1.5] = 6}, "
+        "{}\n"
+        "  for i = 5, 1, -1 do t[i] = i end\n"
+        "  t[1 << 62] = 7\n"
+        "  t[(1 << 62) + 1] = 8\n"
+        "  for k, v in pairs(t) do\n"
+        "    seen[#seen + 1] = v\n"
+        "    if k == 4 then t.a = nil end\n"
+        "  end\n"
+        "  local text = table.concat(seen, ' ')\n"
+        "  assert(text == '6 1 2 3 4 5 7 8 3 1 5 4', text)\n"
+        "  assert(next == nil and not pcall(pairs, {[{}] = 1}) and not pcall(pairs, 5))\n"
+        "  for _ in pairs({}) do error('none') end\n"
+        "  local names = {}\n"
+        "  for name, value in pairs(cs.changes[1].new_values) do\n"
+        "    names[#names + 1] = name .. '=' .. tostring(value)\n"
+        "  end\n"
+        "  assert(table.concat(names, ' ') == 'id=1 v=nil')\n"
+        "end");
+    RUN(&w, MESSAGE(INSERT(1, null), ""));
+    close_world(&w);
+}
+
 /* The same state serves on after each of these, and keeps nothing of them. */
 static void limits(void **state)
 {
@@ -283,6 +314,7 @@ int main(void)
         cmocka_unit_test(what_a_file_held_passes),
         cmocka_unit_test(after_decides_about_failures),
         cmocka_unit_test(values_and_lists_may_change),
+        cmocka_unit_test(tables_have_an_order),
         cmocka_unit_test(limits),
         cmocka_unit_test(garbage_is_collected),
         cmocka_unit_test(own_failures_are_not_shown),
