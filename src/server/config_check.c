@@ -38,7 +38,8 @@ static enum err_code check_missing(const struct config *c, struct err *e)
 /* What only a client has a use for. In a file or the environment it may stand for both. */
 static enum err_code check_client(const struct config *c, struct err *e)
 {
-    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE};
+    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE,
+                                         CONFIG_CACERT};
 
     for (size_t i = 0; i < sizeof ids / sizeof *ids && !*c->remote; i++)
         if (c->sources[ids[i]] == SOURCE_FLAG)

@@ -47,6 +47,10 @@
       "Node name, unique in the cluster")                                                          \
     X(PORT, port, INT, "port", 'p', "8080", "0..65535", NODE, PLAIN, NULL,                         \
       "Port of the HTTP server, which speaks gRPC, too; 0 means none")                             \
+    X(CERT, cert, STRING, "cert", 0, "", "", NODE, PLAIN, NULL,                                     \
+      "TLS certificate file of the HTTP and gRPC server, which speaks nothing but TLS then")       \
+    X(KEY, key, STRING, "key", 0, "", "", NODE, PLAIN, NULL,                                       \
+      "TLS key file of the HTTP and gRPC server")                                                  \
     X(TOKEN, token, STRING, "token", 0, "", "", NODE, SECRET, NULL,                                \
       "API token that every request must carry; empty means no authentication")                    \
     X(QUERY_TIMEOUT, query_timeout_ns, DURATION, "query-timeout", 0, "0s", "", NODE, PLAIN, NULL,  \
@@ -211,6 +215,9 @@
     X(REMOTE, remote, STRING, "remote", 'r', "", "", CLIENT, URL, NULL,                            \
       "Run as a client of the node at this URL, or of the first of several (with commas between) "   \
       "that can be reached; files are scripts of SQL, - is standard input")                        \
+    X(CACERT, cacert, STRING, "cacert", 0, "", "", CLIENT, PLAIN, NULL,                            \
+      "Client: file of CAs that an https node's certificate is checked with; empty means the "     \
+      "system's")                                                                                  \
     X(COMMAND, command, STRING, "command", 'c', "", "", CLIENT, PLAIN, NULL,                       \
       "Client: run these statements and end")                                                      \
     X(DATABASE, database, STRING, "database", 0, "", "", CLIENT, PLAIN, NULL,                      \

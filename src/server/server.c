@@ -296,6 +296,7 @@ static void greet(const struct server *s, int64_t begin_ns)
     const char *nats = s->options.nats_url;
     const char *mode = c->consistency == CONSISTENCY_LWW ? "lww" : "serializable";
 
+    const char *scheme = *c->cert ? "https" : "http";
     char pg[512] = "", mysql[512] = "";
 
     (void)log_url(nats, url, sizeof url);
@@ -314,17 +315,17 @@ static void greet(const struct server *s, int64_t begin_ns)
     if (!s->http || !s->host.greet || !isatty(STDOUT_FILENO))
         return;
     (void)printf("\n  ha %s, node %s\n\n"
-                 "  HTTP         http://localhost:%u\n"
+                 "  HTTP         %s://localhost:%u\n"
                  "%s%s"
                  "  NATS         %s%s%s\n"
                  "  Databases    %s%s\n"
                  "  Consistency  %s\n\n"
-                 "  curl -d '{\"sql\": \"SELECT sqlite_version()\"}' http://localhost:%u\n"
+                 "  curl -d '{\"sql\": \"SELECT sqlite_version()\"}' %s://localhost:%u\n"
                  "  Ctrl-C stops it.\n\n",
-                 HA_VERSION, c->name, http_port(s->http), pg, mysql,
+                 HA_VERSION, c->name, scheme, http_port(s->http), pg, mysql,
                  *nats ? url : "none: no replication", s->nats ? ", nats-server " : "",
                  s->nats ? nats_server_version(s->nats) : "", s->files.names[0],
-                 s->files.n > 1 ? " and others" : (c->memory ? " (in memory)" : ""), mode,
+                 s->files.n > 1 ? " and others" : (c->memory ? " (in memory)" : ""), mode, scheme,
                  http_port(s->http));
     (void)fflush(stdout);
 }
@@ -353,18 +354,24 @@ static enum err_code start_pg(struct server *s, struct err *e)
     return pg_start(&s->pg, s->node, &o, e);
 }
 
+static struct http_options http_options(const struct config *c)
+{
+    return (struct http_options){.port = (uint16_t)c->port, .cert = c->cert, .key = c->key};
+}
+
 static enum err_code start_http(struct server *s, struct err *e)
 {
     const struct config *c = s->config;
     const struct grpc_options grpc = {.token = c->grpc_token,
                                       .timeout_ns = c->grpc_timeout_ns,
                                       .max_message_bytes = (size_t)c->grpc_max_message_bytes};
-    struct http_options http = {.port = (uint16_t)c->port, .h2 = grpc_serve};
+    struct http_options http = http_options(c);
 
     if (http.port == 0)
         return ERR_OK;
     if (grpc_new(&s->grpc, s->node, &grpc, e) != ERR_OK)
         return e->code;
+    http.h2 = grpc_serve;
     http.h2_arg = s->grpc;
     return http_start(&s->http, s->node, &http, e);
 }
@@ -415,6 +422,7 @@ enum err_code server_check(const struct config *c, struct err *e)
 {
     const struct pg_options pg = pg_options(c);
     const struct mysql_options mysql = mysql_options(c);
+    const struct http_options http = http_options(c);
     struct script *script;
     enum err_code code = check_databases(c, e);
 
@@ -422,6 +430,8 @@ enum err_code server_check(const struct config *c, struct err *e)
         code = load_script(c, &script, e);
     if (!code)
         script_free(script);
+    if (!code && c->port != 0)
+        code = http_check(&http, e);
     if (!code && c->pg_port != 0)
         code = pg_check(&pg, e);
     return !code && c->mysql_port != 0 ? mysql_check(&mysql, e) : code;
