@@ -132,11 +132,14 @@ static enum err_code check_leader(const struct config *c, struct err *e)
     if (!is_address(address))
         return err_set(e, ERR_CONFIG, "%s: \"%.100s\" is no address: host:port is wanted", flag,
                        address);
-    if (!c->grpc_insecure)
+    if (*c->leader_addr && !c->grpc_insecure && !*c->cert)
         return err_set(e, ERR_CONFIG,
-                       "%s: messages to the leader are not encrypted, for ha has no TLS for gRPC; "
-                       "on a network where that may be, say --grpc-insecure",
-                       flag);
+                       "--leader-addr: the others speak TLS to a leader, and this node has no "
+                       "--cert; on a network where that may be, --grpc-insecure does without");
+    if (*c->leader_addr && c->grpc_insecure && *c->cert)
+        return err_set(e, ERR_CONFIG,
+                       "--leader-addr: with --cert this node speaks nothing but TLS, and with "
+                       "--grpc-insecure the others do without");
     if (c->nats_port == 0 && !*c->replication_url)
         return err_set(e, ERR_CONFIG,
                        "%s: what the leader writes comes back through the log, and there is "

@@ -10,7 +10,8 @@ import psycopg2
 import pytest
 
 import ha
-from leading import FLAGS, Member, followers_of, grpc, leader_of, members, mysql_target, rpc, table
+from leading import Member, followers_of, grpc, leader_of, members, mysql_target, rpc, table
+from tls_test import certificate
 
 
 def calls(member):
@@ -301,6 +302,43 @@ def test_token(cluster):
     assert e.value.problem["code"] == "NO_LEADER" and "token" in e.value.problem["detail"]
 
 
+def test_tls(cluster):
+    """Without --grpc-insecure: TLS to the leader, whose certificate has to be good for its address."""
+    nats = cluster.nats()
+    cert, key = certificate(cluster.directory)
+    other, _ = certificate(cluster.directory, "other")
+    elsewhere = certificate(cluster.directory, "elsewhere", "DNS:elsewhere.example")
+
+    def member(trusted, tls, **options):
+        m = Member(cluster, nats, tls=["--cert", tls[0], "--key", tls[1]], env={"SSL_CERT_FILE": trusted}, **options)
+        m.node.start(wait=False)
+        ha.wait_until(lambda: m.pg().close() or True, ha.READY_S, "an answer at the PostgreSQL port")
+        return m
+
+    def failure(m):
+        with contextlib.closing(m.pg()) as c, c.cursor() as cur, pytest.raises(psycopg2.Error) as e:
+            cur.execute("INSERT INTO w VALUES (3)")
+        assert e.value.pgcode == "57P03"
+        return str(e.value)
+
+    some = [member(cert, (cert, key)) for _ in range(2)]
+    for i, m in enumerate(some):
+        with contextlib.closing(m.pg()) as c, c.cursor() as cur:
+            cur.execute("CREATE TABLE IF NOT EXISTS w (id INTEGER NOT NULL)")
+            cur.execute("INSERT INTO w VALUES (%s)", [i])
+            cur.execute("SELECT count(*) FROM w")
+            assert cur.fetchone() == (i + 1,)
+    leader = next(m for m in some if f"holder={m.name} " in some[0].node.log())
+    assert "certificate" in failure(member(other, (cert, key), leader=leader.address))
+    plain = Member(cluster, nats, leader=leader.address)
+    plain.node.start()
+    failure(plain)
+    misplaced = member(cert, elsewhere, leader=leader.address)
+    with contextlib.closing(misplaced.pg()) as c, c.cursor() as cur:
+        cur.execute("INSERT INTO w VALUES (2)")  # its own certificate does not matter here
+    assert "certificate" in failure(member(elsewhere[0], (cert, key), leader=misplaced.address))
+
+
 def test_no_node_there(cluster):
     """Whatever listens at the address, and is no node: clients are told that there is no leader."""
     nats = cluster.nats()
@@ -313,7 +351,8 @@ def test_no_node_there(cluster):
 
 
 @pytest.mark.parametrize("args, text", [
-    (["--leader-addr", "localhost:8080"], "--grpc-insecure"),
+    (["--leader-addr", "localhost:8080"], "--cert"),
+    (["--leader-addr", "a:1", "--grpc-insecure", "--cert", "x", "--key", "y"], "nothing but TLS"),
     (["--leader-addr", "localhost", "--grpc-insecure"], "host:port"),
     (["--leader-addr", "localhost:0", "--grpc-insecure"], "host:port"),
     (["--leader-addr", "a b:80", "--grpc-insecure"], "host:port"),
@@ -326,8 +365,3 @@ def test_no_node_there(cluster):
 def test_bad_flags(args, text):
     p = subprocess.run([ha.BINARY, "--check-config", *args], capture_output=True, text=True, timeout=30, check=False)
     assert p.returncode == 2 and text in p.stderr + p.stdout, p
-
-
-def test_only_grpc_insecure():
-    p = subprocess.run([ha.BINARY, "--check-config", *FLAGS], capture_output=True, text=True, timeout=30, check=False)
-    assert p.returncode == 0, p

@@ -16,18 +16,18 @@ import rpc  # noqa: E402
 from rpc import grpc  # noqa: E402
 
 FAILOVER_S = 30  # far more than the span of a lease
-FLAGS = ["--grpc-insecure", "--pg-pass", "ha"]
+FLAGS = ["--pg-pass", "ha"]
 
 
 class Member:
     """A node that may lead, with its ports."""
 
-    def __init__(self, cluster, nats, args=(), leader=None, **options):
+    def __init__(self, cluster, nats, args=(), leader=None, tls=(), **options):
         port, self.pg_port, self.mysql_port = ha.free_port(), ha.free_port(), ha.free_port()
         self.address = f"127.0.0.1:{port}"
         lead = ["--leader-static", leader] if leader else ["--leader-addr", self.address]
         self.node = cluster.node(start=False, port=port, url=nats,
-                                 args=[*FLAGS, *lead, "--pg-port", str(self.pg_port), "--mysql-port",
+                                 args=[*FLAGS, *lead, *(tls or ["--grpc-insecure"]), "--pg-port", str(self.pg_port), "--mysql-port",
                                        str(self.mysql_port), *args], **options)
         self.name = self.node.name
 
