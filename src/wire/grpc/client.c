@@ -440,8 +440,6 @@ static void client_free(struct grpc_client *c)
         nghttp2_session_del(c->session);
     if (c->callbacks)
         nghttp2_session_callbacks_del(c->callbacks);
-    while (c->first) /* talks that nobody had any more */
-        free_locked(c->first);
     buf_free(&c->scratch);
     if (c->wake >= 0)
         close(c->wake);
