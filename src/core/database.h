@@ -54,6 +54,8 @@ enum err_code database_peek(const struct database *d, bool *there, int64_t *log_
                             struct err *e);
 /* Opens the file and, where the node replicates, follows the log over `l`. Takes the node's mu. */
 enum err_code database_open(struct database *d, struct node *n, struct link *l, struct err *e);
+/* A reference to a database of the node; NULL id = the default one. ERR_NO_DATABASE. */
+enum err_code node_find(struct node *n, const char *id, struct database **out, struct err *e);
 struct database *database_ref(struct database *d);
 void database_unref(struct database *d); /* the last one closes; NULL is fine */
 /* No new statements from now on; running ones until the deadline. */

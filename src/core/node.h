@@ -32,6 +32,9 @@ struct node_options {
     bool disable_ddl_sync;
     enum row_identify row_identify;
 
+    const char *leader_addr;   /* NULL or "" = no election; else what the others reach it by */
+    const char *leader_static; /* NULL or "" = none */
+
     const char *nats_url; /* comma-separated; "" = no replication at all (--nats-port 0, no URL) */
     const char *nats_user, *nats_pass; /* "" = none beyond what the URL says */
     const char *stream;                /* --replication-stream */
@@ -73,6 +76,26 @@ struct node_options {
     void (*server_left)(void *arg);
 };
 
+/* A source that a database mirrors (src/proxy), as people are told about it. Strings are static. */
+struct node_source_status {
+    const char *kind;              /* "postgresql" */
+    const char *state;             /* "following", "stopped" … */
+    const char *unit;              /* of `lag` */
+    bool copied;                   /* the database holds a whole state of the source */
+    char reason[ERR_MSG_SIZE];     /* why it stopped, or whom it waits for; "" = nothing to say */
+    char last_error[ERR_MSG_SIZE]; /* the last failure, over or not */
+    char position[128];            /* in the source's words; "" = none yet */
+    int64_t source_time_ns; /* wall clock: when the source committed what came last, 0 = unknown */
+    uint64_t lag;           /* what the source has and the database not */
+    uint64_t transactions, changes; /* taken over by this node */
+    uint64_t copied_rows, failures;
+};
+struct node_source {
+    const char *database;                                    /* id */
+    void (*look)(void *arg, struct node_source_status *out); /* any thread; must not block */
+    void *arg;
+};
+
 /* Opens nothing yet. */
 enum err_code node_new(struct node **out, const struct node_options *opt, struct err *e);
 
@@ -82,6 +105,10 @@ enum err_code node_add_file(struct node *n, const char *dsn, struct err *e);
 
 /* Connects to NATS and starts the databases' appliers. Returns at once: node_ready() tells. */
 enum err_code node_start(struct node *n, struct err *e);
+
+/* The node gives up its lead, if it has it, and does not stand for it again: the first thing to do
+ * where it is about to stop. Returns at once. */
+void node_abdicate(struct node *n);
 
 /* Refuses new requests with ERR_SHUTDOWN, waits for running ones until the deadline, then
  * interrupts them; checkpoints and closes the databases and the NATS connection. */
@@ -97,6 +124,9 @@ bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why)
 
 /* In one line for people: how many databases, and how far the one is that is furthest behind. */
 void node_summary(struct node *n, struct buf *text);
+
+/* The address of the leader, cut to `size`; false, and "", where there is none. */
+bool node_leader(struct node *n, char *address, size_t size);
 
 /* ---- databases ---- */
 
@@ -150,6 +180,10 @@ enum err_code node_undo(struct node *n, const char *id, const char *statement, c
                         struct err *e);
 
 /* ---- what it tells ---- */
+
+/* One of its databases mirrors a source: /status, /metrics and node_ready() tell about it. Once at
+ * most; borrowed until node_stop() has returned. */
+void node_set_source(struct node *n, const struct node_source *s);
 
 /* {"replications": [{"name", "database", "seq", "lag", "last_seen", …}, …]} of one database
  * (NULL: default); with `name`, of that node only (ERR_NOT_FOUND). */

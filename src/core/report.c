@@ -40,6 +40,34 @@ void node_list_databases(struct node *n, struct buf *json)
     list_free(dbs);
 }
 
+void node_set_source(struct node *n, const struct node_source *s)
+{
+    atomic_store(&n->source, s);
+}
+
+/* The source that the database mirrors; false = none. */
+static bool look_at_source(struct node *n, const struct database *d, struct node_source_status *out)
+{
+    const struct node_source *s = atomic_load(&n->source);
+
+    if (!s || strcmp(s->database, database_id(d)) != 0)
+        return false;
+    memset(out, 0, sizeof *out);
+    s->look(s->arg, out);
+    return true;
+}
+
+static bool source_ready(struct node *n, const struct database *d, struct buf *why)
+{
+    struct node_source_status ss;
+
+    if (!look_at_source(n, d, &ss) || ss.copied)
+        return true;
+    buf_printf(why, "database \"%s\" does not hold its source's content yet: %s%s%s",
+               database_id(d), ss.state, ss.reason[0] ? ", " : "", ss.reason);
+    return false;
+}
+
 static bool database_ready(struct database *d, bool sync, int64_t deadline_ns, struct buf *why)
 {
     struct replica *r = database_replica(d);
@@ -80,7 +108,7 @@ bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why)
     struct database **dbs = list(n);
     bool ready = dbs != NULL;
     for (size_t i = 0; ready && dbs[i]; i++)
-        ready = database_ready(dbs[i], sync, deadline_ns, why);
+        ready = database_ready(dbs[i], sync, deadline_ns, why) && source_ready(n, dbs[i], why);
     list_free(dbs);
     return ready;
 }
@@ -136,10 +164,45 @@ static void put_pair(struct buf *json, const char *key, uint64_t value)
     buf_u64(json, value);
 }
 
-static void put_database(struct database *d, struct buf *json)
+static void put_time(struct buf *json, const char *key, int64_t wall_ns)
 {
-    struct replica_status rs;
     char when[CLOCK_TEXT_SIZE];
+
+    buf_putc(json, ',');
+    json_put_cstr(json, key);
+    buf_putc(json, ':');
+    clock_format(wall_ns, when);
+    json_put_cstr(json, wall_ns ? when : NULL);
+}
+
+static void put_source(const struct node_source_status *ss, struct buf *json)
+{
+    buf_puts(json, ",\"source\":{\"kind\":");
+    json_put_cstr(json, ss->kind);
+    buf_puts(json, ",\"state\":");
+    json_put_cstr(json, ss->state);
+    buf_puts(json, ",\"reason\":");
+    json_put_cstr(json, ss->reason);
+    buf_puts(json, ",\"last_error\":");
+    json_put_cstr(json, ss->last_error);
+    buf_puts(json, ss->copied ? ",\"copied\":true" : ",\"copied\":false");
+    buf_puts(json, ",\"position\":");
+    json_put_cstr(json, ss->position[0] ? ss->position : NULL);
+    put_time(json, "source_time", ss->source_time_ns);
+    put_pair(json, "lag", ss->lag);
+    buf_puts(json, ",\"lag_unit\":");
+    json_put_cstr(json, ss->unit);
+    put_pair(json, "transactions", ss->transactions);
+    put_pair(json, "changes", ss->changes);
+    put_pair(json, "copied_rows", ss->copied_rows);
+    put_pair(json, "failures", ss->failures);
+    buf_putc(json, '}');
+}
+
+static void put_database(struct node *n, struct database *d, struct buf *json)
+{
+    struct node_source_status ss;
+    struct replica_status rs;
     replica_status(database_replica(d), &rs);
     buf_puts(json, "{\"id\":");
     json_put_cstr(json, database_id(d));
@@ -164,9 +227,7 @@ static void put_database(struct database *d, struct buf *json)
     put_pair(json, "apply_errors", rs.apply_errors);
     put_pair(json, "outbox", rs.outbox);
     buf_puts(json, rs.caught_up ? ",\"caught_up\":true" : ",\"caught_up\":false");
-    buf_puts(json, ",\"last_change\":");
-    clock_format(rs.last_apply_wall_ns, when);
-    json_put_cstr(json, rs.last_apply_wall_ns ? when : NULL);
+    put_time(json, "last_change", rs.last_apply_wall_ns);
     put_pair(json, "gaps", rs.gaps);
     put_pair(json, "divergences", rs.divergences);
     put_pair(json, "restores", rs.restores);
@@ -177,6 +238,8 @@ static void put_database(struct database *d, struct buf *json)
     buf_puts(json, rs.readable ? ",\"readable\":true" : ",\"readable\":false");
     check_put_status(d, json);
     snapshots_put_status(d, json);
+    if (look_at_source(n, d, &ss))
+        put_source(&ss, json);
     buf_putc(json, '}');
 }
 
@@ -202,13 +265,14 @@ void node_status(struct node *n, struct buf *json)
     buf_puts(json, ",\"nats\":");
     json_put_cstr(json, !n->client ? "none" : node_connected(n) ? "connected" : "disconnected");
     scripts_put_status(n, json);
+    leader_put_status(n, json);
     buf_puts(json, ",\"databases\":[");
     for (size_t i = 0; dbs && dbs[i]; i++) {
         if (!database_replica(dbs[i]))
             continue;
         if (i > 0)
             buf_putc(json, ',');
-        put_database(dbs[i], json);
+        put_database(n, dbs[i], json);
     }
     buf_puts(json, "]}");
     list_free(dbs);
@@ -367,6 +431,48 @@ static void put_db_metrics(struct database **dbs, struct buf *b)
     }
 }
 
+static void put_source_metric(struct buf *b, const char *name, enum metric_kind kind,
+                              const char *help, const char *database, double value)
+{
+    head(b, name, kind, help);
+    buf_printf(b, "%s{db=\"", name);
+    put_label(b, database);
+    buf_printf(b, "\"} %.17g\n", value);
+}
+
+static void put_source_metrics(struct node *n, struct buf *b)
+{
+    const struct node_source *s = atomic_load(&n->source);
+    struct node_source_status ss = {0};
+
+    if (!s)
+        return;
+    s->look(s->arg, &ss);
+    put_source_metric(b, "ha_source_following", METRIC_GAUGE,
+                      "1 while this node follows the source", s->database,
+                      strcmp(ss.state, "following") == 0);
+    put_source_metric(b, "ha_source_copied", METRIC_GAUGE,
+                      "1 as soon as the database holds a whole state of the source", s->database,
+                      ss.copied);
+    put_source_metric(b, "ha_source_lag", METRIC_GAUGE,
+                      "what the source has and the database not, in the source's unit", s->database,
+                      (double)ss.lag);
+    put_source_metric(b, "ha_source_last_commit_timestamp_seconds", METRIC_GAUGE,
+                      "when the source committed what came last, 0 = unknown", s->database,
+                      (double)ss.source_time_ns / (double)CLOCK_S);
+    put_source_metric(b, "ha_source_transactions_total", METRIC_COUNTER,
+                      "transactions of the source taken over by this node", s->database,
+                      (double)ss.transactions);
+    put_source_metric(b, "ha_source_changes_total", METRIC_COUNTER, "changes of rows in them",
+                      s->database, (double)ss.changes);
+    put_source_metric(b, "ha_source_copied_rows_total", METRIC_COUNTER,
+                      "rows that copies of the source have read", s->database,
+                      (double)ss.copied_rows);
+    put_source_metric(b, "ha_source_failures_total", METRIC_COUNTER,
+                      "times that following the source has failed", s->database,
+                      (double)ss.failures);
+}
+
 /* The second number of proc(5) statm, in pages; 0 where it cannot be read. */
 static long resident_bytes(void)
 {
@@ -409,6 +515,7 @@ void node_metrics(struct node *n, struct buf *b)
     head(b, "ha_log_stepdowns_total", METRIC_COUNTER,
          "times the leader of a log that answered no publish was made to step down");
     buf_printf(b, "ha_log_stepdowns_total %llu\n", (unsigned long long)link_stepdowns(n));
+    leader_put_metrics(n, b);
     head(b, "ha_requests_total", METRIC_COUNTER, "requests of all protocols");
     buf_printf(b, "ha_requests_total %lld\n", atomic_load(&n->requests));
     head(b, "ha_request_errors_total", METRIC_COUNTER, "requests that failed");
@@ -426,6 +533,7 @@ void node_metrics(struct node *n, struct buf *b)
     buf_printf(b, "ha_interceptors_unlike %zu\n", scripts_unlike(n));
     put_db_metrics(dbs, b);
     put_snapshot_metrics(dbs, b);
+    put_source_metrics(n, b);
     put_process_metrics(n, b);
     list_free(dbs);
 }

@@ -57,6 +57,8 @@ static enum err_code write_statement(struct request *r, struct writer *w, struct
         struct err second = ERR_INIT;
         struct sink_done d = {.has_rows = stmt_column_count(st) > 0};
         code = step_all(r, st, &d.rows, e);
+        if (code == ERR_OK && r->s->homesick && *r->s->homesick)
+            code = err_set(e, ERR_UNSUPPORTED, "the statement asks for its session's own node");
         stmt_reset(st);
         enum err_code ended = writer_stmt_end(w, st, code == ERR_OK, &second);
         if (code == ERR_OK && ended != ERR_OK) {
@@ -110,7 +112,7 @@ enum err_code request_run_write(void *arg, struct writer *w, struct err *e)
     return code;
 }
 
-enum err_code request_write(struct request *r, struct sink *sink, struct err *e)
+static enum err_code write_here(struct request *r, struct sink *sink, struct err *e)
 {
     struct txn t = {.run = request_run_write,
                     .arg = r,
@@ -132,6 +134,17 @@ enum err_code request_write(struct request *r, struct sink *sink, struct err *e)
     r->last = r->failed_at;
     r->at = r->reached;
     return recorder_replay(&r->recorder, sink) ? ERR_OK : request_too_big(e);
+}
+
+enum err_code request_write(struct request *r, struct sink *sink, struct err *e)
+{
+    if (request_is_away(r)) {
+        bool here = false;
+        enum err_code code = request_write_away(r, &here, sink, e);
+        if (!here)
+            return code;
+    }
+    return write_here(r, sink, e);
 }
 
 /* ---- inside an explicit transaction ---- */

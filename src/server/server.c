@@ -16,8 +16,10 @@
 #include "os/signal.h"
 #include "script/script.h"
 #include "server/files.h"
+#include "server/sources.h"
 #include "sql/conn.h"
 #include "wire/grpc/grpc.h"
+#include "wire/grpc/upstream.h"
 #include "wire/http/http.h"
 #include "wire/mysql/mysql.h"
 #include "wire/pg/pg.h"
@@ -47,10 +49,12 @@ struct server {
     struct node_options options;
     struct script *script; /* NULL = there is no interceptor */
     struct node *node;
-    struct http_server *http;   /* NULL = none */
-    struct grpc_server *grpc;   /* NULL = none; on HTTP's port */
-    struct pg_server *pg;       /* NULL = none */
-    struct mysql_server *mysql; /* NULL = none */
+    struct grpc_upstream *upstream; /* NULL = no leader */
+    struct sources *sources;        /* NULL = none */
+    struct http_server *http;       /* NULL = none */
+    struct grpc_server *grpc;       /* NULL = none; on HTTP's port */
+    struct pg_server *pg;           /* NULL = none */
+    struct mysql_server *mysql;     /* NULL = none */
     bool up;
 };
 
@@ -69,7 +73,14 @@ static char *join(const char *dir, const char *name)
 static enum err_code list_files(struct file_list *files, const struct config *c,
                                 const char *fallback, struct err *e)
 {
-    return file_list_expand(files, c->files, c->n_files, fallback, *c->create_db_dir != '\0', e);
+    enum err_code code =
+        file_list_expand(files, c->files, c->n_files, sources_wanted(c) ? c->proxy_local : fallback,
+                         *c->create_db_dir != '\0', e);
+    if (code == ERR_OK && sources_wanted(c) && file_list_include(files, c->proxy_local, e)) {
+        file_list_free(files);
+        return e->code;
+    }
+    return code;
 }
 
 static const char *db_params(const struct config *c)
@@ -215,6 +226,8 @@ static void fill_options(struct server *s)
     o->async_replication = c->async_replication;
     o->disable_ddl_sync = c->disable_ddl_sync;
     o->row_identify = (enum row_identify)c->row_identify;
+    o->leader_addr = c->leader_addr;
+    o->leader_static = c->leader_static;
     o->nats_url = embedded ? nats_server_url(s->nats) : c->replication_url;
     /* A URL says its own credentials; those of the flags are the embedded server's. */
     o->nats_user = embedded ? c->nats_user : "";
@@ -270,6 +283,20 @@ static void warn_about_memory(void)
                  LOG_STR("dir", SHM_DIR), LOG_UINT("free_bytes", left));
 }
 
+/* Where a leader is wanted clients' writes go to it. */
+static enum err_code set_upstream(struct server *s, struct err *e)
+{
+    const struct config *c = s->config;
+
+    if (!*c->leader_addr && !*c->leader_static)
+        return ERR_OK;
+    if (grpc_upstream_new(&s->upstream, s->node, *c->grpc_token ? c->grpc_token : c->token, e) !=
+        ERR_OK)
+        return e->code;
+    node_set_upstream(s->node, &grpc_upstream_ops, s->upstream);
+    return ERR_OK;
+}
+
 static enum err_code start_node(struct server *s, struct err *e)
 {
     enum err_code code = load_script(s->config, &s->script, e);
@@ -282,9 +309,15 @@ static enum err_code start_node(struct server *s, struct err *e)
     if (s->config->memory)
         warn_about_memory();
     code = node_new(&s->node, &s->options, e);
+    if (!code)
+        code = set_upstream(s, e);
     for (size_t i = 0; i < s->files.n && !code; i++)
         code = node_add_file(s->node, s->files.names[i], e);
-    return code ? code : node_start(s->node, e);
+    if (!code)
+        code = sources_new(&s->sources, s->config, s->node, e);
+    if (!code)
+        code = node_start(s->node, e);
+    return code ? code : sources_start(s->sources, e);
 }
 
 /* ---- for people ----------------------------------------------------------------------------- */
@@ -427,6 +460,8 @@ enum err_code server_check(const struct config *c, struct err *e)
     enum err_code code = check_databases(c, e);
 
     if (!code)
+        code = sources_check(c, e);
+    if (!code)
         code = load_script(c, &script, e);
     if (!code)
         script_free(script);
@@ -516,18 +551,23 @@ void server_stop(struct server *s)
 
     if (!s)
         return;
+    if (s->node)
+        node_abdicate(s->node); /* another one takes over while this one still answers */
     grpc_quit(s->grpc);
     http_stop(s->http, begin + HTTP_STOP_WAIT);
     pg_stop(s->pg, begin + HTTP_STOP_WAIT);
     mysql_stop(s->mysql, begin + HTTP_STOP_WAIT);
+    sources_stop(s->sources);
     if (s->node)
         node_stop(s->node, begin + NODE_STOP_WAIT);
     http_free(s->http);
     grpc_free(s->grpc);
     pg_free(s->pg);
     mysql_free(s->mysql);
+    sources_free(s->sources);
     node_free(s->node);
     script_free(s->script);
+    grpc_upstream_free(s->upstream);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))
             nats_deadline = clock_deadline(NATS_STOP_LEAST);

@@ -99,8 +99,7 @@ static enum err_code check(const struct change *c, const struct ddl_text *d, str
         return refuse(c, e, "this pragma is each node's own");
     if (d->temp || (s->schema[0] != '\0' && sqlite3_stricmp(s->schema, "main") != 0))
         return refuse(c, e, "not in main");
-    if (policy_is_reserved(s->name) || policy_is_reserved(s->table) ||
-        policy_is_reserved(s->rename))
+    if (schema_is_ours(s->name) || schema_is_ours(s->table) || policy_is_reserved(s->rename))
         return refuse(c, e, "its name belongs to the node");
     return ERR_OK;
 }

@@ -409,7 +409,7 @@ static const struct table *find_table(struct capture *c, const char *name)
     }
     if (!t) {
         /* A schema statement that makes tables fills them on the other nodes as well. */
-        if (!c->ddl && !c->err.code && sqlite3_strnicmp(name, "ha_", 3) != 0 &&
+        if (!c->ddl && !c->err.code && !schema_is_ours(name) &&
             sqlite3_strnicmp(name, "sqlite_", 7) != 0)
             (void)err_set(&c->err, ERR_UNSUPPORTED,
                           "table %s was made by a statement that is no schema statement", name);

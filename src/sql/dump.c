@@ -127,7 +127,8 @@ static enum err_code list_objects(struct dump *d, struct err *e)
     static const char sql[] =
         "SELECT type, name, sql, tbl_name, type = 'table' AND rootpage = 0 FROM main.sqlite_schema"
         " WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-        " AND name NOT LIKE 'ha\\_%' ESCAPE '\\' AND tbl_name NOT LIKE 'ha\\_%' ESCAPE '\\'"
+        " AND (name = '" SCHEMA_TRACKER "' OR (name NOT LIKE 'ha\\_%' ESCAPE '\\'"
+        " AND tbl_name NOT LIKE 'ha\\_%' ESCAPE '\\'))"
         " ORDER BY rowid";
     sqlite3_stmt *st = NULL;
     enum err_code code = ERR_OK;

@@ -211,9 +211,15 @@ static const char *affinity_of(const char *type, bool strict)
     return "NUMERIC";
 }
 
+bool schema_is_ours(const char *name)
+{
+    return name && sqlite3_strnicmp(name, "ha_", 3) == 0 &&
+           sqlite3_stricmp(name, SCHEMA_TRACKER) != 0;
+}
+
 static enum table_kind kind_of(const char *name, int rootpage)
 {
-    if (sqlite3_strnicmp(name, "ha_", 3) == 0)
+    if (schema_is_ours(name))
         return TABLE_OURS;
     if (rootpage == 0)
         return TABLE_VIRTUAL;

@@ -25,8 +25,15 @@ enum table_kind {
     TABLE_VIRTUAL,  /* has no rows of its own */
     TABLE_SEQUENCE, /* sqlite_sequence: shipped by sequence.c, not row by row */
     TABLE_STAT,     /* sqlite_stat1 and its like */
-    TABLE_OURS      /* ha_…, and what else is not replicated */
+    TABLE_OURS      /* schema_is_ours(), and what else is not replicated */
 };
+
+/* How far a database that mirrors a source has come (ingest.h): like all ha_ tables not for users
+ * to write, but replicated, for another node goes on where this one has stopped. */
+#define SCHEMA_TRACKER "ha_proxied_tracker"
+
+/* Is a table of this name (NULL: no) each node's own? */
+bool schema_is_ours(const char *name);
 
 struct column {
     char *name;

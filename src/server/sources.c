@@ -1,0 +1,114 @@
+#include "server/sources.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/node.h"
+#include "proxy/pg_source.h"
+#include "proxy/pg_upstream.h"
+#include "proxy/source.h"
+#include "server/files.h"
+
+struct sources {
+    const struct config *config;
+    struct node *node;
+    char *database; /* id of the one that mirrors */
+    struct pg_source *pg;
+    struct pg_upstream *pg_upstream; /* NULL: writes stay here */
+    struct source *source;
+};
+
+bool sources_wanted(const struct config *c)
+{
+    return *c->pg_proxied != '\0';
+}
+
+static struct pg_source_options pg_options(const struct config *c)
+{
+    return (struct pg_source_options){
+        .dsn = c->pg_proxied, .publication = c->pg_publication, .slot = c->pg_slot};
+}
+
+enum err_code sources_check(const struct config *c, struct err *e)
+{
+    const struct pg_source_options pg = pg_options(c);
+
+    if (!sources_wanted(c))
+        return ERR_OK;
+    if (!*c->proxy_local)
+        return err_set(e, ERR_CONFIG, "--proxy-local is to name the database that mirrors");
+    if (!c->proxy_disable_redirect && (*c->leader_addr || *c->leader_static))
+        return err_set(e, ERR_CONFIG,
+                       "writes go to the source or to a leader: --leader-addr and --leader-static "
+                       "go with a source only beside --proxy-disable-redirect");
+    return pg_source_check(&pg, e);
+}
+
+static enum err_code redirect(struct sources *s, struct err *e)
+{
+    const struct pg_upstream_options o = {.node = s->node,
+                                          .dsn = s->config->pg_proxied,
+                                          .database = s->database,
+                                          .read_your_writes = s->config->proxy_read_your_writes};
+    enum err_code code = pg_upstream_new(&s->pg_upstream, &o, e);
+
+    if (code == ERR_OK)
+        node_set_upstream(s->node, &pg_upstream_ops, s->pg_upstream);
+    return code;
+}
+
+enum err_code sources_new(struct sources **out, const struct config *c, struct node *n,
+                          struct err *e)
+{
+    const struct pg_source_options pg = pg_options(c);
+
+    *out = NULL;
+    if (!sources_wanted(c))
+        return ERR_OK;
+    struct sources *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    s->config = c;
+    s->node = n;
+    s->database = file_list_id(c->proxy_local);
+    enum err_code code =
+        s->database ? pg_source_new(&s->pg, &pg, e) : err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (code == ERR_OK && !c->proxy_disable_redirect)
+        code = redirect(s, e);
+    if (code != ERR_OK) {
+        sources_free(s);
+        return code;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+enum err_code sources_start(struct sources *s, struct err *e)
+{
+    if (!s)
+        return ERR_OK;
+    return source_start(&s->source,
+                        &(struct source_options){.node = s->node,
+                                                 .database = s->database,
+                                                 .driver = &pg_source_driver,
+                                                 .arg = s->pg,
+                                                 .use_schema = s->config->proxy_use_schema},
+                        e);
+}
+
+void sources_stop(struct sources *s)
+{
+    if (s)
+        source_stop(s->source);
+}
+
+void sources_free(struct sources *s)
+{
+    if (!s)
+        return;
+    source_free(s->source);
+    pg_source_free(s->pg);
+    pg_upstream_free(s->pg_upstream);
+    free(s->database);
+    free(s);
+}
