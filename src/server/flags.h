@@ -216,8 +216,8 @@
       "Run as a client of the node at this URL, or of the first of several (with commas between) "   \
       "that can be reached; files are scripts of SQL, - is standard input")                        \
     X(CACERT, cacert, STRING, "cacert", 0, "", "", CLIENT, PLAIN, NULL,                            \
-      "Client: file of CAs that an https node's certificate is checked with; empty means the "     \
-      "system's")                                                                                  \
+      "File of CAs: a client checks an https node's certificate with them, a node the leader's; "   \
+      "empty means the system's")                                                                  \
     X(COMMAND, command, STRING, "command", 'c', "", "", CLIENT, PLAIN, NULL,                       \
       "Client: run these statements and end")                                                      \
     X(DATABASE, database, STRING, "database", 0, "", "", CLIENT, PLAIN, NULL,                      \
