@@ -66,9 +66,9 @@ struct node {
     bool snapshotting;        /* a snapshot is being taken */
     size_t running;           /* requests under way */
     struct session *sessions; /* all open ones */
+    char leader_name[256];    /* what the static leader calls itself; "" = it has not said */
     struct script_of scripts[NODE_SCRIPTS];
     size_t n_scripts;
-    char leader_name[256]; /* what the static leader calls itself; "" = it has not said */
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */

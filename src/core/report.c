@@ -264,8 +264,8 @@ void node_status(struct node *n, struct buf *json)
     json_put_string(json, why.data ? why.data : "", why.len);
     buf_puts(json, ",\"nats\":");
     json_put_cstr(json, !n->client ? "none" : node_connected(n) ? "connected" : "disconnected");
-    scripts_put_status(n, json);
     leader_put_status(n, json);
+    scripts_put_status(n, json);
     buf_puts(json, ",\"databases\":[");
     for (size_t i = 0; dbs && dbs[i]; i++) {
         if (!database_replica(dbs[i]))

@@ -102,36 +102,6 @@ static enum err_code check_url(const struct config *c, struct err *e)
     return ERR_OK;
 }
 
-/* What a script makes of a transaction it makes of it everywhere, in the order of the log; that is
- * last writer wins. */
-static enum err_code check_interceptor(struct config *c, struct err *e)
-{
-    if (c->interceptor_memory < INTERCEPTOR_MEMORY_LEAST)
-        return err_set(e, ERR_CONFIG, "--interceptor-memory is less than 1MiB");
-    if (!*c->interceptor)
-        return ERR_OK;
-    if (config_is_set(c, CONFIG_CONSISTENCY) && c->consistency == CONSISTENCY_SERIALIZABLE)
-        return err_set(e, ERR_CONFIG,
-                       "--interceptor changes what transactions have done when their clients have "
-                       "been answered: it cannot be combined with --consistency serializable, "
-                       "which has no conflicts to decide");
-    if (c->async_replication)
-        return err_set(e, ERR_CONFIG,
-                       "--interceptor decides in the order of the log, and --async-replication "
-                       "writes ahead of it: the two cannot be combined");
-    if (c->disable_ddl_sync)
-        return err_set(e, ERR_CONFIG,
-                       "--interceptor makes this node take its own transactions from the log, too, "
-                       "and --disable-ddl-sync leaves their schema changes out there: the two "
-                       "cannot be combined");
-    if (c->nats_port == 0 && !*c->replication_url && !*c->remote)
-        return err_set(e, ERR_CONFIG,
-                       "--interceptor needs replication: --nats-port is 0, and "
-                       "there is no --replication-url");
-    c->consistency = CONSISTENCY_LWW;
-    return ERR_OK;
-}
-
 /* host:port, as whoever connects to it has to have it. */
 static bool is_address(const char *text)
 {
@@ -182,6 +152,36 @@ static enum err_code check_leader(const struct config *c, struct err *e)
     if (*c->leader_addr && c->port == 0)
         return err_set(e, ERR_CONFIG,
                        "--leader-addr: the others reach a leader by its --port, and that is 0");
+    return ERR_OK;
+}
+
+/* What a script makes of a transaction it makes of it everywhere, in the order of the log; that is
+ * last writer wins. */
+static enum err_code check_interceptor(struct config *c, struct err *e)
+{
+    if (c->interceptor_memory < INTERCEPTOR_MEMORY_LEAST)
+        return err_set(e, ERR_CONFIG, "--interceptor-memory is less than 1MiB");
+    if (!*c->interceptor)
+        return ERR_OK;
+    if (config_is_set(c, CONFIG_CONSISTENCY) && c->consistency == CONSISTENCY_SERIALIZABLE)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor changes what transactions have done when their clients have "
+                       "been answered: it cannot be combined with --consistency serializable, "
+                       "which has no conflicts to decide");
+    if (c->async_replication)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor decides in the order of the log, and --async-replication "
+                       "writes ahead of it: the two cannot be combined");
+    if (c->disable_ddl_sync)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor makes this node take its own transactions from the log, too, "
+                       "and --disable-ddl-sync leaves their schema changes out there: the two "
+                       "cannot be combined");
+    if (c->nats_port == 0 && !*c->replication_url && !*c->remote)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor needs replication: --nats-port is 0, and "
+                       "there is no --replication-url");
+    c->consistency = CONSISTENCY_LWW;
     return ERR_OK;
 }
 

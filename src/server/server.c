@@ -582,8 +582,8 @@ void server_stop(struct server *s)
     mysql_free(s->mysql);
     sources_free(s->sources);
     node_free(s->node);
-    script_free(s->script);
     grpc_upstream_free(s->upstream);
+    script_free(s->script);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))
             nats_deadline = clock_deadline(NATS_STOP_LEAST);
