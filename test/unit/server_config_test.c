@@ -139,8 +139,9 @@ static void test_mistakes(void **state)
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--mysql-proxied|x",    "--pg-proxied|x",           "--proxy-local|x",
-        "--debezium-brokers|x", "--proxy-read-your-writes", "--async-replication-store-dir|x",
+        "--mysql-proxied|x",
+        "--debezium-brokers|x",
+        "--async-replication-store-dir|x",
     };
 
     (void)state;
