@@ -39,7 +39,8 @@ static enum err_code check_missing(const struct config *c, struct err *e)
 /* What only a client has a use for. In a file or the environment it may stand for both. */
 static enum err_code check_client(const struct config *c, struct err *e)
 {
-    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE};
+    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE,
+                                         CONFIG_CACERT};
 
     for (size_t i = 0; i < sizeof ids / sizeof *ids && !*c->remote; i++)
         if (c->sources[ids[i]] == SOURCE_FLAG)
@@ -131,14 +132,11 @@ static enum err_code check_leader(const struct config *c, struct err *e)
     if (!is_address(address))
         return err_set(e, ERR_CONFIG, "%s: \"%.100s\" is no address: host:port is wanted", flag,
                        address);
-    /* Whoever leads is reached on its own port, as the flags of all nodes say. */
-    if (*c->leader_addr && c->grpc_insecure == (*c->cert != '\0'))
+    if (!c->grpc_insecure)
         return err_set(e, ERR_CONFIG,
-                       c->grpc_insecure
-                           ? "--leader-addr: with --cert and --key this node speaks TLS, so the "
-                             "others cannot reach it with --grpc-insecure"
-                           : "--leader-addr: the others reach a leader with TLS: --cert and --key, "
-                             "or, on a network where that may be, --grpc-insecure");
+                       "%s: messages to the leader are not encrypted, for ha has no TLS for gRPC; "
+                       "on a network where that may be, say --grpc-insecure",
+                       flag);
     if (c->nats_port == 0 && !*c->replication_url)
         return err_set(e, ERR_CONFIG,
                        "%s: what the leader writes comes back through the log, and there is "

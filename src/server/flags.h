@@ -146,7 +146,7 @@
     X(LEADER_STATIC, leader_static, STRING, "leader-static", 0, "", "", LEADER, PLAIN, NULL,       \
       "host:port of the node that leads; there is no election")                                    \
     X(GRPC_INSECURE, grpc_insecure, BOOL, "grpc-insecure", 0, "false", "", LEADER, PLAIN, NULL,    \
-      "Use plaintext gRPC for leader messages; without it they go over TLS (--cert, --cacert)")    \
+      "Use plaintext gRPC for leader messages; a leader needs it, for there is no other")          \
                                                                                                    \
     X(PG_PORT, pg_port, INT, "pg-port", 0, "0", "0..65535", PG, PLAIN, NULL,                       \
       "Port of the PostgreSQL wire protocol server; 0 means none")                                 \
@@ -216,8 +216,8 @@
       "Run as a client of the node at this URL, or of the first of several (with commas between) "   \
       "that can be reached; files are scripts of SQL, - is standard input")                        \
     X(CACERT, cacert, STRING, "cacert", 0, "", "", CLIENT, PLAIN, NULL,                            \
-      "File of CAs: a client checks an https node's certificate with them, a node the leader's; "   \
-      "empty means the system's")                                                                  \
+      "Client: file of CAs that an https node's certificate is checked with; empty means the "     \
+      "system's")                                                                                  \
     X(COMMAND, command, STRING, "command", 'c', "", "", CLIENT, PLAIN, NULL,                       \
       "Client: run these statements and end")                                                      \
     X(DATABASE, database, STRING, "database", 0, "", "", CLIENT, PLAIN, NULL,                      \

@@ -283,28 +283,15 @@ static void warn_about_memory(void)
                  LOG_STR("dir", SHM_DIR), LOG_UINT("free_bytes", left));
 }
 
-static struct grpc_upstream_options upstream_options(const struct config *c)
-{
-    return (struct grpc_upstream_options){.token = *c->grpc_token ? c->grpc_token : c->token,
-                                          .insecure = c->grpc_insecure,
-                                          .cacert = c->cacert};
-}
-
-static bool wants_leader(const struct config *c)
-{
-    return *c->leader_addr || *c->leader_static;
-}
-
 /* Where a leader is wanted clients' writes go to it. */
 static enum err_code set_upstream(struct server *s, struct err *e)
 {
     const struct config *c = s->config;
 
-    const struct grpc_upstream_options o = upstream_options(c);
-
-    if (!wants_leader(c))
+    if (!*c->leader_addr && !*c->leader_static)
         return ERR_OK;
-    if (grpc_upstream_new(&s->upstream, s->node, &o, e) != ERR_OK)
+    if (grpc_upstream_new(&s->upstream, s->node, *c->grpc_token ? c->grpc_token : c->token, e) !=
+        ERR_OK)
         return e->code;
     node_set_upstream(s->node, &grpc_upstream_ops, s->upstream);
     return ERR_OK;
@@ -469,7 +456,6 @@ enum err_code server_check(const struct config *c, struct err *e)
     const struct pg_options pg = pg_options(c);
     const struct mysql_options mysql = mysql_options(c);
     const struct http_options http = http_options(c);
-    const struct grpc_upstream_options upstream = upstream_options(c);
     struct script *script;
     enum err_code code = check_databases(c, e);
 
@@ -481,8 +467,6 @@ enum err_code server_check(const struct config *c, struct err *e)
         script_free(script);
     if (!code && c->port != 0)
         code = http_check(&http, e);
-    if (!code && wants_leader(c))
-        code = grpc_upstream_check(&upstream, e);
     if (!code && c->pg_port != 0)
         code = pg_check(&pg, e);
     return !code && c->mysql_port != 0 ? mysql_check(&mysql, e) : code;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <openssl/err.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -23,16 +22,6 @@ bool channel_accept(struct channel *c, SSL_CTX *tls, int64_t deadline_ns)
     ERR_clear_error();
     c->ssl = tls_new(tls, &c->socket);
     return c->ssl && tls_accept(c->ssl, &c->socket, deadline_ns);
-}
-
-bool channel_connect(struct channel *c, SSL_CTX *tls, const struct tls_server *server, char *why,
-                     size_t size)
-{
-    c->ssl = tls_new(tls, &c->socket);
-    if (c->ssl)
-        return tls_connect(c->ssl, &c->socket, server, why, size);
-    (void)snprintf(why, size, "no memory for TLS");
-    return false;
 }
 
 bool channel_speaks(const struct channel *c, const char *protocol)

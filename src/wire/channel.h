@@ -1,5 +1,5 @@
 /*
- * A socket, with TLS or without, for protocols that keep buffers of their own (HTTP,
+ * A client's socket, with TLS or without, for protocols that keep buffers of their own (HTTP,
  * gRPC): what recv() and send() do, answer and say in errno, channel_recv() and channel_send() do.
  * A stream (stream.h) is more than that.
  *
@@ -28,9 +28,6 @@ void channel_fini(struct channel *c);
 
 /* The server's side of a TLS handshake. False: there is none, and the connection is of no use. */
 bool channel_accept(struct channel *c, SSL_CTX *tls, int64_t deadline_ns);
-/* The client's side; as tls_connect(). */
-bool channel_connect(struct channel *c, SSL_CTX *tls, const struct tls_server *server, char *why,
-                     size_t size);
 /* Has the handshake agreed on this protocol (ALPN)? */
 bool channel_speaks(const struct channel *c, const char *protocol);
 

@@ -1,19 +1,14 @@
 #include "wire/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
-
-#define LOOK_MS 50 /* between looks whether somebody still wants the connection */
 
 /* ---- the certificate ---- */
 
@@ -48,27 +43,6 @@ enum err_code tls_load(SSL_CTX **out, const char *cert, const char *cert_flag, c
         return failed(ctx, key_flag, key, e);
     if (SSL_CTX_check_private_key(ctx) != 1)
         return failed(ctx, "the certificate does not fit the private key", key, e);
-    *out = ctx;
-    return ERR_OK;
-}
-
-enum err_code tls_load_client(SSL_CTX **out, const char *cacert, struct err *e)
-{
-    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-    *out = NULL;
-    if (!ctx)
-        return err_set(e, ERR_NO_MEMORY, "no memory for TLS");
-    (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
-    (void)SSL_CTX_set_mode(ctx,
-                           SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-    if (cacert && *cacert) {
-        if (SSL_CTX_load_verify_locations(ctx, cacert, NULL) != 1)
-            return failed(ctx, "--cacert", cacert, e);
-    } else {
-        (void)SSL_CTX_set_default_verify_paths(ctx);
-    }
     *out = ctx;
     return ERR_OK;
 }
@@ -177,64 +151,4 @@ bool tls_accept(SSL *ssl, const struct tls_socket *s, int64_t deadline_ns)
             return false;
         }
     }
-}
-
-/* The certificate has to be for this name, or this address. */
-static bool expect_host(SSL *ssl, const char *host)
-{
-    unsigned char address[16];
-
-    if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-    return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
-}
-
-static bool expect_protocol(SSL *ssl, const char *protocol)
-{
-    unsigned char list[32];
-    size_t n = strlen(protocol);
-
-    if (n + 1 > sizeof list)
-        return false;
-    list[0] = (unsigned char)n;
-    memcpy(list + 1, protocol, n);
-    return SSL_set_alpn_protos(ssl, list, (unsigned)n + 1) == 0;
-}
-
-/* What the handshake has failed of. */
-static void explain(const SSL *ssl, char *why, size_t size)
-{
-    long verdict = SSL_get_verify_result(ssl);
-    unsigned long code = ERR_get_error();
-    const char *reason = code ? ERR_reason_error_string(code) : NULL;
-
-    if (verdict != X509_V_OK)
-        reason = X509_verify_cert_error_string(verdict);
-    (void)snprintf(why, size, "TLS: %s", reason ? reason : "the connection was closed");
-    ERR_clear_error();
-}
-
-bool tls_connect(SSL *ssl, const struct tls_socket *s, const struct tls_server *server, char *why,
-                 size_t size)
-{
-    ERR_clear_error();
-    if (!expect_host(ssl, server->host) || !expect_protocol(ssl, server->protocol)) {
-        (void)snprintf(why, size, "no memory for TLS");
-        return false;
-    }
-    while (!atomic_load(server->cancel) && clock_mono_ns() < server->deadline_ns) {
-        int n = SSL_connect(ssl);
-        if (n == 1)
-            return true;
-        int wanted = SSL_get_error(ssl, n);
-        struct pollfd p = {.fd = s->fd,
-                           .events = wanted == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN};
-        if (wanted != SSL_ERROR_WANT_READ && wanted != SSL_ERROR_WANT_WRITE) {
-            explain(ssl, why, size);
-            return false;
-        }
-        (void)poll(&p, 1, LOOK_MS);
-    }
-    (void)snprintf(why, size, "TLS: no handshake in time");
-    return false;
 }

@@ -1,13 +1,12 @@
 /*
- * TLS for every protocol that speaks it: a server's certificate, what a client trusts, OpenSSL's
- * way to a socket, the handshake. tls_load() and tls_load_client(): any thread; the rest belongs to
- * its connection, and is one thread's at a time.
+ * TLS for every protocol that speaks it: a server's certificate, OpenSSL's way to a client's
+ * socket, the handshake. tls_load(): any thread; the rest belongs to its connection, and is one
+ * thread's at a time.
  */
 #ifndef HA_WIRE_TLS_H
 #define HA_WIRE_TLS_H
 
 #include <openssl/ssl.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,10 +18,6 @@
  * `key_flag` are those that name them, "--pg-cert". ERR_CONFIG says which of them is of no use. */
 enum err_code tls_load(SSL_CTX **out, const char *cert, const char *cert_flag, const char *key,
                        const char *key_flag, struct err *e);
-
-/* For a client: a server has to prove itself with a certificate of these CAs, those of a PEM file
- * or (NULL, "") the system's. ERR_CONFIG, the flag being --cacert. */
-enum err_code tls_load_client(SSL_CTX **out, const char *cacert, struct err *e);
 
 /*
  * OpenSSL's way to a socket. Its own would stay in send() and recv() for as long as the client
@@ -36,22 +31,10 @@ struct tls_socket {
     size_t early_at;
 };
 
-/* Who a client wants to speak to. */
-struct tls_server {
-    const char *host;     /* a name, or an address */
-    const char *protocol; /* of ALPN */
-    int64_t deadline_ns;  /* monotonic */
-    const atomic_bool *cancel;
-};
-
 /* NULL: no memory. `s` is borrowed until SSL_free(). */
 SSL *tls_new(SSL_CTX *ctx, struct tls_socket *s);
 /* The server's side of the handshake, until the deadline (monotonic). */
 bool tls_accept(SSL *ssl, const struct tls_socket *s, int64_t deadline_ns);
-/* The client's side, with a server that has to be `host` and to speak `protocol` (ALPN); ends as
- * soon as *cancel is true. False: `why` (of `size` bytes) says what is wrong. */
-bool tls_connect(SSL *ssl, const struct tls_socket *s, const struct tls_server *server, char *why,
-                 size_t size);
 /* Says goodbye, waits for nothing, frees it. NULL is fine. */
 void tls_free(SSL *ssl, struct tls_socket *s);
 

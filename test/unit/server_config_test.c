@@ -139,9 +139,9 @@ static void test_mistakes(void **state)
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--mysql-proxied|x",
-        "--debezium-brokers|x",
-        "--async-replication-store-dir|x",
+        "--leader-addr|x:1",    "--leader-static|x:1",      "--grpc-insecure",
+        "--mysql-proxied|x",    "--pg-proxied|x",           "--proxy-local|x",
+        "--debezium-brokers|x", "--proxy-read-your-writes", "--async-replication-store-dir|x",
     };
 
     (void)state;
@@ -178,11 +178,6 @@ static void test_together(void **state)
     assert_refused("-i|x.lua|--nats-port|0", "", "needs replication");
     assert_refused("-i|x.lua|--pg-proxied|x", "", "--pg-proxied");
     assert_refused("--interceptor-memory|1MB", "", "--interceptor-memory");
-    assert_int_equal(load("--leader-addr|x:1|--grpc-insecure", ""), ERR_OK);
-    assert_int_equal(load("--leader-addr|x:1|--cert|c|--key|k", ""), ERR_OK);
-    assert_int_equal(load("--leader-static|x:1", ""), ERR_OK);
-    assert_refused("--leader-addr|x:1", "", "--cert and --key, or");
-    assert_refused("--leader-addr|x:1|--cert|c|--key|k|--grpc-insecure", "", "speaks TLS");
     assert_int_equal(load("--async-replication", ""), ERR_OK);
     assert_int_equal(c.consistency, CONSISTENCY_LWW);
     assert_int_equal(load("--async-replication|--consistency|lww", ""), ERR_OK);

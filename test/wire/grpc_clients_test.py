@@ -34,4 +34,4 @@ def test_grpc_js(cluster):
 @pytest.mark.skipif(not shutil.which("go"), reason="no Go compiler here")
 def test_grpc_go(cluster):
     assert os.path.exists(GO_CLIENT), f"{GO_CLIENT} is missing: `make go-clients`"
-    assert run(cluster.node(), GO_CLIENT, DESCRIPTORS=rpc.DESCRIPTORS) == 153
+    assert run(cluster.node(), GO_CLIENT, DESCRIPTORS=rpc.DESCRIPTORS) == 152

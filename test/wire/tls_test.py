@@ -123,6 +123,8 @@ def test_client_and_commands(secure, tmp_path):
     assert p.returncode != 0 and "certificate" in p.stderr, p.stderr
     p = ha_client("-r", url, "-c", "SELECT 1", "--cacert", str(tmp_path / "nonesuch"))
     assert p.returncode != 0 and p.stderr, p.stderr
+    p = ha_client("--cacert", secure.cert, "--check-config")
+    assert p.returncode == 2 and "--cacert is for a client" in p.stderr
     p = ha_client("verify", "-r", url, "--cacert", secure.cert)
     assert p.returncode == 0 and "equal" in p.stdout, (p.stdout, p.stderr)
     p = ha_client("backup", "-r", url, str(tmp_path / "copy.db"), HA_CACERT=secure.cert)
@@ -271,73 +273,7 @@ def test_two_nodes(cluster):
     assert b.query("SELECT v FROM t").value == 1
 
 
-def test_leader(cluster):
-    """The other nodes' writes go to the leader with TLS, and to nobody whose certificate is another one's."""
-    port, other = ha.free_port(), ha.free_port()
-    cert, key = certificate(cluster.directory, "leader")
-    wrong, wrong_key = certificate(cluster.directory, "wrong", "DNS:elsewhere")
-    tls = ["--cert", cert, "--key", key, "--cacert", cert]
-    a = cluster.node(args=["--leader-addr", f"localhost:{port}", *tls], port=port, start=False)
-    a.start(wait=False)
-
-    def at(p, ca, path="/readyz", sql=None):
-        c = http.client.HTTPSConnection("localhost", p, context=ssl.create_default_context(cafile=ca), timeout=60 * SLOW)
-        try:
-            c.request("POST" if sql else "GET", "/query" if sql else path, json.dumps({"sql": sql}) if sql else None)
-            r = c.getresponse()
-            return r.status, r.read()
-        finally:
-            c.close()
-
-    wait_until(lambda: at(port, cert)[0] == 200, ha.READY_S, "the leader is ready")
-    b = cluster.node(url=a, args=["--leader-static", f"localhost:{port}", "--cacert", cert])
-    c = cluster.node(url=a, args=["--leader-static", f"localhost:{port}", "--cacert", wrong])
-    d = cluster.node(url=a, args=["--leader-static", f"localhost:{port}", "--grpc-insecure"])
-    b.query("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
-    text = "z" * 500_000
-    b.batch([("INSERT INTO t (v) VALUES (?)", [text]), ("INSERT INTO t (v) VALUES (?)", [text])])
-    assert b.query("SELECT sum(length(v)) FROM t").value == 1_000_000
-
-    def write(n, k):
-        for i in range(20):
-            n.query("INSERT INTO t (v) VALUES (?)", [f"{k}.{i}"])
-
-    threads = [threading.Thread(target=write, args=(b, k)) for k in range(8)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert json.loads(at(port, cert, sql="SELECT count(*) FROM t")[1])["rows"] == [[162]]
-    # A leader that has somebody else's certificate, of CAs that are trusted.
-    e = cluster.node(url=a, args=["--cert", wrong, "--key", wrong_key], port=other, start=False)
-    e.start(wait=False)
-    f = cluster.node(url=a, args=["--leader-static", f"localhost:{other}", "--cacert", wrong])
-    answers = {}
-
-    def refused(n):
-        while n.name not in answers:
-            with pytest.raises(ha.HttpError) as x:
-                n.query("INSERT INTO t (v) VALUES (1)")
-            if "no connection yet" not in str(x.value):  # it was about to try once more
-                answers[n.name] = str(x.value).lower()
-
-    threads = [threading.Thread(target=refused, args=(n,)) for n in (c, d, f)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert "certificate" in answers[c.name] and "hostname mismatch" in answers[f.name] and d.name in answers, answers
-    a.kill9()
-    a.start(wait=False)
-    b.retrying(lambda: b.query("INSERT INTO t (v) VALUES ('after')"))
-    wait_until(lambda: b.query("SELECT count(*) FROM t").value >= 163, CATCH_UP_S)
-
-
 BAD = {
-    "leader without": (["--leader-addr", "localhost:1", "--nats-port", "-1"], "--cert and --key, or"),
-    "leader insecure": (["--leader-addr", "localhost:1", "--nats-port", "-1", "--cert", "{cert}", "--key", "{key}", "--grpc-insecure"],
-                        "cannot reach it with --grpc-insecure"),
-    "CAs": (["--leader-static", "localhost:1", "--nats-port", "-1", "--cacert", "/nonesuch"], '--cacert "/nonesuch"'),
     "no key": (["--cert", "{cert}"], "--cert and --key go together"),
     "no certificate": (["--key", "{key}"], "--cert and --key go together"),
     "missing": (["--cert", "/nonesuch.pem", "--key", "{key}"], '--cert "/nonesuch.pem"'),

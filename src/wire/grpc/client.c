@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "base/stack.h"
 #include "proto/grpcframe.h"
-#include "wire/channel.h"
 
 #define ADDRESS_SIZE  300
 #define TOKEN_SIZE    4200
@@ -59,8 +58,7 @@ struct grpc_client {
     char address[ADDRESS_SIZE], host[ADDRESS_SIZE], port[16];
     char authorization[TOKEN_SIZE]; /* "" = none */
     size_t max_bytes;
-    SSL_CTX *tls; /* borrowed; NULL = none */
-    int wake;     /* an eventfd */
+    int wake; /* an eventfd */
     pthread_t thread;
     nghttp2_session_callbacks *callbacks;
     /* atomic */
@@ -70,8 +68,7 @@ struct grpc_client {
     pthread_mutex_t mu;
     pthread_cond_t changed; /* greeted, dead */
     /* guarded by mu */
-    int fd;                 /* -1 = not connected yet */
-    struct channel channel; /* to it, once it is */
+    int fd; /* -1 = not connected yet */
     nghttp2_session *session;
     struct buf scratch; /* what nghttp2 wants to send, from `sent` on */
     size_t sent;
@@ -279,7 +276,8 @@ static void flush_locked(struct grpc_client *c)
             fill_locked(c);
         if (c->dead || c->sent == c->scratch.len)
             break;
-        ssize_t n = channel_send(&c->channel, c->scratch.data + c->sent, c->scratch.len - c->sent);
+        ssize_t n = send(c->fd, c->scratch.data + c->sent, c->scratch.len - c->sent,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
         if (n > 0) {
             c->sent += (size_t)n;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -332,39 +330,25 @@ static int connect_to(struct grpc_client *c, const struct addrinfo *a, int64_t d
     return -1;
 }
 
-/* The connection stands: TLS, where that is wanted. The descriptor, or -1 and `why`. */
-static int shake_hands(struct grpc_client *c, int fd, int64_t deadline_ns, char *why, size_t size)
-{
-    const struct tls_server server = {
-        .host = c->host, .protocol = "h2", .deadline_ns = deadline_ns, .cancel = &c->unwanted};
-    prepare_socket(fd);
-    channel_init(&c->channel, fd);
-    if (!c->tls || channel_connect(&c->channel, c->tls, &server, why, size))
-        return fd;
-    channel_fini(&c->channel);
-    close(fd);
-    return -1;
-}
-
 static bool connect_any(struct grpc_client *c)
 {
     static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     int64_t deadline = clock_deadline(GRPC_CLIENT_GREETING);
     struct addrinfo *list = NULL;
     int fd = -1, error = 0;
-    char why[ERR_MSG_SIZE];
     int rc = getaddrinfo(c->host, c->port, &hints, &list);
     for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
         fd = connect_to(c, a, deadline, &error);
     if (list)
         freeaddrinfo(list);
-    snprintf(why, sizeof why, "%s", rc != 0 ? gai_strerror(rc) : strerror(error));
     if (fd >= 0)
-        fd = shake_hands(c, fd, deadline, why, sizeof why);
+        prepare_socket(fd);
     pthread_mutex_lock(&c->mu);
     c->fd = fd;
-    if (fd < 0)
-        die_locked(c, why);
+    if (rc != 0)
+        die_locked(c, gai_strerror(rc));
+    else if (fd < 0)
+        die_locked(c, strerror(error));
     flush_locked(c);
     pthread_mutex_unlock(&c->mu);
     c->heard_ns = clock_mono_ns();
@@ -385,23 +369,10 @@ static void take_in(struct grpc_client *c, const uint8_t *bytes, size_t n)
 
 static void receive(struct grpc_client *c, uint8_t *bytes)
 {
-    bool more;
-    ssize_t n;
-    do {
-        if (c->tls) /* others send through it */
-            pthread_mutex_lock(&c->mu);
-        n = channel_recv(&c->channel, bytes, IN_BYTES, false);
-        int why = errno;
-        more = channel_has_more(&c->channel);
-        if (c->tls)
-            pthread_mutex_unlock(&c->mu);
-        errno = why;
-        if (n > 0)
-            take_in(c, bytes, (size_t)n);
-    } while (n > 0 && more);
-    if (n > 0)
-        return;
-    if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+    ssize_t n = recv(c->fd, bytes, IN_BYTES, MSG_DONTWAIT);
+    if (n > 0) {
+        take_in(c, bytes, (size_t)n);
+    } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
         const char *why = n == 0 ? "the connection was closed" : strerror(errno);
         pthread_mutex_lock(&c->mu);
         die_locked(c, why);
@@ -475,10 +446,8 @@ static void end(struct grpc_client *c)
             continue;
         over_locked(t, !t->sent);
     }
-    if (c->fd >= 0) {
-        channel_fini(&c->channel);
+    if (c->fd >= 0)
         close(c->fd);
-    }
     c->fd = -1;
     pthread_mutex_unlock(&c->mu);
 }
@@ -547,23 +516,22 @@ static enum err_code set_up(struct grpc_client *c, struct err *e)
     return rc == 0 ? ERR_OK : err_set(e, ERR_NO_MEMORY, "cannot start a thread: %s", strerror(rc));
 }
 
-enum err_code grpc_client_open(struct grpc_client **out, const struct grpc_client_options *o,
-                               struct err *e)
+enum err_code grpc_client_open(struct grpc_client **out, const char *address, const char *token,
+                               size_t max_bytes, struct err *e)
 {
     *out = NULL;
     struct grpc_client *c = calloc(1, sizeof *c);
     if (!c)
         return err_set(e, ERR_NO_MEMORY, "no memory for a connection to the leader");
     c->fd = c->wake = -1;
-    c->max_bytes = o->max_bytes;
-    c->tls = o->tls;
+    c->max_bytes = max_bytes;
     c->heard_ns = clock_mono_ns();
     atomic_store(&c->refs, 1);
     pthread_mutex_init(&c->mu, NULL);
     clock_cond_init(&c->changed);
-    enum err_code code = split(c, o->address, e);
-    if (code == ERR_OK && o->token && *o->token &&
-        (size_t)snprintf(c->authorization, sizeof c->authorization, "Bearer %s", o->token) >=
+    enum err_code code = split(c, address, e);
+    if (code == ERR_OK && token && *token &&
+        (size_t)snprintf(c->authorization, sizeof c->authorization, "Bearer %s", token) >=
             sizeof c->authorization)
         code = err_set(e, ERR_CONFIG, "the token is too long");
     if (code == ERR_OK)
@@ -632,7 +600,7 @@ static int submit_locked(struct grpc_talk *t)
     nghttp2_nv nv[8];
     size_t n = 0;
     nv[n++] = field(":method", "POST");
-    nv[n++] = field(":scheme", c->tls ? "https" : "http");
+    nv[n++] = field(":scheme", "http");
     nv[n++] = field(":path", t->path);
     nv[n++] = field(":authority", c->address);
     nv[n++] = field("content-type", "application/grpc");

@@ -1,6 +1,6 @@
 /*
- * A connection to another node's gRPC server, for many calls at a time: HTTP/2 with TLS, or with
- * prior knowledge. A call here is a talk: messages both ways, until one side ends it.
+ * A connection to another node's gRPC server, for many calls at a time: HTTP/2 with prior
+ * knowledge, without TLS. A call here is a talk: messages both ways, until one side ends it.
  *
  *                    a talk's thread                       │ the client's thread
  *     grpc_talk_send ──► talk.out ─► nghttp2 ─► send ──────┼──────────► socket
@@ -23,7 +23,6 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "wire/tls.h"
 
 #define GRPC_CLIENT_TALKS     200u          /* of a client; the server takes 256 */
 #define GRPC_CLIENT_SILENCE   (4 * CLOCK_S) /* with talks open: then a ping, … */
@@ -34,16 +33,10 @@
 struct grpc_client;
 struct grpc_talk;
 
-struct grpc_client_options {
-    const char *address; /* "host:port" */
-    const char *token;   /* NULL or "" = none */
-    size_t max_bytes;    /* a message of more ends its talk */
-    SSL_CTX *tls;        /* what is trusted; NULL: without TLS. Borrowed, and outlives the client */
-};
-
-/* Connects in the background. Strings are copied. ERR_CONFIG, ERR_NO_MEMORY. */
-enum err_code grpc_client_open(struct grpc_client **out, const struct grpc_client_options *o,
-                               struct err *e);
+/* Connects in the background to "host:port". `token` "" = none; a message of more than `max_bytes`
+ * ends its talk. Strings are copied. ERR_CONFIG, ERR_NO_MEMORY. */
+enum err_code grpc_client_open(struct grpc_client **out, const char *address, const char *token,
+                               size_t max_bytes, struct err *e);
 struct grpc_client *grpc_client_ref(struct grpc_client *c);
 /* The last one ends the connection. Every talk has a reference of its own. NULL is fine. */
 void grpc_client_unref(struct grpc_client *c);

@@ -33,13 +33,12 @@ static bool find_file(const char *name, struct grpcinfo_file *f)
     return false;
 }
 
-/* The files of each package. */
+/* The file of a package: there is one for each. */
 static const struct {
     const char *package, *file;
 } packages[] = {
     {"sql.v1.", "sql/v1/sql.proto"},
     {"ha.v1.", "ha/v1/database.proto"},
-    {"ha.v1.", "ha/v1/leader.proto"},
     {"grpc.health.v1.", "grpc/health/v1/health.proto"},
     {"grpc.reflection.v1.", "grpc/reflection/v1/reflection.proto"},
     {"google.protobuf.", "google/protobuf/any.proto"},
@@ -64,9 +63,8 @@ static bool find_symbol(const char *symbol, struct grpcinfo_file *f)
 {
     for (size_t i = 0; i < sizeof packages / sizeof *packages; i++) {
         size_t n = strlen(packages[i].package);
-        if (strncmp(symbol, packages[i].package, n) == 0 && find_file(packages[i].file, f) &&
-            defines(f, symbol + n))
-            return true;
+        if (strncmp(symbol, packages[i].package, n) == 0)
+            return find_file(packages[i].file, f) && defines(f, symbol + n);
     }
     return false;
 }

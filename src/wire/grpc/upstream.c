@@ -39,7 +39,6 @@ struct grpc_upstream {
     /* immutable */
     struct node *node;
     char *token;
-    SSL_CTX *tls;     /* NULL = without */
     size_t max_bytes; /* of an answer */
     /* guarded by mu */
     pthread_mutex_t mu;
@@ -74,9 +73,7 @@ static struct grpc_client *choose_locked(struct grpc_upstream *u, struct grpc_cl
             dead[i] = *c;
             *c = NULL;
         }
-        const struct grpc_client_options o = {
-            .address = u->address, .token = u->token, .max_bytes = u->max_bytes, .tls = u->tls};
-        if (!*c && grpc_client_open(c, &o, e) != ERR_OK)
+        if (!*c && grpc_client_open(c, u->address, u->token, u->max_bytes, e) != ERR_OK)
             return NULL;
         if (grpc_client_has_room(*c) || i + 1 == CLIENTS_MAX)
             return grpc_client_ref(*c);
@@ -523,27 +520,13 @@ const struct upstream_ops grpc_upstream_ops = {.name = "leader",
 
 /* ---- its life ---- */
 
-static enum err_code load_tls(SSL_CTX **tls, const struct grpc_upstream_options *o, struct err *e)
-{
-    *tls = NULL;
-    return o->insecure ? ERR_OK : tls_load_client(tls, o->cacert, e);
-}
-
-enum err_code grpc_upstream_check(const struct grpc_upstream_options *o, struct err *e)
-{
-    SSL_CTX *tls;
-    enum err_code code = load_tls(&tls, o, e);
-    SSL_CTX_free(tls);
-    return code;
-}
-
-enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n,
-                                const struct grpc_upstream_options *o, struct err *e)
+enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n, const char *token,
+                                struct err *e)
 {
     *out = NULL;
     struct grpc_upstream *u = calloc(1, sizeof *u);
     if (u)
-        u->token = strdup(o->token ? o->token : "");
+        u->token = strdup(token ? token : "");
     if (!u || !u->token) {
         free(u);
         return err_set(e, ERR_NO_MEMORY, "out of memory");
@@ -552,10 +535,6 @@ enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n,
     size_t most = node_options(n)->max_result_bytes;
     u->max_bytes = most > 0 && most < INT32_MAX - ANSWER_BYTES ? most + ANSWER_BYTES : INT32_MAX;
     pthread_mutex_init(&u->mu, NULL);
-    if (load_tls(&u->tls, o, e) != ERR_OK) {
-        grpc_upstream_free(u);
-        return e->code;
-    }
     *out = u;
     return ERR_OK;
 }
@@ -565,7 +544,6 @@ void grpc_upstream_free(struct grpc_upstream *u)
     if (!u)
         return;
     drop_clients(u->clients);
-    SSL_CTX_free(u->tls);
     pthread_mutex_destroy(&u->mu);
     free(u->token);
     free(u);

@@ -8,25 +8,15 @@
 #ifndef HA_WIRE_GRPC_UPSTREAM_H
 #define HA_WIRE_GRPC_UPSTREAM_H
 
-#include <stdbool.h>
-
 #include "base/err.h"
 #include "core/upstream.h"
 
 struct grpc_upstream;
 
-struct grpc_upstream_options {
-    const char *token;  /* that the leader wants; NULL or "" = none */
-    bool insecure;      /* without TLS */
-    const char *cacert; /* with it: a file of CAs; NULL or "" = the system's */
-};
-
-/* Are they of use? ERR_CONFIG. Reads, and changes nothing. */
-enum err_code grpc_upstream_check(const struct grpc_upstream_options *o, struct err *e);
-/* Strings are copied. The node is borrowed, and every session of it ends before
- * grpc_upstream_free(). ERR_NO_MEMORY, ERR_CONFIG. */
-enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n,
-                                const struct grpc_upstream_options *o, struct err *e);
+/* `token` (NULL or "" = none) is what the leader wants; copied. The node is borrowed, and every
+ * session of it ends before grpc_upstream_free(). ERR_NO_MEMORY. */
+enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n, const char *token,
+                                struct err *e);
 void grpc_upstream_free(struct grpc_upstream *u); /* NULL is fine */
 
 extern const struct upstream_ops grpc_upstream_ops; /* its argument is the struct grpc_upstream */
