@@ -183,6 +183,10 @@ static enum err_code check_interceptor(struct config *c, struct err *e)
         return err_set(e, ERR_CONFIG,
                        "--interceptor needs replication: --nats-port is 0, and "
                        "there is no --replication-url");
+    if (*c->pg_proxied || *c->mysql_proxied || *c->debezium_brokers)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor could skip what says how far a source has been followed: it "
+                       "cannot be combined with --pg-proxied, --mysql-proxied, --debezium-brokers");
     c->consistency = CONSISTENCY_LWW;
     return ERR_OK;
 }

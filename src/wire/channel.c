@@ -39,7 +39,7 @@ bool channel_speaks(const struct channel *c, const char *protocol)
 
     if (c->ssl)
         SSL_get0_alpn_selected(c->ssl, &name, &n);
-    return n == strlen(protocol) && memcmp(name, protocol, n) == 0;
+    return n > 0 && n == strlen(protocol) && memcmp(name, protocol, n) == 0;
 }
 
 /* What OpenSSL's `n` means, as recv() and send() would say it. */

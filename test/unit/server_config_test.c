@@ -200,6 +200,7 @@ static void test_together(void **state)
     assert_refused("--interceptor|x.lua|--async-replication", "", "--async-replication");
     assert_refused("-i|x.lua|--disable-ddl-sync", "", "--disable-ddl-sync");
     assert_refused("-i|x.lua|--nats-port|0", "", "needs replication");
+    assert_refused("-i|x.lua|--pg-proxied|x", "", "--pg-proxied");
     assert_refused("--interceptor-memory|1MB", "", "--interceptor-memory");
     assert_int_equal(load("--async-replication", ""), ERR_OK);
     assert_int_equal(c.consistency, CONSISTENCY_LWW);
