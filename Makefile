@@ -465,7 +465,7 @@ test:
 	@$(MAKE) -j$(JOBS) -k --no-print-directory programs; \
 	    BUILD=$(BUILD) BUILD_STATUS=$$? SANITIZE=$(SANITIZE) test/run $(TESTS)
 
-# CHAOS_SECONDS, CHAOS_SEED, CHAOS_NEMESIS, CHAOS_WORKLOAD, CHAOS_MODE, HA_NATS_SERVER: docs/reliability.md.
+# CHAOS_SECONDS, CHAOS_SEED, CHAOS_NEMESIS, CHAOS_WORKLOAD, CHAOS_MODE, CHAOS_LEADER, HA_NATS_SERVER: docs/reliability.md.
 chaos:
 	@scripts/install-deps --test
 	@$(MAKE) -j$(JOBS) --no-print-directory $(BUILD)/test/ha

@@ -8,6 +8,9 @@
 #include "base/log.h"
 #include "core/request_impl.h"
 
+#define AWAY_LOOK_NS (20 * CLOCK_MS) /* between two looks whether the file follows the log again   \
+                                      */
+
 void node_set_upstream(struct node *n, const struct upstream_ops *ops, void *arg)
 {
     n->upstream = ops;
@@ -35,24 +38,51 @@ static struct upstream_call call_of(struct session *s, int64_t deadline_ns)
                                   .last_rowid = s->last_rowid};
 }
 
-/* It is written, whatever comes of the wait: this node is only late, and whoever has to know asks
- * for the position. */
-static void wait_for(struct session *s, const struct upstream_call *c)
+/* A node whose file does not follow the log could not show its client what that has written: what
+ * is offline may come back in time, what is stopped needs somebody. A source says itself how its
+ * mirror is waited for. */
+static enum err_code follows(const struct session *s, const struct upstream_call *c, struct err *e)
 {
     const struct node *n = s->node;
-    struct err e = ERR_INIT;
+    int64_t until = clock_deadline(n->opt.replication_timeout_ns);
+    for (;;) {
+        struct replica_status rs;
+        replica_status(database_replica(s->db), &rs);
+        if (n->upstream->wait || rs.state == REPLICA_FOLLOWING)
+            return ERR_OK;
+        if (rs.state == REPLICA_STOPPED)
+            return err_set(e, ERR_STOPPED, "database \"%s\" is stopped on this node: %s",
+                           database_id(s->db), rs.reason);
+        if (upstream_check(c, e) != ERR_OK)
+            return e->code;
+        if (clock_mono_ns() >= until)
+            return err_set(e, ERR_LOG_UNAVAILABLE, "the log cannot be reached: %s", rs.reason);
+        clock_nap(AWAY_LOOK_NS);
+    }
+}
+
+/* Until this node's file holds what was written. It is written, whatever comes of that; but its
+ * client could not read it here, so it is not told that all is well. */
+static enum err_code wait_for(struct session *s, const struct upstream_call *c, struct err *e)
+{
+    const struct node *n = s->node;
+    struct err why = ERR_INIT;
     int64_t until = clock_deadline(n->opt.replication_timeout_ns);
     if (c->deadline_ns < until)
         until = c->deadline_ns;
-    enum err_code code = ERR_OK;
-    if (n->upstream->wait)
-        code = n->upstream->wait(n->upstream_arg, c, until, &e);
-    else if (c->seq > 0)
-        code = replica_wait(database_replica(s->db), c->seq, until, &e);
-    if (code != ERR_OK)
-        LOG_WARN("what was written upstream is not in this node's file yet",
-                 LOG_STR("db", database_id(s->db)), LOG_STR("upstream", n->upstream->name),
-                 LOG_UINT("seq", c->seq), LOG_STR("reason", e.msg));
+    if (n->upstream->wait) {
+        if (n->upstream->wait(n->upstream_arg, c, until, &why) != ERR_OK)
+            LOG_WARN("what was written upstream is not in this node's file yet",
+                     LOG_STR("db", database_id(s->db)), LOG_STR("upstream", n->upstream->name),
+                     LOG_STR("reason", why.msg));
+        return ERR_OK;
+    }
+    if (c->seq == 0 || replica_wait(database_replica(s->db), c->seq, until, &why) == ERR_OK)
+        return ERR_OK;
+    return err_set(e, ERR_UNKNOWN_OUTCOME,
+                   "it is committed, as message %llu of the log, but this node does not have it "
+                   "yet: %s",
+                   (unsigned long long)c->seq, why.msg);
 }
 
 /* ---- a write alone ---- */
@@ -104,7 +134,7 @@ enum err_code request_write_away(struct request *r, bool *here, struct sink *sin
     struct cursor end = end_of_write(r);
     struct query *queries = NULL;
     *here = false;
-    if (request_may_write(r->s, e) != ERR_OK)
+    if (request_may_write(r->s, e) != ERR_OK || follows(r->s, &c, e) != ERR_OK)
         return e->code;
     c.n = request_slice(r, &end, &queries);
     if (c.n == 0)
@@ -119,8 +149,9 @@ enum err_code request_write_away(struct request *r, bool *here, struct sink *sin
     if (code == ERR_OK && !c.here) {
         if (c.seq > r->seq)
             r->seq = c.seq;
-        wait_for(r->s, &c);
-        code = done(r, &c, &end, sink, e);
+        code = wait_for(r->s, &c, e);
+        if (code == ERR_OK)
+            code = done(r, &c, &end, sink, e);
     } else if (code != ERR_OK) {
         code = failed(r, &c, e);
     }
@@ -139,6 +170,10 @@ enum err_code away_begin(struct session *s, uint64_t base, int64_t deadline_ns, 
     if (n->opt.async_replication)
         base = UPSTREAM_ANY;
     void *tx = NULL;
+    if (follows(s, &c, e) != ERR_OK) {
+        *here = false;
+        return e->code;
+    }
     atomic_fetch_add(&n->upstream_calls, 1);
     enum err_code code = n->upstream->begin(n->upstream_arg, &c, base, &tx, e);
     buf_free(&c.position);
@@ -156,7 +191,7 @@ enum err_code away_commit(struct session *s, int64_t deadline_ns, uint64_t *seq,
     enum err_code code = s->node->upstream->commit(s->away, &c, e);
     *seq = code == ERR_OK ? c.seq : 0;
     if (code == ERR_OK)
-        wait_for(s, &c);
+        code = wait_for(s, &c, e);
     buf_free(&c.position);
     if (code == ERR_FOREIGN_KEY && !c.ended)
         return code;

@@ -101,7 +101,7 @@ void parcel_put_result(struct buf *b, size_t failed, const struct err *e, int64_
     buf_be32(b, (uint32_t)failed);
     parcel_put_text(b, err_name(e->code));
     buf_be32(b, (uint32_t)e->sqlite_code);
-    buf_be32(b, (uint32_t)(e->offset + 1));
+    buf_be32(b, (uint32_t)e->offset + 1);
     parcel_put_text(b, e->msg);
     buf_be64(b, (uint64_t)last_rowid);
     if (e->code == ERR_OK && recording)
@@ -113,7 +113,7 @@ bool parcel_get_result(struct reader *in, struct parcel_result *out)
     out->failed = reader_u32(in);
     const char *name = reader_cstr(in);
     int sqlite_code = (int)reader_u32(in);
-    int offset = (int)reader_u32(in) - 1;
+    int offset = (int)(reader_u32(in) - 1);
     const char *message = reader_cstr(in);
     out->last_rowid = (int64_t)reader_u64(in);
     if (in->bad)

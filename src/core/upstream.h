@@ -96,8 +96,10 @@ struct upstream_ops {
     /* Ends it, if commit() has not, and frees it. */
     void (*close)(void *tx);
 
-    /* Waits until the file here holds what `c` has written: c->seq, c->position. NULL: the executor
-     * waits for c->seq. It was written in any case, so an error here is no error of the write. */
+    /* Waits until the file here holds what `c` has written: c->seq, c->position. It was written in
+     * any case, so an error here is no error of the write. NULL: the executor waits for c->seq, and
+     * where that does not come in time the client is told UNKNOWN_OUTCOME; and it sends nothing
+     * while the file does not follow the log. */
     enum err_code (*wait)(void *arg, const struct upstream_call *c, int64_t deadline_ns,
                           struct err *e);
 };

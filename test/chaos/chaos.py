@@ -34,6 +34,7 @@ from network import Impossible, why_impossible  # noqa: E402  pylint: disable=wr
 EPISODE_S = 60  # of faults
 THINK_S = 0.05  # between two operations of a client, on average
 LIVENESS_S = 10  # from the end of a fault until every node acknowledges a write
+LEADER_S = 8  # more where a leader has to be found: the lease's log comes back, too, and then its span is over
 GIVE_UP_S = 60  # then it counts as never
 SYNC_S = 60  # until every node holds the whole log, at the end
 VERIFY_S = 60  # of a comparison of all nodes
@@ -44,13 +45,13 @@ class Options:
     """What an episode is made of. None: the seed decides."""
 
     def __init__(self, seed, seconds=EPISODE_S, mode=None, topology=None, nodes=None, nemesis=None, workload=None,
-                 overlapping=None, clients=1, liveness_s=LIVENESS_S):
+                 overlapping=None, clients=1, liveness_s=LIVENESS_S, leader=False):
         rnd = random.Random(f"{seed} options")
         # All are drawn, so that one given on the command line changes no other.
         drawn = {"mode": rnd.choices((workloads.SERIALIZABLE, workloads.LWW, workloads.ASYNC), (4, 1, 1))[0],
                  "topology": rnd.choice((EXTERNAL, EMBEDDED)), "nodes": rnd.choices((3, 5), (3, 1))[0]}
         self.seed, self.seconds, self.clients, self.overlapping = seed, seconds, clients, overlapping
-        self.liveness_s = liveness_s
+        self.liveness_s, self.leader = liveness_s + (LEADER_S if leader else 0), leader
         self.mode = mode or drawn["mode"]
         self.topology = topology or drawn["topology"]
         self.nodes = nodes or drawn["nodes"]
@@ -60,7 +61,8 @@ class Options:
             raise ValueError(f"none of the workloads is for {self.mode}")
 
     def __str__(self):
-        return (f"seed {self.seed}: {self.mode}, {self.nodes} nodes, {self.topology} nats-server "
+        leader = "a leader, " if self.leader else ""
+        return (f"seed {self.seed}: {self.mode}, {leader}{self.nodes} nodes, {self.topology} nats-server "
                 f"{'.'.join(map(str, ha.server_version()))}, {' '.join(self.workloads)} × {' '.join(self.nemeses)}")
 
 
@@ -189,7 +191,7 @@ class Episode:
         self.probes, self.kinds = 0, []
         begun = time.monotonic()
         try:
-            cluster = Cluster(o.nodes, o.topology, o.mode, o.seed, directory, o.nemeses, o.overlapping)
+            cluster = Cluster(o.nodes, o.topology, o.mode, o.seed, directory, o.nemeses, o.overlapping, o.leader)
             o.overlapping = cluster.overlapping
             try:
                 self._run(cluster)
@@ -339,6 +341,7 @@ def arguments():
     p.add_argument("--nodes", type=int, default=int(env("CHAOS_NODES") or 0) or None, choices=(3, 5))
     p.add_argument("--overlapping", default=env("CHAOS_OVERLAPPING") or None, choices=("yes", "no"),
                    help="several kills at once; without it, where nats-server is known to survive them")
+    p.add_argument("--leader", default=env("CHAOS_LEADER") or "no", choices=("yes", "no"), help="the nodes elect a leader")
     p.add_argument("--episode", type=float, default=float(env("CHAOS_EPISODE_SECONDS") or EPISODE_S))
     p.add_argument("--keep", default=env("CHAOS_KEEP") or os.path.join(ha.ROOT, os.environ.get("BUILD") or "build", "chaos"))
     return p.parse_args()
@@ -359,7 +362,8 @@ def main():
     print(f"CHAOS_SEED={seed}", flush=True)
     while not reports or time.monotonic() < until:
         seconds = max(10, min(a.episode, until - time.monotonic()))
-        options = Options(seed, seconds, a.mode, a.topology, a.nodes, nemesis, workload, overlapping)
+        options = Options(seed, seconds, a.mode, a.topology, a.nodes, nemesis, workload, overlapping,
+                          leader=a.leader == "yes")
         try:
             reports.append(Episode(options, lambda text: print(text, flush=True)).run(a.keep))
         except Impossible as e:

@@ -66,7 +66,8 @@ class Node(ha.Node):
 
 
 class Cluster:
-    def __init__(self, size, topology, mode, seed, directory, wanted, overlapping):
+    def __init__(self, size, topology, mode, seed, directory, wanted, overlapping, leader=False):
+        self.leader = leader
         self.size, self.topology, self.mode, self.directory = size, topology, mode, directory
         self.version = ha.server_version()
         self.overlapping = self.version >= TRUSTED if overlapping is None else overlapping
@@ -164,6 +165,8 @@ class Cluster:
                 f.write(self.servers[i].config() + f'log_file: "{self.servers[i].log_path}"\n')
             options = {"url": None, "nats_port": NATS_PORT}
             args += ["--nats-config", config]
+        if self.leader:
+            args += ["--leader-addr", f"{host.address}:{HTTP_PORT}", "--grpc-insecure"]
         consistency = self.mode
         if self.mode == workloads.ASYNC:
             consistency = workloads.LWW

@@ -16,7 +16,7 @@ from ledger import EXPECTED_CODES, FAILED, PAUSE_S, judge
 SERIALIZABLE, LWW, ASYNC = "serializable", "lww", "async"  # async: --async-replication, which is lww
 
 # What a client may be told while disks, networks and processes fail; any other code is a finding.
-CODES = EXPECTED_CODES | {"STOPPED", "DISK_FULL", "IO", "READ_ONLY", "CHECK", "TIMEOUT", "TOO_MANY"}
+CODES = EXPECTED_CODES | {"STOPPED", "DISK_FULL", "IO", "READ_ONLY", "CHECK", "TIMEOUT", "TOO_MANY", "NO_LEADER"}
 
 OLDER = "a node in a new life reads what was there before the tables"
 
