@@ -166,8 +166,8 @@ def test_publication_of_some(cluster, source):
     """What is published: tables, columns, rows."""
     source.sql("CREATE TABLE a (id int PRIMARY KEY, v text, secret text)", "CREATE TABLE b (id int PRIMARY KEY)", "CREATE TABLE c (id int PRIMARY KEY, v int)",
                "CREATE SCHEMA other", "CREATE TABLE other.d (id int PRIMARY KEY)", "INSERT INTO a VALUES (1, 'x', 'hush')", "INSERT INTO c VALUES (1, 1), (2, 20)",
-               "INSERT INTO other.d VALUES (3)", "CREATE PUBLICATION some FOR TABLE a (id, v), c WHERE (v > 10), other.d")
-    n = source.node(cluster, "--pg-publication", "some")
+               "INSERT INTO other.d VALUES (3)", "CREATE PUBLICATION some_of FOR TABLE a (id, v), c WHERE (v > 10), other.d")
+    n = source.node(cluster, "--pg-publication", "some_of")
     source.sql("INSERT INTO a VALUES (2, 'y', 'hush')", "INSERT INTO c VALUES (3, 3), (4, 40)", "INSERT INTO b VALUES (1)", "INSERT INTO other.d VALUES (4)")
     wait_until(lambda: n.query("SELECT id, v FROM a ORDER BY id").rows == [[1, "x"], [2, "y"]]
                and n.query("SELECT id FROM c ORDER BY id").rows == [[2], [4]] and n.query("SELECT id FROM d ORDER BY id").rows == [[3], [4]],
@@ -189,7 +189,7 @@ def test_what_is_wrong_is_said(cluster, pg_server, source):
         assert node.wait_exit() == 2
         assert part in node.log(), node.log()
 
-    refused("--pg-proxied", "postgres://h:port:1/x y", part="--pg-proxied")
+    refused("--pg-proxied", "foo=bar", part="--pg-proxied")
     refused(*source.args("--pg-slot", "Not-A-Slot"), part="--pg-slot")
     refused(*source.args("--pg-publication", ""), part="--pg-publication")
 
