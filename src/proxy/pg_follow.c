@@ -25,8 +25,10 @@
 
 #define GROUP_BYTES        ((uint64_t)4 * 1024 * 1024) /* put aside, then the group is committed */
 #define GROUP_TRANSACTIONS 10000
-#define STATUS_NS          (5 * CLOCK_S)                /* between two confirmations, at most */
-#define STATUS_LEAST_NS    (200 * CLOCK_MS)             /* … and at least */
+#define STATUS_NS          (5 * CLOCK_S)    /* between two confirmations, at most */
+#define STATUS_LEAST_NS    (200 * CLOCK_MS) /* … and at least */
+#define TAKE_OVER_TRIES    25
+#define TAKE_OVER_NS       (100 * CLOCK_MS)
 #define IDLE_BYTES         ((uint64_t)16 * 1024 * 1024) /* of the WAL, then the tracker is moved */
 
 /* A table as the server has described it in this session. */
@@ -170,7 +172,7 @@ static enum err_code load_table(struct follower *f, const struct relation *r, st
 {
     struct pg_source *p = f->p;
     struct pg_link *l = NULL;
-    enum err_code code = pg_link_open(&l, p->opt.dsn, false, &p->wait, e);
+    enum err_code code = pg_link_open(&l, p->opt.dsn, NULL, &p->wait, e);
 
     *out = (struct pg_tables){0};
     if (code == ERR_OK)
@@ -460,10 +462,14 @@ static enum err_code commit_group(struct follower *f, struct err *e)
     return code != ERR_OK && use_schema && is_misfit(code) ? forget_fit(f, e) : code;
 }
 
-/* Nothing is under way, and what the server has written since is not published. */
-static enum err_code move_on(struct follower *f, struct err *e)
+/* Nothing is under way, and what the server has written since is not published: the tracker moves
+ * over it. A server that asks for a status may be waiting for it to be confirmed before it shuts
+ * down. */
+static enum err_code move_on(struct follower *f, bool asked, struct err *e)
 {
-    if (f->in_tx || f->transactions || f->received < f->position + IDLE_BYTES)
+    uint64_t step = asked ? 1 : IDLE_BYTES;
+
+    if (f->in_tx || f->transactions || f->received < f->position + step)
         return ERR_OK;
     enum err_code code = mirror_begin(f->p->mirror, e);
     return code == ERR_OK ? commit_at(f, f->received, 0, 0, e) : code;
@@ -535,7 +541,7 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
     /* Everything before that which is published has been sent. */
     if (frame.end > f->received)
         f->received = frame.end;
-    enum err_code code = move_on(f, e);
+    enum err_code code = move_on(f, frame.reply, e);
     tell_lag(f);
     return code == ERR_OK && frame.reply ? tell(f, e) : code;
 }
@@ -580,8 +586,8 @@ static enum err_code run(struct follower *f, struct err *e)
         code = pg_link_try_copied(f->p->link, &bytes, &len, &end, e);
         if (code != ERR_OK)
             return code;
-        if (end) /* it says why */
-            return pg_link_copied(f->p->link, &bytes, &len, &f->p->wait, e) == ERR_OK
+        if (end)
+            return pg_link_ended(f->p->link, &f->p->wait, e) == ERR_OK
                        ? err_set(e, ERR_SHUTDOWN, "the source has ended the replication")
                        : e->code;
         if (!bytes) {
@@ -623,6 +629,51 @@ static enum err_code start(struct follower *f, struct err *e)
     return code;
 }
 
+/* The slot is in use. If that is by a session of this very cluster, its node has lost the lease,
+ * and is frozen or cut off: the server would only notice at its wal_sender_timeout. */
+static enum err_code end_other_session(struct pg_source *p, bool *ended, struct err *e)
+{
+    struct buf sql = BUF_INIT;
+    PGresult *r = NULL;
+
+    buf_printf(&sql,
+               "SELECT pg_terminate_backend(a.pid) FROM pg_replication_slots s"
+               " JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = '%s'"
+               " AND a.usename = current_user"
+               " AND a.application_name = current_setting('application_name')",
+               p->opt.slot);
+    enum err_code code = buf_ok(&sql)
+                             ? pg_link_run(p->link, buf_cstr(&sql), NULL, 0, &p->wait, &r, e)
+                             : out_of_memory(e);
+    buf_free(&sql);
+    *ended = code == ERR_OK && pq.ntuples(r) > 0;
+    if (r)
+        pq.clear(r);
+    if (*ended)
+        LOG_WARN("the session of a node that followed the source before is ended",
+                 LOG_STR("slot", p->opt.slot));
+    return code;
+}
+
+static enum err_code start_or_take_over(struct follower *f, struct err *e)
+{
+    struct pg_source *p = f->p;
+    struct err ignored = ERR_INIT;
+    bool ended = false;
+    enum err_code code = start(f, e);
+
+    if (code == ERR_OK || strcmp(e->sqlstate, "55006") != 0 || !p->clustered ||
+        end_other_session(p, &ended, &ignored) != ERR_OK || !ended)
+        return code;
+    for (unsigned i = 0; i < TAKE_OVER_TRIES && code != ERR_OK; i++) {
+        if (!source_pause(p->source, TAKE_OVER_NS))
+            return e->code;
+        err_clear(e);
+        code = start(f, e);
+    }
+    return code;
+}
+
 enum err_code pg_follow(struct pg_source *p, uint64_t position, struct err *e)
 {
     struct follower f = {.p = p,
@@ -630,7 +681,7 @@ enum err_code pg_follow(struct pg_source *p, uint64_t position, struct err *e)
                          .confirmed = position,
                          .received = position,
                          .decoder = pgoutput_new()};
-    enum err_code code = f.decoder ? start(&f, e) : out_of_memory(e);
+    enum err_code code = f.decoder ? start_or_take_over(&f, e) : out_of_memory(e);
 
     f.status_ns = clock_mono_ns();
     if (code == ERR_OK) {

@@ -1,5 +1,7 @@
 #include "proxy/pg_source.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,7 +213,13 @@ static enum err_code follow(void *arg, struct source *s, struct err *e)
     p->mirror = source_mirror(s);
     p->wait = (struct pg_wait){
         .deadline_ns = CLOCK_EVER, .wake_fd = source_wake_fd(s), .check = check_stop, .arg = s};
-    enum err_code code = pg_link_open(&p->link, p->opt.dsn, true, &p->wait, e);
+    /* The same on every node of the cluster, and on none of another one. */
+    int64_t log = mirror_log_created(p->mirror);
+    char session[64];
+    p->clustered = log != 0;
+    snprintf(session, sizeof session, "ha %" PRIx64 " %.40s", (uint64_t)log,
+             source_options(s)->database);
+    enum err_code code = pg_link_open(&p->link, p->opt.dsn, session, &p->wait, e);
     if (code == ERR_OK)
         code = check_wal_level(p, e);
     if (code == ERR_OK)
