@@ -25,10 +25,8 @@
 
 #define GROUP_BYTES        ((uint64_t)4 * 1024 * 1024) /* put aside, then the group is committed */
 #define GROUP_TRANSACTIONS 10000
-#define STATUS_NS          (5 * CLOCK_S)    /* between two confirmations, at most */
-#define STATUS_LEAST_NS    (200 * CLOCK_MS) /* … and at least */
-#define TAKE_OVER_TRIES    25
-#define TAKE_OVER_NS       (100 * CLOCK_MS)
+#define STATUS_NS          (5 * CLOCK_S)                /* between two confirmations, at most */
+#define STATUS_LEAST_NS    (200 * CLOCK_MS)             /* … and at least */
 #define IDLE_BYTES         ((uint64_t)16 * 1024 * 1024) /* of the WAL, then the tracker is moved */
 
 /* A table as the server has described it in this session. */
@@ -629,51 +627,6 @@ static enum err_code start(struct follower *f, struct err *e)
     return code;
 }
 
-/* The slot is in use. If that is by a session of this very cluster, its node has lost the lease,
- * and is frozen or cut off: the server would only notice at its wal_sender_timeout. */
-static enum err_code end_other_session(struct pg_source *p, bool *ended, struct err *e)
-{
-    struct buf sql = BUF_INIT;
-    PGresult *r = NULL;
-
-    buf_printf(&sql,
-               "SELECT pg_terminate_backend(a.pid) FROM pg_replication_slots s"
-               " JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = '%s'"
-               " AND a.usename = current_user"
-               " AND a.application_name = current_setting('application_name')",
-               p->opt.slot);
-    enum err_code code = buf_ok(&sql)
-                             ? pg_link_run(p->link, buf_cstr(&sql), NULL, 0, &p->wait, &r, e)
-                             : out_of_memory(e);
-    buf_free(&sql);
-    *ended = code == ERR_OK && pq.ntuples(r) > 0;
-    if (r)
-        pq.clear(r);
-    if (*ended)
-        LOG_WARN("the session of a node that followed the source before is ended",
-                 LOG_STR("slot", p->opt.slot));
-    return code;
-}
-
-static enum err_code start_or_take_over(struct follower *f, struct err *e)
-{
-    struct pg_source *p = f->p;
-    struct err ignored = ERR_INIT;
-    bool ended = false;
-    enum err_code code = start(f, e);
-
-    if (code == ERR_OK || strcmp(e->sqlstate, "55006") != 0 || !p->clustered ||
-        end_other_session(p, &ended, &ignored) != ERR_OK || !ended)
-        return code;
-    for (unsigned i = 0; i < TAKE_OVER_TRIES && code != ERR_OK; i++) {
-        if (!source_pause(p->source, TAKE_OVER_NS))
-            return e->code;
-        err_clear(e);
-        code = start(f, e);
-    }
-    return code;
-}
-
 enum err_code pg_follow(struct pg_source *p, uint64_t position, struct err *e)
 {
     struct follower f = {.p = p,
@@ -681,7 +634,7 @@ enum err_code pg_follow(struct pg_source *p, uint64_t position, struct err *e)
                          .confirmed = position,
                          .received = position,
                          .decoder = pgoutput_new()};
-    enum err_code code = f.decoder ? start_or_take_over(&f, e) : out_of_memory(e);
+    enum err_code code = f.decoder ? start(&f, e) : out_of_memory(e);
 
     f.status_ns = clock_mono_ns();
     if (code == ERR_OK) {

@@ -16,7 +16,6 @@ struct pg_source {
     struct pg_link *link;
     struct pg_wait wait; /* until the source is to stop */
     struct pg_domains domains;
-    bool clustered; /* there may be other nodes, and this one holds the lease */
 };
 
 /* ---- pg_copy.c ---- */
