@@ -9,9 +9,10 @@
 #include "server/config.h"
 #include "server/config_flags.h"
 
-#define NAME_MAX_BYTES    255 /* what a message of the log has room for */
-#define STREAM_MAX_BYTES  128
-#define ADDRESS_MAX_BYTES 255 /* what a lease has room for */
+#define NAME_MAX_BYTES           255 /* what a message of the log has room for */
+#define STREAM_MAX_BYTES         128
+#define ADDRESS_MAX_BYTES        255 /* what a lease has room for */
+#define INTERCEPTOR_MEMORY_LEAST ((uint64_t)1 << 20)
 
 /* A flag whose capability does not exist is refused, never ignored. */
 static enum err_code check_missing(const struct config *c, struct err *e)
@@ -38,7 +39,8 @@ static enum err_code check_missing(const struct config *c, struct err *e)
 /* What only a client has a use for. In a file or the environment it may stand for both. */
 static enum err_code check_client(const struct config *c, struct err *e)
 {
-    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE};
+    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE,
+                                         CONFIG_CACERT};
 
     for (size_t i = 0; i < sizeof ids / sizeof *ids && !*c->remote; i++)
         if (c->sources[ids[i]] == SOURCE_FLAG)
@@ -151,6 +153,36 @@ static enum err_code check_leader(const struct config *c, struct err *e)
     return ERR_OK;
 }
 
+/* What a script makes of a transaction it makes of it everywhere, in the order of the log; that is
+ * last writer wins. */
+static enum err_code check_interceptor(struct config *c, struct err *e)
+{
+    if (c->interceptor_memory < INTERCEPTOR_MEMORY_LEAST)
+        return err_set(e, ERR_CONFIG, "--interceptor-memory is less than 1MiB");
+    if (!*c->interceptor)
+        return ERR_OK;
+    if (config_is_set(c, CONFIG_CONSISTENCY) && c->consistency == CONSISTENCY_SERIALIZABLE)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor changes what transactions have done when their clients have "
+                       "been answered: it cannot be combined with --consistency serializable, "
+                       "which has no conflicts to decide");
+    if (c->async_replication)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor decides in the order of the log, and --async-replication "
+                       "writes ahead of it: the two cannot be combined");
+    if (c->disable_ddl_sync)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor makes this node take its own transactions from the log, too, "
+                       "and --disable-ddl-sync leaves their schema changes out there: the two "
+                       "cannot be combined");
+    if (c->nats_port == 0 && !*c->replication_url && !*c->remote)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor needs replication: --nats-port is 0, and "
+                       "there is no --replication-url");
+    c->consistency = CONSISTENCY_LWW;
+    return ERR_OK;
+}
+
 static enum err_code check_together(struct config *c, struct err *e)
 {
     if (c->async_replication && config_is_set(c, CONFIG_CONSISTENCY) &&
@@ -193,5 +225,7 @@ enum err_code config_check(struct config *c, struct err *e)
         code = check_url(c, e);
     if (!code)
         code = check_together(c, e);
+    if (!code)
+        code = check_interceptor(c, e);
     return code;
 }
