@@ -103,7 +103,7 @@ static enum err_code take(struct pg_upstream *u, struct upstream_call *c, struct
         pg_link_close(*out);
     }
     w.deadline_ns = clock_deadline(CONNECT_NS);
-    enum err_code code = pg_link_open(out, u->opt.dsn, false, &w, e);
+    enum err_code code = pg_link_open(out, u->opt.dsn, NULL, &w, e);
     if (code == ERR_OK || code == ERR_INTERRUPTED || code == ERR_AUTH || code == ERR_TOO_MANY)
         return code;
     e->code = ERR_LOG_UNAVAILABLE;
@@ -478,9 +478,9 @@ static enum err_code write_alone(void *arg, struct upstream_call *c, struct reco
     code = run_all(l, c, results, e);
     if (code == ERR_OK && several)
         code = command(l, c, "COMMIT", e) == ERR_OK ? ERR_OK : unknown(l, e);
-    else if (code == ERR_OK || code == ERR_TOO_BIG)
-        code = e->code; /* what commits by itself is committed, whatever its rows take */
-    else if (!several)
+    else if (code == ERR_TOO_BIG && !several)
+        err_wrap(e, "the source has committed");
+    else if (code != ERR_OK && !several)
         code = unknown(l, e);
     if (code != ERR_OK && several && !pg_link_broken(l) &&
         pq.transactionStatus(pg_link_handle(l)) != PQTRANS_IDLE)

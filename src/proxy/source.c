@@ -290,7 +290,7 @@ static bool wait_for_turn(struct source *s)
 
 static uint64_t progress(const struct source *s)
 {
-    return atomic_load(&s->transactions);
+    return atomic_load(&s->transactions) + atomic_load(&s->changes);
 }
 
 static void *follow(void *arg)
