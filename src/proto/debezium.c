@@ -158,6 +158,21 @@ static bool has_key(const struct reading *r, const char *name)
     return jsondoc_member(r->key.payload, name) != NULL;
 }
 
+static enum err_code read_column(struct reading *r, const struct jsondoc *field, const char *name,
+                                 struct debezium_column *out)
+{
+    const struct jsondoc *initial = jsondoc_member(field, "default");
+
+    *out = (struct debezium_column){.name = name, .key = has_key(r, name)};
+    out->type = debezium_declared(r->arena, r->origin, field);
+    if (!out->type)
+        return no_memory(r->err);
+    if (initial &&
+        debezium_value(r->arena, r->origin, field, initial, &out->initial, r->err) != ERR_OK)
+        return err_wrap(r->err, "the default of column \"%s\"", name);
+    return ERR_OK;
+}
+
 static enum err_code read_columns(struct reading *r, const struct jsondoc *schema, bool all)
 {
     const struct jsondoc *fields = jsondoc_member(schema, "fields");
@@ -175,11 +190,8 @@ static enum err_code read_columns(struct reading *r, const struct jsondoc *schem
         const char *name = jsondoc_string(f, "field");
         if (!name || (!all && is_added(name)))
             continue;
-        columns[n].name = name;
-        columns[n].type = debezium_declared(r->arena, r->origin, f);
-        columns[n].key = has_key(r, name);
-        if (!columns[n].type)
-            return no_memory(r->err);
+        if (read_column(r, f, name, &columns[n]) != ERR_OK)
+            return r->err->code;
         n++;
     }
     r->out->columns = columns;

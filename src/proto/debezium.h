@@ -63,6 +63,7 @@ struct debezium_column {
     const char *name;
     const char *type; /* as it may stand in CREATE TABLE */
     bool key;         /* the message's key has it */
+    struct value initial; /* what rows have in it that are older than the column; NULL = nothing */
 };
 
 struct debezium_event {

@@ -123,13 +123,14 @@ static struct value real_of(const char *text)
     return value_real(strtod(text, NULL)); /* yajl has checked what a number is */
 }
 
-/* Java's doubles beyond numbers are strings. */
+/* Java's doubles beyond numbers are strings. SQLite would make NULL of NaN, which the column may
+ * not allow. */
 static enum err_code double_of(const struct jsondoc *v, struct value *out, struct err *e)
 {
     if (v->type == JSONDOC_NUMBER)
         *out = real_of(v->text);
     else if (v->type == JSONDOC_STRING && strcmp(v->text, "NaN") == 0)
-        *out = value_null();
+        *out = value_text(v->text, v->len);
     else if (v->type == JSONDOC_STRING && strcmp(v->text, "Infinity") == 0)
         *out = value_real((double)INFINITY);
     else if (v->type == JSONDOC_STRING && strcmp(v->text, "-Infinity") == 0)
@@ -245,6 +246,20 @@ static bool parameter(const struct jsondoc *schema, const char *name, int64_t *o
     return jsondoc_integer(&number, out);
 }
 
+/* As PostgreSQL's numeric is held: as a number where that is exact enough. */
+static enum err_code number_of(struct value *v)
+{
+    struct buf unused = BUF_INIT;
+    struct value number;
+    bool in_scratch;
+
+    if (pgtype_get(PGTYPE_NUMERIC, false, v->u.s.data, v->u.s.len, &number, &unused, &in_scratch) ==
+        PGTYPE_FINE)
+        *v = number;
+    buf_free(&unused);
+    return ERR_OK;
+}
+
 static enum err_code decimal_of(struct arena *a, const struct jsondoc *v, int64_t scale,
                                 struct value *out, struct err *e)
 {
@@ -253,7 +268,7 @@ static enum err_code decimal_of(struct arena *a, const struct jsondoc *v, int64_
 
     if (v->type == JSONDOC_NUMBER) { /* decimal.format=NUMERIC */
         *out = value_text(v->text, v->len);
-        return ERR_OK;
+        return number_of(out);
     }
     code = bytes_of(a, v, out, e);
     if (code != ERR_OK)
@@ -262,7 +277,8 @@ static enum err_code decimal_of(struct arena *a, const struct jsondoc *v, int64_
         buf_free(&b);
         return err_set(e, ERR_TOO_BIG, "a decimal number with too many digits");
     }
-    return text_of(a, &b, out, e);
+    code = text_of(a, &b, out, e);
+    return code == ERR_OK ? number_of(out) : code;
 }
 
 static enum err_code variable_decimal_of(struct arena *a, const struct jsondoc *v,

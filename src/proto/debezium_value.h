@@ -4,7 +4,7 @@
  *
  *   int8 … int64, Year, MicroDuration, NanoDuration   INTEGER, exact
  *   boolean                                           INTEGER 0, 1
- *   float, double                                     REAL; NaN is NULL
+ *   float, double                                     REAL; TEXT NaN
  *   string, Enum, EnumSet, Json, Xml, Interval        TEXT
  *   Uuid                                              TEXT, lower case
  *   bytes                                             BLOB
@@ -13,9 +13,8 @@
  *   Timestamp, MicroTimestamp, NanoTimestamp          TEXT 2026-01-31 12:34:56.789
  *   ZonedTimestamp                                    TEXT 2026-01-31 12:34:56.789+00:00 in UTC; of
  *                                                     MySQL without the zone
- *   Decimal, VariableScaleDecimal                     TEXT with all digits; a column of numeric
- *                                                     affinity makes a number of it where that is
- *                                                     exact
+ *   Decimal, VariableScaleDecimal                     INTEGER or REAL where that is exact enough
+ *                                                     (15 digits), else TEXT with all digits
  *   Bits                                              TEXT of 0 and 1; of MySQL INTEGER
  *   arrays of PostgreSQL                              TEXT {a,"b c",NULL}
  *   other arrays, maps and structs                    TEXT, JSON
