@@ -61,8 +61,8 @@ struct debezium_field {
 /* A column as the schema describes it. */
 struct debezium_column {
     const char *name;
-    const char *type; /* as it may stand in CREATE TABLE */
-    bool key;         /* the message's key has it */
+    const char *type;     /* as it may stand in CREATE TABLE */
+    bool key;             /* the message's key has it */
     struct value initial; /* what rows have in it that are older than the column; NULL = nothing */
 };
 

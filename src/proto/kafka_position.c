@@ -41,7 +41,8 @@ static int order(const struct kafka_place *a, const char *topic, int32_t partiti
 }
 
 /* Where that partition is, or has its place. */
-static size_t find(const struct kafka_position *p, const char *topic, int32_t partition, bool *there)
+static size_t find(const struct kafka_position *p, const char *topic, int32_t partition,
+                   bool *there)
 {
     size_t from = 0, to = p->n;
 

@@ -3,8 +3,9 @@
  *                   ├─ take ─ apply ─ … ─ end_group
  *                   └─ end_group fails ─ narrow: the same events again, one at a time
  *
- * What is wrong with a change is told by the commit, so a group that fails does not say which of its
- * events it was. Then its events are read again and committed one by one, until one fails alone.
+ * What is wrong with a change is told by the commit, so a group that fails does not say which of
+ * its events it was. Then its events are read again and committed one by one, until one fails
+ * alone.
  */
 #include "proxy/debezium_source.h"
 
@@ -18,30 +19,33 @@
 #include "proto/debezium.h"
 #include "proxy/debezium_tables.h"
 
-#define GROUP_BYTES     ((uint64_t)4 * 1024 * 1024) /* put aside, then the group is committed … */
-#define GROUP_EVENTS    10000
-#define GROUP_STRETCH   16 /* … or, within a transaction of the source, at so many times that */
-#define GROUP_NS        (500 * CLOCK_MS) /* and no later than this after its first event */
-#define WAIT_MS         200              /* for a message; a node that stops waits for it */
-#define DISCOVER_NS     (5 * CLOCK_S)    /* while topics are missing, or are named by a pattern */
+#define GROUP_BYTES      ((uint64_t)4 * 1024 * 1024) /* put aside, then the group is committed … */
+#define GROUP_EVENTS     10000
+#define GROUP_STRETCH    16 /* … or, within a transaction of the source, at so many times that */
+#define GROUP_NS         (500 * CLOCK_MS) /* and no later than this after its first event */
+#define WAIT_MS          200              /* for a message; a node that stops waits for it */
+#define DISCOVER_NS      (3 * CLOCK_S)    /* while topics are missing, or are named by a pattern */
 #define DISCOVER_IDLE_NS (60 * CLOCK_S)
 /* Events that change nothing move the tracker only so often. */
-#define IDLE_NS         (60 * CLOCK_S)
+#define IDLE_NS          (60 * CLOCK_S)
 
 struct debezium_source {
     struct kafka_options opt;
+    bool stuck; /* the last try has ended with an event that cannot be applied */
 };
 
 struct follower {
     struct source *source;
     struct mirror *mirror;
-    const struct kafka_options *opt;
+    struct debezium_source *d;
     struct kafka *kafka;
     struct debezium *decoder;
     struct debezium_tables *tables;
     struct kafka_position *done; /* the tracker's */
     struct kafka_position *next; /* with the open group */
     int64_t discover_ns;         /* when to look for topics again */
+    bool ever;                   /* the tracker has a position */
+    bool following;              /* and it was told */
     /* the open group */
     bool open;
     uint64_t events;      /* in it, or since the last commit where they changed nothing */
@@ -72,6 +76,7 @@ static enum err_code read_position(struct follower *f, struct err *e)
     if (kafka_position_read(f->done, f->text.data, f->text.len, e) != ERR_OK)
         return err_wrap(e, "the local database is the mirror of another kind of source: its "
                            "position is no position in Kafka");
+    f->ever = f->text.len > 0;
     return kafka_position_copy(f->next, f->done) ? ERR_OK : no_memory(e);
 }
 
@@ -118,8 +123,8 @@ static enum err_code narrow(struct follower *f, struct err *e)
 {
     uint64_t events = f->events;
 
-    LOG_INFO("a group of events cannot be applied: they are tried one by one",
-             LOG_UINT("events", events), LOG_STR("reason", e->msg));
+    LOG_DEBUG("a group of events cannot be applied: they are tried one by one",
+              LOG_UINT("events", events), LOG_STR("reason", e->msg));
     err_clear(e);
     if (begin_anew(f, e) != ERR_OK)
         return e->code;
@@ -127,6 +132,26 @@ static enum err_code narrow(struct follower *f, struct err *e)
     if (read_position(f, e) != ERR_OK)
         return e->code;
     return kafka_rewind(f->kafka, f->next, e);
+}
+
+/* Not before something has succeeded: an event that cannot be applied stops it again and again. */
+static void is_following(struct follower *f)
+{
+    if (f->following)
+        return;
+    source_is_following(f->source);
+    source_note(f->source, buf_cstr(&f->note));
+    f->following = true;
+}
+
+/* Nothing is behind, as far as is known of all partitions. */
+static bool tell_behind(struct follower *f)
+{
+    uint64_t messages;
+    bool known = kafka_behind(f->kafka, f->done, &messages);
+
+    source_behind(f->source, messages);
+    return known && messages == 0;
 }
 
 static enum err_code end_group(struct follower *f, struct err *e)
@@ -145,8 +170,10 @@ static enum err_code end_group(struct follower *f, struct err *e)
     FAULT_POINT("debezium.before_commit");
     enum err_code code = source_commit(f->source, buf_cstr(&f->text), f->time_ns, events, e);
     FAULT_POINT("debezium.after_commit");
-    if (code != ERR_OK && is_of_a_change(code))
+    if (code != ERR_OK && is_of_a_change(code)) {
+        f->d->stuck = true;
         return events > 1 ? narrow(f, e) : err_wrap(e, "%s", f->place);
+    }
     if (code != ERR_OK)
         return code;
     f->open = false;
@@ -154,8 +181,11 @@ static enum err_code end_group(struct follower *f, struct err *e)
     f->begun_ns = 0;
     if (!kafka_position_copy(f->done, f->next))
         return no_memory(e);
+    f->ever = true;
+    f->d->stuck = false;
+    is_following(f);
     kafka_commit(f->kafka, f->done);
-    source_behind(f->source, kafka_behind(f->kafka, f->done));
+    (void)tell_behind(f);
     return ERR_OK;
 }
 
@@ -190,8 +220,7 @@ static enum err_code change(struct follower *f, enum mirror_op op, const char *t
     for (size_t i = 0; i < ev->n_row; i++)
         f->columns[i] = (struct mirror_column){ev->row[i].name, ev->row[i].value};
     for (size_t i = 0; i < ev->n_keys; i++)
-        f->columns[ev->n_row + i] =
-            (struct mirror_column){ev->keys[i].name, ev->keys[i].value};
+        f->columns[ev->n_row + i] = (struct mirror_column){ev->keys[i].name, ev->keys[i].value};
     c.columns = f->columns;
     c.n_columns = ev->n_row;
     c.keys = f->columns + ev->n_row;
@@ -258,7 +287,8 @@ static enum err_code take(struct follower *f, const struct kafka_message *m, str
     int64_t at = 0;
     char place[sizeof f->place];
 
-    /* Never the same one twice, whatever librdkafka had on the way when it was told where to go on. */
+    /* Never the same one twice, whatever librdkafka had on the way when it was told where to go on.
+     */
     if (kafka_position_get(f->next, m->topic, m->partition, &at) && m->offset < at)
         return ERR_OK;
     (void)snprintf(place, sizeof place, "topic %.250s, partition %d, offset %lld", m->topic,
@@ -294,7 +324,7 @@ static enum err_code look_for_topics(struct follower *f, struct err *e)
         return e->code;
     bool missing = f->text.len > 0;
     f->discover_ns =
-        now + (missing || strchr(f->opt->topics, '^') ? DISCOVER_NS : DISCOVER_IDLE_NS);
+        now + (missing || strchr(f->d->opt.topics, '^') ? DISCOVER_NS : DISCOVER_IDLE_NS);
     buf_reset(&f->note);
     if (missing)
         buf_printf(&f->note, "Kafka does not have these topics yet: %s", buf_cstr(&f->text));
@@ -314,11 +344,15 @@ static enum err_code step(struct follower *f, struct err *e)
         return e->code;
     if (got)
         return take(f, &m, e);
-    bool idle = !f->open && f->begun_ns && clock_mono_ns() - f->begun_ns >= IDLE_NS;
-    if ((f->open || idle) && end_group(f, e) != ERR_OK)
-        return e->code;
-    source_behind(f->source, kafka_behind(f->kafka, f->done));
-    return ERR_OK;
+    bool idle = f->begun_ns && clock_mono_ns() - f->begun_ns >= IDLE_NS;
+    if (f->open || idle)
+        return end_group(f, e);
+    is_following(f);
+    if (!tell_behind(f) || f->ever)
+        return ERR_OK;
+    /* All that there is was nothing: the database holds it, and says so. */
+    f->begun_ns = clock_mono_ns();
+    return end_group(f, e);
 }
 
 static enum err_code start(struct follower *f, struct err *e)
@@ -330,21 +364,16 @@ static enum err_code start(struct follower *f, struct err *e)
         return no_memory(e);
     if (begin_anew(f, e) != ERR_OK || read_position(f, e) != ERR_OK)
         return e->code;
-    return kafka_open(&f->kafka, f->opt, e);
+    return kafka_open(&f->kafka, &f->d->opt, e);
 }
 
 static enum err_code follow(void *arg, struct source *s, struct err *e)
 {
-    const struct debezium_source *d = arg;
-    struct follower f = {.source = s, .mirror = source_mirror(s), .opt = &d->opt};
+    struct debezium_source *d = arg;
+    /* The event that it was stuck at is tried alone, and told by its place. */
+    struct follower f = {.source = s, .mirror = source_mirror(s), .d = d, .narrow = d->stuck};
     enum err_code code = start(&f, e);
 
-    if (code == ERR_OK)
-        code = look_for_topics(&f, e);
-    if (code == ERR_OK) {
-        source_is_following(s);
-        source_note(s, buf_cstr(&f.note));
-    }
     while (code == ERR_OK && !source_stopping(s))
         code = step(&f, e);
     kafka_close(f.kafka);

@@ -12,8 +12,8 @@
  * the other. More cannot be promised: the events of one transaction in several topics come in no
  * order.
  *
- * An event that cannot be read or applied stops the source: what came before it is committed, and it
- * is tried again and again. Nothing is skipped.
+ * An event that cannot be read or applied stops the source: what came before it is committed, and
+ * it is tried again and again. Nothing is skipped.
  */
 #ifndef HA_PROXY_DEBEZIUM_SOURCE_H
 #define HA_PROXY_DEBEZIUM_SOURCE_H

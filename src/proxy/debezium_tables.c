@@ -1,5 +1,6 @@
 #include "proxy/debezium_tables.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -184,6 +185,18 @@ static enum err_code put_sql(struct debezium_tables *t, struct buf *sql, struct 
     return code;
 }
 
+/* SQLite makes a floating-point number of what a column of numeric affinity gets, and keys with
+ * more than these digits would become one. */
+#define NUMERIC_DIGITS 15
+
+static bool is_wide_numeric(const char *type)
+{
+    int precision = 0;
+
+    return strncmp(type, "NUMERIC", strlen("NUMERIC")) == 0 &&
+           (sscanf(type, "NUMERIC(%d", &precision) != 1 || precision > NUMERIC_DIGITS);
+}
+
 /* A key of one integer becomes SQLite's rowid. Nothing but the key is NOT NULL: the source has
  * checked that, and may stop to. */
 static void put_column(struct buf *sql, const struct debezium_column *c, bool whole_key)
@@ -197,7 +210,8 @@ static void put_column(struct buf *sql, const struct debezium_column *c, bool wh
                             : " INTEGER NOT NULL PRIMARY KEY");
         return;
     }
-    buf_printf(sql, " %s", c->type);
+    if (!c->key || !is_wide_numeric(c->type)) /* without a type it stays what it is */
+        buf_printf(sql, " %s", c->type);
     if (c->key)
         buf_puts(sql, whole_key ? " NOT NULL PRIMARY KEY" : " NOT NULL");
 }

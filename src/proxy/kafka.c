@@ -236,10 +236,10 @@ void kafka_close(struct kafka *k)
         return;
     if (k->message)
         rdkafka.message_destroy(k->message);
-    if (k->rk) {
-        (void)rdkafka.consumer_close(k->rk);
-        rdkafka.destroy(k->rk);
-    }
+    /* To close a consumer is to leave the group, which this one never was in; it would wait a
+     * minute for the answer of a broker that is gone. */
+    if (k->rk)
+        rdkafka.destroy_flags(k->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     kafka_position_free(k->taken);
     patterns_free(k);
     free(k);
@@ -415,20 +415,24 @@ void kafka_commit(struct kafka *k, const struct kafka_position *position)
     rdkafka.topic_partition_list_destroy(list);
 }
 
-uint64_t kafka_behind(struct kafka *k, const struct kafka_position *position)
+bool kafka_behind(struct kafka *k, const struct kafka_position *position, uint64_t *messages)
 {
     size_t n;
     const struct kafka_place *all = kafka_position_all(k->taken, &n);
-    uint64_t behind = 0;
+    bool known = true;
 
+    *messages = 0;
     for (size_t i = 0; i < n; i++) {
-        int64_t low = 0, high = 0, at = 0;
-        if (rdkafka.get_watermark_offsets(k->rk, all[i].topic, all[i].partition, &low, &high))
+        int64_t low, high, at = 0;
+        if (rdkafka.get_watermark_offsets(k->rk, all[i].topic, all[i].partition, &low, &high) ||
+            high < 0) {
+            known = false;
             continue;
+        }
         if (!kafka_position_get(position, all[i].topic, all[i].partition, &at) || at < low)
             at = low;
         if (high > at)
-            behind += (uint64_t)(high - at);
+            *messages += (uint64_t)(high - at);
     }
-    return behind;
+    return known;
 }

@@ -4,10 +4,10 @@
  *
  *   kafka_open ─ { kafka_discover now and then ─ kafka_next… ─ kafka_commit }… ─ kafka_close
  *
- * It takes all partitions by itself (librdkafka's assign) instead of sharing them out as a member of
- * its consumer group: who consumes is decided elsewhere (the lease of source.h), so there is nobody
- * to share with, and nothing waits for a dead member's session to end. Where it goes on is the
- * caller's position, never the group's offsets; those are committed only for tools that show a
+ * It takes all partitions by itself (librdkafka's assign) instead of sharing them out as a member
+ * of its consumer group: who consumes is decided elsewhere (the lease of source.h), so there is
+ * nobody to share with, and nothing waits for a dead member's session to end. Where it goes on is
+ * the caller's position, never the group's offsets; those are committed only for tools that show a
  * group's lag.
  *
  * One thread at a time. Waits end after the time that is given.
@@ -27,8 +27,8 @@ struct kafka;
 
 /* Strings are borrowed, and outlive it. */
 struct kafka_options {
-    /* host:port, with commas between; behind a "?" librdkafka's settings, name=value with & between,
-     * %XX for bytes that would end them. */
+    /* host:port, with commas between; behind a "?" librdkafka's settings, name=value with &
+     * between, %XX for bytes that would end them. */
     const char *brokers;
     const char *group;
     /* With commas between; what begins with ^ is a POSIX extended regular expression for names. */
@@ -52,8 +52,8 @@ enum err_code kafka_open(struct kafka **out, const struct kafka_options *o, stru
 void kafka_close(struct kafka *k); /* NULL is fine */
 
 /* Asks which of the topics there are, and takes partitions that are new, from their place in
- * `position`, or else from the beginning. Appends the names of topics that are missing to `missing`,
- * with commas between. ERR_IO, ERR_AUTH: the brokers cannot be asked, and why. */
+ * `position`, or else from the beginning. Appends the names of topics that are missing to
+ * `missing`, with commas between. ERR_IO, ERR_AUTH: the brokers cannot be asked, and why. */
 enum err_code kafka_discover(struct kafka *k, const struct kafka_position *position,
                              struct buf *missing, struct err *e);
 /* What was read beyond `position` comes again: it is where to go on from. */
@@ -67,7 +67,8 @@ enum err_code kafka_next(struct kafka *k, int timeout_ms, struct kafka_message *
 /* Tells the group that the position was reached; returns at once, and a failure is only logged. */
 void kafka_commit(struct kafka *k, const struct kafka_position *position);
 
-/* How many messages lie behind the position, as far as the brokers have told by now. */
-uint64_t kafka_behind(struct kafka *k, const struct kafka_position *position);
+/* How many messages lie behind the position, as far as the brokers have told by now; false where
+ * one of the partitions has not been heard of yet. */
+bool kafka_behind(struct kafka *k, const struct kafka_position *position, uint64_t *messages);
 
 #endif

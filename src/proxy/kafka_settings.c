@@ -9,10 +9,18 @@
 /* The consumer sets them itself; the last ones would run code, or programs, of the setting's
  * choice. */
 static const char *const ours[] = {
-    "bootstrap.servers",         "metadata.broker.list", "group.id",
-    "group.instance.id",         "enable.auto.commit",   "enable.auto.offset.store",
-    "auto.offset.reset",         "enable.partition.eof", "allow.auto.create.topics",
-    "plugin.library.paths",      "opaque",               "sasl.kerberos.kinit.cmd",
+    "bootstrap.servers",
+    "metadata.broker.list",
+    "group.id",
+    "group.instance.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "auto.offset.reset",
+    "enable.partition.eof",
+    "allow.auto.create.topics",
+    "plugin.library.paths",
+    "opaque",
+    "sasl.kerberos.kinit.cmd",
     "enable.sasl.oauthbearer.unsecure.jwt",
 };
 

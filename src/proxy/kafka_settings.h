@@ -1,5 +1,6 @@
-/* The brokers of a consumer, and librdkafka's settings behind them, as they are written in one text:
- * "host:9092,host2:9092?security.protocol=ssl&ssl.ca.location=/etc/ca.pem". Pure; any thread. */
+/* The brokers of a consumer, and librdkafka's settings behind them, as they are written in one
+ * text: "host:9092,host2:9092?security.protocol=ssl&ssl.ca.location=/etc/ca.pem". Pure; any thread.
+ */
 #ifndef HA_PROXY_KAFKA_SETTINGS_H
 #define HA_PROXY_KAFKA_SETTINGS_H
 

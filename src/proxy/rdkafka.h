@@ -20,9 +20,8 @@
     X(conf_set_log_cb)                                                                             \
     X(conf_set_offset_commit_cb)                                                                   \
     X(conf_set_opaque)                                                                             \
-    X(consumer_close)                                                                              \
     X(consumer_poll)                                                                               \
-    X(destroy)                                                                                     \
+    X(destroy_flags)                                                                               \
     X(err2str)                                                                                     \
     X(get_watermark_offsets)                                                                       \
     X(message_destroy)                                                                             \
