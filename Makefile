@@ -85,10 +85,10 @@ HARDEN_LD     :=
 WARN          += -Wno-maybe-uninitialized -Wno-format-truncation -Wno-format-overflow -Wno-stringop-overflow
 endif
 
-PKGS      := libnats yajl libzstd openssl libpcre2-8 libnghttp2 libprotobuf-c zlib
+PKGS      := libnats yajl libzstd openssl libpcre2-8 libnghttp2 libprotobuf-c zlib lua5.4
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
-                     echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8 -lnghttp2 -lprotobuf-c -lz)
+                     echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8 -lnghttp2 -lprotobuf-c -lz -llua5.4)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
 # libcurl, for the commands (src/cli), is loaded when one needs it: cli/curl.h; libpq, for a source, too: proxy/pq.h.
 # The load client of test/bench speaks to PostgreSQL and MariaDB.
@@ -257,7 +257,7 @@ $(BUILD)/sqlite-is-recent:
 
 .PHONY: programs test-objects unit FORCE
 programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) $(BUILD)/bench/load $(BUILD)/bench/lag \
-    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients go-clients
+    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients java-clients go-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -324,6 +324,15 @@ $(BUILD)/pip/installed: test/wire/pip/requirements.txt
 	$(Q)rm -rf $(@D)
 	$(Q)/usr/bin/python3 -m pip install --quiet --no-warn-script-location --root-user-action=ignore \
 	    --disable-pip-version-check --only-binary :all: --target $(@D) -r $<
+	$(Q)touch $@
+
+# Those of Java that Debian does not have.
+.PHONY: java-clients
+java-clients: $(BUILD)/java/installed
+$(BUILD)/java/installed: test/wire/java/pom.xml
+	$(call say,MVN,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)mvn --quiet --batch-mode -f $< dependency:copy-dependencies -DoutputDirectory=$(abspath $(@D))
 	$(Q)touch $@
 
 # Those of Go, where its compiler is installed.

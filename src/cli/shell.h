@@ -27,6 +27,7 @@
 struct shell_options {
     const char *urls; /* with commas between them */
     const char *token;
+    const char *cacert; /* file of CAs for https, instead of the system's */
     const char *database;
     const char *command; /* statements to run instead of standard input */
     enum show_mode mode;

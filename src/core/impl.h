@@ -5,7 +5,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/name.h"
+#include "base/sha256.h"
 #include "core/database.h"
+#include "core/lease.h"
 #include "core/link.h"
 #include "core/node.h"
 #include "core/upstream.h"
@@ -15,8 +18,15 @@
 
 #define NODE_MAX_DATABASES 10000
 #define NODE_MAX_PROTOCOLS 8
+#define NODE_SCRIPTS       64 /* other nodes whose interceptors are known */
 
 struct session;
+
+/* The interceptor of another node: its name as a token, the script's digest or SCRIPTS_NONE. */
+struct script_of {
+    char node[NAME_TOKEN_SIZE];
+    char digest[SHA256_TEXT_SIZE];
+};
 
 struct node {
     /* immutable after node_start */
@@ -28,6 +38,7 @@ struct node {
     pthread_t ticker, catalog, snapshots, watch;
     bool has_ticker, has_catalog, has_snapshots, has_watch;
     int64_t started_wall_ns;
+    struct lease *leader_lease;          /* NULL: no leader is elected; stopped by node_stop() */
     const struct upstream_ops *upstream; /* NULL: clients write here */
     void *upstream_arg;
 
@@ -52,21 +63,26 @@ struct node {
     struct database **dbs; /* the first one is the default */
     size_t n_dbs;
     bool started, stopping;
-    bool snapshotting;                /* a snapshot is being taken */
-    size_t running;                   /* requests under way */
-    struct session *sessions;         /* all open ones */
+    bool snapshotting;        /* a snapshot is being taken */
+    size_t running;           /* requests under way */
+    struct session *sessions; /* all open ones */
+    char leader_name[256];    /* what the static leader calls itself; "" = it has not said */
+    struct script_of scripts[NODE_SCRIPTS];
+    size_t n_scripts;
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
-    atomic_bool checked;   /* the checker is done */
-    atomic_bool leave;     /* stopping: what can be done again another time ends */
-    atomic_bool interrupt; /* stopping, and the deadline has passed */
+    atomic_bool leader_is_self; /* this node is the static leader */
+    atomic_bool checked;        /* the checker is done */
+    atomic_bool leave;          /* stopping: what can be done again another time ends */
+    atomic_bool interrupt;      /* stopping, and the deadline has passed */
     struct {
         const char *_Atomic name;
         atomic_llong open, total;
     } protocols[NODE_MAX_PROTOCOLS];
     atomic_llong requests, request_errors;
-    atomic_llong nats_moves; /* connections that left a server which was of no use */
+    atomic_llong upstream_calls; /* writes, and transactions, that went upstream */
+    atomic_llong nats_moves;     /* connections that left a server which was of no use */
 };
 
 /* Is the node's own connection to NATS there? */
@@ -131,6 +147,13 @@ enum err_code roster_each(struct node *n, const char *id, roster_line_fn *each, 
  * struct node. */
 enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);
 
+/* ---- leader.c: who leads; see leader.h ---- */
+enum err_code leader_start(struct node *n, struct err *e);
+/* ,"leader":{…} of /status; nothing where there is to be none. */
+void leader_put_status(struct node *n, struct buf *json);
+/* Likewise, in Prometheus' text format. */
+void leader_put_metrics(struct node *n, struct buf *text);
+
 /* ---- watch.c: connections to servers that are of no use ---- */
 void *watch_main(void *node);
 
@@ -144,6 +167,15 @@ struct rpc_call;
 void agreement_tell(struct node *n); /* the ticker's thread */
 /* Another node has told. Any thread; does not block. */
 enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *e);
+
+/* ---- scripts.c: do all nodes have the same interceptor? ---- */
+#define SCRIPTS_NONE "-"
+/* The digest of this node's, or SCRIPTS_NONE. */
+const char *scripts_own(const struct node *n);
+/* Node `node` (a token) has told its own. Any thread. */
+void scripts_hear(struct node *n, const char *node, const char *digest);
+size_t scripts_unlike(struct node *n);                     /* how many have another one */
+void scripts_put_status(struct node *n, struct buf *json); /* ,"interceptor":{…} in /status */
 
 /* ---- travel.c: transactions that this node runs for another one (repl/handover.h) ---- */
 enum err_code travel_serve(struct node *n, struct rpc_call *call, struct err *e);

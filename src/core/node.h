@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "repl/start.h"
+#include "script/script.h"
 #include "sql/apply.h"
 #include "sql/conn.h"
 
@@ -30,6 +31,9 @@ struct node_options {
     bool async_replication;
     bool disable_ddl_sync;
     enum row_identify row_identify;
+
+    const char *leader_addr;   /* NULL or "" = no election; else what the others reach it by */
+    const char *leader_static; /* NULL or "" = none */
 
     const char *nats_url; /* comma-separated; "" = no replication at all (--nats-port 0, no URL) */
     const char *nats_user, *nats_pass; /* "" = none beyond what the URL says */
@@ -51,10 +55,11 @@ struct node_options {
     int concurrent_queries;        /* read connections per node */
     int64_t query_timeout_ns;      /* 0 = none */
     int64_t tx_idle_timeout_ns;
-    int64_t snapshot_interval_ns; /* 0 = none by the clock */
-    bool from_latest_snapshot;    /* a new database begins with the newest snapshot */
-    bool adopt;                   /* a file whose log is gone begins a new one */
-    size_t max_result_bytes;      /* buffered result of one write request */
+    int64_t snapshot_interval_ns;     /* 0 = none by the clock */
+    bool from_latest_snapshot;        /* a new database begins with the newest snapshot */
+    bool adopt;                       /* a file whose log is gone begins a new one */
+    size_t max_result_bytes;          /* buffered result of one write request */
+    const struct script *interceptor; /* NULL = none; CONSISTENCY_LWW only, not asynchronous */
 
     /* Called about once a second while no database can follow its log, with how long that has
      * lasted since NATS was connected last, and whether it still is. By the ticker, so it blocks
@@ -101,6 +106,10 @@ enum err_code node_add_file(struct node *n, const char *dsn, struct err *e);
 /* Connects to NATS and starts the databases' appliers. Returns at once: node_ready() tells. */
 enum err_code node_start(struct node *n, struct err *e);
 
+/* The node gives up its lead, if it has it, and does not stand for it again: the first thing to do
+ * where it is about to stop. Returns at once. */
+void node_abdicate(struct node *n);
+
 /* Refuses new requests with ERR_SHUTDOWN, waits for running ones until the deadline, then
  * interrupts them; checkpoints and closes the databases and the NATS connection. */
 void node_stop(struct node *n, int64_t deadline_ns);
@@ -115,6 +124,9 @@ bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why)
 
 /* In one line for people: how many databases, and how far the one is that is furthest behind. */
 void node_summary(struct node *n, struct buf *text);
+
+/* The address of the leader, cut to `size`; false, and "", where there is none. */
+bool node_leader(struct node *n, char *address, size_t size);
 
 /* ---- databases ---- */
 

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "proto/debezium.h"
 #include "proxy/debezium_tables.h"
@@ -167,9 +166,7 @@ static enum err_code end_group(struct follower *f, struct err *e)
     kafka_position_put(&f->text, f->next);
     if (!buf_ok(&f->text))
         return no_memory(e);
-    FAULT_POINT("debezium.before_commit");
     enum err_code code = source_commit(f->source, buf_cstr(&f->text), f->time_ns, events, e);
-    FAULT_POINT("debezium.after_commit");
     if (code != ERR_OK && is_of_a_change(code)) {
         f->d->stuck = true;
         return events > 1 ? narrow(f, e) : err_wrap(e, "%s", f->place);

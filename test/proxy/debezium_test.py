@@ -170,7 +170,7 @@ def test_killed_amid_events(cluster, kafka):
         node.query(f"CREATE TABLE t{i} (n INTEGER)")
     node.may_die = True
     # At both sides of the commit, and wherever it is just then.
-    faults = ["debezium.before_commit=kill@2", "debezium.after_commit=kill@1", "group.published=kill@2", "", ""]
+    faults = ["mirror.commit=kill", "mirror.committed=kill", "commit.acked=kill", "", ""]
     for part, fault in enumerate(faults):
         node.kill9()
         put_many(kafka, topics, part * EVENTS // 5, (part + 1) * EVENTS // 5)

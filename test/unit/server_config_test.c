@@ -139,11 +139,9 @@ static void test_mistakes(void **state)
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--leader-addr|x:1",    "--leader-static|x:1",
-        "--grpc-insecure",      "--mysql-proxied|x",
-        "--pg-proxied|x",       "--proxy-local|x",
-        "--debezium-brokers|x", "--proxy-read-your-writes",
-        "--interceptor|x",      "--async-replication-store-dir|x",
+        "--leader-addr|x:1",    "--leader-static|x:1",      "--grpc-insecure",
+        "--mysql-proxied|x",    "--pg-proxied|x",           "--proxy-local|x",
+        "--debezium-brokers|x", "--proxy-read-your-writes", "--async-replication-store-dir|x",
     };
 
     (void)state;
@@ -172,6 +170,13 @@ static void test_client(void **state)
 static void test_together(void **state)
 {
     (void)state;
+    assert_int_equal(load("-i|x.lua", ""), ERR_OK);
+    assert_int_equal(load("-i|x.lua|--consistency|lww", "HA_INTERCEPTOR_MEMORY=1MiB"), ERR_OK);
+    assert_refused("-i|x.lua|--consistency|serializable", "", "--consistency serializable");
+    assert_refused("--interceptor|x.lua|--async-replication", "", "--async-replication");
+    assert_refused("-i|x.lua|--disable-ddl-sync", "", "--disable-ddl-sync");
+    assert_refused("-i|x.lua|--nats-port|0", "", "needs replication");
+    assert_refused("--interceptor-memory|1MB", "", "--interceptor-memory");
     assert_int_equal(load("--async-replication", ""), ERR_OK);
     assert_int_equal(c.consistency, CONSISTENCY_LWW);
     assert_int_equal(load("--async-replication|--consistency|lww", ""), ERR_OK);

@@ -10,6 +10,7 @@
  *     routes.c      the table of methods
  *     query.c       SQL: sessions and single calls             rows.c: results as messages
  *     batch.c       SQL: several statements as one transaction
+ *     leader.c      another node's writes, where this one leads
  *     files.c       databases and snapshots as files, and their names
  *     health.c      grpc.health.v1                  reflection.c: grpc.reflection.v1
  *
@@ -43,6 +44,7 @@
 #include "base/token.h"
 #include "core/node.h"
 #include "core/session.h"
+#include "wire/channel.h"
 #include "wire/grpc/grpc.h"
 
 #define GRPC_PROTOCOL "grpc"
@@ -106,6 +108,7 @@ struct grpc_server {
 struct grpc_conn {
     struct grpc_server *server;
     int fd, wake;                  /* wake: an eventfd for the connection's thread */
+    struct channel *channel;       /* borrowed; where there is TLS, guarded by mu */
     struct grpc_conn *next, *prev; /* guarded by server->mu */
 
     pthread_mutex_t mu;
@@ -192,8 +195,9 @@ struct grpc_call {
 
 /* ---- conn.c ---- */
 
-bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s, int fd); /* false: no memory */
-void grpc_conn_run(struct grpc_conn *c); /* until its end; then no call of it runs any more */
+bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s,
+                    struct channel *channel); /* false: no memory */
+void grpc_conn_run(struct grpc_conn *c);      /* until its end; then no call of it runs any more */
 void grpc_conn_fini(struct grpc_conn *c);
 void grpc_conn_quit(struct grpc_conn *c); /* any thread, while it runs */
 void grpc_conn_flush_locked(struct grpc_conn *c);
@@ -281,6 +285,7 @@ enum err_code grpc_query(struct grpc_call *c, struct err *e);
 enum err_code grpc_execute(struct grpc_call *c, struct err *e);
 enum err_code grpc_stream(struct grpc_call *c, struct err *e);
 enum err_code grpc_batch(struct grpc_call *c, struct err *e);
+enum err_code grpc_leader(struct grpc_call *c, struct err *e);
 enum err_code grpc_names(struct grpc_call *c, struct err *e);
 enum err_code grpc_download(struct grpc_call *c, struct err *e);
 enum err_code grpc_snapshot(struct grpc_call *c, struct err *e);
