@@ -13,8 +13,8 @@
 struct sources {
     const struct config *config;
     struct node *node;
-    char *database; /* id of the one that mirrors */
-    struct pg_source *pg;            /* one of the two */
+    char *database;       /* id of the one that mirrors */
+    struct pg_source *pg; /* one of the two */
     struct debezium_source *debezium;
     struct pg_upstream *pg_upstream; /* NULL: writes stay here */
     struct source *source;
@@ -89,8 +89,7 @@ enum err_code sources_check(const struct config *c, struct err *e)
 {
     const struct pg_source_options pg = pg_options(c);
 
-    if (!is_debezium(c) &&
-        (*c->debezium_group || *c->debezium_topics || *c->debezium_source_dsn))
+    if (!is_debezium(c) && (*c->debezium_group || *c->debezium_topics || *c->debezium_source_dsn))
         return err_set(e, ERR_CONFIG, "the flags --debezium-… need --debezium-brokers");
     if (!sources_wanted(c))
         return ERR_OK;
