@@ -170,7 +170,7 @@ static enum err_code load_table(struct follower *f, const struct relation *r, st
 {
     struct pg_source *p = f->p;
     struct pg_link *l = NULL;
-    enum err_code code = pg_link_open(&l, p->opt.dsn, false, &p->wait, e);
+    enum err_code code = pg_link_open(&l, p->opt.dsn, NULL, &p->wait, e);
 
     *out = (struct pg_tables){0};
     if (code == ERR_OK)
@@ -236,6 +236,25 @@ static enum err_code create_table(struct follower *f, struct local *local, const
     return code;
 }
 
+/* Has the table here a column that the source's has not (any more)? */
+static bool has_more(const struct mirror_table *local, const struct relation *r)
+{
+    for (size_t i = 0; i < local->n_columns; i++) {
+        size_t k = 0;
+        while (k < r->n && strcasecmp(r->columns[k].name, local->columns[i]) != 0)
+            k++;
+        if (k == r->n)
+            return true;
+    }
+    return false;
+}
+
+static enum err_code table_changed(struct follower *f, const struct relation *r, struct err *e)
+{
+    err_set(e, ERR_UNSUPPORTED, "table %.100s of the source has changed", r->table);
+    return forget_fit(f, e);
+}
+
 /* --proxy-use-schema: the table here becomes what the source's is. */
 static enum err_code follow_schema(struct follower *f, const struct relation *r, struct err *e)
 {
@@ -244,6 +263,8 @@ static enum err_code follow_schema(struct follower *f, const struct relation *r,
     enum err_code code = find_local(f, r->table, &local, e);
     bool fits = code == ERR_OK && local->table.n_columns > 0;
 
+    if (code == ERR_OK && has_more(&local->table, r))
+        return table_changed(f, r, e);
     for (size_t i = 0; i < r->n; i++)
         fits = fits && mirror_table_has(&local->table, r->columns[i].name);
     if (code != ERR_OK || fits)
@@ -278,10 +299,8 @@ static enum err_code on_relation(struct follower *f, const struct pgoutput_messa
     bool use_schema = source_options(f->p->source)->use_schema;
     struct relation *r = find_relation(f, m->relation);
 
-    if (use_schema && r && has_changed(r, m, &f->p->domains)) {
-        err_set(e, ERR_UNSUPPORTED, "table %.100s of the source has changed", r->table);
-        return forget_fit(f, e);
-    }
+    if (use_schema && r && has_changed(r, m, &f->p->domains))
+        return table_changed(f, r, e);
     enum err_code code = keep_relation(f, m, &r, e);
     return code == ERR_OK && use_schema ? follow_schema(f, r, e) : code;
 }
@@ -441,10 +460,14 @@ static enum err_code commit_group(struct follower *f, struct err *e)
     return code != ERR_OK && use_schema && is_misfit(code) ? forget_fit(f, e) : code;
 }
 
-/* Nothing is under way, and what the server has written since is not published. */
-static enum err_code move_on(struct follower *f, struct err *e)
+/* Nothing is under way, and what the server has written since is not published: the tracker moves
+ * over it. A server that asks for a status may be waiting for it to be confirmed before it shuts
+ * down. */
+static enum err_code move_on(struct follower *f, bool asked, struct err *e)
 {
-    if (f->in_tx || f->transactions || f->received < f->position + IDLE_BYTES)
+    uint64_t step = asked ? 1 : IDLE_BYTES;
+
+    if (f->in_tx || f->transactions || f->received < f->position + step)
         return ERR_OK;
     enum err_code code = mirror_begin(f->p->mirror, e);
     return code == ERR_OK ? commit_at(f, f->received, 0, 0, e) : code;
@@ -516,7 +539,7 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
     /* Everything before that which is published has been sent. */
     if (frame.end > f->received)
         f->received = frame.end;
-    enum err_code code = move_on(f, e);
+    enum err_code code = move_on(f, frame.reply, e);
     tell_lag(f);
     return code == ERR_OK && frame.reply ? tell(f, e) : code;
 }
@@ -561,8 +584,8 @@ static enum err_code run(struct follower *f, struct err *e)
         code = pg_link_try_copied(f->p->link, &bytes, &len, &end, e);
         if (code != ERR_OK)
             return code;
-        if (end) /* it says why */
-            return pg_link_copied(f->p->link, &bytes, &len, &f->p->wait, e) == ERR_OK
+        if (end)
+            return pg_link_ended(f->p->link, &f->p->wait, e) == ERR_OK
                        ? err_set(e, ERR_SHUTDOWN, "the source has ended the replication")
                        : e->code;
         if (!bytes) {
