@@ -42,7 +42,7 @@ struct source {
     pthread_cond_t changed;
     enum state state;
     bool copied;
-    char reason[ERR_MSG_SIZE], last_error[ERR_MSG_SIZE], position[128];
+    char reason[ERR_MSG_SIZE], last_error[ERR_MSG_SIZE], position[1024];
     int64_t source_time_ns;
 };
 

@@ -8,6 +8,8 @@ import pytest
 
 import ha
 import kafka as k
+import pg
+from pg_source import state, wait_state
 
 CORPUS = os.path.join(ha.ROOT, "test/fuzz/corpus/debezium")
 
@@ -66,7 +68,7 @@ def test_captured_events(cluster, kafka):
                    "12:34:56.789", "10:34:56+00", "2026-01-31 12:34:56.789012", "2026-01-31 12:34:56.789",
                    "2026-01-31 10:34:56.789012+00:00", "00FF", '{"a": [1,2]}', "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
                    "happy", "1011000001", 1, "{1,2,NULL}", '{a,"b,c",NULL}']
-    s = k.state(node)
+    s = state(node)
     assert json.loads(s["position"])["shop.public.customers"] == {"0": 6}, s
     assert s["source_time"].startswith("2026-11-27"), s
 
@@ -91,7 +93,7 @@ def test_changes(cluster, kafka, schemas):
     put(kafka, t, ("t", None, None), ("c", None, {"id": 4, "name": "d"}))
     k.wait_rows(node, "SELECT * FROM customers", [[4, "d"]])
     ha.wait_until(lambda: kafka.committed("ha", t.topic) == 7 and kafka.committed("ha", t.topic, 1) == 4)
-    ha.wait_until(lambda: k.state(node)["lag"] == 0)
+    ha.wait_until(lambda: state(node)["lag"] == 0)
 
 
 def test_schema_is_followed(cluster, kafka):
@@ -125,7 +127,7 @@ def test_flattened(cluster, kafka):
     kafka.put("flat.public.customers", {"id": 7}, {"id": 7, "first_name": "no", "last_name": "more", "email": "than this"})
     kafka.flush()
     node = kafka.node(cluster, "flat.public.customers", use_schema=False, wait=False)
-    k.wait_state(node, "stopped", "topic flat.public.customers, partition 0, offset 0: there is no table customers")
+    wait_state(node, "stopped", "topic flat.public.customers, partition 0, offset 0: there is no table customers")
     create(node, "CREATE TABLE customers (id INTEGER PRIMARY KEY, first_name, last_name, email)")
     k.wait_rows(node, "SELECT * FROM customers ORDER BY id",
                 [[1, "Anne Marie", "Kretchmar", "annek@noanswer.org"], [7, "no", "more", "than this"]])
@@ -139,12 +141,12 @@ def test_topics_of_a_pattern(cluster, kafka):
     put_captured(kafka, "pg_heartbeat", "pg_transaction", "pg_message")
     node = kafka.node(cluster, r"missing,^shop\.,^__debezium-heartbeat")
     k.wait_rows(node, "SELECT * FROM customers", [[1, "a"]])
-    k.wait_state(node, "following", "does not have these topics yet: missing")
+    wait_state(node, "following", "does not have these topics yet: missing")
     kafka.topic(u.topic)
     put(kafka, u, ("c", None, {"id": 5}))
     k.wait_rows(node, "SELECT * FROM orders", [[5]])
     kafka.topic("missing")
-    ha.wait_until(lambda: k.state(node)["reason"] == "")
+    ha.wait_until(lambda: state(node)["reason"] == "")
 
 
 # ---- exactly once ----------------------------------------------------------------------------------------------
@@ -199,15 +201,15 @@ def test_two_nodes(cluster, kafka):
     a = kafka.node(cluster, t.topic, use_schema=False, url=nats)
     a.query("CREATE TABLE log (n INTEGER)")
     b = kafka.node(cluster, t.topic, use_schema=False, url=nats)
-    k.wait_state(a, "following")
-    k.wait_state(b, "waiting")
+    wait_state(a, "following")
+    wait_state(b, "waiting")
     put(kafka, t, *(("c", None, {"n": n}) for n in range(100)))
     k.wait_rows([a, b], "SELECT count(*), count(DISTINCT n) FROM log", [[100, 100]])
     a.kill9()
     put(kafka, t, *(("c", None, {"n": n}) for n in range(100, 200)))
     k.wait_rows(b, "SELECT count(*), count(DISTINCT n) FROM log", [[200, 200]])
     a.start()
-    k.wait_state(a, "waiting")
+    wait_state(a, "waiting")
     put(kafka, t, *(("c", None, {"n": n}) for n in range(200, 300)))
     k.wait_rows([a, b], "SELECT count(*), count(DISTINCT n) FROM log", [[300, 300]])
 
@@ -220,13 +222,13 @@ def test_broker_goes_and_comes(cluster, kafka):
     kafka.topic(t.topic)
     kafka.down()
     node = kafka.node(cluster, t.topic, wait=False)
-    k.wait_state(node, "stopped", "Kafka cannot be asked")
+    wait_state(node, "stopped", "Kafka cannot be asked")
     assert node.query("SELECT 1").value == 1 and not node.ready()
     kafka.up()
     put(kafka, t, ("c", None, {"id": 1, "name": "a"}))
     k.wait_rows(node, "SELECT * FROM customers", [[1, "a"]])
     kafka.down()
-    k.wait_state(node, "stopped", "Kafka cannot be asked")
+    wait_state(node, "stopped", "Kafka cannot be asked")
     kafka.up()
     put(kafka, t, ("c", None, {"id": 2, "name": "b"}))
     k.wait_rows(node, "SELECT * FROM customers ORDER BY id", [[1, "a"], [2, "b"]])
@@ -246,7 +248,7 @@ def test_errors_of_the_broker(cluster, kafka):
     kafka.fail(fetch, not_authorised)
     node = kafka.node(cluster, t.topic, wait=False)
     k.wait_rows(node, "SELECT * FROM customers", [[1, "a"]])
-    ha.wait_until(lambda: "uthoriz" in k.state(node)["last_error"])
+    ha.wait_until(lambda: "uthoriz" in state(node)["last_error"])
 
 
 def test_wrong_login(cluster, kafka):
@@ -254,11 +256,11 @@ def test_wrong_login(cluster, kafka):
     brokers = kafka.brokers
     kafka.brokers += "?security.protocol=sasl_plaintext&sasl.mechanism=PLAIN&sasl.username=u&sasl.password=p%26w"
     node = kafka.node(cluster, "t", wait=False)
-    k.wait_state(node, "stopped", "Kafka cannot be asked")
+    wait_state(node, "stopped", "Kafka cannot be asked")
     assert "p&w" not in node.log().split("level=", 1)[1]
     kafka.brokers = brokers + "?security.protocol=ssl"
     other = kafka.node(cluster, "t", wait=False)
-    k.wait_state(other, "stopped", "Kafka cannot be asked")
+    wait_state(other, "stopped", "Kafka cannot be asked")
 
 
 def test_what_kafka_has_deleted(cluster, kafka):
@@ -273,7 +275,7 @@ def test_what_kafka_has_deleted(cluster, kafka):
     for n in range(2, 14):
         put(kafka, t, ("c", None, {"id": n, "v": "x" * 900000}))
     node.start()
-    k.wait_state(node, "stopped", "topic shop.public.big, partition 0: what comes next")
+    wait_state(node, "stopped", "topic shop.public.big, partition 0: what comes next")
     assert node.query("SELECT count(*) FROM big").value == 1
 
 
@@ -289,13 +291,13 @@ def test_bad_events(cluster, kafka):
     put(kafka, t, ("c", None, {"id": 1, "name": "a"}))
     kafka.put(t.topic, {"id": 2}, "{\"op\":")
     put(kafka, t, ("c", None, {"id": 3, "name": "c"}))
-    s = k.wait_state(node, "stopped", "topic shop.public.customers, partition 0, offset 1: the value: byte")
+    s = wait_state(node, "stopped", "topic shop.public.customers, partition 0, offset 1: the value: byte")
     assert json.loads(s["position"]) == {t.topic: {"0": 1}}
     assert node.query("SELECT * FROM customers").rows == [[1, "a"]]
     assert "offset 1: the value" in node.log()
     failures = s["failures"]
-    ha.wait_until(lambda: k.state(node)["failures"] > failures, what="it is tried again")
-    assert k.state(node)["failures"] < 20
+    ha.wait_until(lambda: state(node)["failures"] > failures, what="it is tried again")
+    assert state(node)["failures"] < 20
 
 
 def test_an_event_that_cannot_be_applied(cluster, kafka):
@@ -304,20 +306,20 @@ def test_an_event_that_cannot_be_applied(cluster, kafka):
     node = kafka.node(cluster, t.topic, use_schema=False)
     node.query("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT CHECK (name <> 'bad'))")
     put(kafka, t, *(("c", None, {"id": n, "name": "bad" if n == 57 else "good"}) for n in range(100)))
-    k.wait_state(node, "stopped", "topic shop.public.customers, partition 0, offset 57: ")
+    wait_state(node, "stopped", "topic shop.public.customers, partition 0, offset 57: ")
     k.wait_rows(node, "SELECT count(*), max(id) FROM customers", [[57, 56]])
     # As soon as somebody mends it, it goes on.
     node.query("ALTER TABLE customers RENAME TO strict")
     node.query("CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT)")
     k.wait_rows(node, "SELECT count(*), min(id) FROM customers", [[43, 57]])
-    k.wait_state(node, "following")
+    wait_state(node, "following")
 
 
 def test_no_row(cluster, kafka):
     kafka.topic("fulfillment.inventory.customers")
     put_captured(kafka, "mongodb_create")
     node = kafka.node(cluster, "fulfillment.inventory.customers", wait=False)
-    k.wait_state(node, "stopped", "the event comes from MongoDB, whose documents are no rows of a table")
+    wait_state(node, "stopped", "the event comes from MongoDB, whose documents are no rows of a table")
 
 
 def test_one_name_in_two_schemas(cluster, kafka):
@@ -329,6 +331,41 @@ def test_one_name_in_two_schemas(cluster, kafka):
     node = kafka.node(cluster, f"{t.topic},{u.topic}")
     k.wait_rows(node, "SELECT * FROM customers ORDER BY id", [[1, "a"], [2, "b"]])
     ha.wait_until(lambda: "two tables of the source have one name" in node.log())
+
+
+# ---- writes of clients -----------------------------------------------------------------------------------------
+
+
+def test_writes_go_to_the_source(cluster, kafka, source):
+    """They are not here before their events come."""
+    t = customers()
+    kafka.topic(t.topic)
+    source.sql("CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL)")
+    port = ha.free_port()
+    node = kafka.node(cluster, t.topic, "--debezium-source-dsn", source.dsn(), "--pg-port", str(port), "--pg-user", pg.USER,
+                      "--pg-pass", pg.PASSWORD)
+    put(kafka, t, ("c", None, {"id": 1, "name": "a"}))
+    k.wait_rows(node, "SELECT * FROM customers", [[1, "a"]])
+    node.query("INSERT INTO customers VALUES (?, ?)", [2, "b"])
+    with pytest.raises(ha.HttpError) as e:
+        node.query("INSERT INTO customers(id) VALUES (3)")
+    assert e.value.sqlstate == "23502"
+    pg.Target(port, "ha.db", node=node).psql("BEGIN; INSERT INTO customers VALUES (4, 'd'); COMMIT")
+    assert source.sql("SELECT * FROM customers ORDER BY id") == "2|b\n4|d"
+    assert node.query("SELECT * FROM customers").rows == [[1, "a"]]
+    put(kafka, t, ("c", None, {"id": 2, "name": "b"}), ("c", None, {"id": 4, "name": "d"}))
+    k.wait_rows(node, "SELECT * FROM customers", [[1, "a"], [2, "b"], [4, "d"]])
+
+
+def test_writes_stay_here(cluster, kafka, source):
+    t = customers()
+    kafka.topic(t.topic)
+    node = kafka.node(cluster, t.topic, "--debezium-source-dsn", source.dsn(), "--proxy-disable-redirect")
+    put(kafka, t, ("c", None, {"id": 1, "name": "a"}))
+    k.wait_rows(node, "SELECT * FROM customers", [[1, "a"]])
+    node.query("INSERT INTO customers VALUES (2, 'mine')")
+    put(kafka, t, ("c", None, {"id": 2, "name": "theirs"}))
+    k.wait_rows(node, "SELECT * FROM customers", [[1, "a"], [2, "theirs"]])
 
 
 # ---- flags -----------------------------------------------------------------------------------------------------
@@ -345,6 +382,8 @@ def test_one_name_in_two_schemas(cluster, kafka):
     (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", "t", "--debezium-source-dsn",
       "oracle://a:b@h:1521/FREEPDB1"], "--debezium-source-dsn"),
     (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", "t", "--pg-proxied", "host=h"], "two sources"),
+    (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", "t", "--debezium-source-dsn", "postgres://h/d",
+      "--proxy-read-your-writes"], "--proxy-read-your-writes"),
 ])
 def test_bad_flags(args, says):
     r = subprocess.run([ha.BINARY, "--check-config", *args], capture_output=True, text=True, timeout=60, check=False)

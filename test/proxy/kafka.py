@@ -7,6 +7,7 @@ import subprocess
 import threading
 
 import ha
+from pg_source import state
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ANSWER_S = 60
@@ -123,22 +124,6 @@ class Table:
         """(key, value)"""
         row = after or before
         return (self.key_of(row) if row else None), self.value(op, before, after, **more)
-
-
-def state(node):
-    """What /status says of the source."""
-    return node.status()["databases"][0]["source"]
-
-
-def wait_state(node, wanted, part="", deadline_s=60):
-    def look():
-        s = state(node)
-        return s if s["state"] == wanted and part in s["reason"] else None
-
-    try:
-        return ha.wait_until(look, deadline_s)
-    except ha.Timeout:
-        raise ha.Timeout(f"{node.name} is not {wanted} ({part}): {state(node)}") from None
 
 
 def wait_rows(nodes, sql, rows, deadline_s=60):
