@@ -53,7 +53,6 @@ struct follower {
     uint64_t position;     /* the tracker's */
     uint64_t confirmed;    /* last told */
     uint64_t received;     /* the end of what has come */
-    uint64_t server_end;   /* of the server's WAL */
     int64_t status_ns;     /* when it was told */
     bool in_tx;            /* between Begin and Commit */
     uint64_t transactions; /* whole ones in the open group */
@@ -419,13 +418,13 @@ static enum err_code tell(struct follower *f, struct err *e)
     return code;
 }
 
-static void tell_lag(struct follower *f)
+/* How long ago the source committed what is just coming (0 = nothing is), by both clocks. Where its
+ * WAL ends the messages do not say. */
+static void tell_lag(struct follower *f, int64_t committed_ns)
 {
-    /* With nothing open and nothing under way, what lies between was not published. */
-    bool idle = !f->in_tx && f->transactions == 0;
-    uint64_t here = idle && f->received > f->position ? f->received : f->position;
+    int64_t ms = committed_ns ? (clock_wall_ns() - committed_ns) / CLOCK_MS : 0;
 
-    source_behind(f->p->source, f->server_end > here ? f->server_end - here : 0);
+    source_behind(f->p->source, ms > 0 ? (uint64_t)ms : 0);
 }
 
 static enum err_code commit_at(struct follower *f, uint64_t position, int64_t time_ns,
@@ -438,7 +437,6 @@ static enum err_code commit_at(struct follower *f, uint64_t position, int64_t ti
     if (code == ERR_OK) {
         f->position = position;
         FAULT_POINT("pg_follow.committed");
-        tell_lag(f);
     }
     return code;
 }
@@ -475,11 +473,12 @@ static enum err_code move_on(struct follower *f, bool asked, struct err *e)
 
 /* ---- messages ---- */
 
-static enum err_code on_begin(struct follower *f, struct err *e)
+static enum err_code on_begin(struct follower *f, const struct pgoutput_message *m, struct err *e)
 {
     if (f->in_tx)
         return err_set(e, ERR_FORMAT, "a transaction begins inside another one");
     f->in_tx = true;
+    tell_lag(f, m->time_ns);
     return f->transactions == 0 ? mirror_begin(f->p->mirror, e) : ERR_OK;
 }
 
@@ -506,7 +505,7 @@ static enum err_code on_message(struct follower *f, const struct pgoutput_frame 
         return err_set(e, ERR_FORMAT, "a change outside of a transaction");
     switch (m.type) {
     case PGOUTPUT_BEGIN:
-        return on_begin(f, e);
+        return on_begin(f, &m, e);
     case PGOUTPUT_COMMIT:
         return on_commit(f, &m, e);
     case PGOUTPUT_RELATION:
@@ -529,8 +528,6 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
 
     if (!pgoutput_frame(bytes, len, &frame))
         return err_set(e, ERR_FORMAT, "the source sends what is no replication message");
-    if (frame.end > f->server_end)
-        f->server_end = frame.end;
     if (frame.kind == PGOUTPUT_DATA) {
         if (frame.start > f->received)
             f->received = frame.start;
@@ -540,7 +537,6 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
     if (frame.end > f->received)
         f->received = frame.end;
     enum err_code code = move_on(f, frame.reply, e);
-    tell_lag(f);
     return code == ERR_OK && frame.reply ? tell(f, e) : code;
 }
 
@@ -561,6 +557,8 @@ static enum err_code pause_for(struct follower *f, struct err *e)
 
     if (f->transactions > 0 && !f->in_tx)
         code = commit_group(f, e);
+    if (code == ERR_OK && !f->in_tx)
+        tell_lag(f, 0);
     if (code == ERR_OK && is_due(f))
         code = tell(f, e);
     if (code != ERR_OK)

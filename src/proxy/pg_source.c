@@ -274,4 +274,4 @@ static enum err_code follow(void *arg, struct source *s, struct err *e)
 }
 
 const struct source_driver pg_source_driver = {
-    .kind = "postgresql", .unit = "bytes", .follow = follow};
+    .kind = "postgresql", .unit = "ms", .follow = follow};

@@ -95,6 +95,10 @@ enum err_code sources_check(const struct config *c, struct err *e)
         return ERR_OK;
     if (!*c->proxy_local)
         return err_set(e, ERR_CONFIG, "--proxy-local is to name the database that mirrors");
+    if (!c->proxy_disable_redirect && *upstream_dsn(c) && (*c->leader_addr || *c->leader_static))
+        return err_set(e, ERR_CONFIG,
+                       "writes go to a leader or to a source, not to both: with --leader-addr or "
+                       "--leader-static a source needs --proxy-disable-redirect");
     return is_debezium(c) ? check_debezium(c, e) : pg_source_check(&pg, e);
 }
 
