@@ -86,7 +86,8 @@ WARN          += -Wno-maybe-uninitialized -Wno-format-truncation -Wno-format-ove
 endif
 
 PKGS      := libnats yajl libzstd openssl libpcre2-8 libnghttp2 libprotobuf-c zlib lua5.4
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# Headers that lie in a folder of their own are a system's: clang-tidy is not to judge them.
+PKG_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PKGS) 2>/dev/null || echo -I/usr/include/lua5.4))
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
                      echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8 -lnghttp2 -lprotobuf-c -lz -llua5.4)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl

@@ -132,17 +132,21 @@ static enum err_code check_leader(const struct config *c, struct err *e)
     if (!is_address(address))
         return err_set(e, ERR_CONFIG, "%s: \"%.100s\" is no address: host:port is wanted", flag,
                        address);
-    if (!c->grpc_insecure)
+    if (*c->leader_addr && !c->grpc_insecure && !*c->cert)
         return err_set(e, ERR_CONFIG,
-                       "%s: messages to the leader are not encrypted, for ha has no TLS for gRPC; "
-                       "on a network where that may be, say --grpc-insecure",
-                       flag);
+                       "--leader-addr: the others speak TLS to a leader, and this node has no "
+                       "--cert; on a network where that may be, --grpc-insecure does without");
+    if (*c->leader_addr && c->grpc_insecure && *c->cert)
+        return err_set(e, ERR_CONFIG,
+                       "--leader-addr: with --cert this node speaks nothing but TLS, and with "
+                       "--grpc-insecure the others do without");
     if (c->nats_port == 0 && !*c->replication_url)
         return err_set(e, ERR_CONFIG,
                        "%s: what the leader writes comes back through the log, and there is "
                        "neither an embedded NATS nor a --replication-url",
                        flag);
-    if ((*c->pg_proxied || *c->mysql_proxied) && !c->proxy_disable_redirect)
+    if ((*c->pg_proxied || *c->mysql_proxied || *c->debezium_source_dsn) &&
+        !c->proxy_disable_redirect)
         return err_set(e, ERR_CONFIG,
                        "%s: writes go to the source already; with --proxy-disable-redirect they go "
                        "to the leader",
@@ -179,6 +183,10 @@ static enum err_code check_interceptor(struct config *c, struct err *e)
         return err_set(e, ERR_CONFIG,
                        "--interceptor needs replication: --nats-port is 0, and "
                        "there is no --replication-url");
+    if (*c->pg_proxied || *c->mysql_proxied || *c->debezium_brokers)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor could skip what says how far a source has been followed: it "
+                       "cannot be combined with --pg-proxied, --mysql-proxied, --debezium-brokers");
     c->consistency = CONSISTENCY_LWW;
     return ERR_OK;
 }

@@ -145,7 +145,8 @@
     X(LEADER_STATIC, leader_static, STRING, "leader-static", 0, "", "", LEADER, PLAIN, NULL,       \
       "host:port of the node that leads; there is no election")                                    \
     X(GRPC_INSECURE, grpc_insecure, BOOL, "grpc-insecure", 0, "false", "", LEADER, PLAIN, NULL,    \
-      "Use plaintext gRPC for leader messages; a leader needs it, for there is no other")          \
+      "Use plaintext gRPC for leader messages; without it TLS, and the system's CAs or those of "  \
+      "the file SSL_CERT_FILE")                                                                    \
                                                                                                    \
     X(PG_PORT, pg_port, INT, "pg-port", 0, "0", "0..65535", PG, PLAIN, NULL,                       \
       "Port of the PostgreSQL wire protocol server; 0 means none")                                 \

@@ -290,8 +290,8 @@ static enum err_code set_upstream(struct server *s, struct err *e)
 
     if (!*c->leader_addr && !*c->leader_static)
         return ERR_OK;
-    if (grpc_upstream_new(&s->upstream, s->node, *c->grpc_token ? c->grpc_token : c->token, e) !=
-        ERR_OK)
+    if (grpc_upstream_new(&s->upstream, s->node, *c->grpc_token ? c->grpc_token : c->token,
+                          c->grpc_insecure, e) != ERR_OK)
         return e->code;
     node_set_upstream(s->node, &grpc_upstream_ops, s->upstream);
     return ERR_OK;

@@ -24,6 +24,14 @@ bool channel_accept(struct channel *c, SSL_CTX *tls, int64_t deadline_ns)
     return c->ssl && tls_accept(c->ssl, &c->socket, deadline_ns);
 }
 
+enum err_code channel_connect(struct channel *c, SSL_CTX *tls, const char *host,
+                              int64_t deadline_ns, struct err *e)
+{
+    c->ssl = tls_new(tls, &c->socket);
+    return c->ssl ? tls_connect(c->ssl, &c->socket, host, deadline_ns, e)
+                  : err_set(e, ERR_NO_MEMORY, "no memory for TLS");
+}
+
 bool channel_speaks(const struct channel *c, const char *protocol)
 {
     const unsigned char *name = NULL;
@@ -31,7 +39,7 @@ bool channel_speaks(const struct channel *c, const char *protocol)
 
     if (c->ssl)
         SSL_get0_alpn_selected(c->ssl, &name, &n);
-    return n == strlen(protocol) && memcmp(name, protocol, n) == 0;
+    return n > 0 && n == strlen(protocol) && memcmp(name, protocol, n) == 0;
 }
 
 /* What OpenSSL's `n` means, as recv() and send() would say it. */

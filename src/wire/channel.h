@@ -1,7 +1,7 @@
 /*
- * A client's socket, with TLS or without, for protocols that keep buffers of their own (HTTP,
- * gRPC): what recv() and send() do, answer and say in errno, channel_recv() and channel_send() do.
- * A stream (stream.h) is more than that.
+ * A socket, a client's or one to a server, with TLS or without, for protocols that keep buffers of
+ * their own (HTTP, gRPC): what recv() and send() do, answer and say in errno, channel_recv() and
+ * channel_send() do. A stream (stream.h) is more than that.
  *
  * One thread at a time; only the socket may be shut down by another one, which wakes whoever waits.
  * The descriptor itself is closed by its owner.
@@ -28,6 +28,9 @@ void channel_fini(struct channel *c);
 
 /* The server's side of a TLS handshake. False: there is none, and the connection is of no use. */
 bool channel_accept(struct channel *c, SSL_CTX *tls, int64_t deadline_ns);
+/* The client's side, see tls_connect(). Where it fails the channel is of no use. */
+enum err_code channel_connect(struct channel *c, SSL_CTX *tls, const char *host,
+                              int64_t deadline_ns, struct err *e);
 /* Has the handshake agreed on this protocol (ALPN)? */
 bool channel_speaks(const struct channel *c, const char *protocol);
 

@@ -1,8 +1,10 @@
 #include "wire/tls.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
 #include <string.h>
@@ -136,19 +138,83 @@ void tls_free(SSL *ssl, struct tls_socket *s)
 
 /* ---- the handshake ---- */
 
+/* After a step of it: waits for what it wants. False: it goes no further. */
+static bool wait_for(SSL *ssl, int n, const struct tls_socket *s, int64_t deadline_ns)
+{
+    int why = SSL_get_error(ssl, n);
+    int64_t left_ms = (deadline_ns - clock_mono_ns()) / CLOCK_MS;
+    struct pollfd p = {.fd = s->fd, .events = why == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN};
+    bool again = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
+
+    return again && left_ms > 0 && poll(&p, 1, (int)left_ms) > 0;
+}
+
 bool tls_accept(SSL *ssl, const struct tls_socket *s, int64_t deadline_ns)
 {
-    for (;;) {
-        int n = SSL_accept(ssl);
-        if (n == 1)
-            return true;
-        int why = SSL_get_error(ssl, n);
-        int64_t left_ms = (deadline_ns - clock_mono_ns()) / CLOCK_MS;
-        struct pollfd p = {.fd = s->fd, .events = why == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN};
-        bool again = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
-        if (!again || left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0) {
-            ERR_clear_error();
-            return false;
-        }
-    }
+    int n;
+
+    while ((n = SSL_accept(ssl)) != 1 && wait_for(ssl, n, s, deadline_ns))
+        ;
+    if (n != 1)
+        ERR_clear_error();
+    return n == 1;
+}
+
+/* ---- the other side ---- */
+
+enum err_code tls_client(SSL_CTX **out, const char *protocol, struct err *e)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    unsigned char names[64];
+    size_t len = strlen(protocol);
+
+    *out = NULL;
+    if (!ctx)
+        return err_set(e, ERR_NO_MEMORY, "no memory for TLS");
+    names[0] = (unsigned char)len;
+    memcpy(names + 1, protocol, len < sizeof names ? len : 0);
+    (void)SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION);
+    (void)SSL_CTX_set_mode(ctx,
+                           SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (SSL_CTX_set_default_verify_paths(ctx) != 1 || len >= sizeof names ||
+        SSL_CTX_set_alpn_protos(ctx, names, (unsigned)len + 1) != 0)
+        return failed(ctx, "TLS", protocol, e);
+    *out = ctx;
+    return ERR_OK;
+}
+
+static bool is_address(const char *host)
+{
+    unsigned char bytes[16];
+
+    return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
+}
+
+static enum err_code refused(SSL *ssl, struct err *e)
+{
+    char text[160] = "the connection was closed, or nothing came in time";
+    long verified = SSL_get_verify_result(ssl);
+    unsigned long why = ERR_get_error();
+
+    if (why)
+        ERR_error_string_n(why, text, sizeof text);
+    ERR_clear_error();
+    if (verified != X509_V_OK)
+        return err_set(e, ERR_IO, "its certificate: %s", X509_verify_cert_error_string(verified));
+    return err_set(e, ERR_IO, "TLS: %s", text);
+}
+
+enum err_code tls_connect(SSL *ssl, const struct tls_socket *s, const char *host,
+                          int64_t deadline_ns, struct err *e)
+{
+    int n = 0;
+    bool named = is_address(host)
+                     ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1
+                     : SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+
+    ERR_clear_error();
+    while (named && (n = SSL_connect(ssl)) != 1 && wait_for(ssl, n, s, deadline_ns))
+        ;
+    return n == 1 ? ERR_OK : refused(ssl, e);
 }

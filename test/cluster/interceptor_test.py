@@ -333,7 +333,8 @@ def test_a_script_that_fails(cluster, kind):
     assert a.query("INSERT INTO t VALUES (1, 'one')").rows_affected == 1  # it is in the log
     for n, why in zip((a, b), stopped(a, b)):
         assert reason in why, why
-        assert "message 2" in why and reason.split("\n")[0][:20] in n.log().replace('\\"', '"')
+        assert "message 2" in why
+        wait_until(lambda n=n: reason[:20] in n.log().replace('\\"', '"'), what="the log says so, too")
         assert n.query("SELECT count(*) FROM t").value == 0
         with pytest.raises(HttpError):
             n.query("INSERT INTO t VALUES (2, 'two')")
