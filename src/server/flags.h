@@ -34,8 +34,7 @@
     X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
-#define NO_PROXY    "there is no proxy mode yet"
-#define NO_DEBEZIUM "there is no Debezium sink yet"
+#define NO_PROXY "there is no proxy mode yet"
 #define NO_OUTBOX_DIR                                                                              \
     "the outbox lives in the database file, in the same transaction as the data, so that neither " \
     "is ever without the other"
@@ -204,14 +203,16 @@
     X(PROXY_READ_YOUR_WRITES, proxy_read_your_writes, BOOL, "proxy-read-your-writes", 0, "false",  \
       "", PROXY, PLAIN, NULL, "Read-your-writes behaviour of proxied queries")                     \
                                                                                                    \
-    X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, PLAIN,  \
-      NO_DEBEZIUM, "Comma-separated Kafka brokers for the Debezium sink")                          \
+    X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, SECRET, \
+      NULL,                                                                                        \
+      "Kafka brokers with commas between, and perhaps librdkafka's settings behind a ?: "          \
+      "host:9092,host2:9092?security.protocol=ssl&…")                                              \
     X(DEBEZIUM_GROUP, debezium_group, STRING, "debezium-group", 0, "", "", DEBEZIUM, PLAIN,        \
-      NO_DEBEZIUM, "Kafka consumer group of the Debezium sink")                                    \
+      NULL, "Kafka consumer group that is told how far the node is")                               \
     X(DEBEZIUM_TOPICS, debezium_topics, STRING, "debezium-topics", 0, "", "", DEBEZIUM, PLAIN,     \
-      NO_DEBEZIUM, "Kafka topics to consume")                                                      \
+      NULL, "Kafka topics to consume, with commas between; ^… is a regular expression")            \
     X(DEBEZIUM_SOURCE_DSN, debezium_source_dsn, STRING, "debezium-source-dsn", 0, "", "",          \
-      DEBEZIUM, SECRET, NO_DEBEZIUM, "Source DSN for write redirection")                           \
+      DEBEZIUM, SECRET, NULL, "DSN of the source database, where writes of clients go")            \
                                                                                                    \
     X(REMOTE, remote, STRING, "remote", 'r', "", "", CLIENT, URL, NULL,                            \
       "Run as a client of the node at this URL, or of the first of several (with commas between) " \
