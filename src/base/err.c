@@ -55,6 +55,7 @@ enum err_code err_set(struct err *e, enum err_code code, const char *fmt, ...)
     e->code = code;
     e->sqlite_code = 0;
     e->offset = -1;
+    e->sqlstate[0] = '\0';
     memcpy(e->msg, text, strlen(text) + 1);
     return code;
 }
@@ -88,6 +89,7 @@ void err_clear(struct err *e)
     e->code = ERR_OK;
     e->sqlite_code = 0;
     e->offset = -1;
+    e->sqlstate[0] = '\0';
     e->msg[0] = '\0';
 }
 
@@ -110,6 +112,25 @@ enum err_code err_of_name(const char *name, size_t len)
     return ERR_INTERNAL;
 }
 
+enum err_code err_of_sqlstate(const char *state)
+{
+    static const struct {
+        const char *class;
+        enum err_code code;
+    } classes[] = {{"08", ERR_IO},        {"22", ERR_PARAM},   {"23", ERR_CONSTRAINT},
+                   {"25", ERR_TX_NONE},   {"28", ERR_AUTH},    {"40", ERR_CONFLICT},
+                   {"53", ERR_NO_MEMORY}, {"54", ERR_TOO_BIG}, {"57", ERR_SHUTDOWN},
+                   {"58", ERR_IO},        {"XX", ERR_INTERNAL}};
+
+    for (int i = 0; i < ERR_COUNT; i++)
+        if (i != ERR_OK && strcmp(err_sqlstate((enum err_code)i), state) == 0)
+            return (enum err_code)i;
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strncmp(classes[i].class, state, 2) == 0)
+            return classes[i].code;
+    return ERR_SQL;
+}
+
 const char *err_text(enum err_code code)
 {
     return errs[row(code)].text;
@@ -118,6 +139,11 @@ const char *err_text(enum err_code code)
 const char *err_sqlstate(enum err_code code)
 {
     return errs[row(code)].sqlstate;
+}
+
+const char *err_state(const struct err *e)
+{
+    return e->sqlstate[0] ? e->sqlstate : err_sqlstate(e->code);
 }
 
 int err_mysql(enum err_code code)
@@ -144,6 +170,7 @@ bool err_is_transient(enum err_code code)
     case ERR_TOO_MANY:
     case ERR_NO_MEMORY:
     case ERR_LOG_UNAVAILABLE:
+    case ERR_NO_LEADER:
     case ERR_LAGGING:
     case ERR_SHUTDOWN:
     case ERR_TIMEOUT:

@@ -65,6 +65,7 @@
     X(IO,                    "input/output error",               "58030", 1030, 503, 15)           \
     X(CORRUPT,               "database file is damaged",         "XX001", 1194, 500, 15)           \
     X(LOG_UNAVAILABLE,       "the log cannot be reached",        "57P03", 1053, 503, 14)           \
+    X(NO_LEADER,             "no leader",                        "57P03", 1053, 503, 14)           \
     X(UNKNOWN_OUTCOME,       "commit outcome unknown",           "08007", 1180, 503,  2)           \
     X(STOPPED,               "database is stopped on this node", "57P03", 1290, 503, 14)           \
     X(LAGGING,               "node has not caught up",           "57P03", 1205, 503, 14)           \
@@ -90,11 +91,12 @@ struct err {
     int sqlite_code; /* extended result code, 0 when SQLite had no part in it */
     int offset;      /* byte offset into the SQL text, -1 when unknown */
     char msg[ERR_MSG_SIZE];
+    char sqlstate[6]; /* of an error that a source has answered; "" = the code's */
 };
 
 #define ERR_INIT                                                                                   \
     {                                                                                              \
-        ERR_OK, 0, -1, ""                                                                          \
+        ERR_OK, 0, -1, "", ""                                                                      \
     }
 
 /* Fills `e` and returns `code`, so that callers can write `return err_set(e, …)`. */
@@ -114,8 +116,13 @@ int err_mysql(enum err_code code);
 int err_http(enum err_code code);
 int err_grpc(enum err_code code);
 
+/* That of the error itself: a source's own, or its code's. */
+const char *err_state(const struct err *e);
+
 /* The code of that name, ERR_INTERNAL where there is none. */
 enum err_code err_of_name(const char *name, size_t len);
+/* The first code of that SQLSTATE, or one for its class; ERR_SQL where nothing is known about it. */
+enum err_code err_of_sqlstate(const char *state);
 
 /* True where running the same thing again may succeed without anyone mending anything. */
 bool err_is_transient(enum err_code code);

@@ -3,7 +3,7 @@
 #include <dlfcn.h>
 #include <stdbool.h>
 
-#include "cli/library.h"
+#include "os/library.h"
 
 #define LIBRARY "libcurl.so.4"
 

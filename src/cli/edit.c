@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-#include "cli/library.h"
+#include "os/library.h"
 
 #define LIBRARY        "libedit.so.2"
 #define EDIT_HISTORY   2000 /* lines */

@@ -126,7 +126,7 @@ static enum err_code may_run(const struct request *r, const struct lex *lex, siz
         return err_set(e, ERR_UNSUPPORTED,
                        "only a query runs in several databases: a statement with the hint db= may "
                        "not write");
-    if (r->s->phase == TX_WRITING)
+    if (r->s->phase == TX_WRITING || r->s->phase == TX_AWAY)
         return err_set(e, ERR_TX_ACTIVE,
                        "a query over several databases does not see what its transaction has "
                        "written: end that first");

@@ -111,6 +111,10 @@ enum err_code session_describe(struct session *s, const struct query *q, struct 
     case TX_WRITING:
         code = describe_in_tx(s, q, columns, shape, e);
         break;
+    case TX_AWAY:
+        code = s->node->upstream->describe ? away_describe(s, q, columns, shape, e)
+                                           : describe_reading(s, q, columns, shape, e);
+        break;
     case TX_READING: {
         struct database *other = NULL;
         code = cross_first(s, q, &other, e);

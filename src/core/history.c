@@ -208,7 +208,16 @@ enum err_code request_undo(struct request *r, const struct lex *lex, struct sink
     if (s->phase != TX_NONE || (r->opt.atomic && !is_alone(r, lex)))
         return err_set(e, ERR_TX_ACTIVE,
                        "UNDO is a transaction of its own, and cannot run within another one");
-    if (request_may_write(s, e) != ERR_OK || read_command(r, lex, &c, e) != ERR_OK ||
+    if (request_may_write(s, e) != ERR_OK)
+        return e->code;
+    if (request_is_away(r)) {
+        bool here = false;
+        r->end = (struct cursor){r->at.query, r->at.offset + 1}; /* this one statement */
+        enum err_code code = request_write_away(r, &here, sink, e);
+        if (!here)
+            return code;
+    }
+    if (read_command(r, lex, &c, e) != ERR_OK ||
         undo(database_replica(s->db), &c, &guard, s->node->opt.replication_timeout_ns, &result,
              e) != ERR_OK)
         return e->code;

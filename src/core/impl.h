@@ -8,6 +8,7 @@
 #include "core/database.h"
 #include "core/link.h"
 #include "core/node.h"
+#include "core/upstream.h"
 #include "nats/client.h"
 #include "nats/stream.h"
 #include "os/file.h"
@@ -27,6 +28,8 @@ struct node {
     pthread_t ticker, catalog, snapshots, watch;
     bool has_ticker, has_catalog, has_snapshots, has_watch;
     int64_t started_wall_ns;
+    const struct upstream_ops *upstream; /* NULL: clients write here */
+    void *upstream_arg;
 
     /* the ticker's thread; after it has ended node_stop()'s */
     struct rpc_service *peers;

@@ -84,6 +84,25 @@ enum err_code request_prepare(struct request *r, struct conn *c, const struct cu
     return ERR_OK;
 }
 
+size_t request_slice(const struct request *r, const struct cursor *end, struct query **out)
+{
+    size_t n = end->query - r->at.query + (end->query < r->n && end->offset > 0);
+    *out = n > 0 ? calloc(n, sizeof **out) : NULL;
+    if (!*out)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        struct query *q = &(*out)[i];
+        *q = r->queries[r->at.query + i];
+        if (r->at.query + i == end->query)
+            q->len = end->offset;
+        if (i == 0) {
+            q->sql += r->at.offset;
+            q->len -= r->at.offset;
+        }
+    }
+    return n;
+}
+
 /* ---- reading ---- */
 
 static void end_read(struct request *r)
@@ -234,13 +253,14 @@ static enum err_code begin_or_end(struct request *r, const struct lex *lex, stru
     case LEX_BEGIN_WRITE:
         if (s->phase != TX_NONE)
             return err_set(e, ERR_TX_ACTIVE, "a transaction is already active");
-        code = transaction_begin(s, lex->kind == LEX_BEGIN_WRITE, r->deadline_ns, e);
+        code = transaction_begin(s, lex->kind == LEX_BEGIN_WRITE, request_is_away(r),
+                                 r->deadline_ns, e);
         break;
     case LEX_COMMIT:
         if (s->phase == TX_NONE)
             return err_set(e, ERR_TX_NONE, "no transaction is active");
         end_read(r);
-        code = transaction_commit(s, &seq, e);
+        code = transaction_commit(s, r->deadline_ns, &seq, e);
         if (seq > r->seq)
             r->seq = seq;
         break;
@@ -293,9 +313,11 @@ static enum request_status in_transaction(struct request *r, const struct lex *l
         return REQUEST_FAILED;
     if (s->phase == TX_READING) {
         end_read(r);
-        if (transaction_upgrade(s, r->deadline_ns, e) != ERR_OK)
+        if (transaction_upgrade(s, request_is_away(r), r->deadline_ns, e) != ERR_OK)
             return REQUEST_FAILED;
     }
+    if (s->phase == TX_AWAY)
+        return status_of(request_run_away(r, lex, sink, e));
     return status_of(request_write_in_tx(r, lex, sink, e));
 }
 

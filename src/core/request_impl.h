@@ -58,6 +58,10 @@ bool request_is_control(enum lex_kind kind);
 enum err_code request_prepare(struct request *r, struct conn *c, const struct cursor *at,
                               struct stmt **st, struct cursor *after, struct err *e);
 
+/* The texts from r->at up to *end, as queries of their own: an array for the caller to free, whose
+ * elements borrow from the request. 0: no memory. */
+size_t request_slice(const struct request *r, const struct cursor *end, struct query **out);
+
 /* ---- write.c: on the write connection; results are kept until the commit ---- */
 
 enum err_code request_may_write(const struct session *s, struct err *e);
@@ -78,6 +82,17 @@ enum request_status request_history(struct request *r, const struct lex *lex, st
 enum request_status request_history_on(struct request *r, struct sink *sink, struct err *e);
 enum err_code request_undo(struct request *r, const struct lex *lex, struct sink *sink,
                            struct err *e);
+
+/* ---- away.c: what is run upstream (upstream.h) ---- */
+
+/* Does what this session writes go there just now? */
+bool request_is_away(const struct request *r);
+/* Everything from r->at to r->end as one transaction, or one statement that is one by itself.
+ * *here: it was not done, and this node is to do it. */
+enum err_code request_write_away(struct request *r, bool *here, struct sink *sink, struct err *e);
+/* A statement of the explicit transaction that the session has there. */
+enum err_code request_run_away(struct request *r, const struct lex *lex, struct sink *sink,
+                               struct err *e);
 
 /* ---- travel.c: a write that another node runs ---- */
 

@@ -108,6 +108,7 @@ enum session_state session_state(const struct session *s)
         return SESSION_IDLE;
     case TX_READING:
     case TX_WRITING:
+    case TX_AWAY:
         return SESSION_IN_TX;
     case TX_FAILED:
         return SESSION_TX_FAILED;

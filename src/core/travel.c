@@ -2,30 +2,20 @@
  * A write that another node runs in this one's place (repl/handover.h): packed here, run there by a
  * visitor, its result taken here.
  *
- *     packed   u8 flags · [user, database, u32 pid]
- *              u64 last insert rowid · u64 ns left, 0 = no limit
- *              u32 bytes that its recording may have
- *              u16 n · n × { u32 length, statements · u8 numbered
- *                            u32 parameters × { u8 named, [name], value } }
- *     result   u32 query that failed or ran last
- *              error's name · u32 SQLite's code · u32 offset + 1 · message
- *              u64 last insert rowid · recording (recorder.h)
+ *     packed   front (parcel.h) · u64 last insert rowid · u64 ns left, 0 = no limit
+ *              u32 bytes that its recording may have · queries (parcel.h)
+ *     result   as parcel.h has it
  *
- * Numbers are big-endian, strings have their NUL, values are as in base/value_pack.h.
+ * Numbers are big-endian.
  */
-#include <string.h>
+#include <stdlib.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
-#include "base/value_pack.h"
+#include "core/parcel.h"
 #include "core/request_impl.h"
 #include "nats/rpc.h"
 #include "repl/handover.h"
-#include "sql/pg/session.h"
-
-#define HAS_FRONT    1u /* flags */
-#define IS_READ_ONLY 2u
-#define IN_RECOVERY  4u
 
 /* ---- packing -------------------------------------------------------------------------------- */
 
@@ -51,56 +41,24 @@ static bool extent(const struct request *r, struct cursor *end)
     return any;
 }
 
-static void pack_text(struct buf *b, const char *s)
-{
-    buf_put(b, s, strlen(s) + 1);
-}
-
-static void pack_front(struct buf *b, const struct pg_session *front)
-{
-    unsigned flags = front ? HAS_FRONT : 0;
-    if (front && front->read_only)
-        flags |= IS_READ_ONLY;
-    if (front && front->in_recovery)
-        flags |= IN_RECOVERY;
-    buf_u8(b, (uint8_t)flags);
-    if (!front)
-        return;
-    pack_text(b, front->user);
-    pack_text(b, front->database);
-    buf_be32(b, (uint32_t)front->pid);
-}
-
-static void pack_query(struct buf *b, const struct query *q, size_t from, size_t to)
-{
-    buf_be32(b, (uint32_t)(to - from));
-    buf_put(b, q->sql + from, to - from);
-    buf_u8(b, q->numbered);
-    buf_be32(b, q->n_params);
-    for (unsigned i = 0; i < q->n_params && buf_ok(b); i++) {
-        buf_u8(b, q->params[i].name != NULL);
-        if (q->params[i].name)
-            pack_text(b, q->params[i].name);
-        value_pack(b, &q->params[i].value);
-    }
-}
-
 static bool pack(void *arg, struct buf *out)
 {
     const struct request *r = arg;
     struct cursor end = r->at;
-    if (!extent(r, &end) || end.query - r->at.query >= UINT16_MAX)
+    struct query *slices = NULL;
+    if (!extent(r, &end) || end.query - r->at.query >= PARCEL_QUERIES_MAX)
         return false;
-    pack_front(out, r->s->front);
+    size_t n = request_slice(r, &end, &slices);
+    if (n == 0)
+        return false;
+    parcel_put_front(out, r->s->front);
     buf_be64(out, (uint64_t)r->rowid);
     int64_t left = r->deadline_ns - clock_mono_ns();
     buf_be64(out, r->deadline_ns == CLOCK_EVER ? 0 : left > 0 ? (uint64_t)left : 1);
     size_t limit = r->recorder.bytes.limit;
     buf_be32(out, limit > 0 && limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
-    buf_be16(out, (uint16_t)(end.query - r->at.query + 1));
-    for (size_t i = r->at.query; i <= end.query; i++)
-        pack_query(out, &r->queries[i], i == r->at.query ? r->at.offset : 0,
-                   i == end.query ? end.offset : r->queries[i].len);
+    parcel_put_queries(out, slices, n);
+    free(slices);
     return buf_ok(out);
 }
 
@@ -110,24 +68,18 @@ static bool take(void *arg, const void *bytes, size_t len, struct err *result)
 {
     struct request *r = arg;
     struct reader in = reader_of(bytes, len);
-    uint32_t failed = reader_u32(&in);
-    const char *name = reader_cstr(&in);
-    result->sqlite_code = (int)reader_u32(&in);
-    result->offset = (int)reader_u32(&in) - 1;
-    const char *message = reader_cstr(&in);
-    uint64_t rowid = reader_u64(&in);
-    if (in.bad || failed >= r->n - r->at.query)
+    struct parcel_result p;
+    if (!parcel_get_result(&in, &p) || p.failed >= r->n - r->at.query)
         return false;
-    r->failed_at = r->at.query + failed;
-    if (strcmp(name, err_name(ERR_OK)) != 0) {
-        int sqlite_code = result->sqlite_code, offset = result->offset;
-        err_set(result, err_of_name(name, strlen(name)), "%s", message);
-        result->sqlite_code = sqlite_code;
-        result->offset = offset >= 0 && failed == 0 ? offset + (int)r->at.offset : offset;
+    r->failed_at = r->at.query + p.failed;
+    if (p.err.code != ERR_OK) {
+        *result = p.err;
+        if (result->offset >= 0 && p.failed == 0)
+            result->offset += (int)r->at.offset;
         return true;
     }
-    r->s->last_rowid = (int64_t)rowid;
-    return extent(r, &r->reached) && recorder_load(&r->recorder, in.at, (size_t)(in.end - in.at));
+    r->s->last_rowid = p.last_rowid;
+    return extent(r, &r->reached) && recorder_load(&r->recorder, p.recording, p.len);
 }
 
 const struct txn_travel request_travel = {pack, take};
@@ -177,36 +129,13 @@ static bool no_database(void *arg, size_t i, char *id, size_t size)
 
 static void unpack_front(struct visitor *v, struct reader *in)
 {
-    unsigned flags = reader_u8(in);
-    if (!(flags & HAS_FRONT))
+    if (!parcel_get_front(in, &v->front))
         return;
-    v->front = (struct pg_session){.read_only = flags & IS_READ_ONLY,
-                                   .in_recovery = flags & IN_RECOVERY,
-                                   .setting = no_setting,
-                                   .set = no_set,
-                                   .database_at = no_database,
-                                   .arg = v};
-    v->front.user = reader_cstr(in);
-    v->front.database = reader_cstr(in);
-    v->front.pid = (int32_t)reader_u32(in);
+    v->front.setting = no_setting;
+    v->front.set = no_set;
+    v->front.database_at = no_database;
+    v->front.arg = v;
     v->session.front = &v->front;
-}
-
-static void unpack_query(struct arena *a, struct query *q, struct reader *in)
-{
-    q->len = reader_u32(in);
-    q->sql = reader_bytes(in, q->len);
-    q->numbered = reader_u8(in) != 0;
-    q->n_params = reader_u32(in);
-    if (q->n_params > (size_t)(in->end - in->at))
-        in->bad = true;
-    struct param *params = in->bad ? NULL : arena_alloc(a, (q->n_params + 1) * sizeof *params);
-    in->bad = !params;
-    for (unsigned i = 0; i < q->n_params && !in->bad; i++) {
-        params[i].name = reader_u8(in) ? reader_cstr(in) : NULL;
-        params[i].value = value_unpack(in);
-    }
-    q->params = params;
 }
 
 /* Everything is borrowed from the question and the arena. `room` is what there is for its
@@ -225,12 +154,7 @@ static bool unpack(struct visit *visit, struct visitor *v, const char *bytes, si
         clock_deadline(left > 0 && left < (uint64_t)patience ? (int64_t)left : patience);
     size_t limit = reader_u32(&in);
     recorder_init(&r->recorder, limit < room ? limit : room);
-    r->n = reader_u16(&in);
-    struct query *queries = in.bad ? NULL : arena_alloc(visit->arena, (r->n + 1) * sizeof *queries);
-    in.bad = !queries;
-    for (size_t i = 0; i < r->n && !in.bad; i++)
-        unpack_query(visit->arena, &queries[i], &in);
-    r->queries = queries;
+    r->queries = parcel_get_queries(&in, visit->arena, &r->n);
     r->end = (struct cursor){r->n, 0};
     r->s = &v->session;
     return reader_done(&in);
@@ -249,14 +173,8 @@ static enum err_code run_visitor(void *arg, struct writer *w, struct err *e)
 static void put_result(struct buf *answer, const struct visitor *v, const struct err *e)
 {
     struct buf b = BUF_INIT;
-    buf_be32(&b, (uint32_t)v->request.failed_at);
-    pack_text(&b, err_name(e->code));
-    buf_be32(&b, (uint32_t)e->sqlite_code);
-    buf_be32(&b, (uint32_t)(e->offset + 1));
-    pack_text(&b, e->msg);
-    buf_be64(&b, (uint64_t)v->session.last_rowid);
-    if (e->code == ERR_OK)
-        buf_put(&b, v->request.recorder.bytes.data, v->request.recorder.bytes.len);
+    parcel_put_result(&b, v->request.failed_at, e, v->session.last_rowid,
+                      &v->request.recorder.bytes);
     handover_put_result(answer, &b);
     buf_free(&b);
 }

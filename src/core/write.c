@@ -110,7 +110,7 @@ enum err_code request_run_write(void *arg, struct writer *w, struct err *e)
     return code;
 }
 
-enum err_code request_write(struct request *r, struct sink *sink, struct err *e)
+static enum err_code write_here(struct request *r, struct sink *sink, struct err *e)
 {
     struct txn t = {.run = request_run_write,
                     .arg = r,
@@ -132,6 +132,17 @@ enum err_code request_write(struct request *r, struct sink *sink, struct err *e)
     r->last = r->failed_at;
     r->at = r->reached;
     return recorder_replay(&r->recorder, sink) ? ERR_OK : request_too_big(e);
+}
+
+enum err_code request_write(struct request *r, struct sink *sink, struct err *e)
+{
+    if (request_is_away(r)) {
+        bool here = false;
+        enum err_code code = request_write_away(r, &here, sink, e);
+        if (!here)
+            return code;
+    }
+    return write_here(r, sink, e);
 }
 
 /* ---- inside an explicit transaction ---- */

@@ -253,7 +253,7 @@ void http_problem_put(struct exchange *x, struct buf *b, const struct err *e)
     put_member(b, "status", err_http(e->code));
     buf_puts(b, ",\"detail\":");
     json_put_cstr(b, e->msg[0] ? e->msg : err_text(e->code));
-    buf_printf(b, ",\"code\":\"%s\",\"sqlstate\":\"%s\"", err_name(e->code), err_sqlstate(e->code));
+    buf_printf(b, ",\"code\":\"%s\",\"sqlstate\":\"%s\"", err_name(e->code), err_state(e));
     if (e->sqlite_code) {
         put_member(b, "sqlite_code", e->sqlite_code & 0xFF);
         put_member(b, "sqlite_extended_code", e->sqlite_code);

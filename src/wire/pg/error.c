@@ -256,12 +256,14 @@ static bool fits(const char *msg, const char *begins, const char *ends)
 
 static const char *sqlstate_of(const struct err *e)
 {
+    if (e->sqlstate[0])
+        return e->sqlstate;
     if (e->code == ERR_BUSY)
         return "40001"; /* so that drivers run the transaction again */
     for (size_t i = 0; i < sizeof by_message / sizeof *by_message; i++)
         if (by_message[i].code == e->code && fits(e->msg, by_message[i].begins, by_message[i].ends))
             return by_message[i].sqlstate;
-    return err_sqlstate(e->code);
+    return err_state(e);
 }
 
 /* Characters up to byte `offset`, from 1. */

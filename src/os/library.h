@@ -1,7 +1,7 @@
 /* Libraries that are loaded when they are first needed: a node, which is the same program, does
  * without them. Any thread. */
-#ifndef HA_CLI_LIBRARY_H
-#define HA_CLI_LIBRARY_H
+#ifndef HA_OS_LIBRARY_H
+#define HA_OS_LIBRARY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "cli/library.h"
+#include "os/library.h"
 
 #include <dlfcn.h>
 #include <string.h>

@@ -1,0 +1,362 @@
+#include "proxy/pg_link.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+
+#define CHECK_NS         (100 * CLOCK_MS)
+#define CONNECT_LIMIT_NS (15 * CLOCK_S)
+
+struct pg_link {
+    PGconn *conn;
+    bool broken;
+};
+
+/* ---- waiting ---- */
+
+static enum err_code wait_fd(int fd, short events, const struct pg_wait *w, struct err *e)
+{
+    for (;;) {
+        int64_t now = clock_mono_ns();
+        if (w->check && w->check(w->arg, e) != ERR_OK)
+            return e->code;
+        if (now >= w->deadline_ns)
+            return err_set(e, ERR_TIMEOUT, "PostgreSQL has not answered in time");
+        int64_t most = w->deadline_ns - now < CHECK_NS ? w->deadline_ns - now : CHECK_NS;
+        struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = w->wake_fd, .events = POLLIN}};
+        int n = poll(p, w->wake_fd >= 0 ? 2 : 1, (int)(most / CLOCK_MS) + 1);
+        if (n < 0 && errno != EINTR)
+            return err_set(e, ERR_IO, "poll: %s", strerror(errno));
+        if (n > 0 && p[0].revents)
+            return ERR_OK;
+    }
+}
+
+/* libpq's messages end with a line feed, and may have several lines. */
+static void put_message(struct buf *b, const char *text)
+{
+    size_t len = strlen(text);
+
+    while (len > 0 && (text[len - 1] == '\n' || text[len - 1] == ' '))
+        len--;
+    for (size_t i = 0; i < len; i++)
+        buf_putc(b, text[i] == '\n' ? ' ' : text[i]);
+}
+
+static enum err_code lost(struct pg_link *l, struct err *e)
+{
+    struct buf b = BUF_INIT;
+
+    l->broken = true;
+    put_message(&b, pq.errorMessage(l->conn));
+    err_set(e, ERR_IO, "PostgreSQL: %s", b.len ? buf_cstr(&b) : "the connection is lost");
+    buf_free(&b);
+    return e->code;
+}
+
+enum err_code pg_link_wait(struct pg_link *l, const struct pg_wait *w, struct err *e)
+{
+    enum err_code code = wait_fd(pq.socket(l->conn), POLLIN, w, e);
+
+    if (code == ERR_OK && !pq.consumeInput(l->conn))
+        return lost(l, e);
+    return code;
+}
+
+/* ---- life ---- */
+
+enum err_code pg_link_check(const char *dsn, struct err *e)
+{
+    char *why = NULL;
+    struct buf b = BUF_INIT;
+    PQconninfoOption *o = pq.conninfoParse(dsn, &why);
+
+    if (o) {
+        pq.conninfoFree(o);
+        return ERR_OK;
+    }
+    put_message(&b, why ? why : "out of memory");
+    err_set(e, ERR_CONFIG, "%s", buf_cstr(&b));
+    buf_free(&b);
+    pq.freemem(why);
+    return e->code;
+}
+
+static void no_notices(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+static enum err_code connect_to(struct pg_link *l, const struct pg_wait *w, struct err *e)
+{
+    struct pg_wait limited = *w;
+    int64_t limit = clock_deadline(CONNECT_LIMIT_NS);
+    PostgresPollingStatusType step = PGRES_POLLING_WRITING;
+
+    if (limit < limited.deadline_ns)
+        limited.deadline_ns = limit;
+    if (pq.status(l->conn) == CONNECTION_BAD)
+        return lost(l, e);
+    while (step != PGRES_POLLING_OK) {
+        enum err_code code =
+            wait_fd(pq.socket(l->conn), step == PGRES_POLLING_READING ? POLLIN : POLLOUT, &limited,
+                    e);
+        if (code != ERR_OK)
+            return code;
+        step = pq.connectPoll(l->conn);
+        if (step == PGRES_POLLING_FAILED)
+            return lost(l, e);
+    }
+    (void)pq.setNoticeReceiver(l->conn, no_notices, NULL);
+    return pq.setnonblocking(l->conn, 1) == 0 ? ERR_OK : lost(l, e);
+}
+
+enum err_code pg_link_open(struct pg_link **out, const char *dsn, bool replication,
+                           const struct pg_wait *w, struct err *e)
+{
+    static const char setup[] = "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC';"
+                                " SET intervalstyle = 'postgres'; SET bytea_output = 'hex';"
+                                " SET extra_float_digits = 3; SET xmloption = 'content'";
+    const char *keys[] = {"dbname",
+                          "fallback_application_name",
+                          "client_encoding",
+                          "keepalives_idle",
+                          "keepalives_interval",
+                          "keepalives_count",
+                          replication ? "replication" : NULL,
+                          NULL};
+    const char *values[] = {dsn, "ha", "UTF8", "20", "5", "4", "database", NULL};
+    struct pg_link *l = calloc(1, sizeof *l);
+
+    *out = NULL;
+    if (!l)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    l->conn = pq.connectStartParams(keys, values, 1);
+    enum err_code code =
+        l->conn ? connect_to(l, w, e) : err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (code == ERR_OK)
+        code = pg_link_run(l, setup, NULL, 0, w, NULL, e);
+    if (code != ERR_OK) {
+        pg_link_close(l);
+        return code;
+    }
+    *out = l;
+    return ERR_OK;
+}
+
+void pg_link_close(struct pg_link *l)
+{
+    if (!l)
+        return;
+    if (l->conn)
+        pq.finish(l->conn);
+    free(l);
+}
+
+bool pg_link_broken(const struct pg_link *l)
+{
+    return l->broken;
+}
+
+PGconn *pg_link_handle(struct pg_link *l)
+{
+    return l->conn;
+}
+
+/* ---- errors ---- */
+
+enum err_code pg_link_error(const PGresult *result, struct err *e)
+{
+    const char *state = pq.resultErrorField(result, PG_DIAG_SQLSTATE);
+    const char *text = pq.resultErrorField(result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *detail = pq.resultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
+    const char *hint = pq.resultErrorField(result, PG_DIAG_MESSAGE_HINT);
+    struct buf b = BUF_INIT;
+
+    put_message(&b, text ? text : pq.resultErrorMessage(result));
+    if (detail) {
+        buf_puts(&b, ": ");
+        put_message(&b, detail);
+    }
+    if (hint) {
+        buf_puts(&b, " (");
+        put_message(&b, hint);
+        buf_putc(&b, ')');
+    }
+    err_set(e, err_of_sqlstate(state ? state : ""), "%s", buf_cstr(&b));
+    if (state && strlen(state) < sizeof e->sqlstate)
+        memcpy(e->sqlstate, state, strlen(state) + 1);
+    buf_free(&b);
+    return e->code;
+}
+
+/* ---- statements ---- */
+
+static enum err_code flush(struct pg_link *l, const struct pg_wait *w, struct err *e)
+{
+    int left;
+
+    while ((left = pq.flush(l->conn)) > 0) {
+        /* The server may be waiting for us to read. */
+        enum err_code code = wait_fd(pq.socket(l->conn), POLLOUT | POLLIN, w, e);
+        if (code != ERR_OK)
+            return code;
+        if (!pq.consumeInput(l->conn))
+            return lost(l, e);
+    }
+    return left < 0 ? lost(l, e) : ERR_OK;
+}
+
+enum err_code pg_link_result(struct pg_link *l, PGresult **out, const struct pg_wait *w,
+                             struct err *e)
+{
+    *out = NULL;
+    while (pq.isBusy(l->conn))
+        if (pg_link_wait(l, w, e) != ERR_OK)
+            return e->code;
+    *out = pq.getResult(l->conn);
+    if (*out && pq.resultStatus(*out) == PGRES_FATAL_ERROR &&
+        pq.status(l->conn) == CONNECTION_BAD && !pq.resultErrorField(*out, PG_DIAG_SQLSTATE)) {
+        pq.clear(*out);
+        *out = NULL;
+        return lost(l, e);
+    }
+    return ERR_OK;
+}
+
+static enum err_code send(struct pg_link *l, const char *sql, const char *const *values, size_t n,
+                          const struct pg_wait *w, struct err *e)
+{
+    int sent = n == 0 ? pq.sendQuery(l->conn, sql)
+                      : pq.sendQueryParams(l->conn, sql, (int)n, NULL, values, NULL, NULL, 0);
+
+    return sent ? flush(l, w, e) : lost(l, e);
+}
+
+enum err_code pg_link_run(struct pg_link *l, const char *sql, const char *const *values, size_t n,
+                          const struct pg_wait *w, PGresult **out, struct err *e)
+{
+    PGresult *last = NULL, *r = NULL;
+    enum err_code code = send(l, sql, values, n, w, e);
+
+    while (code == ERR_OK) {
+        code = pg_link_result(l, &r, w, e);
+        if (code != ERR_OK || !r)
+            break;
+        if (last)
+            pq.clear(last);
+        last = r;
+        ExecStatusType status = pq.resultStatus(r);
+        if (status == PGRES_COPY_OUT || status == PGRES_COPY_IN || status == PGRES_COPY_BOTH)
+            break;
+    }
+    if (code == ERR_OK && !last)
+        code = err_set(e, ERR_PROTOCOL, "PostgreSQL has answered nothing");
+    if (code == ERR_OK && pq.resultStatus(last) == PGRES_FATAL_ERROR) {
+        struct err ignored = ERR_INIT;
+        code = pg_link_error(last, e);
+        while (pg_link_result(l, &r, w, &ignored) == ERR_OK && r)
+            pq.clear(r);
+    }
+    if (code == ERR_OK && out)
+        *out = last;
+    else if (last)
+        pq.clear(last);
+    return code;
+}
+
+/* ---- COPY ---- */
+
+enum err_code pg_link_copy(struct pg_link *l, const char *sql, const struct pg_wait *w,
+                           struct err *e)
+{
+    PGresult *r = NULL;
+    enum err_code code = pg_link_run(l, sql, NULL, 0, w, &r, e);
+
+    if (code != ERR_OK)
+        return code;
+    ExecStatusType status = pq.resultStatus(r);
+    pq.clear(r);
+    return status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH
+               ? ERR_OK
+               : err_set(e, ERR_PROTOCOL, "PostgreSQL does not copy");
+}
+
+/* The end of the copy: what did it come to? */
+static enum err_code end_copy(struct pg_link *l, const struct pg_wait *w, struct err *e)
+{
+    PGresult *r = NULL;
+    enum err_code code = ERR_OK;
+
+    while (pg_link_result(l, &r, w, code == ERR_OK ? e : &(struct err)ERR_INIT) == ERR_OK && r) {
+        if (code == ERR_OK && pq.resultStatus(r) == PGRES_FATAL_ERROR)
+            code = pg_link_error(r, e);
+        pq.clear(r);
+    }
+    return e->code;
+}
+
+enum err_code pg_link_try_copied(struct pg_link *l, char **bytes, size_t *len, bool *end,
+                                 struct err *e)
+{
+    int n = pq.getCopyData(l->conn, bytes, 1);
+
+    *end = n == -1;
+    *len = n > 0 ? (size_t)n : 0;
+    if (n <= 0)
+        *bytes = NULL;
+    return n == -2 ? lost(l, e) : ERR_OK;
+}
+
+enum err_code pg_link_copied(struct pg_link *l, char **bytes, size_t *len, const struct pg_wait *w,
+                             struct err *e)
+{
+    bool end = false;
+
+    for (;;) {
+        enum err_code code = pg_link_try_copied(l, bytes, len, &end, e);
+        if (code != ERR_OK || *bytes)
+            return code;
+        if (end)
+            return end_copy(l, w, e);
+        code = pg_link_wait(l, w, e);
+        if (code != ERR_OK)
+            return code;
+    }
+}
+
+enum err_code pg_link_put(struct pg_link *l, const void *bytes, size_t len, const struct pg_wait *w,
+                          struct err *e)
+{
+    if (pq.putCopyData(l->conn, bytes, (int)len) <= 0)
+        return lost(l, e);
+    return flush(l, w, e);
+}
+
+/* ---- the rest ---- */
+
+void pg_link_cancel(struct pg_link *l)
+{
+    char why[256];
+    PGcancel *c = pq.getCancel(l->conn);
+
+    if (c) {
+        (void)pq.cancel(c, why, sizeof why);
+        pq.freeCancel(c);
+    }
+}
+
+char *pg_link_name(struct pg_link *l, const char *name)
+{
+    char *quoted = pq.escapeIdentifier(l->conn, name, strlen(name));
+    char *copy = quoted ? strdup(quoted) : NULL;
+
+    pq.freemem(quoted);
+    return copy;
+}
