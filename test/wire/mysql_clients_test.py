@@ -13,7 +13,7 @@ def client(name):
     return os.path.join(target.CLIENTS, name)
 
 
-@pytest.mark.parametrize("script,checks", [("mysql2.js", 6), ("sequelize_mysql.js", 4), ("knex_mysql.js", 1), ("typeorm_mysql.js", 1)])
+@pytest.mark.parametrize("script,checks", [("mysql2.js", 6), ("sequelize.js", 4), ("knex.js", 1), ("typeorm.js", 1)])
 def test_node_client(my, script, checks):
     assert os.path.isdir(target.NODE_MODULES), f"{target.NODE_MODULES} is missing: `make node-clients`"
     assert my.passed("node", client(script)) == checks

@@ -1,8 +1,13 @@
-// TypeORM as it is written for PostgreSQL: synchronize twice, migrations, relations, CRUD, a changed entity.
+// TypeORM as it is written for PostgreSQL, or for MySQL: synchronize twice, migrations, relations, CRUD, a changed entity.
 'use strict';
 require('reflect-metadata');
 const assert = require('assert');
-const { DataSource, EntitySchema, Table, TableColumn, TableForeignKey, TableIndex, TableUnique, In, MoreThan, ILike, QueryFailedError } = require('typeorm');
+const { DataSource, EntitySchema, Table, TableColumn, TableForeignKey, TableIndex, TableUnique, In, MoreThan, ILike, Like, QueryFailedError } = require('typeorm');
+const target = require('./target');
+
+const { either } = target;
+const failed = (e, sqlstate, number) => either(e.code === sqlstate, e.errno === number);
+const double = either('double precision', 'double');
 
 function entities(extra) {
   const User = new EntitySchema({
@@ -13,10 +18,10 @@ function entities(extra) {
       name: { type: 'text', nullable: true },
       active: { type: 'boolean', default: true },
       role: { type: 'enum', enum: ['admin', 'user'], default: 'user' },
-      score: { type: 'double precision', default: 0 },
-      balance: { type: 'numeric', precision: 10, scale: 2, nullable: true },
-      settings: { type: 'jsonb', nullable: true },
-      createdAt: { type: 'timestamp with time zone', createDate: true },
+      score: { type: double, default: 0 },
+      balance: { type: either('numeric', 'decimal'), precision: 10, scale: 2, nullable: true },
+      settings: { type: either('jsonb', 'json'), nullable: true },
+      createdAt: { type: either('timestamp with time zone', 'datetime'), createDate: true },
       ...extra,
     },
     relations: { posts: { type: 'one-to-many', target: 'Post', inverseSide: 'author' } },
@@ -28,13 +33,13 @@ function entities(extra) {
       id: { type: 'uuid', primary: true, generated: 'uuid' },
       title: { type: 'varchar' },
       views: { type: 'int', default: 0 },
-      updatedAt: { type: 'timestamp', updateDate: true },
+      updatedAt: { type: either('timestamp', 'datetime'), updateDate: true },
     },
     relations: {
       author: { type: 'many-to-one', target: 'User', inverseSide: 'posts', joinColumn: true, onDelete: 'CASCADE', nullable: false },
       tags: { type: 'many-to-many', target: 'Tag', joinTable: true, cascade: true },
     },
-    checks: [{ name: 'posts_views', expression: '"views" >= 0' }],
+    checks: either([{ name: 'posts_views', expression: '"views" >= 0' }], []), // which TypeORM does not know for MySQL
   });
   const Tag = new EntitySchema({
     name: 'Tag', tableName: 'tags',
@@ -52,10 +57,11 @@ class Accounts1700000000000 {
         { name: 'id', type: 'int', isPrimary: true, isGenerated: true, generationStrategy: 'increment' },
         { name: 'owner', type: 'varchar', length: '50' },
         { name: 'amount', type: 'int', default: 0 },
-        { name: 'at', type: 'timestamp', default: 'now()' },
+        { name: 'at', type: 'timestamp', default: either('now()', 'CURRENT_TIMESTAMP') },
       ],
     }));
-    await q.createTable(new Table({ name: 'entries', columns: [{ name: 'id', type: 'uuid', isPrimary: true, default: 'gen_random_uuid()' }, { name: 'account', type: 'int' }] }));
+    const key = either({ type: 'uuid', default: 'gen_random_uuid()' }, { type: 'varchar', length: '36' });
+    await q.createTable(new Table({ name: 'entries', columns: [{ name: 'id', isPrimary: true, ...key }, { name: 'account', type: 'int' }] }));
     await q.query("INSERT INTO accounts (owner, amount) VALUES ('ann', 1), ('bob', 2)");
   }
   async down(q) {
@@ -69,15 +75,18 @@ class Changes1700000000001 {
   async up(q) {
     await q.addColumn('accounts', new TableColumn({ name: 'kind', type: 'varchar', default: "'a'" }));
     await q.changeColumn('accounts', 'amount', new TableColumn({ name: 'amount', type: 'int', default: 5, isNullable: true }));
-    await q.query('ALTER TABLE accounts ALTER COLUMN amount TYPE bigint');
+    await q.query(either('ALTER TABLE accounts ALTER COLUMN amount TYPE bigint', 'ALTER TABLE accounts MODIFY amount bigint NULL DEFAULT 5'));
     await q.renameColumn('accounts', 'owner', 'name');
     await q.createIndex('accounts', new TableIndex({ name: 'accounts_kind', columnNames: ['kind'] }));
-    await q.createUniqueConstraint('accounts', new TableUnique({ name: 'accounts_name', columnNames: ['name'] }));
+    const unique = { name: 'accounts_name', columnNames: ['name'] };
+    if (target.mysql) await q.createIndex('accounts', new TableIndex({ ...unique, isUnique: true }));
+    else await q.createUniqueConstraint('accounts', new TableUnique(unique));
     await q.createForeignKey('entries', new TableForeignKey({ name: 'entries_account', columnNames: ['account'], referencedTableName: 'accounts', referencedColumnNames: ['id'], onDelete: 'CASCADE' }));
   }
   async down(q) {
     await q.dropForeignKey('entries', 'entries_account');
-    await q.dropUniqueConstraint('accounts', 'accounts_name');
+    if (target.mysql) await q.dropIndex('accounts', 'accounts_name');
+    else await q.dropUniqueConstraint('accounts', 'accounts_name');
     await q.dropIndex('accounts', 'accounts_kind');
     await q.renameColumn('accounts', 'name', 'owner');
     await q.dropColumn('accounts', 'kind');
@@ -86,8 +95,8 @@ class Changes1700000000001 {
 
 function source(list) {
   return new DataSource({
-    type: 'postgres', host: process.env.PGHOST, port: Number(process.env.PGPORT), username: process.env.PGUSER, password: process.env.PGPASSWORD,
-    database: process.env.PGDATABASE, entities: list, migrations: [Accounts1700000000000, Changes1700000000001], logging: process.env.SHOW_SQL ? ['query', 'schema', 'migration'] : false,
+    ...either({ type: 'postgres' }, { type: 'mysql', connectorPackage: 'mysql2' }), host: target.host, port: target.port, username: target.user, password: target.password,
+    database: target.database, entities: list, migrations: [Accounts1700000000000, Changes1700000000001], logging: process.env.SHOW_SQL ? ['query', 'schema', 'migration'] : false,
   });
 }
 
@@ -105,7 +114,7 @@ async function crud(db) {
   const one = await posts.save({ title: 'one', author: ann, tags: [{ name: 'a' }, { name: 'b' }] });
   assert.match(one.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4/);
   await posts.save([{ title: 'two', author: ann, views: 5 }, { title: 'three', author: bob }]);
-  const found = await users.findOne({ where: { email: ILike('ANN%') }, relations: { posts: { tags: true } }, order: { posts: { title: 'ASC' } } });
+  const found = await users.findOne({ where: { email: either(ILike, Like)('ANN%') }, relations: { posts: { tags: true } }, order: { posts: { title: 'ASC' } } });
   assert.deepStrictEqual(found.posts.map((p) => p.title), ['one', 'two']);
   assert.deepStrictEqual(found.posts[0].tags.map((t) => t.name).sort(), ['a', 'b']);
   assert.strictEqual(found.balance, '12.50');
@@ -123,9 +132,9 @@ async function crud(db) {
   assert.deepStrictEqual(sum, [{ email: 'ann@example.com', views: '19' }, { email: 'bob@example.com', views: '0' }]);
   await tags.upsert([{ name: 'a' }, { name: 'c' }], ['name']);
   assert.strictEqual(await tags.count(), 3);
-  await assert.rejects(users.insert({ email: 'ann@example.com' }), (e) => e instanceof QueryFailedError && e.code === '23505');
-  await assert.rejects(posts.insert({ title: 'x', author: { id: 99 } }), (e) => e.code === '23503');
-  await assert.rejects(posts.insert({ title: 'x', author: ann, views: -1 }), (e) => e.code === '23514');
+  await assert.rejects(users.insert({ email: 'ann@example.com' }), (e) => e instanceof QueryFailedError && failed(e, '23505', 1062));
+  await assert.rejects(posts.insert({ title: 'x', author: { id: 99 } }), (e) => failed(e, '23503', 1452));
+  if (!target.mysql) await assert.rejects(posts.insert({ title: 'x', author: ann, views: -1 }), (e) => e.code === '23514');
   await assert.rejects(db.transaction(async (m) => {
     await m.getRepository('Post').delete({ title: 'one' });
     throw new Error('rolled back');
@@ -142,7 +151,7 @@ async function main() {
   await crud(db);
   await db.destroy();
 
-  db = await source(entities({ nick: { type: 'varchar', length: 20, default: 'none' }, score: { type: 'double precision', nullable: true },
+  db = await source(entities({ nick: { type: 'varchar', length: 20, default: 'none' }, score: { type: double, nullable: true },
     role: { type: 'enum', enum: ['admin', 'user', 'guest'], default: 'guest' } })).initialize();
   await db.synchronize();
   assert.deepStrictEqual(await pending(db), []);
@@ -152,9 +161,10 @@ async function main() {
 
   assert.strictEqual((await db.runMigrations()).length, 2);
   assert.strictEqual((await db.runMigrations()).length, 0);
-  await assert.rejects(db.query('INSERT INTO entries (account) VALUES (99)'), (e) => e.code === '23503');
+  const orphan = either('INSERT INTO entries (account) VALUES (99)', 'INSERT INTO entries (id, account) VALUES (UUID(), 99)');
+  await assert.rejects(db.query(orphan), (e) => failed(e, '23503', 1452));
   assert.deepStrictEqual(await db.query('SELECT name, amount, kind FROM accounts ORDER BY id'),
-    [{ name: 'ann', amount: '5', kind: 'a' }, { name: 'bob', amount: '5', kind: 'a' }]);
+    either(['5', '5'], ['1', '2']).map((amount, i) => ({ name: ['ann', 'bob'][i], amount, kind: 'a' })));
   await db.undoLastMigration();
   await db.undoLastMigration();
   assert.strictEqual(await db.createQueryRunner().hasTable('accounts'), false);
