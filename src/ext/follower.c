@@ -29,7 +29,6 @@
 #define FOLLOWER_CLAIM_NS     (250 * CLOCK_MS) /* for one try at the file's lock */
 #define FOLLOWER_RETRY_MIN_NS (250 * CLOCK_MS)
 #define FOLLOWER_RETRY_MAX_NS (5 * CLOCK_S)
-#define FOLLOWER_TEND_NS      CLOCK_S
 #define FOLLOWER_LOOK_NS      (20 * CLOCK_MS)
 #define FOLLOWER_JS_MS        3000
 #define FOLLOWER_BUSY_MS      5000 /* for whoever else writes to the file */
@@ -151,18 +150,10 @@ static enum err_code choose_by_file(struct follower *f, unsigned *which, bool *f
                    img.pos.stream);
 }
 
-/* Another client is to try: the code is not that of a connection that is only lost. */
-static enum err_code refused(struct err *e)
-{
-    return err_set(e, ERR_AUTH, "NATS refuses the connection");
-}
-
 /* The one that there is a log of. */
 static enum err_code choose_by_log(struct follower *f, unsigned *which, struct err *e)
 {
     char stream[256];
-    if (nats_client_gave_up(f->client))
-        return refused(e);
     if (f->subject.n == 1) {
         *which = 0;
         return ERR_OK;
@@ -312,9 +303,7 @@ static enum err_code run(struct follower *f, struct err *e)
         return code;
     LOG_INFO("a replica is open", LOG_STR("file", f->path), LOG_STR("db", f->subject.ids[which]),
              LOG_UINT("seq", replica_position(f->replica)));
-    while (!rests(f, FOLLOWER_TEND_NS))
-        if (nats_client_gave_up(f->client))
-            return refused(e);
+    (void)rests(f, CLOCK_EVER);
     return ERR_OK;
 }
 

@@ -628,14 +628,6 @@ bool nats_client_connected(const struct nats_client *c)
     return nc && natsConnection_Status(nc) == NATS_CONN_STATUS_CONNECTED;
 }
 
-bool nats_client_gave_up(struct nats_client *c)
-{
-    pthread_mutex_lock(&c->mu);
-    bool closed = atomic_load(&c->nc) && is_wanting_locked(c);
-    pthread_mutex_unlock(&c->mu);
-    return closed;
-}
-
 void nats_client_reason(struct nats_client *c, char *out, size_t size)
 {
     pthread_mutex_lock(&c->mu);

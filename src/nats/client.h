@@ -42,10 +42,8 @@ void nats_client_leave(struct nats_client *c);
 void nats_client_close(struct nats_client *c); /* NULL is fine; feeds must be closed before */
 
 bool nats_client_connected(const struct nats_client *c);
-/* The library has given the connection up for good, as it does where a server has refused the
- * credentials twice: only another client will connect. */
-bool nats_client_gave_up(struct nats_client *c);
-/* Why there has been no connection yet, "" where nothing is known; terminated, cut to `size`. */
+/* Why the last attempt to make a connection failed, "" where nothing is known; terminated, cut to
+ * `size`. */
 void nats_client_reason(struct nats_client *c, char *out, size_t size);
 /* Bytes of payload and headers that the server takes in one message; 1 MB until it has said. */
 size_t nats_client_max_payload(const struct nats_client *c);

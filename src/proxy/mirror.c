@@ -16,6 +16,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
@@ -127,26 +128,74 @@ enum err_code mirror_position(struct mirror *m, struct buf *position, struct err
     return ERR_OK;
 }
 
-enum err_code mirror_has_table(struct mirror *m, const char *table, bool *has, struct err *e)
+enum err_code mirror_table_add(struct mirror_table *t, const char *column, struct err *e)
 {
-    static const char sql[] =
-        "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ? COLLATE NOCASE";
+    char **columns = realloc(t->columns, (t->n_columns + 1) * sizeof *columns);
+
+    if (columns)
+        t->columns = columns;
+    char *copy = columns ? strdup(column) : NULL;
+    if (!copy)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    t->columns[t->n_columns++] = copy;
+    return ERR_OK;
+}
+
+enum err_code mirror_describe(struct mirror *m, const char *table, struct mirror_table *out,
+                              struct err *e)
+{
+    static const char sql[] = "SELECT x.name FROM main.sqlite_schema s, pragma_table_xinfo(s.name,"
+                              " 'main') x WHERE s.type = 'table' AND s.name = ? COLLATE NOCASE"
+                              " ORDER BY x.cid";
     struct value name = value_text(table, strlen(table));
     struct stmt *st = NULL;
     struct conn *c = NULL;
     const char *tail;
+    bool row = true;
 
-    *has = false;
+    *out = (struct mirror_table){0};
     enum err_code code = database_reader(m->db, patience(m), &c, e);
     if (code != ERR_OK)
         return code;
     code = stmt_prepare(c, sql, sizeof sql - 1, &tail, &st, e);
     if (code == ERR_OK)
         code = stmt_bind(st, 1, &name, e);
-    if (code == ERR_OK)
-        code = stmt_step(st, has, e);
+    while (code == ERR_OK && (code = stmt_step(st, &row, e)) == ERR_OK && row) {
+        struct value column = stmt_column(st, 0);
+        char *text = strndup(column.u.s.data, column.u.s.len);
+        code = text ? mirror_table_add(out, text, e) : err_set(e, ERR_NO_MEMORY, "out of memory");
+        free(text);
+    }
     stmt_release(st);
     database_give(m->db, c);
+    if (code != ERR_OK)
+        mirror_table_free(out);
+    return code;
+}
+
+bool mirror_table_has(const struct mirror_table *t, const char *column)
+{
+    for (size_t i = 0; i < t->n_columns; i++)
+        if (strcasecmp(t->columns[i], column) == 0)
+            return true;
+    return false;
+}
+
+void mirror_table_free(struct mirror_table *t)
+{
+    while (t->n_columns > 0)
+        free(t->columns[--t->n_columns]);
+    free(t->columns);
+    t->columns = NULL;
+}
+
+enum err_code mirror_has_table(struct mirror *m, const char *table, bool *has, struct err *e)
+{
+    struct mirror_table t;
+    enum err_code code = mirror_describe(m, table, &t, e);
+
+    *has = t.n_columns > 0;
+    mirror_table_free(&t);
     return code;
 }
 

@@ -62,7 +62,19 @@ enum err_code mirror_position(struct mirror *m, struct buf *position, struct err
 /* What the tracker of this node's file says just now: nothing is waited for, and commits are not
  * compared with it. */
 enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e);
-/* The schema of the local database: does it have this table? */
+/* A table of the local database as this node's file has it now: what is put aside does not count.
+ */
+struct mirror_table {
+    char **columns;   /* names; generated ones, too */
+    size_t n_columns; /* 0 = there is no such table */
+};
+enum err_code mirror_describe(struct mirror *m, const char *table, struct mirror_table *out,
+                              struct err *e);
+bool mirror_table_has(const struct mirror_table *t, const char *column); /* in any case */
+/* For whoever keeps a description up to date with what it puts aside. */
+enum err_code mirror_table_add(struct mirror_table *t, const char *column, struct err *e);
+void mirror_table_free(struct mirror_table *t); /* a zeroed one is fine, too */
+/* Is there such a table? */
 enum err_code mirror_has_table(struct mirror *m, const char *table, bool *has, struct err *e);
 
 enum err_code mirror_begin(struct mirror *m, struct err *e);

@@ -104,9 +104,8 @@ static enum err_code connect_to(struct pg_link *l, const struct pg_wait *w, stru
     if (pq.status(l->conn) == CONNECTION_BAD)
         return lost(l, e);
     while (step != PGRES_POLLING_OK) {
-        enum err_code code =
-            wait_fd(pq.socket(l->conn), step == PGRES_POLLING_READING ? POLLIN : POLLOUT, &limited,
-                    e);
+        enum err_code code = wait_fd(pq.socket(l->conn),
+                                     step == PGRES_POLLING_READING ? POLLIN : POLLOUT, &limited, e);
         if (code != ERR_OK)
             return code;
         step = pq.connectPoll(l->conn);
@@ -138,8 +137,7 @@ enum err_code pg_link_open(struct pg_link **out, const char *dsn, bool replicati
     if (!l)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     l->conn = pq.connectStartParams(keys, values, 1);
-    enum err_code code =
-        l->conn ? connect_to(l, w, e) : err_set(e, ERR_NO_MEMORY, "out of memory");
+    enum err_code code = l->conn ? connect_to(l, w, e) : err_set(e, ERR_NO_MEMORY, "out of memory");
     if (code == ERR_OK)
         code = pg_link_run(l, setup, NULL, 0, w, NULL, e);
     if (code != ERR_OK) {

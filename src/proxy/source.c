@@ -9,7 +9,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "core/database.h"
+#include "core/lease.h"
+#include "core/link.h"
 #include "core/node.h"
+
+#define LOOK_NS CLOCK_S /* while another node follows: how often the file is looked at */
 
 enum state { STARTING, WAITING, COPYING, FOLLOWING, STOPPED };
 
@@ -24,11 +29,13 @@ struct source {
     struct source_options opt;
     struct node_source report;
     struct mirror *mirror; /* the thread's */
+    struct lease *lease;   /* NULL: there is no other node */
     int wake_fd;
     pthread_t thread;
     bool started;
     /* atomic */
-    atomic_bool stop;
+    atomic_bool stop;  /* the node stops */
+    atomic_bool leave; /* this try is to end */
     _Atomic uint64_t transactions, changes, copied_rows, failures, lag;
     /* guarded by mu */
     pthread_mutex_t mu;
@@ -114,12 +121,12 @@ const struct source_options *source_options(const struct source *s)
 
 bool source_stopping(const struct source *s)
 {
-    return atomic_load(&s->stop);
+    return atomic_load(&s->leave);
 }
 
 const atomic_bool *source_stop_flag(const struct source *s)
 {
-    return &s->stop;
+    return &s->leave;
 }
 
 int source_wake_fd(const struct source *s)
@@ -172,11 +179,58 @@ void source_behind(struct source *s, uint64_t amount)
     atomic_store(&s->lag, amount);
 }
 
-/* ---- the thread ---- */
+/* ---- whose turn it is ---- */
 
-static uint64_t progress(const struct source *s)
+/* s->mu is held. */
+static void tell_to_leave(struct source *s)
 {
-    return atomic_load(&s->transactions);
+    uint64_t one = 1;
+
+    atomic_store(&s->leave, true);
+    pthread_cond_broadcast(&s->changed);
+    if (write(s->wake_fd, &one, sizeof one) < 0) /* it is readable already */
+        return;
+}
+
+/* The lease's thread. */
+static void lease_changed(void *arg)
+{
+    struct source *s = arg;
+
+    pthread_mutex_lock(&s->mu);
+    if (s->lease && !lease_held(s->lease))
+        tell_to_leave(s);
+    pthread_cond_broadcast(&s->changed);
+    pthread_mutex_unlock(&s->mu);
+}
+
+static enum err_code open_lease(struct source *s, struct err *e)
+{
+    const struct node_options *n = node_options(s->opt.node);
+    struct database *d = NULL;
+    struct lease *l = NULL;
+    char name[LEASE_NAME_SIZE];
+
+    if (node_find(s->opt.node, s->opt.database, &d, e) != ERR_OK)
+        return e->code;
+    struct nats_client *client = database_link(d)->client;
+    database_unref(d);
+    if (!client)
+        return ERR_OK;
+    snprintf(name, sizeof name, "source-%s", s->opt.database);
+    const struct lease_options o = {.stream = n->stream,
+                                    .name = name,
+                                    .holder = n->name,
+                                    .note = "",
+                                    .replicas = n->replicas,
+                                    .candidate = true,
+                                    .changed = lease_changed,
+                                    .arg = s};
+    enum err_code code = lease_open(&l, client, &o, e);
+    pthread_mutex_lock(&s->mu);
+    s->lease = l;
+    pthread_mutex_unlock(&s->mu);
+    return code;
 }
 
 /* What the file says already: a node that has been here before need not wait to be of use. */
@@ -190,19 +244,68 @@ static void look_at_file(struct source *s)
     buf_free(&position);
 }
 
+static void tell_who_follows(struct source *s)
+{
+    struct lease_view v;
+    char reason[ERR_MSG_SIZE] = "the lease of the source is not taken yet";
+
+    lease_look(s->lease, &v);
+    if (v.held && !v.mine)
+        snprintf(reason, sizeof reason, "node %.200s follows it", v.holder);
+    set_state(s, WAITING, reason);
+}
+
+static bool is_turn(struct source *s)
+{
+    return !s->lease || lease_held(s->lease);
+}
+
+/* Until it is this node's turn; false: the node stops. */
+static bool wait_for_turn(struct source *s)
+{
+    uint64_t drained;
+    bool turn = false;
+
+    while (!turn && !atomic_load(&s->stop)) {
+        if (!is_turn(s)) {
+            tell_who_follows(s);
+            look_at_file(s);
+        }
+        pthread_mutex_lock(&s->mu);
+        while (!atomic_load(&s->stop) && !is_turn(s) &&
+               clock_cond_wait(&s->changed, &s->mu, clock_deadline(LOOK_NS)))
+            ;
+        if (!atomic_load(&s->stop)) {
+            atomic_store(&s->leave, false);
+            if (read(s->wake_fd, &drained, sizeof drained) < 0)
+                drained = 0;   /* nothing was in it */
+            turn = is_turn(s); /* lost again before that would not be told once more */
+        }
+        pthread_mutex_unlock(&s->mu);
+    }
+    return turn;
+}
+
+/* ---- the thread ---- */
+
+static uint64_t progress(const struct source *s)
+{
+    return atomic_load(&s->transactions);
+}
+
 static void *follow(void *arg)
 {
     struct source *s = arg;
     int64_t pause = SOURCE_PAUSE_LEAST_NS;
 
     look_at_file(s);
-    while (!source_stopping(s)) {
+    while (wait_for_turn(s)) {
         struct err e = ERR_INIT;
         uint64_t before = progress(s);
         enum err_code code = s->opt.driver->follow(s->opt.arg, s, &e);
         mirror_rollback(s->mirror);
         if (source_stopping(s))
-            break;
+            continue;
         if (code == ERR_OK)
             err_set(&e, ERR_INTERNAL, "the source has ended without a reason");
         fail(s, &e);
@@ -231,7 +334,9 @@ enum err_code source_start(struct source **out, const struct source_options *opt
     if (s->wake_fd < 0)
         code = err_set(e, ERR_IO, "eventfd: %s", strerror(errno));
     if (code == ERR_OK)
-        code = mirror_open(&s->mirror, opt->node, opt->database, &s->stop, e);
+        code = mirror_open(&s->mirror, opt->node, opt->database, &s->leave, e);
+    if (code == ERR_OK)
+        code = open_lease(s, e);
     if (code == ERR_OK && pthread_create(&s->thread, NULL, follow, s) != 0)
         code = err_set(e, ERR_NO_MEMORY, "no thread for the source");
     if (code != ERR_OK) {
@@ -246,16 +351,12 @@ enum err_code source_start(struct source **out, const struct source_options *opt
 
 void source_stop(struct source *s)
 {
-    uint64_t one = 1;
-
     if (!s)
         return;
     pthread_mutex_lock(&s->mu);
     atomic_store(&s->stop, true);
-    pthread_cond_broadcast(&s->changed);
+    tell_to_leave(s);
     pthread_mutex_unlock(&s->mu);
-    if (write(s->wake_fd, &one, sizeof one) < 0) /* it is readable already */
-        return;
 }
 
 void source_free(struct source *s)
@@ -267,6 +368,7 @@ void source_free(struct source *s)
         pthread_join(s->thread, NULL);
         node_set_source(s->opt.node, NULL);
     }
+    lease_close(s->lease);
     mirror_close(s->mirror);
     if (s->wake_fd >= 0)
         close(s->wake_fd);

@@ -65,9 +65,9 @@ void source_free(struct source *s);
 
 struct mirror *source_mirror(struct source *s);
 const struct source_options *source_options(const struct source *s);
-/* The node stops, or the lease is lost: return soon. Any thread. */
+/* The node stops, or the lease is lost: return soon. Stays so until then. Any thread. */
 bool source_stopping(const struct source *s);
-/* The same for those who look at a flag; true for good once it is. */
+/* The same for those who look at a flag. */
 const atomic_bool *source_stop_flag(const struct source *s);
 /* Readable as soon as source_stopping(), for poll(2); borrowed. */
 int source_wake_fd(const struct source *s);

@@ -141,6 +141,23 @@ enum err_code file_list_expand(struct file_list *list, char *const *args, size_t
     return code;
 }
 
+enum err_code file_list_include(struct file_list *list, const char *dsn, struct err *e)
+{
+    char *id = file_list_id(dsn);
+    bool there = false;
+
+    for (size_t i = 0; i < list->n && id && !there; i++) {
+        char *other = file_list_id(list->names[i]);
+        there = other && strcmp(id, other) == 0;
+        free(other);
+    }
+    bool known = id != NULL;
+    free(id);
+    if (!known)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    return there ? ERR_OK : add(list, dsn, strlen(dsn), "", e);
+}
+
 void file_list_free(struct file_list *list)
 {
     for (size_t i = 0; i < list->n; i++)
@@ -167,4 +184,13 @@ char *file_list_directory(const char *dsn)
     if (!slash)
         return strdup(".");
     return strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+char *file_list_id(const char *dsn)
+{
+    const char *path, *params;
+    size_t len = split_dsn(dsn, &path, &params);
+    const char *slash = len ? memrchr(path, '/', len) : NULL;
+
+    return slash ? strndup(slash + 1, len - (size_t)(slash + 1 - path)) : strndup(path, len);
 }

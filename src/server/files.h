@@ -29,11 +29,15 @@ struct file_list {
  */
 enum err_code file_list_expand(struct file_list *list, char *const *args, size_t n,
                                const char *fallback, bool may_grow, struct err *e);
+/* Adds a file, unless one of the same name (its base name: the database's id) is in the list. */
+enum err_code file_list_include(struct file_list *list, const char *dsn, struct err *e);
 void file_list_free(struct file_list *list);
 
 /* What follows a DSN's path, without the question mark; "" if nothing does. Borrowed. */
 const char *file_list_params(const char *dsn);
 /* The directory part of a DSN's path, "." if it has none. NULL when out of memory. */
 char *file_list_directory(const char *dsn);
+/* The id of its database. Owned; NULL when out of memory. */
+char *file_list_id(const char *dsn);
 
 #endif

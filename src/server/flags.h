@@ -181,20 +181,20 @@
       PLAIN, NO_PROXY, "Table filter given to mysqldump")                                          \
     X(MYSQL_PROXY_ID, mysql_proxy_id, STRING, "mysql-proxy-id", 0, "sqlite-ha", "", PROXY, PLAIN,  \
       NO_PROXY, "Identifier for the MySQL source's replication metadata")                          \
-    X(PG_PROXIED, pg_proxied, STRING, "pg-proxied", 0, "", "", PROXY, SECRET, NO_PROXY,            \
+    X(PG_PROXIED, pg_proxied, STRING, "pg-proxied", 0, "", "", PROXY, SECRET, NULL,            \
       "Source PostgreSQL DSN to replicate from and proxy to")                                      \
     X(PG_PUBLICATION, pg_publication, STRING, "pg-publication", 0, "ha_publication", "", PROXY,    \
-      PLAIN, NO_PROXY, "Publication name in the source PostgreSQL")                                \
-    X(PG_SLOT, pg_slot, STRING, "pg-slot", 0, "ha_slot", "", PROXY, PLAIN, NO_PROXY,               \
+      PLAIN, NULL, "Publication name in the source PostgreSQL")                                \
+    X(PG_SLOT, pg_slot, STRING, "pg-slot", 0, "ha_slot", "", PROXY, PLAIN, NULL,               \
       "Replication slot name in the source PostgreSQL")                                            \
-    X(PROXY_LOCAL, proxy_local, STRING, "proxy-local", 0, "ha.db", "", PROXY, PLAIN, NO_PROXY,     \
+    X(PROXY_LOCAL, proxy_local, STRING, "proxy-local", 0, "ha.db", "", PROXY, PLAIN, NULL,     \
       "Local SQLite proxy database file path")                                                     \
     X(PROXY_USE_SCHEMA, proxy_use_schema, BOOL, "proxy-use-schema", 0, "false", "", PROXY, PLAIN,  \
-      NO_PROXY, "Create local tables based on the source database's schema")                       \
+      NULL, "Create local tables based on the source database's schema")                       \
     X(PROXY_DISABLE_REDIRECT, proxy_disable_redirect, BOOL, "proxy-disable-redirect", 0, "false",  \
-      "", PROXY, PLAIN, NO_PROXY, "Do not redirect queries to the source database")                \
+      "", PROXY, PLAIN, NULL, "Do not redirect queries to the source database")                \
     X(PROXY_READ_YOUR_WRITES, proxy_read_your_writes, BOOL, "proxy-read-your-writes", 0, "false",  \
-      "", PROXY, PLAIN, NO_PROXY, "Read-your-writes behaviour of proxied queries")                 \
+      "", PROXY, PLAIN, NULL, "Read-your-writes behaviour of proxied queries")                 \
                                                                                                    \
     X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, PLAIN,  \
       NO_DEBEZIUM, "Comma-separated Kafka brokers for the Debezium sink")                          \

@@ -15,6 +15,7 @@
 #include "os/port.h"
 #include "os/signal.h"
 #include "server/files.h"
+#include "server/sources.h"
 #include "sql/conn.h"
 #include "wire/grpc/grpc.h"
 #include "wire/http/http.h"
@@ -45,6 +46,7 @@ struct server {
     int64_t hangs_since_ns;       /* the same thread; 0 = it does not */
     struct node_options options;
     struct node *node;
+    struct sources *sources;    /* NULL = none */
     struct http_server *http;   /* NULL = none */
     struct grpc_server *grpc;   /* NULL = none; on HTTP's port */
     struct pg_server *pg;       /* NULL = none */
@@ -67,7 +69,14 @@ static char *join(const char *dir, const char *name)
 static enum err_code list_files(struct file_list *files, const struct config *c,
                                 const char *fallback, struct err *e)
 {
-    return file_list_expand(files, c->files, c->n_files, fallback, *c->create_db_dir != '\0', e);
+    enum err_code code =
+        file_list_expand(files, c->files, c->n_files, sources_wanted(c) ? c->proxy_local : fallback,
+                         *c->create_db_dir != '\0', e);
+    if (code == ERR_OK && sources_wanted(c) && file_list_include(files, c->proxy_local, e)) {
+        file_list_free(files);
+        return e->code;
+    }
+    return code;
 }
 
 static const char *db_params(const struct config *c)
@@ -270,7 +279,11 @@ static enum err_code start_node(struct server *s, struct err *e)
     code = node_new(&s->node, &s->options, e);
     for (size_t i = 0; i < s->files.n && !code; i++)
         code = node_add_file(s->node, s->files.names[i], e);
-    return code ? code : node_start(s->node, e);
+    if (!code)
+        code = sources_new(&s->sources, s->config, s->node, e);
+    if (!code)
+        code = node_start(s->node, e);
+    return code ? code : sources_start(s->sources, e);
 }
 
 /* ---- for people ----------------------------------------------------------------------------- */
@@ -403,6 +416,8 @@ enum err_code server_check(const struct config *c, struct err *e)
     const struct mysql_options mysql = mysql_options(c);
     enum err_code code = check_databases(c, e);
 
+    if (!code)
+        code = sources_check(c, e);
     if (!code && c->pg_port != 0)
         code = pg_check(&pg, e);
     return !code && c->mysql_port != 0 ? mysql_check(&mysql, e) : code;
@@ -491,12 +506,14 @@ void server_stop(struct server *s)
     http_stop(s->http, begin + HTTP_STOP_WAIT);
     pg_stop(s->pg, begin + HTTP_STOP_WAIT);
     mysql_stop(s->mysql, begin + HTTP_STOP_WAIT);
+    sources_stop(s->sources);
     if (s->node)
         node_stop(s->node, begin + NODE_STOP_WAIT);
     http_free(s->http);
     grpc_free(s->grpc);
     pg_free(s->pg);
     mysql_free(s->mysql);
+    sources_free(s->sources);
     node_free(s->node);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))

@@ -16,12 +16,10 @@
 #include "core/impl.h"
 #include "core/node.h"
 #include "core/session.h"
-#include "os/file.h"
-#include "sql/conn.h"
+#include "support/node_fixture.h"
 
 struct fixture {
-    char dir[64];
-    char path[128];
+    char dir[NODE_DIR_SIZE];
     struct node *node;
 };
 
@@ -74,29 +72,7 @@ static const struct sink_ops text_ops = {on_columns, on_row, on_done};
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    struct err e = ERR_INIT;
-    snprintf(f->dir, sizeof f->dir, "/tmp/ha-session-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
-    struct node_options o = {.name = "n1",
-                             .version = "test",
-                             .token = "",
-                             .nats_url = "",
-                             .nats_user = "",
-                             .nats_pass = "",
-                             .stream = "s",
-                             .replicas = 1,
-                             .replication_timeout_ns = 5 * CLOCK_S,
-                             .create_db_dir = "",
-                             .data_dir = f->dir,
-                             .db_params = "_foreign_keys=1",
-                             .concurrent_queries = 4,
-                             .tx_idle_timeout_ns = CLOCK_S,
-                             .max_result_bytes = 1 << 20};
-    assert_int_equal(conn_library_init(&e), ERR_OK);
-    assert_int_equal(node_new(&f->node, &o, &e), ERR_OK);
-    if (node_add_file(f->node, f->path, &e) != ERR_OK || node_start(f->node, &e) != ERR_OK)
-        fail_msg("%s", e.msg);
+    f->node = node_fixture_open(f->dir, "_foreign_keys=1");
     *state = f;
     return 0;
 }
@@ -105,8 +81,7 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
     node_stop(f->node, clock_deadline(CLOCK_S));
-    node_free(f->node);
-    file_remove_tree(f->dir);
+    node_fixture_close(f->node, f->dir);
     free(f);
     return 0;
 }

@@ -14,17 +14,15 @@
 
 #include "base/clock.h"
 #include "core/node.h"
-#include "os/file.h"
 #include "proto/mysqlwire.h"
-#include "sql/conn.h"
 #include "support/http_client.h"
+#include "support/node_fixture.h"
 #include "wire/mysql/mysql.h"
 
 #define PATIENCE_NS (10 * CLOCK_S)
 
 struct fixture {
-    char dir[64];
-    char path[128];
+    char dir[NODE_DIR_SIZE];
     struct node *node;
     struct mysql_server *server;
 };
@@ -32,29 +30,8 @@ struct fixture {
 static int setup(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    struct err e = ERR_INIT;
 
-    (void)snprintf(f->dir, sizeof f->dir, "/tmp/ha-my-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(f->path, sizeof f->path, "%s/t.db", f->dir);
-    struct node_options o = {.name = "n1",
-                             .version = "test",
-                             .token = "",
-                             .nats_url = "",
-                             .nats_user = "",
-                             .nats_pass = "",
-                             .stream = "s",
-                             .replicas = 1,
-                             .replication_timeout_ns = 5 * CLOCK_S,
-                             .create_db_dir = "",
-                             .data_dir = f->dir,
-                             .db_params = "",
-                             .concurrent_queries = 4,
-                             .max_result_bytes = 1 << 20};
-    assert_int_equal(conn_library_init(&e), ERR_OK);
-    assert_int_equal(node_new(&f->node, &o, &e), ERR_OK);
-    if (node_add_file(f->node, f->path, &e) != ERR_OK || node_start(f->node, &e) != ERR_OK)
-        fail_msg("%s", e.msg);
+    f->node = node_fixture_open(f->dir, "");
     *state = f;
     return 0;
 }
@@ -66,8 +43,7 @@ static int teardown(void **state)
     mysql_stop(f->server, clock_deadline(CLOCK_S));
     node_stop(f->node, clock_deadline(CLOCK_S));
     mysql_free(f->server);
-    node_free(f->node);
-    file_remove_tree(f->dir);
+    node_fixture_close(f->node, f->dir);
     free(f);
     return 0;
 }

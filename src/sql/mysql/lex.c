@@ -2,29 +2,10 @@
 
 #include <string.h>
 
+#include "sql/chars.h"
 #include "sql/lex.h"
 
 #define VERSION_HERE 80099 /* version comments up to this one are read */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool begins_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
-}
-
-static bool continues_word(char c)
-{
-    return begins_word(c) || is_digit(c) || c == '$';
-}
 
 void mysql_lex_init(struct mysql_lexer *x, const char *sql, size_t len)
 {
@@ -38,7 +19,7 @@ static const char *enter_version(const char *p, const char *end)
 {
     unsigned version = 0, digits = 0;
 
-    for (p += 3; p < end && is_digit(*p) && digits < 6; p++, digits++)
+    for (p += 3; p < end && char_is_digit(*p) && digits < 6; p++, digits++)
         version = version * 10 + (unsigned)(*p - '0');
     return digits >= 5 && version > VERSION_HERE ? NULL : p;
 }
@@ -55,7 +36,7 @@ static const char *skip_comment(const char *p, const char *end)
 static bool begins_dashes(const char *p, const char *end)
 {
     return end - p >= 2 && p[0] == '-' && p[1] == '-' &&
-           (end - p == 2 || is_blank(p[2]) || (unsigned char)p[2] < ' ');
+           (end - p == 2 || char_is_blank(p[2]) || (unsigned char)p[2] < ' ');
 }
 
 static const char *skip_blank(struct mysql_lexer *x, struct mysql_token *t)
@@ -63,7 +44,7 @@ static const char *skip_blank(struct mysql_lexer *x, struct mysql_token *t)
     const char *p = x->at, *end = x->end;
 
     while (p < end) {
-        if (is_blank(*p)) {
+        if (char_is_blank(*p)) {
             p++;
         } else if (begins_dashes(p, end) || *p == '#') {
             t->differs = t->differs || *p == '#';
@@ -115,14 +96,14 @@ static const char *skip_quoted(const char *p, const char *end, bool backslash)
 
 static const char *skip_word(const char *p, const char *end)
 {
-    while (p < end && continues_word(*p))
+    while (p < end && char_continues_word(*p))
         p++;
     return p;
 }
 
 static const char *skip_digits(const char *p, const char *end)
 {
-    while (p < end && is_digit(*p))
+    while (p < end && char_is_digit(*p))
         p++;
     return p;
 }
@@ -136,7 +117,7 @@ static const char *read_number(const char *p, const char *end, struct mysql_toke
         const char *digits = p[1] == 'x' ? "0123456789abcdefABCDEF" : "01";
         for (stop = p + 2; stop < end && *stop && strchr(digits, *stop);)
             stop++;
-        if (stop > p + 2 && (stop == end || !continues_word(*stop))) {
+        if (stop > p + 2 && (stop == end || !char_continues_word(*stop))) {
             t->type = MYSQL_TOKEN_BITS;
             return stop;
         }
@@ -149,10 +130,10 @@ static const char *read_number(const char *p, const char *end, struct mysql_toke
         const char *exponent = stop + 1;
         if (exponent < end && (*exponent == '+' || *exponent == '-'))
             exponent++;
-        if (exponent < end && is_digit(*exponent))
+        if (exponent < end && char_is_digit(*exponent))
             return skip_digits(exponent, end);
     }
-    if (stop < end && continues_word(*stop) && !memchr(p, '.', (size_t)(stop - p))) {
+    if (stop < end && char_continues_word(*stop) && !memchr(p, '.', (size_t)(stop - p))) {
         t->type = MYSQL_TOKEN_WORD;
         return skip_word(stop, end);
     }
@@ -180,7 +161,7 @@ static const char *read_variable(const struct mysql_lexer *x, const char *p, str
     t->type = MYSQL_TOKEN_USER;
     if (stop < end && *stop == '@') {
         t->type = MYSQL_TOKEN_SYSTEM;
-        for (stop++; stop < end && (continues_word(*stop) || *stop == '.' || *stop == '`');)
+        for (stop++; stop < end && (char_continues_word(*stop) || *stop == '.' || *stop == '`');)
             stop++;
         if (stop == p + 2)
             t->type = MYSQL_TOKEN_ILLEGAL;
@@ -188,7 +169,7 @@ static const char *read_variable(const struct mysql_lexer *x, const char *p, str
     }
     if (stop < end && strchr("`'\"", *stop) && *stop)
         return skip_quoted(stop, end, *stop != '`' && !x->no_backslash);
-    while (stop < end && (continues_word(*stop) || *stop == '.'))
+    while (stop < end && (char_continues_word(*stop) || *stop == '.'))
         stop++;
     return stop;
 }
@@ -201,11 +182,11 @@ static const char *read_token(const struct mysql_lexer *x, const char *p, struct
         t->type = *p == 'n' || *p == 'N' ? MYSQL_TOKEN_STRING : MYSQL_TOKEN_BITS;
         return skip_quoted(p + 1, end, t->type == MYSQL_TOKEN_STRING && !x->no_backslash);
     }
-    if (begins_word(*p)) {
+    if (char_begins_word(*p)) {
         t->type = MYSQL_TOKEN_WORD;
         return skip_word(p, end);
     }
-    if (is_digit(*p) || (*p == '.' && end - p >= 2 && is_digit(p[1]) && !x->after_name))
+    if (char_is_digit(*p) || (*p == '.' && end - p >= 2 && char_is_digit(p[1]) && !x->after_name))
         return read_number(p, end, t);
     switch (*p) {
     case '\'':
@@ -224,7 +205,7 @@ static const char *read_token(const struct mysql_lexer *x, const char *p, struct
         return skip_digits(p + 1, end);
     case ':':
     case '$':
-        if (end - p >= 2 && p[1] != '=' && continues_word(p[1])) {
+        if (end - p >= 2 && p[1] != '=' && char_continues_word(p[1])) {
             t->type = MYSQL_TOKEN_PARAM;
             return skip_word(p + 1, end);
         }

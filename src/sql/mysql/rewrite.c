@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "base/json.h"
+#include "sql/chars.h"
 #include "sql/quote.h"
 
 /* ---- life ---- */
@@ -239,18 +240,12 @@ size_t mysql_args(const struct mysql_rewrite *r, size_t i, struct mysql_arg *arg
 
 /* ---- writing ---- */
 
-static bool is_word_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '$' || (unsigned char)c >= 0x80;
-}
-
 static bool run_together(char last, char first)
 {
-    return (is_word_byte(last) && (is_word_byte(first) || strchr("'\"`?", first))) ||
-           (strchr("'\"`", last) && (is_word_byte(first) || first == last)) ||
+    return (char_continues_word(last) && (char_continues_word(first) || strchr("'\"`?", first))) ||
+           (strchr("'\"`", last) && (char_continues_word(first) || first == last)) ||
            (strchr("<>=!|-~+*/%&", last) && strchr("<>=!|-~+*/%&", first)) ||
-           (strchr("?:@", last) && (is_word_byte(first) || strchr("?:@", first)));
+           (strchr("?:@", last) && (char_continues_word(first) || strchr("?:@", first)));
 }
 
 static void put_bytes(struct mysql_rewrite *r, const char *s, size_t n)
@@ -397,7 +392,8 @@ void mysql_copy(struct mysql_rewrite *r, size_t i)
             put_bytes(r, t->text, t->len);
         } else if (mysql_lex_is(t, "_BINARY") && mysql_at(r, i + 1)->type == MYSQL_TOKEN_STRING) {
             s = mysql_string(r, i + 1, &n);
-            if (r->out->len > 0 && buf_ok(r->out) && is_word_byte(r->out->data[r->out->len - 1]))
+            if (r->out->len > 0 && buf_ok(r->out) &&
+                char_continues_word(r->out->data[r->out->len - 1]))
                 buf_putc(r->out, ' ');
             put_hex(r->out, s, n);
             r->touched++;

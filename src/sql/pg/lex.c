@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/hex.h"
+#include "sql/chars.h"
 #include "sql/lex.h"
 
 /* Subscripts may follow a name, but these words are none: a [ behind them opens SQLite's [name]. */
@@ -13,26 +14,6 @@ static const char *const not_subscripted[] = {
     "INTO",   "UPDATE", "TABLE",      "SET",   "AS",   "DISTINCT", "NOT",    "EXISTS",
     "VIEW",   "INDEX",  "WHEN",       "THEN",  "ELSE", "CASE",     "HAVING", "COLUMN",
     "TO",     "KEY",    "REFERENCES", "ADD",   "LIKE", "RENAME",   "DROP",   "RETURNING"};
-
-static bool is_blank(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool begins_word(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (unsigned char)c >= 0x80;
-}
-
-static bool continues_word(char c)
-{
-    return begins_word(c) || is_digit(c) || c == '$';
-}
 
 static bool is_operator(char c)
 {
@@ -77,7 +58,7 @@ static const char *skip_line(const char *p, const char *end, bool *differs)
 static const char *skip_blank(const char *p, const char *end, struct pg_token *t)
 {
     while (p < end) {
-        if (is_blank(*p)) {
+        if (char_is_blank(*p)) {
             p++;
         } else if (end - p >= 2 && p[0] == '-' && p[1] == '-') {
             p = skip_line(p, end, &t->comment);
@@ -126,9 +107,9 @@ static const char *skip_dollar(const char *p, const char *end, bool *ends)
     const char *tag = p + 1, *found;
     size_t n;
 
-    if (tag < end && is_digit(*tag))
+    if (tag < end && char_is_digit(*tag))
         return NULL;
-    while (tag < end && *tag != '$' && continues_word(*tag))
+    while (tag < end && *tag != '$' && char_continues_word(*tag))
         tag++;
     if (tag == end || *tag != '$')
         return NULL;
@@ -141,23 +122,23 @@ static const char *skip_dollar(const char *p, const char *end, bool *ends)
 static const char *skip_number(const char *p, const char *end)
 {
     if (end - p >= 2 && p[0] == '0' && (p[1] == 'x' || p[1] == 'X')) {
-        for (p += 2; p < end && continues_word(*p);)
+        for (p += 2; p < end && char_continues_word(*p);)
             p++;
         return p;
     }
-    while (p < end && (is_digit(*p) || *p == '_'))
+    while (p < end && (char_is_digit(*p) || *p == '_'))
         p++;
     if (p < end && *p == '.') {
         p++;
-        while (p < end && is_digit(*p))
+        while (p < end && char_is_digit(*p))
             p++;
     }
     if (p < end && (*p == 'e' || *p == 'E')) {
         const char *exp = p + 1;
         if (exp < end && (*exp == '+' || *exp == '-'))
             exp++;
-        if (exp < end && is_digit(*exp)) {
-            for (p = exp; p < end && is_digit(*p);)
+        if (exp < end && char_is_digit(*exp)) {
+            for (p = exp; p < end && char_is_digit(*p);)
                 p++;
         }
     }
@@ -187,7 +168,7 @@ static const char *skip_operator(const char *p, const char *end)
 
 static const char *skip_word(const char *p, const char *end)
 {
-    while (p < end && continues_word(*p))
+    while (p < end && char_continues_word(*p))
         p++;
     return p;
 }
@@ -214,7 +195,7 @@ static bool can_be_subscripted(const struct pg_token *t)
 
 static bool may_name_a_parameter(const struct pg_lexer *x, const char *p)
 {
-    return p + 1 < x->end && begins_word(p[1]);
+    return p + 1 < x->end && char_begins_word(p[1]);
 }
 
 /* Sets t->type and answers where the token ends; NULL: it is a quote that does not end. */
@@ -231,11 +212,11 @@ static const char *read_token(const struct pg_lexer *x, const char *p, struct pg
         t->type = PG_TOKEN_BITS;
         return skip_quoted(p + 1, end, false);
     }
-    if (begins_word(*p)) {
+    if (char_begins_word(*p)) {
         t->type = PG_TOKEN_WORD;
         return skip_word(p, end);
     }
-    if (is_digit(*p) || (*p == '.' && end - p >= 2 && is_digit(p[1]))) {
+    if (char_is_digit(*p) || (*p == '.' && end - p >= 2 && char_is_digit(p[1]))) {
         t->type = PG_TOKEN_NUMBER;
         return skip_number(p, end);
     }
@@ -261,7 +242,7 @@ static const char *read_token(const struct pg_lexer *x, const char *p, struct pg
         return stop;
     case '?':
         t->type = PG_TOKEN_PARAM;
-        for (stop = p + 1; stop < end && is_digit(*stop);)
+        for (stop = p + 1; stop < end && char_is_digit(*stop);)
             stop++;
         return stop;
     case ':':

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "sql/chars.h"
 
 /* ---- life ---- */
 
@@ -111,12 +112,6 @@ void pg_rewrite_fini(struct pg_rewrite *r)
     arena_free(r->arena);
 }
 
-static bool is_word_byte(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '$' || (unsigned char)c >= 0x80;
-}
-
 /* A blank between what would otherwise become one token. */
 static void put_apart(struct buf *out, size_t start, const char *s, size_t n)
 {
@@ -126,9 +121,10 @@ static void put_apart(struct buf *out, size_t start, const char *s, size_t n)
         return;
     if (out->len > start && buf_ok(out)) {
         last = out->data[out->len - 1];
-        if ((is_word_byte(last) && (is_word_byte(*s) || *s == '\'' || *s == '"' || *s == '?')) ||
+        if ((char_continues_word(last) &&
+             (char_continues_word(*s) || *s == '\'' || *s == '"' || *s == '?')) ||
             (last == *s && strchr("-'\"|/<>.", *s)) || (last == '/' && *s == '*') ||
-            (strchr("?:@", last) && (is_word_byte(*s) || strchr("?:@", *s))) ||
+            (strchr("?:@", last) && (char_continues_word(*s) || strchr("?:@", *s))) ||
             (strchr("<>=!|-~+*/%", last) && strchr("<>=!|-~+*/%", *s)))
             buf_putc(out, ' ');
     }
@@ -410,7 +406,7 @@ static bool is_function_name(const struct pg_piece *p)
 {
     struct pg_token t = {.type = PG_TOKEN_WORD, .text = p->text, .len = p->len};
 
-    return p->len > 0 && is_word_byte(p->text[0]) && !pg_reserved(&t);
+    return p->len > 0 && char_continues_word(p->text[0]) && !pg_reserved(&t);
 }
 
 size_t pg_operand(const struct pg_rewrite *r)

@@ -1,0 +1,92 @@
+#include "server/sources.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/node.h"
+#include "proxy/pg_source.h"
+#include "proxy/source.h"
+#include "server/files.h"
+
+struct sources {
+    const struct config *config;
+    struct node *node;
+    char *database; /* id of the one that mirrors */
+    struct pg_source *pg;
+    struct source *source;
+};
+
+bool sources_wanted(const struct config *c)
+{
+    return *c->pg_proxied != '\0';
+}
+
+static struct pg_source_options pg_options(const struct config *c)
+{
+    return (struct pg_source_options){
+        .dsn = c->pg_proxied, .publication = c->pg_publication, .slot = c->pg_slot};
+}
+
+enum err_code sources_check(const struct config *c, struct err *e)
+{
+    const struct pg_source_options pg = pg_options(c);
+
+    if (!sources_wanted(c))
+        return ERR_OK;
+    if (!*c->proxy_local)
+        return err_set(e, ERR_CONFIG, "--proxy-local is to name the database that mirrors");
+    return pg_source_check(&pg, e);
+}
+
+enum err_code sources_new(struct sources **out, const struct config *c, struct node *n,
+                          struct err *e)
+{
+    const struct pg_source_options pg = pg_options(c);
+
+    *out = NULL;
+    if (!sources_wanted(c))
+        return ERR_OK;
+    struct sources *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_NO_MEMORY, "out of memory");
+    s->config = c;
+    s->node = n;
+    s->database = file_list_id(c->proxy_local);
+    enum err_code code =
+        s->database ? pg_source_new(&s->pg, &pg, e) : err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (code != ERR_OK) {
+        sources_free(s);
+        return code;
+    }
+    *out = s;
+    return ERR_OK;
+}
+
+enum err_code sources_start(struct sources *s, struct err *e)
+{
+    if (!s)
+        return ERR_OK;
+    return source_start(&s->source,
+                        &(struct source_options){.node = s->node,
+                                                 .database = s->database,
+                                                 .driver = &pg_source_driver,
+                                                 .arg = s->pg,
+                                                 .use_schema = s->config->proxy_use_schema},
+                        e);
+}
+
+void sources_stop(struct sources *s)
+{
+    if (s)
+        source_stop(s->source);
+}
+
+void sources_free(struct sources *s)
+{
+    if (!s)
+        return;
+    source_free(s->source);
+    pg_source_free(s->pg);
+    free(s->database);
+    free(s);
+}
