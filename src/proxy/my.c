@@ -23,6 +23,8 @@ enum err_code my_load(struct err *e)
         return err_set(e, ERR_CONFIG, LIBRARY " lacks a function: %s", dlerror());
     MY_FUNCTIONS(X)
 #undef X
+    if (!library_find(l, "mysql_errno", (void *)&my.number, sizeof my.number))
+        return err_set(e, ERR_CONFIG, LIBRARY " lacks a function: %s", dlerror());
 #define X(name)                                                                                    \
     if (!library_find(l, "mariadb_" #name, (void *)&my.name, sizeof my.name))                      \
         return err_set(e, ERR_CONFIG, LIBRARY " lacks a function: %s", dlerror());

@@ -5,7 +5,10 @@
 #ifndef HA_PROXY_MY_H
 #define HA_PROXY_MY_H
 
+/* One of its own lists' functions has the name of one of ours (base/list.h). */
+#define list_free my_list_free
 #include <mysql.h>
+#undef list_free
 /* Needs the one above. */
 #include <mariadb_rpl.h>
 
@@ -14,7 +17,6 @@
 #define MY_FUNCTIONS(X)                                                                            \
     X(affected_rows)                                                                               \
     X(close)                                                                                       \
-    X(errno)                                                                                       \
     X(error)                                                                                       \
     X(fetch_fields)                                                                                \
     X(fetch_lengths)                                                                               \
@@ -50,6 +52,7 @@
     X(rpl_optionsv)
 
 struct my {
+    __typeof__(mysql_errno) *number; /* "errno" is a macro */
 #define X(name) __typeof__(mysql_##name) *name;
     MY_FUNCTIONS(X)
 #undef X

@@ -106,11 +106,16 @@ static bool read_tls(struct my_dsn *d, const char *s, size_t len)
     static const struct {
         const char *word;
         enum my_tls tls;
-    } words[] = {{"false", MY_TLS_OFF},         {"0", MY_TLS_OFF},
-                 {"disabled", MY_TLS_OFF},      {"preferred", MY_TLS_PREFERRED},
-                 {"required", MY_TLS_UNVERIFIED}, {"skip-verify", MY_TLS_UNVERIFIED},
-                 {"true", MY_TLS_ON},           {"1", MY_TLS_ON},
-                 {"verify_ca", MY_TLS_ON},      {"verify_identity", MY_TLS_ON}};
+    } words[] = {{"false", MY_TLS_OFF},
+                 {"0", MY_TLS_OFF},
+                 {"disabled", MY_TLS_OFF},
+                 {"preferred", MY_TLS_PREFERRED},
+                 {"required", MY_TLS_UNVERIFIED},
+                 {"skip-verify", MY_TLS_UNVERIFIED},
+                 {"true", MY_TLS_ON},
+                 {"1", MY_TLS_ON},
+                 {"verify_ca", MY_TLS_ON},
+                 {"verify_identity", MY_TLS_ON}};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (same(s, len, words[i].word)) {

@@ -14,6 +14,7 @@ struct my_source {
     struct my_source_options opt;
     struct my_dsn dsn;
     struct my_filter *filter;
+    char **dumped; /* --mysql-dump-include, as a list; NULL = all */
     uint32_t server_id;
     /* A change did not fit the tables here: they are to be made and filled anew. */
     bool copy_again;
@@ -53,6 +54,8 @@ enum err_code my_change_sql(struct my_source *p, const char *sql, struct err *e)
 enum err_code my_prepare_table(struct my_source *p, const struct my_table *t, struct err *e);
 /* Without --proxy-use-schema the tables are the user's: what they lack, all at once. */
 enum err_code my_check_tables(struct my_source *p, struct err *e);
+/* Is it about tables that are of interest? */
+bool my_ddl_concerns(const struct my_source *p, const struct my_ddl *d);
 /* What a schema statement of the source does here, as changes of the mirror's open transaction.
  * p->tables are the ones of before, and are loaded anew. */
 enum err_code my_apply_ddl(struct my_source *p, const struct my_ddl *d, struct err *e);

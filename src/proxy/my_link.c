@@ -63,12 +63,11 @@ static enum err_code await(struct step *s, const struct wait *w, struct err *e)
     for (int tries = 0; s->status != 0 && tries < GIVE_UP_MOST;) {
         short got = 0;
         if (code == ERR_OK)
-            code = wait_fd((int)my.get_socket(s->l->conn), events_of(s->status), w, s->l->who,
-                           &got, e);
+            code = wait_fd((int)my.get_socket(s->l->conn), events_of(s->status), w, s->l->who, &got,
+                           e);
         if (code != ERR_OK)
             tries++;
-        s->status =
-            s->go_on(s, code == ERR_OK ? ready_of(s->status, got) : MYSQL_WAIT_TIMEOUT);
+        s->status = s->go_on(s, code == ERR_OK ? ready_of(s->status, got) : MYSQL_WAIT_TIMEOUT);
     }
     if (code != ERR_OK)
         s->l->broken = true;
@@ -131,7 +130,7 @@ static const struct {
 
 enum err_code my_link_error(struct my_link *l, struct err *e)
 {
-    unsigned number = my.errno(l->conn);
+    unsigned number = my.number(l->conn);
     const char *text = my.error(l->conn), *state = my.sqlstate(l->conn);
     enum err_code code = ERR_SQL;
 
@@ -189,9 +188,9 @@ static enum err_code connect_to(struct my_link *l, const struct my_dsn *dsn,
     if (limit < limited.deadline_ns)
         limited.deadline_ns = limit;
     set_options(l->conn, dsn, opt);
-    s.status = my.real_connect_start(
-        &s.conn, l->conn, *dsn->socket ? NULL : dsn->host, dsn->user, dsn->password,
-        *dsn->database ? dsn->database : NULL, dsn->port, *dsn->socket ? dsn->socket : NULL, opt->flags);
+    s.status = my.real_connect_start(&s.conn, l->conn, *dsn->socket ? NULL : dsn->host, dsn->user,
+                                     dsn->password, *dsn->database ? dsn->database : NULL,
+                                     dsn->port, *dsn->socket ? dsn->socket : NULL, opt->flags);
     enum err_code code = await(&s, &limited, e);
     if (code == ERR_OK && !s.conn) {
         code = my_link_error(l, e);
@@ -313,14 +312,14 @@ enum err_code my_link_row(struct my_link *l, MYSQL_RES *result, MYSQL_ROW *row,
     *row = s.row;
     if (code != ERR_OK)
         return code;
-    if (!s.row && my.errno(l->conn) != 0)
+    if (!s.row && my.number(l->conn) != 0)
         return my_link_error(l, e);
     *lengths = s.row ? my.fetch_lengths(result) : NULL;
     return ERR_OK;
 }
 
-enum err_code my_link_run(struct my_link *l, const char *sql, MYSQL_RES **out,
-                          const struct wait *w, struct err *e)
+enum err_code my_link_run(struct my_link *l, const char *sql, MYSQL_RES **out, const struct wait *w,
+                          struct err *e)
 {
     struct step s = {.l = l, .go_on = go_on_store};
 
@@ -331,7 +330,7 @@ enum err_code my_link_run(struct my_link *l, const char *sql, MYSQL_RES **out,
         return code;
     s.status = my.store_result_start(&s.result, l->conn);
     code = await(&s, w, e);
-    if (code == ERR_OK && !s.result && my.errno(l->conn) != 0)
+    if (code == ERR_OK && !s.result && my.number(l->conn) != 0)
         code = my_link_error(l, e);
     if (code == ERR_OK && out)
         *out = s.result;

@@ -49,8 +49,8 @@ enum err_code my_link_row(struct my_link *l, MYSQL_RES *result, MYSQL_ROW *row,
 
 /* Runs one statement. *out (owned: my.free_result(); NULL = not wanted) has all its rows, and is
  * NULL where it has none to have. */
-enum err_code my_link_run(struct my_link *l, const char *sql, MYSQL_RES **out,
-                          const struct wait *w, struct err *e);
+enum err_code my_link_run(struct my_link *l, const char *sql, MYSQL_RES **out, const struct wait *w,
+                          struct err *e);
 /* The first row of a result that has all its rows; NULL where it has none. */
 MYSQL_ROW my_link_first(MYSQL_RES *result);
 /* One field of a statement's first row, appended; nothing where it is NULL or there is no row. */

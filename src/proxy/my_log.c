@@ -51,8 +51,8 @@ static void *watch(void *arg)
 static enum err_code ask_checksum(struct my_log *l, const struct wait *w, struct err *e)
 {
     struct buf name = BUF_INIT;
-    enum err_code code = my_link_run(
-        l->link, "SET @master_binlog_checksum = @@global.binlog_checksum", NULL, w, e);
+    enum err_code code =
+        my_link_run(l->link, "SET @master_binlog_checksum = @@global.binlog_checksum", NULL, w, e);
 
     if (code == ERR_OK)
         code = my_link_ask(l->link, "SELECT @@global.binlog_checksum", 0, &name, w, e);
@@ -69,7 +69,8 @@ static enum err_code set_up(struct my_log *l, const struct my_position *from, co
     bool mariadb = my_link_is_mariadb(l->link);
 
     enum err_code code = ask_checksum(l, w, e);
-    buf_printf(&sql, "SET @master_heartbeat_period = %" PRId64 ", @source_heartbeat_period = %" PRId64,
+    buf_printf(&sql,
+               "SET @master_heartbeat_period = %" PRId64 ", @source_heartbeat_period = %" PRId64,
                HEARTBEAT_NS, HEARTBEAT_NS);
     if (mariadb)
         buf_puts(&sql, ", @mariadb_slave_capability = 4"); /* GTIDs as they are */
@@ -128,7 +129,8 @@ enum err_code my_log_open(struct my_log **out, const struct my_dsn *dsn, uint32_
     l->wake_fd = w->wake_fd;
     l->done_fd = -1;
     buf_init(&l->scratch, BINLOG_EVENT_MAX);
-    enum err_code code = my_link_open(&l->link, dsn, &(struct my_link_options){.silence_s = SILENCE_S}, w, e);
+    enum err_code code =
+        my_link_open(&l->link, dsn, &(struct my_link_options){.silence_s = SILENCE_S}, w, e);
     if (code == ERR_OK)
         code = set_up(l, from, w, e);
     if (code == ERR_OK)
@@ -173,7 +175,7 @@ enum err_code my_log_next(struct my_log *l, struct binlog_event *event, struct e
         my.free_rpl_event(l->event);
     l->event = my.rpl_fetch(l->rpl, NULL);
     if (!l->event) {
-        if (my.errno(my_link_handle(l->link)) != 0)
+        if (my.number(my_link_handle(l->link)) != 0)
             return my_link_error(l->link, e);
         return err_set(e, ERR_IO, "the source has ended the connection to its log");
     }
@@ -181,7 +183,8 @@ enum err_code my_log_next(struct my_log *l, struct binlog_event *event, struct e
     const unsigned char *bytes = l->event->raw_data + l->event->raw_data_ofs;
     size_t len = l->event->raw_data_size - l->event->raw_data_ofs;
     if (!binlog_read_event(bytes, len, &l->format, &l->scratch, event))
-        return err_set(e, ERR_FORMAT, "an event of the source's log (type %u, %zu bytes) cannot be read",
+        return err_set(e, ERR_FORMAT,
+                       "an event of the source's log (type %u, %zu bytes) cannot be read",
                        len > 4 ? bytes[4] : 0, len);
     return ERR_OK;
 }

@@ -16,9 +16,9 @@
 
 struct my_log;
 
-/* Asks for everything behind `from`. w->wake_fd (not -1) ends the reading, too: readable, it does so
- * for good. What the server says about the place (ERR_TOO_OLD: it no longer has it) comes from the
- * first my_log_next(). */
+/* Asks for everything behind `from`. w->wake_fd (not -1) ends the reading, too: readable, it does
+ * so for good. What the server says about the place (ERR_TOO_OLD: it no longer has it) comes from
+ * the first my_log_next(). */
 enum err_code my_log_open(struct my_log **out, const struct my_dsn *dsn, uint32_t server_id,
                           const struct my_position *from, const struct wait *w, struct err *e);
 void my_log_close(struct my_log *l); /* NULL is fine */

@@ -89,8 +89,7 @@ bool my_position_read(struct my_position *p, const char *text, size_t len)
     const char *gtids = json_tree_text(v, "gtid");
     int64_t pos = json_tree_integer(v, "Pos", -1);
     bool ok = v && pos >= 0 && my_position_set_file(p, file, strlen(file)) &&
-              strlen(server) < sizeof p->server &&
-              my_position_set_gtids(p, gtids, strlen(gtids));
+              strlen(server) < sizeof p->server && my_position_set_gtids(p, gtids, strlen(gtids));
     if (ok) {
         p->pos = (uint64_t)pos;
         memcpy(p->server, server, strlen(server) + 1);

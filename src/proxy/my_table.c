@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "proto/mysqltype.h"
+#include "proxy/my_cascade.h"
 #include "sql/quote.h"
 
 #define NUMBER_DIGITS 15 /* that SQLite's numbers keep */
@@ -38,14 +39,17 @@ enum {
     C_SCALE,
     C_FRACTION,
     C_OCTETS,
-    C_DEFAULT
+    C_DEFAULT,
+    C_HASHED
 };
 
 static const char query[] =
     "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, LOWER(c.DATA_TYPE), c.COLUMN_TYPE,"
     " c.IS_NULLABLE, c.COLUMN_KEY, c.CHARACTER_SET_NAME, c.COLLATION_NAME, c.EXTRA,"
     " c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, c.CHARACTER_OCTET_LENGTH,"
-    " c.COLUMN_DEFAULT"
+    " c.COLUMN_DEFAULT, (SELECT COUNT(*) FROM information_schema.STATISTICS s"
+    " WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME"
+    " AND s.INDEX_TYPE = 'HASH' AND s.NON_UNIQUE = 0 AND c.ORDINAL_POSITION = 1)"
     " FROM information_schema.COLUMNS c JOIN information_schema.TABLES t"
     " ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME"
     " WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_SCHEMA NOT IN"
@@ -57,20 +61,46 @@ static enum my_kind kind_of(const struct my_column *c)
     static const struct {
         const char *type;
         enum my_kind kind;
-    } kinds[] = {{"tinyint", MY_INTEGER},   {"smallint", MY_INTEGER},   {"mediumint", MY_INTEGER},
-                 {"int", MY_INTEGER},       {"bigint", MY_INTEGER},     {"year", MY_INTEGER},
-                 {"bit", MY_BIT},           {"decimal", MY_DECIMAL},    {"float", MY_FLOAT},
-                 {"double", MY_DOUBLE},     {"date", MY_MOMENT},        {"time", MY_MOMENT},
-                 {"datetime", MY_MOMENT},   {"timestamp", MY_MOMENT},   {"char", MY_TEXT},
-                 {"varchar", MY_TEXT},      {"tinytext", MY_TEXT},      {"text", MY_TEXT},
-                 {"mediumtext", MY_TEXT},   {"longtext", MY_TEXT},      {"enum", MY_TEXT},
-                 {"set", MY_TEXT},          {"json", MY_TEXT},          {"binary", MY_BYTES},
-                 {"varbinary", MY_BYTES},   {"tinyblob", MY_BYTES},     {"blob", MY_BYTES},
-                 {"mediumblob", MY_BYTES},  {"longblob", MY_BYTES},     {"geometry", MY_BYTES},
-                 {"point", MY_BYTES},       {"linestring", MY_BYTES},   {"polygon", MY_BYTES},
-                 {"multipoint", MY_BYTES},  {"multilinestring", MY_BYTES},
-                 {"multipolygon", MY_BYTES}, {"geometrycollection", MY_BYTES},
-                 {"geomcollection", MY_BYTES}, {"uuid", MY_UUID},       {"inet6", MY_INET6},
+    } kinds[] = {{"tinyint", MY_INTEGER},
+                 {"smallint", MY_INTEGER},
+                 {"mediumint", MY_INTEGER},
+                 {"int", MY_INTEGER},
+                 {"bigint", MY_INTEGER},
+                 {"year", MY_INTEGER},
+                 {"bit", MY_BIT},
+                 {"decimal", MY_DECIMAL},
+                 {"float", MY_FLOAT},
+                 {"double", MY_DOUBLE},
+                 {"date", MY_MOMENT},
+                 {"time", MY_MOMENT},
+                 {"datetime", MY_MOMENT},
+                 {"timestamp", MY_MOMENT},
+                 {"char", MY_TEXT},
+                 {"varchar", MY_TEXT},
+                 {"tinytext", MY_TEXT},
+                 {"text", MY_TEXT},
+                 {"mediumtext", MY_TEXT},
+                 {"longtext", MY_TEXT},
+                 {"enum", MY_TEXT},
+                 {"set", MY_TEXT},
+                 {"json", MY_TEXT},
+                 {"binary", MY_BYTES},
+                 {"varbinary", MY_BYTES},
+                 {"tinyblob", MY_BYTES},
+                 {"blob", MY_BYTES},
+                 {"mediumblob", MY_BYTES},
+                 {"longblob", MY_BYTES},
+                 {"geometry", MY_BYTES},
+                 {"point", MY_BYTES},
+                 {"linestring", MY_BYTES},
+                 {"polygon", MY_BYTES},
+                 {"multipoint", MY_BYTES},
+                 {"multilinestring", MY_BYTES},
+                 {"multipolygon", MY_BYTES},
+                 {"geometrycollection", MY_BYTES},
+                 {"geomcollection", MY_BYTES},
+                 {"uuid", MY_UUID},
+                 {"inet6", MY_INET6},
                  {"inet4", MY_INET4}};
 
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
@@ -125,8 +155,7 @@ static bool read_column(struct arena *a, MYSQL_ROW row, struct my_column *c)
                             .full_type = arena_strdup(a, row[C_FULL_TYPE]),
                             .charset = arena_strdup(a, row[C_CHARSET] ? row[C_CHARSET] : ""),
                             .collation = arena_strdup(a, row[C_COLLATION] ? row[C_COLLATION] : ""),
-                            .fallback =
-                                row[C_DEFAULT] ? arena_strdup(a, row[C_DEFAULT]) : NULL};
+                            .fallback = row[C_DEFAULT] ? arena_strdup(a, row[C_DEFAULT]) : NULL};
     if (!c->name || !c->type || !c->full_type || !c->charset || !c->collation ||
         (row[C_DEFAULT] && !c->fallback))
         return false;
@@ -157,7 +186,8 @@ static enum err_code add_column(struct my_tables *t, size_t *cap, size_t *column
         t->all = room;
         last = room + t->n++;
         *last = (struct my_table){.schema = arena_strdup(t->arena, row[C_SCHEMA]),
-                                  .name = arena_strdup(t->arena, row[C_TABLE])};
+                                  .name = arena_strdup(t->arena, row[C_TABLE]),
+                                  .n_hidden = (unsigned)number(row[C_HASHED])};
         *columns_cap = 0;
         if (!last->schema || !last->name)
             return out_of_memory(e);
@@ -192,6 +222,8 @@ enum err_code my_tables_load(struct my_tables *t, struct my_link *l, const struc
     }
     if (result)
         my.free_result(result);
+    if (code == ERR_OK)
+        code = my_references_load(t, l, w, e);
     if (code != ERR_OK)
         my_tables_free(t);
     return code;
@@ -202,6 +234,7 @@ void my_tables_free(struct my_tables *t)
     for (size_t i = 0; i < t->n; i++)
         free(t->all[i].columns);
     free(t->all);
+    free(t->references);
     if (t->arena)
         arena_free(t->arena);
     *t = (struct my_tables){.n = 0};
@@ -265,8 +298,7 @@ static void put_sized(struct buf *b, const struct my_column *c)
 {
     const char *close = strchr(c->full_type, ')');
 
-    put_upper(b, c->full_type,
-              close ? (size_t)(close + 1 - c->full_type) : strlen(c->full_type));
+    put_upper(b, c->full_type, close ? (size_t)(close + 1 - c->full_type) : strlen(c->full_type));
 }
 
 static void put_integer(struct buf *b, const struct my_column *c)
@@ -442,8 +474,8 @@ enum { I_NAME, I_NOT_UNIQUE, I_COLUMN, I_PART };
 
 /* The index whose rows begin with `row`, to its end: false where it cannot be one here. *row is the
  * next one's first, NULL at the end. */
-static bool put_index(struct buf *b, const struct my_table *t, struct my_link *l,
-                      MYSQL_RES *result, MYSQL_ROW *row, const struct wait *w, struct err *e)
+static bool put_index(struct buf *b, const struct my_table *t, struct my_link *l, MYSQL_RES *result,
+                      MYSQL_ROW *row, const struct wait *w, struct err *e)
 {
     unsigned long *lengths;
     struct buf columns = BUF_INIT;

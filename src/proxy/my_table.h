@@ -44,10 +44,10 @@ struct my_column {
     const char *fallback; /* the default as the source shows it; NULL = none */
     enum my_kind kind;
     bool is_unsigned, nullable, is_key, is_auto, is_computed;
-    bool virtual;      /* computed when it is read: in no row of the log */
+    bool virtual;       /* computed when it is read: in no row of the log */
     unsigned precision; /* digits of DECIMAL; of moments those behind the second's point */
     unsigned scale;
-    uint64_t octets;    /* most bytes of texts */
+    uint64_t octets;                  /* most bytes of texts */
     const struct binlog_text *labels; /* of ENUM and SET */
     unsigned n_labels;
 };
@@ -56,12 +56,28 @@ struct my_table {
     const char *schema, *name;
     struct my_column *columns;
     unsigned n_columns, n_keys;
+    unsigned n_hidden; /* at most so many columns more are in its log, behind these: MariaDB has one
+                          for a unique key that is too long for an index */
+};
+
+enum my_rule { MY_RULE_NONE, MY_RULE_CASCADE, MY_RULE_SET_NULL };
+
+/* A foreign key whose rows go with those that they refer to. The server does that beneath its log.
+ */
+struct my_reference {
+    const char *schema, *table, *name; /* of the table that refers to … */
+    const char *parent_schema, *parent;
+    enum my_rule on_delete, on_update;
+    const char **columns, **parent_columns; /* pairs */
+    unsigned n;
 };
 
 struct my_tables {
     struct arena *arena; /* owns everything */
     struct my_table *all;
     size_t n;
+    struct my_reference *references; /* those with a rule, between tables of `all` */
+    size_t n_references;
 };
 
 /* Which tables: patterns over "schema.table". */

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/digits.h"
+#include "base/hex.h"
+#include "proto/pgtype.h"
 #include "proxy/my_impl.h"
 
 #define UUID_BYTES    16
@@ -149,19 +150,40 @@ static bool is_utf8(const char *charset)
 /* As iconv names it. MySQL's latin1 is Windows' code page. */
 static const char *iconv_name(const char *charset)
 {
-    static const char *const names[][2] = {
-        {"latin1", "CP1252"},    {"latin2", "ISO-8859-2"}, {"latin5", "ISO-8859-9"},
-        {"latin7", "ISO-8859-13"}, {"greek", "ISO-8859-7"}, {"hebrew", "ISO-8859-8"},
-        {"ucs2", "UCS-2BE"},     {"utf16", "UTF-16BE"},    {"utf16le", "UTF-16LE"},
-        {"utf32", "UTF-32BE"},   {"sjis", "SHIFT_JIS"},    {"ujis", "EUC-JP"},
-        {"eucjpms", "EUC-JP-MS"}, {"euckr", "EUC-KR"},     {"gb2312", "GB2312"},
-        {"gbk", "GBK"},          {"gb18030", "GB18030"},   {"big5", "BIG5"},
-        {"koi8r", "KOI8-R"},     {"koi8u", "KOI8-U"},      {"tis620", "TIS-620"},
-        {"macroman", "MACINTOSH"}, {"macce", "MAC-CENTRALEUROPE"}, {"cp932", "CP932"},
-        {"hp8", "HP-ROMAN8"},    {"armscii8", "ARMSCII-8"}, {"geostd8", "GEORGIAN-PS"},
-        {"cp850", "CP850"},      {"cp852", "CP852"},       {"cp866", "CP866"},
-        {"cp1250", "CP1250"},    {"cp1251", "CP1251"},     {"cp1256", "CP1256"},
-        {"cp1257", "CP1257"}};
+    static const char *const names[][2] = {{"latin1", "CP1252"},
+                                           {"latin2", "ISO-8859-2"},
+                                           {"latin5", "ISO-8859-9"},
+                                           {"latin7", "ISO-8859-13"},
+                                           {"greek", "ISO-8859-7"},
+                                           {"hebrew", "ISO-8859-8"},
+                                           {"ucs2", "UCS-2BE"},
+                                           {"utf16", "UTF-16BE"},
+                                           {"utf16le", "UTF-16LE"},
+                                           {"utf32", "UTF-32BE"},
+                                           {"sjis", "SHIFT_JIS"},
+                                           {"ujis", "EUC-JP"},
+                                           {"eucjpms", "EUC-JP-MS"},
+                                           {"euckr", "EUC-KR"},
+                                           {"gb2312", "GB2312"},
+                                           {"gbk", "GBK"},
+                                           {"gb18030", "GB18030"},
+                                           {"big5", "BIG5"},
+                                           {"koi8r", "KOI8-R"},
+                                           {"koi8u", "KOI8-U"},
+                                           {"tis620", "TIS-620"},
+                                           {"macroman", "MACINTOSH"},
+                                           {"macce", "MAC-CENTRALEUROPE"},
+                                           {"cp932", "CP932"},
+                                           {"hp8", "HP-ROMAN8"},
+                                           {"armscii8", "ARMSCII-8"},
+                                           {"geostd8", "GEORGIAN-PS"},
+                                           {"cp850", "CP850"},
+                                           {"cp852", "CP852"},
+                                           {"cp866", "CP866"},
+                                           {"cp1250", "CP1250"},
+                                           {"cp1251", "CP1251"},
+                                           {"cp1256", "CP1256"},
+                                           {"cp1257", "CP1257"}};
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(names[i][0], charset) == 0)
@@ -227,30 +249,20 @@ static enum err_code text_of_log(struct my_charsets *s, const struct my_column *
     return ERR_OK;
 }
 
-/* MariaDB keeps a UUID so that those of one machine stand together: its groups from the last one to
- * the first, but for those of version 6 and 7 (and higher), which sort as they are. */
 static enum err_code uuid_of_log(const struct my_column *c, struct arena *a, struct value *v,
                                  struct err *e)
 {
-    static const uint8_t from[UUID_BYTES] = {12, 13, 14, 15, 10, 11, 8, 9,
-                                             6,  7,  0,  1,  2,  3,  4, 5};
-    const uint8_t *b = (const uint8_t *)v->u.s.data;
-    char *text = arena_alloc(a, 40);
-    int n = 0;
+    struct buf text = BUF_INIT;
+    char digits[2 * UUID_BYTES];
 
     if (v->u.s.len != UUID_BYTES)
         return no_value(c, e);
-    if (!text)
-        return my_out_of_memory(e);
-    /* Where it was turned round, what stands at the variant's place of one that was not is part of
-     * the time: its first bit is not set, as it is in a variant. */
-    bool plain = (b[8] & 0x80u) != 0 && (b[6] >> 4) > 5 && (b[6] >> 4) < 9;
-    for (int i = 0; i < UUID_BYTES; i++)
-        n += snprintf(text + n, (size_t)(40 - n), "%s%02x",
-                      i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "",
-                      plain ? b[i] : b[from[i]]);
-    *v = value_text(text, (size_t)n);
-    return ERR_OK;
+    hex_encode(v->u.s.data, UUID_BYTES, digits);
+    (void)pgtype_format_uuid(&text, digits, sizeof digits);
+    char *copy = buf_ok(&text) ? terminated(a, text.data, text.len) : NULL;
+    *v = value_text(copy, text.len);
+    buf_free(&text);
+    return copy ? ERR_OK : my_out_of_memory(e);
 }
 
 static enum err_code address_of_log(const struct my_column *c, struct arena *a, struct value *v,
