@@ -93,6 +93,8 @@ size_t request_slice(const struct request *r, const struct cursor *end, struct q
     for (size_t i = 0; i < n; i++) {
         struct query *q = &(*out)[i];
         *q = r->queries[r->at.query + i];
+        if ((i == 0 && r->at.offset > 0) || (r->at.query + i == end->query && end->offset < q->len))
+            q->written = NULL; /* that is the whole text */
         if (r->at.query + i == end->query)
             q->len = end->offset;
         if (i == 0) {

@@ -39,6 +39,11 @@ struct query {
     const struct param *params;
     unsigned n_params;
     bool numbered; /* params[k - 1] goes where $k or ?k stands; a bare ? counts by its place */
+    /* The same as the client wrote it, where that was in another dialect: for a source that speaks
+     * it (upstream.h). Its parameters are $1, $2 …, or a ? each. NULL = as `sql`. */
+    const char *written;
+    size_t written_len;
+    const char *written_in; /* "postgresql", "mysql" */
 };
 
 enum session_state { SESSION_IDLE, SESSION_IN_TX, SESSION_TX_FAILED };

@@ -112,6 +112,17 @@ enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e)
     return code;
 }
 
+enum err_code mirror_peek(struct node *n, const char *database, struct buf *position, struct err *e)
+{
+    struct mirror m = {.node = n};
+
+    enum err_code code = node_find(n, database, &m.db, e);
+    if (code == ERR_OK)
+        code = mirror_look(&m, position, e);
+    database_unref(m.db);
+    return code;
+}
+
 enum err_code mirror_position(struct mirror *m, struct buf *position, struct err *e)
 {
     m->known = false;

@@ -62,6 +62,9 @@ enum err_code mirror_position(struct mirror *m, struct buf *position, struct err
 /* What the tracker of this node's file says just now: nothing is waited for, and commits are not
  * compared with it. */
 enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e);
+/* The same for whoever has no mirror; `database` is an id. Any thread. */
+enum err_code mirror_peek(struct node *n, const char *database, struct buf *position,
+                          struct err *e);
 /* A table of the local database as this node's file has it now: what is put aside does not count.
  */
 struct mirror_table {

@@ -595,7 +595,9 @@ static enum err_code start(struct follower *f, struct err *e)
     buf_puts(&sql, list ? list : "''");
     pq.freemem(list);
     free(name);
-    buf_putc(&sql, ')');
+    /* Marks of those who wait for their own writes (pg_upstream.c): transactions of their own. */
+    buf_puts(&sql,
+             pq.serverVersion(pg_link_handle(p->link)) >= 140000 ? ", messages 'true')" : ")");
     enum err_code code =
         buf_ok(&sql) ? pg_link_copy(p->link, buf_cstr(&sql), &p->wait, e) : out_of_memory(e);
     buf_free(&sql);

@@ -162,6 +162,11 @@ bool pg_link_broken(const struct pg_link *l)
     return l->broken;
 }
 
+void pg_link_break(struct pg_link *l)
+{
+    l->broken = true;
+}
+
 PGconn *pg_link_handle(struct pg_link *l)
 {
     return l->conn;

@@ -35,6 +35,7 @@ enum err_code pg_link_open(struct pg_link **out, const char *dsn, bool replicati
                            const struct pg_wait *w, struct err *e);
 void pg_link_close(struct pg_link *l); /* NULL is fine */
 bool pg_link_broken(const struct pg_link *l);
+void pg_link_break(struct pg_link *l);     /* nobody knows what it would answer to */
 PGconn *pg_link_handle(struct pg_link *l); /* for what is not here and does not block */
 
 /* The server's error as one of ours; with its detail and hint. */

@@ -13,6 +13,7 @@
 #define PQ_FUNCTIONS(X)                                                                            \
     X(cancel)                                                                                      \
     X(clear)                                                                                       \
+    X(cmdStatus)                                                                                   \
     X(cmdTuples)                                                                                   \
     X(conninfoFree)                                                                                \
     X(conninfoParse)                                                                               \

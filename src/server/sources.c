@@ -5,6 +5,7 @@
 
 #include "core/node.h"
 #include "proxy/pg_source.h"
+#include "proxy/pg_upstream.h"
 #include "proxy/source.h"
 #include "server/files.h"
 
@@ -13,6 +14,7 @@ struct sources {
     struct node *node;
     char *database; /* id of the one that mirrors */
     struct pg_source *pg;
+    struct pg_upstream *pg_upstream; /* NULL: writes stay here */
     struct source *source;
 };
 
@@ -38,6 +40,19 @@ enum err_code sources_check(const struct config *c, struct err *e)
     return pg_source_check(&pg, e);
 }
 
+static enum err_code redirect(struct sources *s, struct err *e)
+{
+    const struct pg_upstream_options o = {.node = s->node,
+                                          .dsn = s->config->pg_proxied,
+                                          .database = s->database,
+                                          .read_your_writes = s->config->proxy_read_your_writes};
+    enum err_code code = pg_upstream_new(&s->pg_upstream, &o, e);
+
+    if (code == ERR_OK)
+        node_set_upstream(s->node, &pg_upstream_ops, s->pg_upstream);
+    return code;
+}
+
 enum err_code sources_new(struct sources **out, const struct config *c, struct node *n,
                           struct err *e)
 {
@@ -54,6 +69,8 @@ enum err_code sources_new(struct sources **out, const struct config *c, struct n
     s->database = file_list_id(c->proxy_local);
     enum err_code code =
         s->database ? pg_source_new(&s->pg, &pg, e) : err_set(e, ERR_NO_MEMORY, "out of memory");
+    if (code == ERR_OK && !c->proxy_disable_redirect)
+        code = redirect(s, e);
     if (code != ERR_OK) {
         sources_free(s);
         return code;
@@ -87,6 +104,7 @@ void sources_free(struct sources *s)
         return;
     source_free(s->source);
     pg_source_free(s->pg);
+    pg_upstream_free(s->pg_upstream);
     free(s->database);
     free(s);
 }

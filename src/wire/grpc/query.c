@@ -115,7 +115,8 @@ struct query grpc_sql_query(struct arena *a, const struct grpcsql_request *r, st
         err_set(e, ERR_NO_MEMORY, "no memory for the request");
     for (unsigned i = 0; params && i < r->n_params; i++)
         params[i] = (struct param){r->params[i].name, r->params[i].value};
-    return (struct query){r->sql, r->sql_len, params, params ? r->n_params : 0, false};
+    return (struct query){
+        .sql = r->sql, .len = r->sql_len, .params = params, .n_params = params ? r->n_params : 0};
 }
 
 /* ---- answers ---- */

@@ -73,7 +73,8 @@ static struct query *queries_convert(struct exchange *x, const struct httpreq_bo
         }
         for (unsigned j = 0; j < q->n_params; j++)
             params[j] = (struct param){q->params[j].name, q->params[j].value};
-        out[i] = (struct query){q->sql, q->len, params, q->n_params, false};
+        out[i] =
+            (struct query){.sql = q->sql, .len = q->len, .params = params, .n_params = q->n_params};
     }
     return out;
 }

@@ -218,11 +218,9 @@ static void make_query(struct pg_portal *p)
 {
     const struct pg_text *t = &p->prepared->text;
 
-    p->query = (struct query){.sql = t->run,
-                              .len = t->run_len,
-                              .params = p->params.list,
-                              .n_params = p->params.n,
-                              .numbered = true};
+    p->query = pg_query_of(t);
+    p->query.params = p->params.list;
+    p->query.n_params = p->params.n;
 }
 
 /* A Describe has asked already. */

@@ -94,8 +94,7 @@ static bool run_atomic(struct pg_conn *c, const struct string *s)
         return false;
     }
     for (size_t i = 0; i < s->n; i++) {
-        queries[i] =
-            (struct query){.sql = s->texts[i].run, .len = s->texts[i].run_len, .numbered = true};
+        queries[i] = pg_query_of(&s->texts[i]);
         ahead[i] = pg_infer_ahead(c, &s->texts[i]);
     }
     pg_result_init(&r, c);
@@ -110,7 +109,7 @@ static bool run_atomic(struct pg_conn *c, const struct string *s)
 
 static bool run_sql(struct pg_conn *c, struct pg_text *t, char tag[PG_TAG_BYTES])
 {
-    const struct query q = {.sql = t->run, .len = t->run_len, .numbered = true};
+    const struct query q = pg_query_of(t);
     struct pg_result r;
 
     pg_portals_park(c);

@@ -44,6 +44,8 @@ struct pg_text {
 size_t pg_split(const char *sql, size_t len);
 /* Kind and tag; `run` is `sql`. */
 void pg_classify(struct pg_text *t, const char *sql, size_t len);
+/* What is run of it, without parameters; `t` is borrowed. */
+struct query pg_query_of(const struct pg_text *t);
 /* Fills `run`; memory from the arena. May ask the session, so not while a request runs. */
 enum err_code pg_translate(struct pg_conn *c, struct pg_text *t, struct err *e);
 static inline bool pg_is_sql(const struct pg_text *t)

@@ -180,6 +180,16 @@ void pg_classify(struct pg_text *t, const char *sql, size_t len)
     }
 }
 
+struct query pg_query_of(const struct pg_text *t)
+{
+    return (struct query){.sql = t->run,
+                          .len = t->run_len,
+                          .numbered = true,
+                          .written = t->sql,
+                          .written_len = t->len,
+                          .written_in = "postgresql"};
+}
+
 enum err_code pg_translate(struct pg_conn *c, struct pg_text *t, struct err *e)
 {
     const char *sql = pg_lower_uuids(c, t);
