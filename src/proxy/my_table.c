@@ -39,17 +39,14 @@ enum {
     C_SCALE,
     C_FRACTION,
     C_OCTETS,
-    C_DEFAULT,
-    C_HASHED
+    C_DEFAULT
 };
 
 static const char query[] =
     "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, LOWER(c.DATA_TYPE), c.COLUMN_TYPE,"
     " c.IS_NULLABLE, c.COLUMN_KEY, c.CHARACTER_SET_NAME, c.COLLATION_NAME, c.EXTRA,"
     " c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, c.CHARACTER_OCTET_LENGTH,"
-    " c.COLUMN_DEFAULT, (SELECT COUNT(*) FROM information_schema.STATISTICS s"
-    " WHERE s.TABLE_SCHEMA = c.TABLE_SCHEMA AND s.TABLE_NAME = c.TABLE_NAME"
-    " AND s.INDEX_TYPE = 'HASH' AND s.NON_UNIQUE = 0 AND c.ORDINAL_POSITION = 1)"
+    " c.COLUMN_DEFAULT"
     " FROM information_schema.COLUMNS c JOIN information_schema.TABLES t"
     " ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME"
     " WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_SCHEMA NOT IN"
@@ -186,8 +183,7 @@ static enum err_code add_column(struct my_tables *t, size_t *cap, size_t *column
         t->all = room;
         last = room + t->n++;
         *last = (struct my_table){.schema = arena_strdup(t->arena, row[C_SCHEMA]),
-                                  .name = arena_strdup(t->arena, row[C_TABLE]),
-                                  .n_hidden = (unsigned)number(row[C_HASHED])};
+                                  .name = arena_strdup(t->arena, row[C_TABLE])};
         *columns_cap = 0;
         if (!last->schema || !last->name)
             return out_of_memory(e);
@@ -201,6 +197,34 @@ static enum err_code add_column(struct my_tables *t, size_t *cap, size_t *column
         return out_of_memory(e);
     last->n_keys += columns[last->n_columns++].is_key;
     return ERR_OK;
+}
+
+/* Unique keys that are too long for an index: MariaDB keeps a hash of each in a column that nobody
+ * sees. */
+static enum err_code count_hidden(struct my_tables *t, struct my_link *l, const struct wait *w,
+                                  struct err *e)
+{
+    MYSQL_RES *result = NULL;
+    MYSQL_ROW row;
+    unsigned long *lengths;
+    enum err_code code = my_link_run(
+        l,
+        "SELECT TABLE_SCHEMA, TABLE_NAME, COUNT(DISTINCT INDEX_NAME)"
+        " FROM information_schema.STATISTICS WHERE INDEX_TYPE = 'HASH' AND NON_UNIQUE = 0"
+        " GROUP BY TABLE_SCHEMA, TABLE_NAME",
+        &result, w, e);
+
+    while (code == ERR_OK) {
+        code = my_link_row(l, result, &row, &lengths, w, e);
+        if (code != ERR_OK || !row)
+            break;
+        for (size_t i = 0; i < t->n; i++)
+            if (strcmp(t->all[i].schema, row[0]) == 0 && strcmp(t->all[i].name, row[1]) == 0)
+                t->all[i].n_hidden = (unsigned)number(row[2]);
+    }
+    if (result)
+        my.free_result(result);
+    return code;
 }
 
 enum err_code my_tables_load(struct my_tables *t, struct my_link *l, const struct my_filter *f,
@@ -222,6 +246,8 @@ enum err_code my_tables_load(struct my_tables *t, struct my_link *l, const struc
     }
     if (result)
         my.free_result(result);
+    if (code == ERR_OK && my_link_is_mariadb(l))
+        code = count_hidden(t, l, w, e);
     if (code == ERR_OK)
         code = my_references_load(t, l, w, e);
     if (code != ERR_OK)
