@@ -157,6 +157,7 @@ static bool read_columns(struct builder *b, struct reader *r)
 
 /* ---- what the log tells beside ---- */
 
+/* Those that may have no sign: YEAR, which never has one, among them. */
 static bool is_number(const struct binlog_column *c)
 {
     switch (c->type) {
@@ -168,6 +169,7 @@ static bool is_number(const struct binlog_column *c)
     case MYSQLTYPE_NEWDECIMAL:
     case MYSQLTYPE_FLOAT:
     case MYSQLTYPE_DOUBLE:
+    case MYSQLTYPE_YEAR:
         return true;
     default:
         return false;

@@ -152,8 +152,7 @@ static bool fits(const struct binlog_column *l, const struct my_column *c)
 {
     switch (c->kind) {
     case MY_INTEGER:
-        return fits_integer(l, c) &&
-               (!l->has_sign || l->is_unsigned == c->is_unsigned || strcmp(c->type, "year") == 0);
+        return fits_integer(l, c);
     case MY_DECIMAL:
         return l->type == MYSQLTYPE_NEWDECIMAL && l->meta == (c->precision << 8 | c->scale);
     case MY_FLOAT:

@@ -90,7 +90,7 @@ def test_types(cluster, server, source, metadata):
             assert a.query(f"SELECT f, lu, d2 FROM types WHERE id = {id}").rows == [[3.14, "18446744073709551615", digits]]
         for id in (4, 14):
             assert a.query(f"SELECT f, d2 FROM types WHERE id = {id}").rows == [[16777216.0, 1e-30]]
-        assert state(a)["failures"] == 0, state(a)
+        assert state(a)["failures"] == 0, state(a)["last_error"]
     finally:
         server.sql("SET GLOBAL binlog_row_metadata = NO_LOG")
 
@@ -160,8 +160,7 @@ def test_copy_of_many_rows(cluster, source):
 def test_schema_follows(cluster, source):
     source.sql("CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9) NOT NULL)", "INSERT INTO t VALUES (1, 'a')")
     a = source.node(cluster)
-    every = "SELECT * FROM t ORDER BY id"
-    wait_same(source, a, every)
+    wait_same(source, a, "SELECT * FROM t")
     steps = [
         ["ALTER TABLE t ADD COLUMN n INT", "INSERT INTO t VALUES (2, 'b', 5)"],
         ["ALTER TABLE t ADD COLUMN d VARCHAR(9) NOT NULL DEFAULT 'it''s', ADD COLUMN z INT NOT NULL", "INSERT INTO t VALUES (3, 'b', 5, 'x', 7)"],
@@ -174,17 +173,23 @@ def test_schema_follows(cluster, source):
         ["CREATE TABLE u LIKE t", "INSERT INTO u SELECT * FROM t", "RENAME TABLE t TO old, u TO t", "UPDATE t SET v = 'swapped'", "DROP TABLE old"],
         ["CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, o TEXT)", "INSERT INTO t VALUES (1, 'new')"],
         ["CREATE TABLE s (PRIMARY KEY (id)) SELECT id, o FROM t", "INSERT INTO s VALUES (2, 'x')"]]
+    def every():
+        """All columns by their names: a new one is the last one here, wherever it is in the source."""
+        names = source.rows("SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = 't'"
+                            " ORDER BY column_name").split("\n")
+        return f"SELECT {', '.join(names)} FROM t ORDER BY id"
+
     for step in steps:
         source.sql(*step)
-        wait_same(source, a, every)
+        wait_same(source, a, every())
     wait_same(source, a, "SELECT * FROM s ORDER BY id")
-    assert state(a)["failures"] == 0, state(a)
+    assert state(a)["failures"] == 0, state(a)["last_error"]
     source.sql("DROP TABLE s")
     wait_until(lambda: a.query("SELECT count(*) FROM sqlite_schema WHERE name IN ('s', 'old', 'u')").value == 0, what="tables are dropped")
     # What older rows hold is in no event: the tables are copied anew.
     for change in ("ALTER TABLE t ADD COLUMN r DATETIME(3) DEFAULT current_timestamp(3)", "ALTER TABLE t MODIFY o VARBINARY(50)", "ALTER TABLE t MODIFY id BIGINT"):
         source.sql(change, "INSERT INTO t (id, o) SELECT max(id) + 1, 'n' FROM t")
-        wait_same(source, a, every)
+        wait_same(source, a, every())
 
 
 def test_settings_that_do_not_do(cluster, server, source):
@@ -203,6 +208,7 @@ def test_settings_that_do_not_do(cluster, server, source):
     source.sql("INSERT INTO t VALUES (1, 'x')")
     wait_same(source, a, "SELECT * FROM t")
     # Rows that were changed by a statement that is in the log as such are copied anew.
+    failures = state(a)["failures"]
     source.sql("SET SESSION binlog_format = STATEMENT", "UPDATE t SET v = 'by statement'")
     wait_same(source, a, "SELECT * FROM t")
-    assert state(a)["failures"] == 1 and "STATEMENT" in state(a)["last_error"]
+    assert state(a)["failures"] == failures + 1 and "STATEMENT" in state(a)["last_error"]
