@@ -258,7 +258,7 @@ $(BUILD)/sqlite-is-recent:
 
 .PHONY: programs test-objects unit FORCE
 programs: all $(BUILD)/test/ha $(UNIT_BIN) $(REPLAY_BIN) $(BUILD)/bench/load $(BUILD)/bench/lag \
-    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients go-clients
+    $(BUILD)/bench/publish $(BUILD)/bench/group node-clients python-clients java-clients go-clients
 unit: $(UNIT_BIN)
 
 TEST_ARCHIVE     := $(BUILD)/test/libha-test.a
@@ -325,6 +325,15 @@ $(BUILD)/pip/installed: test/wire/pip/requirements.txt
 	$(Q)rm -rf $(@D)
 	$(Q)/usr/bin/python3 -m pip install --quiet --no-warn-script-location --root-user-action=ignore \
 	    --disable-pip-version-check --only-binary :all: --target $(@D) -r $<
+	$(Q)touch $@
+
+# Those of Java that Debian does not have.
+.PHONY: java-clients
+java-clients: $(BUILD)/java/installed
+$(BUILD)/java/installed: test/wire/java/pom.xml
+	$(call say,MVN,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)mvn --quiet --batch-mode -f $< dependency:copy-dependencies -DoutputDirectory=$(abspath $(@D))
 	$(Q)touch $@
 
 # Those of Go, where its compiler is installed.

@@ -122,7 +122,8 @@ const char *err_state(const struct err *e);
 
 /* The code of that name, ERR_INTERNAL where there is none. */
 enum err_code err_of_name(const char *name, size_t len);
-/* The first code of that SQLSTATE, or one for its class; ERR_SQL where nothing is known about it. */
+/* The first code of that SQLSTATE, or one for its class; ERR_SQL where nothing is known about it.
+ */
 enum err_code err_of_sqlstate(const char *state);
 
 /* True where running the same thing again may succeed without anyone mending anything. */

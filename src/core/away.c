@@ -111,6 +111,7 @@ enum err_code request_write_away(struct request *r, bool *here, struct sink *sin
     c.queries = queries;
     c.atomic = r->opt.atomic;
     recorder_reset(&r->recorder);
+    atomic_fetch_add(&n->upstream_calls, 1);
     enum err_code code = n->upstream->write(n->upstream_arg, &c, &r->recorder, e);
     free(queries);
     *here = code == ERR_OK && c.here;
@@ -137,6 +138,7 @@ enum err_code away_begin(struct session *s, uint64_t base, int64_t deadline_ns, 
     if (n->opt.async_replication)
         base = UPSTREAM_ANY;
     void *tx = NULL;
+    atomic_fetch_add(&n->upstream_calls, 1);
     enum err_code code = n->upstream->begin(n->upstream_arg, &c, base, &tx, e);
     buf_free(&c.position);
     *here = code == ERR_OK && c.here;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "core/database.h"
+#include "core/lease.h"
 #include "core/link.h"
 #include "core/node.h"
 #include "core/upstream.h"
@@ -28,6 +29,7 @@ struct node {
     pthread_t ticker, catalog, snapshots, watch;
     bool has_ticker, has_catalog, has_snapshots, has_watch;
     int64_t started_wall_ns;
+    struct lease *leader_lease;          /* NULL: no leader is elected; stopped by node_stop() */
     const struct upstream_ops *upstream; /* NULL: clients write here */
     void *upstream_arg;
 
@@ -52,21 +54,24 @@ struct node {
     struct database **dbs; /* the first one is the default */
     size_t n_dbs;
     bool started, stopping;
-    bool snapshotting;                /* a snapshot is being taken */
-    size_t running;                   /* requests under way */
-    struct session *sessions;         /* all open ones */
+    bool snapshotting;        /* a snapshot is being taken */
+    size_t running;           /* requests under way */
+    struct session *sessions; /* all open ones */
+    char leader_name[256];    /* what the static leader calls itself; "" = it has not said */
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
-    atomic_bool checked;   /* the checker is done */
-    atomic_bool leave;     /* stopping: what can be done again another time ends */
-    atomic_bool interrupt; /* stopping, and the deadline has passed */
+    atomic_bool leader_is_self; /* this node is the static leader */
+    atomic_bool checked;        /* the checker is done */
+    atomic_bool leave;          /* stopping: what can be done again another time ends */
+    atomic_bool interrupt;      /* stopping, and the deadline has passed */
     struct {
         const char *_Atomic name;
         atomic_llong open, total;
     } protocols[NODE_MAX_PROTOCOLS];
     atomic_llong requests, request_errors;
-    atomic_llong nats_moves; /* connections that left a server which was of no use */
+    atomic_llong upstream_calls; /* writes, and transactions, that went upstream */
+    atomic_llong nats_moves;     /* connections that left a server which was of no use */
 };
 
 /* Is the node's own connection to NATS there? */
@@ -130,6 +135,13 @@ enum err_code roster_each(struct node *n, const char *id, roster_line_fn *each, 
 /* Has another node than this one ever said that it holds database `id`? Any thread; `node` is a
  * struct node. */
 enum err_code roster_others(void *node, const char *id, bool *any, struct err *e);
+
+/* ---- leader.c: who leads; see leader.h ---- */
+enum err_code leader_start(struct node *n, struct err *e);
+/* ,"leader":{…} of /status; nothing where there is to be none. */
+void leader_put_status(struct node *n, struct buf *json);
+/* Likewise, in Prometheus' text format. */
+void leader_put_metrics(struct node *n, struct buf *text);
 
 /* ---- watch.c: connections to servers that are of no use ---- */
 void *watch_main(void *node);

@@ -1,6 +1,7 @@
 #include "core/lease.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,20 +35,25 @@ struct lease {
     char name[LEASE_NAME_SIZE], holder[LEASE_NAME_SIZE], note[LEASE_NAME_SIZE];
     char session[ID_SIZE]; /* tells this lease from an earlier one of the same node */
     int replicas;
-    bool candidate;
     void (*changed)(void *arg);
+    bool (*fit)(void *arg);
     void *arg;
     pthread_t thread;
+    /* atomic */
+    atomic_bool candidate;
     /* the thread's */
     int64_t renew_ns; /* not before */
     int64_t again_ns; /* nothing is published before */
+    int64_t free_ns;  /* since when nobody has it; 0 = somebody has */
+    int64_t unfit_ns; /* since when this node is not fit; 0 = it is */
+    int64_t yield_ns; /* not given up for the sake of others before */
     bool told;        /* changed() was called for this: … */
     bool told_held;
     uint64_t told_since;
     /* guarded by mu; written by the thread alone, but for `closing` */
     pthread_mutex_t mu;
     pthread_cond_t moved;
-    bool closing;
+    bool closing, stopped;
     struct stream_feed *feed; /* here so that closing can wake it */
     uint64_t seq;             /* of the stream's last message, 0 = it has none */
     bool looked;              /* the stream has been read */
@@ -102,13 +108,13 @@ static bool ours_locked(const struct lease *l)
 
 static bool held_locked(const struct lease *l, int64_t now)
 {
-    return ours_locked(l) && now < l->sent_ns + LEASE_TTL_NS;
+    return ours_locked(l) && now < l->sent_ns + LEASE_TTL_NS && !l->stopped;
 }
 
 /* When somebody else's span is over for sure. */
 static int64_t over_locked(const struct lease *l)
 {
-    if (!l->known || l->last.released)
+    if (!l->known || l->last.released || l->stopped)
         return 0;
     return l->seen_ns + l->last.ttl_ns + LEASE_GRACE_NS;
 }
@@ -253,6 +259,33 @@ static void publish(struct lease *l, uint64_t since, bool released, int64_t dead
     tell(l);
 }
 
+static void look_at_self(struct lease *l, int64_t now)
+{
+    if (!l->fit || l->fit(l->arg))
+        l->unfit_ns = 0;
+    else if (l->unfit_ns == 0)
+        l->unfit_ns = now;
+}
+
+/* Whoever is not fit leaves it to the others for a while. */
+static int64_t may_take_at(struct lease *l, bool someone, int64_t now)
+{
+    if (someone)
+        l->free_ns = 0;
+    else if (l->free_ns == 0)
+        l->free_ns = now;
+    int64_t at = l->free_ns + (l->unfit_ns != 0 ? LEASE_HANDICAP_NS : 0);
+    return at > l->again_ns ? at : l->again_ns;
+}
+
+static bool yields(struct lease *l, int64_t now)
+{
+    if (l->unfit_ns == 0 || now - l->unfit_ns < LEASE_UNFIT_NS || now < l->yield_ns)
+        return false;
+    l->yield_ns = now + LEASE_YIELD_NS;
+    return true;
+}
+
 /* Does what is due, and answers when something is due next. */
 static int64_t act(struct lease *l)
 {
@@ -264,16 +297,21 @@ static int64_t act(struct lease *l)
     uint64_t since = l->last.since;
     pthread_mutex_unlock(&l->mu);
     int64_t due = clock_deadline(LEASE_WAIT_NS);
-    if (held && now >= l->renew_ns && now >= l->again_ns)
+    bool candidate = atomic_load(&l->candidate);
+    look_at_self(l, now);
+    int64_t take_at = may_take_at(l, someone, now);
+    if (held && now >= l->again_ns && (!candidate || yields(l, now)))
+        publish(l, since, true, end);
+    else if (held && now >= l->renew_ns && now >= l->again_ns)
         publish(l, since, false, end);
-    else if (!someone && l->candidate && now >= l->again_ns)
+    else if (!someone && candidate && now >= take_at)
         publish(l, 0, false, clock_deadline(LEASE_TTL_NS / 2));
     else if (held)
         due = l->renew_ns > l->again_ns ? l->renew_ns : l->again_ns;
     else if (someone)
         due = over;
-    else if (l->candidate)
-        due = l->again_ns;
+    else if (candidate)
+        due = take_at;
     else
         return due;
     int64_t most = clock_deadline(LEASE_WAIT_NS);
@@ -374,8 +412,9 @@ enum err_code lease_open(struct lease **out, struct nats_client *c, const struct
     snprintf(l->note, sizeof l->note, "%s", opt->note);
     id_next(l->session);
     l->replicas = opt->replicas;
-    l->candidate = opt->candidate;
+    atomic_store(&l->candidate, opt->candidate);
     l->changed = opt->changed;
+    l->fit = opt->fit;
     l->arg = opt->arg;
     pthread_mutex_init(&l->mu, NULL);
     clock_cond_init(&l->moved);
@@ -390,17 +429,42 @@ enum err_code lease_open(struct lease **out, struct nats_client *c, const struct
     return ERR_OK;
 }
 
+static void wake_locked(struct lease *l)
+{
+    pthread_cond_broadcast(&l->moved);
+    if (l->feed && nats_client_connected(l->client))
+        stream_feed_wake(l->feed);
+}
+
+void lease_resign(struct lease *l)
+{
+    atomic_store(&l->candidate, false);
+    pthread_mutex_lock(&l->mu);
+    wake_locked(l);
+    pthread_mutex_unlock(&l->mu);
+}
+
+void lease_stop(struct lease *l)
+{
+    pthread_mutex_lock(&l->mu);
+    bool again = l->closing;
+    l->closing = true;
+    wake_locked(l);
+    pthread_mutex_unlock(&l->mu);
+    if (again)
+        return;
+    pthread_join(l->thread, NULL);
+    pthread_mutex_lock(&l->mu);
+    l->stopped = true;
+    pthread_cond_broadcast(&l->moved);
+    pthread_mutex_unlock(&l->mu);
+}
+
 void lease_close(struct lease *l)
 {
     if (!l)
         return;
-    pthread_mutex_lock(&l->mu);
-    l->closing = true;
-    pthread_cond_broadcast(&l->moved);
-    if (l->feed && nats_client_connected(l->client))
-        stream_feed_wake(l->feed);
-    pthread_mutex_unlock(&l->mu);
-    pthread_join(l->thread, NULL);
+    lease_stop(l);
     pthread_cond_destroy(&l->moved);
     pthread_mutex_destroy(&l->mu);
     free(l);

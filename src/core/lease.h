@@ -22,8 +22,8 @@
  * What must not be done twice needs a check of its own where it is written: the log's expected end
  * (I4), or the place of `since`, which grows with every holder.
  *
- * Everything runs in a thread of the lease. All functions but open and close may be called by any
- * thread.
+ * Everything runs in a thread of the lease. All functions but open, stop and close may be called by
+ * any thread.
  */
 #ifndef HA_CORE_LEASE_H
 #define HA_CORE_LEASE_H
@@ -35,10 +35,14 @@
 #include "base/err.h"
 #include "nats/client.h"
 
-#define LEASE_TTL_NS    (4 * CLOCK_S)
-#define LEASE_RENEW_NS  CLOCK_S
-#define LEASE_GRACE_NS  (500 * CLOCK_MS) /* that the others wait longer than the holder */
-#define LEASE_NAME_SIZE 256              /* of a holder and of a note; more is cut off */
+#define LEASE_TTL_NS   (4 * CLOCK_S)
+#define LEASE_RENEW_NS CLOCK_S
+#define LEASE_GRACE_NS (500 * CLOCK_MS) /* that the others wait longer than the holder */
+#define LEASE_HANDICAP_NS                                                                          \
+    (2 * CLOCK_S)                     /* who is not fit leaves a free lease to others for so long */
+#define LEASE_UNFIT_NS  (5 * CLOCK_S) /* … and gives it up when it has not been for so long … */
+#define LEASE_YIELD_NS  (60 * CLOCK_S) /* … but not more often */
+#define LEASE_NAME_SIZE 256            /* of a holder and of a note; more is cut off */
 
 struct lease;
 
@@ -54,6 +58,8 @@ struct lease_options {
      * must not block, nor close the lease. It may come late where the log does not answer: ask
      * lease_held() before acting. NULL = nobody wants to know. */
     void (*changed)(void *arg);
+    /* Is this node fit for it just now? Called by the lease's thread; quick. NULL = always. */
+    bool (*fit)(void *arg);
     void *arg;
 };
 
@@ -66,12 +72,16 @@ struct lease_view {
     char note[LEASE_NAME_SIZE];
 };
 
-/* Returns at once; the client must stay open until lease_close(). ERR_NO_MEMORY. */
+/* Returns at once; the client must stay open until lease_stop(). ERR_NO_MEMORY. */
 enum err_code lease_open(struct lease **out, struct nats_client *c, const struct lease_options *opt,
                          struct err *e);
+/* Gives it up where it is held, and does not take it again; goes on watching who does. */
+void lease_resign(struct lease *l);
 /* Gives it up, so that another one may take it at once (where the log does not answer within a
- * second: when the span is over), and ends the thread. NULL is fine. */
-void lease_close(struct lease *l);
+ * second: when the span is over), and ends the thread. Then nobody holds it, as far as is known. A
+ * second call is fine. */
+void lease_stop(struct lease *l);
+void lease_close(struct lease *l); /* stops and frees it; NULL is fine */
 
 /* Does this node hold it right now? Exact, whatever the log does: the span counts. */
 bool lease_held(struct lease *l);

@@ -255,6 +255,8 @@ enum err_code node_start(struct node *n, struct err *e)
         code = start_thread(&n->catalog, catalog_main, n, e);
         n->has_catalog = code == ERR_OK;
     }
+    if (code == ERR_OK)
+        code = leader_start(n, e);
     if (code == ERR_OK && n->client) {
         code = start_thread(&n->watch, watch_main, n, e);
         n->has_watch = code == ERR_OK;
@@ -301,6 +303,8 @@ void node_stop(struct node *n, int64_t deadline_ns)
         session_cancel(s);
     pthread_mutex_unlock(&n->mu);
 
+    if (n->leader_lease)
+        lease_stop(n->leader_lease);
     if (n->has_ticker)
         pthread_join(n->ticker, NULL);
     check_end(n);
@@ -327,6 +331,7 @@ void node_free(struct node *n)
         return;
     for (size_t i = 0; i < n->n_dbs; i++)
         database_unref(n->dbs[i]);
+    lease_close(n->leader_lease);
     for (size_t i = 0; i < NODE_LINKS; i++)
         link_close(&n->links[i]);
     if (n->memory_dir[0])

@@ -31,6 +31,9 @@ struct node_options {
     bool disable_ddl_sync;
     enum row_identify row_identify;
 
+    const char *leader_addr;   /* NULL or "" = no election; else what the others reach it by */
+    const char *leader_static; /* NULL or "" = none */
+
     const char *nats_url; /* comma-separated; "" = no replication at all (--nats-port 0, no URL) */
     const char *nats_user, *nats_pass; /* "" = none beyond what the URL says */
     const char *stream;                /* --replication-stream */
@@ -101,6 +104,10 @@ enum err_code node_add_file(struct node *n, const char *dsn, struct err *e);
 /* Connects to NATS and starts the databases' appliers. Returns at once: node_ready() tells. */
 enum err_code node_start(struct node *n, struct err *e);
 
+/* The node gives up its lead, if it has it, and does not stand for it again: the first thing to do
+ * where it is about to stop. Returns at once. */
+void node_abdicate(struct node *n);
+
 /* Refuses new requests with ERR_SHUTDOWN, waits for running ones until the deadline, then
  * interrupts them; checkpoints and closes the databases and the NATS connection. */
 void node_stop(struct node *n, int64_t deadline_ns);
@@ -115,6 +122,9 @@ bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why)
 
 /* In one line for people: how many databases, and how far the one is that is furthest behind. */
 void node_summary(struct node *n, struct buf *text);
+
+/* The address of the leader, cut to `size`; false, and "", where there is none. */
+bool node_leader(struct node *n, char *address, size_t size);
 
 /* ---- databases ---- */
 

@@ -264,6 +264,7 @@ void node_status(struct node *n, struct buf *json)
     json_put_string(json, why.data ? why.data : "", why.len);
     buf_puts(json, ",\"nats\":");
     json_put_cstr(json, !n->client ? "none" : node_connected(n) ? "connected" : "disconnected");
+    leader_put_status(n, json);
     buf_puts(json, ",\"databases\":[");
     for (size_t i = 0; dbs && dbs[i]; i++) {
         if (!database_replica(dbs[i]))
@@ -513,6 +514,7 @@ void node_metrics(struct node *n, struct buf *b)
     head(b, "ha_log_stepdowns_total", METRIC_COUNTER,
          "times the leader of a log that answered no publish was made to step down");
     buf_printf(b, "ha_log_stepdowns_total %llu\n", (unsigned long long)link_stepdowns(n));
+    leader_put_metrics(n, b);
     head(b, "ha_requests_total", METRIC_COUNTER, "requests of all protocols");
     buf_printf(b, "ha_requests_total %lld\n", atomic_load(&n->requests));
     head(b, "ha_request_errors_total", METRIC_COUNTER, "requests that failed");

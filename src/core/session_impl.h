@@ -35,12 +35,13 @@ struct session {
     struct err failed;              /* why, in TX_FAILED */
     struct conn *reader;            /* TX_READING: the snapshot it reads */
     const struct pg_session *front; /* borrowed; NULL = none */
-    bool read_only;                 /* writes are refused */
-    bool has_read;                  /* the client has seen data of the snapshot */
-    uint64_t version, base;         /* of the file, and its position, from before the snapshot */
-    struct tx *tx;                  /* TX_WRITING */
-    void *away;                     /* TX_AWAY: the upstream's */
-    bool paused;                    /* a request has stopped in the middle, and will come back */
+    const bool *homesick; /* borrowed: a statement has asked for what is not here, and is undone */
+    bool read_only;       /* writes are refused */
+    bool has_read;        /* the client has seen data of the snapshot */
+    uint64_t version, base; /* of the file, and its position, from before the snapshot */
+    struct tx *tx;          /* TX_WRITING */
+    void *away;             /* TX_AWAY: the upstream's */
+    bool paused;            /* a request has stopped in the middle, and will come back */
     int64_t last_use_ns;
     /* atomic */
     atomic_bool cancel;

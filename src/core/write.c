@@ -57,6 +57,8 @@ static enum err_code write_statement(struct request *r, struct writer *w, struct
         struct err second = ERR_INIT;
         struct sink_done d = {.has_rows = stmt_column_count(st) > 0};
         code = step_all(r, st, &d.rows, e);
+        if (code == ERR_OK && r->s->homesick && *r->s->homesick)
+            code = err_set(e, ERR_UNSUPPORTED, "the statement asks for its session's own node");
         stmt_reset(st);
         enum err_code ended = writer_stmt_end(w, st, code == ERR_OK, &second);
         if (code == ERR_OK && ended != ERR_OK) {

@@ -76,3 +76,26 @@ void grpcframe_put_text(struct buf *b, const char *s, size_t len)
         }
     }
 }
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *grpcframe_text(char *s)
+{
+    char *to = s;
+
+    for (const char *p = s; *p; p++) {
+        int high = *p == '%' ? hex_digit(p[1]) : -1;
+        int low = high >= 0 ? hex_digit(p[2]) : -1;
+        bool escape = low >= 0 && (high | low) != 0;
+        *to++ = escape ? (char)(high << 4 | low) : *p;
+        p += escape ? 2 : 0;
+    }
+    *to = '\0';
+    return s;
+}

@@ -38,5 +38,7 @@ bool grpcframe_timeout(const char *s, int64_t *ns);
 
 /* grpc-message: the bytes that a header may not hold, and %, as %XX. */
 void grpcframe_put_text(struct buf *b, const char *s, size_t len);
+/* The other way, in place; returns `s`. A % that begins no %XX stays. */
+char *grpcframe_text(char *s);
 
 #endif

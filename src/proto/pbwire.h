@@ -9,6 +9,7 @@
 #ifndef HA_PROTO_PBWIRE_H
 #define HA_PROTO_PBWIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,6 +56,30 @@ static inline void pb_bytes(struct buf *b, unsigned field, const void *bytes, si
 {
     pb_head(b, field, len);
     buf_put(b, bytes, len);
+}
+
+/* A message whose one field is bytes, and has the number 1: *bytes and *len become those of the
+ * field. False: it is none. */
+static inline bool pb_content(const char **bytes, size_t *len)
+{
+    const char *p = *bytes, *end = p + *len;
+    uint64_t n = 0;
+
+    if (*len == 0 || (unsigned char)*p++ != (1u << 3 | PB_BYTES))
+        return false;
+    for (unsigned shift = 0;; shift += 7) {
+        if (p == end || shift > 35)
+            return false;
+        unsigned char c = (unsigned char)*p++;
+        n |= (uint64_t)(c & 0x7F) << shift;
+        if (c < 0x80)
+            break;
+    }
+    if (n != (size_t)(end - p))
+        return false;
+    *bytes = p;
+    *len = (size_t)n;
+    return true;
 }
 
 /* Not where it is 0. Negative numbers of int32 and int64 are their 64-bit complement. */

@@ -9,8 +9,9 @@
 #include "server/config.h"
 #include "server/config_flags.h"
 
-#define NAME_MAX_BYTES   255 /* what a message of the log has room for */
-#define STREAM_MAX_BYTES 128
+#define NAME_MAX_BYTES    255 /* what a message of the log has room for */
+#define STREAM_MAX_BYTES  128
+#define ADDRESS_MAX_BYTES 255 /* what a lease has room for */
 
 /* A flag whose capability does not exist is refused, never ignored. */
 static enum err_code check_missing(const struct config *c, struct err *e)
@@ -100,6 +101,56 @@ static enum err_code check_url(const struct config *c, struct err *e)
     return ERR_OK;
 }
 
+/* host:port, as whoever connects to it has to have it. */
+static bool is_address(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    char *end = NULL;
+
+    if (!colon || colon == text || strlen(text) > ADDRESS_MAX_BYTES)
+        return false;
+    for (const char *p = text; *p; p++)
+        if (isspace((unsigned char)*p) || iscntrl((unsigned char)*p) || *p == '/')
+            return false;
+    long port = isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
+    return port > 0 && port <= 65535 && *end == '\0';
+}
+
+static enum err_code check_leader(const struct config *c, struct err *e)
+{
+    const char *flag = *c->leader_addr ? "--leader-addr" : "--leader-static";
+    const char *address = *c->leader_addr ? c->leader_addr : c->leader_static;
+
+    if (!*address)
+        return ERR_OK;
+    if (*c->leader_addr && *c->leader_static)
+        return err_set(e, ERR_CONFIG,
+                       "--leader-addr lets the nodes elect a leader, and --leader-static names it: "
+                       "they cannot be combined");
+    if (!is_address(address))
+        return err_set(e, ERR_CONFIG, "%s: \"%.100s\" is no address: host:port is wanted", flag,
+                       address);
+    if (!c->grpc_insecure)
+        return err_set(e, ERR_CONFIG,
+                       "%s: messages to the leader are not encrypted, for ha has no TLS for gRPC; "
+                       "on a network where that may be, say --grpc-insecure",
+                       flag);
+    if (c->nats_port == 0 && !*c->replication_url)
+        return err_set(e, ERR_CONFIG,
+                       "%s: what the leader writes comes back through the log, and there is "
+                       "neither an embedded NATS nor a --replication-url",
+                       flag);
+    if ((*c->pg_proxied || *c->mysql_proxied) && !c->proxy_disable_redirect)
+        return err_set(e, ERR_CONFIG,
+                       "%s: writes go to the source already; with --proxy-disable-redirect they go "
+                       "to the leader",
+                       flag);
+    if (*c->leader_addr && c->port == 0)
+        return err_set(e, ERR_CONFIG,
+                       "--leader-addr: the others reach a leader by its --port, and that is 0");
+    return ERR_OK;
+}
+
 static enum err_code check_together(struct config *c, struct err *e)
 {
     if (c->async_replication && config_is_set(c, CONFIG_CONSISTENCY) &&
@@ -113,6 +164,8 @@ static enum err_code check_together(struct config *c, struct err *e)
         return err_set(e, ERR_CONFIG,
                        "--async-replication writes ahead of the log, so rowids differ from node to "
                        "node: it cannot be combined with --row-identify rowid");
+    if (check_leader(c, e) != ERR_OK)
+        return e->code;
     if (c->nats_port == 0 && *c->nats_config)
         return err_set(e, ERR_CONFIG,
                        "--nats-config configures the embedded NATS, which "

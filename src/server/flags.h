@@ -34,7 +34,6 @@
     X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
-#define NO_LEADER      "there is no leader mode yet"
 #define NO_DEBEZIUM    "there is no Debezium sink yet"
 #define NO_INTERCEPTOR "there are no interceptors yet"
 #define NO_OUTBOX_DIR                                                                              \
@@ -133,12 +132,13 @@
     X(LOG_FORMAT, log_format, ENUM, "log-format", 0, "logfmt", "logfmt|json", LOG, PLAIN, NULL,    \
       "Format of the log on standard error")                                                       \
                                                                                                    \
-    X(LEADER_ADDR, leader_addr, STRING, "leader-addr", 0, "", "", LEADER, PLAIN, NO_LEADER,        \
-      "Address used when this node becomes leader (enables leader election)")                      \
-    X(LEADER_STATIC, leader_static, STRING, "leader-static", 0, "", "", LEADER, PLAIN, NO_LEADER,  \
-      "Static leader address (disables leader election)")                                          \
-    X(GRPC_INSECURE, grpc_insecure, BOOL, "grpc-insecure", 0, "false", "", LEADER, PLAIN,          \
-      NO_LEADER, "Use plaintext gRPC for leader messages")                                         \
+    X(LEADER_ADDR, leader_addr, STRING, "leader-addr", 0, "", "", LEADER, PLAIN, NULL,             \
+      "host:port that the others reach this node's --port by when it leads; enables leader "       \
+      "election")                                                                                  \
+    X(LEADER_STATIC, leader_static, STRING, "leader-static", 0, "", "", LEADER, PLAIN, NULL,       \
+      "host:port of the node that leads; there is no election")                                    \
+    X(GRPC_INSECURE, grpc_insecure, BOOL, "grpc-insecure", 0, "false", "", LEADER, PLAIN, NULL,    \
+      "Use plaintext gRPC for leader messages; a leader needs it, for there is no other")          \
                                                                                                    \
     X(PG_PORT, pg_port, INT, "pg-port", 0, "0", "0..65535", PG, PLAIN, NULL,                       \
       "Port of the PostgreSQL wire protocol server; 0 means none")                                 \

@@ -18,6 +18,7 @@
 #include "server/sources.h"
 #include "sql/conn.h"
 #include "wire/grpc/grpc.h"
+#include "wire/grpc/upstream.h"
 #include "wire/http/http.h"
 #include "wire/mysql/mysql.h"
 #include "wire/pg/pg.h"
@@ -46,11 +47,12 @@ struct server {
     int64_t hangs_since_ns;       /* the same thread; 0 = it does not */
     struct node_options options;
     struct node *node;
-    struct sources *sources;    /* NULL = none */
-    struct http_server *http;   /* NULL = none */
-    struct grpc_server *grpc;   /* NULL = none; on HTTP's port */
-    struct pg_server *pg;       /* NULL = none */
-    struct mysql_server *mysql; /* NULL = none */
+    struct grpc_upstream *upstream; /* NULL = no leader */
+    struct sources *sources;        /* NULL = none */
+    struct http_server *http;       /* NULL = none */
+    struct grpc_server *grpc;       /* NULL = none; on HTTP's port */
+    struct pg_server *pg;           /* NULL = none */
+    struct mysql_server *mysql;     /* NULL = none */
     bool up;
 };
 
@@ -222,6 +224,8 @@ static void fill_options(struct server *s)
     o->async_replication = c->async_replication;
     o->disable_ddl_sync = c->disable_ddl_sync;
     o->row_identify = (enum row_identify)c->row_identify;
+    o->leader_addr = c->leader_addr;
+    o->leader_static = c->leader_static;
     o->nats_url = embedded ? nats_server_url(s->nats) : c->replication_url;
     /* A URL says its own credentials; those of the flags are the embedded server's. */
     o->nats_user = embedded ? c->nats_user : "";
@@ -267,6 +271,20 @@ static void warn_about_memory(void)
                  LOG_STR("dir", SHM_DIR), LOG_UINT("free_bytes", left));
 }
 
+/* Where a leader is wanted clients' writes go to it. */
+static enum err_code set_upstream(struct server *s, struct err *e)
+{
+    const struct config *c = s->config;
+
+    if (!*c->leader_addr && !*c->leader_static)
+        return ERR_OK;
+    if (grpc_upstream_new(&s->upstream, s->node, *c->grpc_token ? c->grpc_token : c->token, e) !=
+        ERR_OK)
+        return e->code;
+    node_set_upstream(s->node, &grpc_upstream_ops, s->upstream);
+    return ERR_OK;
+}
+
 static enum err_code start_node(struct server *s, struct err *e)
 {
     enum err_code code;
@@ -277,6 +295,8 @@ static enum err_code start_node(struct server *s, struct err *e)
     if (s->config->memory)
         warn_about_memory();
     code = node_new(&s->node, &s->options, e);
+    if (!code)
+        code = set_upstream(s, e);
     for (size_t i = 0; i < s->files.n && !code; i++)
         code = node_add_file(s->node, s->files.names[i], e);
     if (!code)
@@ -502,6 +522,8 @@ void server_stop(struct server *s)
 
     if (!s)
         return;
+    if (s->node)
+        node_abdicate(s->node); /* another one takes over while this one still answers */
     grpc_quit(s->grpc);
     http_stop(s->http, begin + HTTP_STOP_WAIT);
     pg_stop(s->pg, begin + HTTP_STOP_WAIT);
@@ -515,6 +537,7 @@ void server_stop(struct server *s)
     mysql_free(s->mysql);
     sources_free(s->sources);
     node_free(s->node);
+    grpc_upstream_free(s->upstream);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))
             nats_deadline = clock_deadline(NATS_STOP_LEAST);

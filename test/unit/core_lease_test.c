@@ -164,12 +164,53 @@ static void earlier_life(void **state)
     lease_close(a);
 }
 
+static atomic_bool fit[2];
+
+static bool is_fit(void *arg)
+{
+    return atomic_load((atomic_bool *)arg);
+}
+
+static struct lease *open_fit(int i, const char *holder)
+{
+    struct lease *l = NULL;
+    struct err e = ERR_INIT;
+    struct lease_options o = {.stream = "t",
+                              .name = "fit",
+                              .holder = holder,
+                              .note = "",
+                              .replicas = 1,
+                              .candidate = true,
+                              .fit = is_fit,
+                              .arg = &fit[i]};
+    if (lease_open(&l, clients[i], &o, &e) != ERR_OK)
+        fail_msg("%s", e.msg);
+    return l;
+}
+
+/* Whoever is not fit leaves it to another one, and takes it where there is none. */
+static void who_is_fit(void **state)
+{
+    (void)state;
+    atomic_store(&fit[0], false);
+    atomic_store(&fit[1], true);
+    struct lease *a = open_fit(0, "a");
+    WAIT_FOR(lease_held(a)); /* nobody else wants it */
+    struct lease *b = open_fit(1, "b");
+    WAIT_FOR(lease_held(b));
+    lease_resign(b);
+    WAIT_FOR(lease_held(a));
+    lease_close(b);
+    lease_close(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_of_many),
         cmocka_unit_test(holder_cut_off),
         cmocka_unit_test(earlier_life),
+        cmocka_unit_test(who_is_fit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -89,6 +89,10 @@ static void test_text(void **state)
     grpcframe_put_text(&b, text, sizeof text - 1);
     assert_string_equal(buf_cstr(&b), "a b~%00%25%0A%C3%BC%7F");
     buf_free(&b);
+
+    char back[] = "a b~%25%0A%c3%BC%7F", odd[] = "%00%g1%4%";
+    assert_string_equal(grpcframe_text(back), "a b~%\n\xc3\xbc\x7f");
+    assert_string_equal(grpcframe_text(odd), "%00%g1%4%");
 }
 
 int main(void)

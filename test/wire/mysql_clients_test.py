@@ -1,5 +1,5 @@
 """Programs of other languages' drivers, each with checks of its own: node mysql2 and Sequelize, Knex and TypeORM on top of it,
-Go's driver, MariaDB's JDBC driver, PHP's mysqli and PDO, mysql-connector-python (its C extension, too)."""
+Go's driver, the JDBC drivers of MySQL (Connector/J) and of MariaDB, PHP's mysqli and PDO, mysql-connector-python (its C extension, too)."""
 
 import os
 import shutil
@@ -25,9 +25,16 @@ def test_go_driver(my):
     assert my.passed(target.GO_CLIENTS) == 18
 
 
-def test_jdbc(my):
-    assert my.passed("java", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-cp", target.JDBC,
-                     client("MariadbJdbc.java")) == 31
+@pytest.mark.parametrize("driver,path,options", [
+    ("mariadb", target.MARIADB_JDBC, {}),
+    ("mysql", target.CONNECTOR_J, {}),
+    ("mysql", target.CONNECTOR_J, {"rewriteBatchedStatements": "true", "useInformationSchema": "false", "nullDatabaseMeansCurrent": "true"}),
+    ("mysql", target.CONNECTOR_J, {"useCursorFetch": "true", "defaultFetchSize": "2", "useCompression": "true"}),
+], ids=("mariadb", "mysql", "mysql-batches", "mysql-cursors"))
+def test_jdbc(my, driver, path, options):
+    assert driver == "mariadb" or os.path.isdir(os.path.dirname(path)), f"{path} is missing: `make java-clients`"
+    assert my.passed("java", "-XX:TieredStopAtLevel=1", "-Dfile.encoding=UTF-8", "-cp", path, client("MysqlJdbc.java"),
+                     env={"MYSQL_JDBC": my.jdbc(driver, **options)}) == 40
 
 
 def test_php(my):

@@ -120,6 +120,22 @@ def test_selects(c):
     assert rows(c, "SELECT COUNT(*) FROM t GROUP BY g HAVING COUNT(*) > 1") == [(2,)]
 
 
+def test_having_without_groups(c):
+    """It filters rows, and knows the names of the list before those of the tables; ORDER BY knows both."""
+    rows(c, "CREATE TABLE t (id INT PRIMARY KEY, g INT, v VARCHAR(10))")
+    rows(c, "INSERT INTO t VALUES (1, 2, 'a'), (2, 1, 'b'), (3, 1, 'c')")
+    assert rows(c, "SELECT UPPER(v) AS v, 10 * id AS n FROM t HAVING n > 10 ORDER BY g DESC, id DESC") == [("C", 30), ("B", 20)]
+    assert rows(c, "SELECT CASE WHEN g = 1 THEN 'one' ELSE 'more' END AS g FROM t WHERE id > 1 HAVING g IN (%s, 'x') LIMIT 1", ("one",)) == [("one",)]
+    assert rows(c, "SELECT id FROM t AS a HAVING a.id = 2") == [(2,)]
+    assert rows(c, "SELECT id, v FROM t HAVING id = 2 AND EXISTS (SELECT 1 AS o HAVING o = 1)") == [(2, "b")]
+    assert rows(c, "SELECT id FROM t HAVING id = 1 UNION ALL SELECT id FROM t HAVING id > 1 ORDER BY id DESC") == [(3,), (2,), (1,)]
+    assert rows(c, "SELECT a.id, b.v FROM t a JOIN t b ON a.id = b.id HAVING id > 2") == [(3, "c")]
+    assert rows(c, "SELECT COUNT(*) AS n FROM t HAVING n > 2") == [(3,)]
+    assert rows(c, "SELECT v FROM t WHERE id IN (SELECT id FROM t HAVING id = 3)") == [("c",)]
+    rows(c, "CREATE TABLE u AS SELECT id, v AS w FROM t HAVING w <> 'a'")
+    assert rows(c, "SELECT * FROM u ORDER BY id") == [(2, "b"), (3, "c")]
+
+
 def test_schema_changes(c):
     rows(c, "CREATE TABLE t (a INT NOT NULL, b VARCHAR(10) DEFAULT 'x', PRIMARY KEY (a)) ENGINE=MyISAM DEFAULT CHARSET=latin1")
     rows(c, "INSERT INTO t VALUES (1, 'one')")

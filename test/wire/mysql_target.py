@@ -5,6 +5,7 @@ import re
 import subprocess
 import tempfile
 import time
+import urllib.parse
 
 import pymysql
 
@@ -15,7 +16,8 @@ BUILD = os.path.join(ha.ROOT, os.environ.get("BUILD", "build"))
 NODE_MODULES = os.path.join(BUILD, "npm", "node_modules")
 PYTHON_CLIENTS = os.path.join(BUILD, "pip")
 GO_CLIENTS = os.path.join(BUILD, "go", "mysqlclients")
-JDBC = ":".join(f"/usr/share/java/{name}.jar" for name in ("mariadb-java-client", "slf4j-api", "slf4j-nop"))
+CONNECTOR_J = os.path.join(BUILD, "java", "*")
+MARIADB_JDBC = ":".join(f"/usr/share/java/{name}.jar" for name in ("mariadb-java-client", "slf4j-api", "slf4j-nop"))
 USER, PASSWORD = "tester", "test pass:wörd"
 CLIENT_S = 120  # of one client program
 
@@ -44,9 +46,11 @@ class Target:
         env.update(MYSQL_HOST=self.host, MYSQL_TCP_PORT=str(self.port), MYSQL_TEST_USER=self.user,
                    MYSQL_PWD=self.password, MYSQL_DATABASE=self.database, NODE_PATH=NODE_MODULES, LC_ALL="C.UTF-8",
                    HOME="/nonexistent", TZ="UTC",
-                   MYSQL_DSN=f"{self.user}:{self.password}@tcp({self.host}:{self.port})/{self.database}",
-                   MYSQL_JDBC=f"jdbc:mariadb://{self.host}:{self.port}/{self.database}?user={self.user}&password={self.password}")
+                   MYSQL_DSN=f"{self.user}:{self.password}@tcp({self.host}:{self.port})/{self.database}")
         return env
+
+    def jdbc(self, driver, **options):
+        return f"jdbc:{driver}://{self.host}:{self.port}/{self.database}?{urllib.parse.urlencode(options)}"
 
     def run(self, *argv, stdin=b"", check=True, env=None):
         """Runs a client program with the target in its environment; answers the finished process."""

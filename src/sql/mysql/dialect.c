@@ -18,6 +18,7 @@
 /* Words that may have to be translated wherever they stand. */
 static const char *const anywhere[] = {"IGNORE",
                                        "DUPLICATE",
+                                       "HAVING",
                                        "INTERVAL",
                                        "BINARY",
                                        "DIV",

@@ -230,6 +230,105 @@ static size_t select_list(struct mysql_rewrite *r, size_t i, size_t to)
     return columns(r, i, to);
 }
 
+/* ---- HAVING without groups ---- */
+
+static bool is_aggregate(const struct mysql_rewrite *r, size_t i)
+{
+    static const char *const names[] = {
+        "COUNT",      "SUM",     "AVG",      "MIN",       "MAX",           "GROUP_CONCAT",
+        "BIT_AND",    "BIT_OR",  "BIT_XOR",  "STD",       "STDDEV",        "STDDEV_POP",
+        "VARIANCE",   "VAR_POP", "VAR_SAMP", "ANY_VALUE", "JSON_ARRAYAGG", "JSON_OBJECTAGG",
+        "STDDEV_SAMP"};
+
+    return mysql_op(r, i + 1, "(") && mysql_one_of(mysql_at(r, i), names, COUNT(names));
+}
+
+/* Of the SELECT at i: where a HAVING stands that is about its rows, not about groups; `to`: none.
+ */
+static size_t plain_having(const struct mysql_rewrite *r, size_t i, size_t to)
+{
+    static const char *const ends[] = {"UNION", "EXCEPT", "INTERSECT"};
+
+    for (size_t k = 0; k < COUNT(ends); k++)
+        to = mysql_find(r, i, to, ends[k]);
+    size_t having = mysql_find(r, i, to, "HAVING");
+    if (having == to || mysql_find(r, i, to, "GROUP") < to)
+        return to;
+    for (size_t k = i; k < to; k++)
+        if (is_aggregate(r, k))
+            return to;
+    return having;
+}
+
+/* The name by which the only table of the SELECT at i is known; NULL: there are several, or none.
+ */
+static const char *only_table(struct mysql_rewrite *r, size_t i, size_t to)
+{
+    static const char *const more[] = {"JOIN", "STRAIGHT_JOIN"};
+    size_t from = mysql_find(r, i, to, "FROM"), end = mysql_find(r, from, to, "WHERE");
+
+    for (size_t k = 0; k < COUNT(more); k++)
+        if (mysql_find(r, from, end, more[k]) < end)
+            return NULL;
+    if (from == to || mysql_find_op(r, from, end, ",") < end || !mysql_is_name(r, from + 1))
+        return NULL;
+    size_t behind = mysql_skip_name(r, from + 1);
+    if (behind + mysql_word(r, behind, "AS") < end && index_hint(r, behind) == behind)
+        return mysql_name(r, behind + mysql_word(r, behind, "AS"));
+    return mysql_name(r, behind - 1);
+}
+
+/* Where the clauses of the SELECT that has its HAVING at i end that go into the subquery with it:
+ * *order is where ORDER BY begins, and the answer where it ends. What orders a UNION does not. */
+static size_t order_of(const struct mysql_rewrite *r, size_t select, size_t i, size_t to,
+                       size_t *order)
+{
+    static const char *const compound[] = {"UNION", "ALL", "DISTINCT", "EXCEPT", "INTERSECT"};
+    static const char *const ends[] = {"LIMIT",     "FOR",  "LOCK", "UNION", "EXCEPT",
+                                       "INTERSECT", "INTO", "ON",   "AS"};
+
+    for (size_t k = 0; k < COUNT(ends); k++)
+        to = mysql_find(r, i, to, ends[k]);
+    *order = mysql_find(r, i, to, "ORDER");
+    if (select > 0 && mysql_one_of(mysql_at(r, select - 1), compound, COUNT(compound)))
+        *order = to;
+    return to;
+}
+
+/*
+ * In MySQL HAVING filters rows, too, and knows what the list calls its columns before it knows the
+ * tables'; ORDER BY still knows both:
+ *
+ *   SELECT UPPER(a) AS a FROM t WHERE b HAVING a = 'X' ORDER BY c LIMIT 1
+ *   SELECT * FROM (SELECT UPPER(a) AS a FROM t WHERE b ORDER BY c) AS t WHERE a = 'X' LIMIT 1
+ *
+ * SQLite keeps the order of a subquery that is all that a query reads.
+ */
+static size_t having(struct mysql_rewrite *r, size_t i, size_t to)
+{
+    size_t at = plain_having(r, i, to), order;
+
+    if (at >= to || !mysql_word(r, at, "HAVING"))
+        return i;
+    const char *table = only_table(r, i, at);
+    size_t end = order_of(r, i, at, to, &order);
+    mysql_put(r, "SELECT * FROM (");
+    mysql_range(r, i, at);
+    if (order < end) {
+        mysql_put(r, "");
+        mysql_range(r, order, end);
+    }
+    mysql_put(r, ")");
+    if (table) {
+        mysql_put(r, "AS");
+        mysql_put_name(r, table);
+    }
+    mysql_put(r, "WHERE");
+    mysql_range(r, at + 1, order);
+    r->touched++;
+    return end;
+}
+
 /* ---- the walk ---- */
 
 struct place {
@@ -268,6 +367,8 @@ static size_t one(struct mysql_rewrite *r, size_t i, size_t to, struct place *p)
     }
     if (mysql_word(r, i, "SELECT")) {
         *p = (struct place){false, false};
+        if ((end = having(r, i, to)) > i)
+            return end;
         return select_list(r, i, to);
     }
     if ((end = dual(r, i)) > i || (p->in_from && (end = index_hint(r, i)) > i) ||

@@ -56,15 +56,25 @@ static void put_filter(struct mysql_rewrite *r, size_t i, const char *column, co
         mysql_range(r, i, r->n);
 }
 
-/* FROM db at i: behind it. Another database than the current one is not looked into. */
+/* The name of a database at token i. Another than the current one is not looked into; that
+ * information_schema has no such table is what drivers look for that go through all databases. */
+static void expect_current(struct mysql_rewrite *r, size_t i)
+{
+    const char *name = mysql_name(r, i);
+
+    if (strcasecmp(name, "information_schema") == 0)
+        mysql_fail(r, i, ERR_NO_TABLE, "no such table: there is nothing to show of %s", name);
+    else if (strcasecmp(name, r->context->schema) != 0)
+        mysql_fail(r, i, ERR_UNSUPPORTED,
+                   "only the current database can be looked into: USE %.100s", name);
+}
+
+/* FROM db at i: behind it. */
 static size_t skip_from(struct mysql_rewrite *r, size_t i)
 {
     if (!mysql_word(r, i, "FROM") && !mysql_word(r, i, "IN"))
         return i;
-    const char *name = mysql_name(r, i + 1);
-    if (strcasecmp(name, r->context->schema) != 0)
-        mysql_fail(r, i, ERR_UNSUPPORTED,
-                   "only the current database can be looked into: USE %.100s", name);
+    expect_current(r, i + 1);
     return i + 2;
 }
 
@@ -74,9 +84,8 @@ const char *mysql_show_table_name(struct mysql_rewrite *r, size_t i, size_t *end
     *end = mysql_skip_name(r, i);
     if (*end == i)
         mysql_fail_syntax(r, i);
-    if (*end == i + 3 && strcasecmp(mysql_name(r, i), r->context->schema) != 0)
-        mysql_fail(r, i, ERR_UNSUPPORTED,
-                   "only the current database can be looked into: USE %.100s", mysql_name(r, i));
+    if (*end == i + 3)
+        expect_current(r, i);
     return mysql_last_name(r, i, *end);
 }
 

@@ -10,6 +10,7 @@
  *     routes.c      the table of methods
  *     query.c       SQL: sessions and single calls             rows.c: results as messages
  *     batch.c       SQL: several statements as one transaction
+ *     leader.c      another node's writes, where this one leads
  *     files.c       databases and snapshots as files, and their names
  *     health.c      grpc.health.v1                  reflection.c: grpc.reflection.v1
  *
@@ -281,6 +282,7 @@ enum err_code grpc_query(struct grpc_call *c, struct err *e);
 enum err_code grpc_execute(struct grpc_call *c, struct err *e);
 enum err_code grpc_stream(struct grpc_call *c, struct err *e);
 enum err_code grpc_batch(struct grpc_call *c, struct err *e);
+enum err_code grpc_leader(struct grpc_call *c, struct err *e);
 enum err_code grpc_names(struct grpc_call *c, struct err *e);
 enum err_code grpc_download(struct grpc_call *c, struct err *e);
 enum err_code grpc_snapshot(struct grpc_call *c, struct err *e);

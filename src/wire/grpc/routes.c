@@ -12,6 +12,7 @@ static const struct grpc_route routes[] = {
     {"/ha.v1.Database/Execute", grpc_execute, false, true},
     {"/ha.v1.Database/Stream", grpc_stream, false, false},
     {"/ha.v1.Database/Batch", grpc_batch, false, true},
+    {"/ha.v1.Leader/Run", grpc_leader, false, false},
     {"/grpc.health.v1.Health/Check", grpc_health_check, true, true},
     {"/grpc.health.v1.Health/Watch", grpc_health_watch, true, false},
     {"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", grpc_reflection, false, false},
@@ -22,6 +23,7 @@ static const struct grpc_route routes[] = {
 const char *const grpc_services[] = {
     "sql.v1.DatabaseService",
     "ha.v1.Database",
+    "ha.v1.Leader",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
 };

@@ -12,7 +12,8 @@
 #define RETRY_AFTER_SECONDS "1"
 
 #define EXPOSED                                                                                    \
-    "HA-Seq, HA-Position, HA-Node, X-Sequence, Content-Disposition, Location, Retry-After"
+    "HA-Seq, HA-Position, HA-Node, HA-Leader, X-Sequence, Content-Disposition, Location, "         \
+    "Retry-After"
 #define ACCEPTED "Authorization, Content-Type, Accept, HA-Min-Seq, HA-Timeout, HA-Transaction"
 
 /* buf_puts() without the strlen(). */
@@ -103,6 +104,15 @@ static void put_connection(struct exchange *x)
         header(x, "Connection", "keep-alive");
 }
 
+/* Who leads, where a leader is wanted and there is one. */
+static void put_leader(struct exchange *x)
+{
+    char address[256];
+
+    if (node_leader(x->server->node, address, sizeof address))
+        header(x, "HA-Leader", address);
+}
+
 /* What every answer carries; other fields may follow. */
 static void begin(struct exchange *x, unsigned status, const char *type)
 {
@@ -110,6 +120,7 @@ static void begin(struct exchange *x, unsigned status, const char *type)
     put_status(x, status);
     put_date(x);
     buf_put(&x->header, x->server->common.data, x->server->common.len);
+    put_leader(x);
     put_connection(x);
     if (type)
         header(x, "Content-Type", type);

@@ -1,16 +1,20 @@
-// MariaDB's JDBC driver as applications use it: types, generated keys, batches, errors, metadata.
+// A JDBC driver, MySQL's or MariaDB's, as applications use it: types, generated keys, batches, errors, metadata.
 import java.math.BigDecimal;
 import java.sql.*;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-public class MariadbJdbc {
+public class MysqlJdbc {
     static int passed;
 
     static void check(boolean ok, String what) {
         if (!ok) throw new AssertionError(what);
         passed++;
+    }
+
+    static Connection connect(String more) throws SQLException {
+        return DriverManager.getConnection(System.getenv("MYSQL_JDBC") + more, System.getenv("MYSQL_TEST_USER"), System.getenv("MYSQL_PWD"));
     }
 
     static int code(Statement s, String sql) {
@@ -58,14 +62,49 @@ public class MariadbJdbc {
         }
     }
 
-    public static void main(String[] args) throws Exception {
-        String base = System.getenv("MYSQL_JDBC");
-        for (String more : new String[] {"", "&useServerPrepStmts=true"}) {
-            try (Connection c = DriverManager.getConnection(base + more)) {
-                types(c, more.isEmpty() ? "a" : "b");
+    static void batches(Connection c) throws SQLException {
+        try (Statement s = c.createStatement()) {
+            s.execute("CREATE TABLE batch (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(20) UNIQUE)");
+        }
+        try (PreparedStatement p = c.prepareStatement("INSERT INTO batch (v) VALUES (?)", Statement.RETURN_GENERATED_KEYS)) {
+            for (int i = 0; i < 100; i++) {
+                p.setString(1, "v" + i);
+                p.addBatch();
+            }
+            check(p.executeBatch().length == 100, "batch");
+            int keys = 0;
+            try (ResultSet r = p.getGeneratedKeys()) {
+                while (r.next()) keys += r.getInt(1) == keys + 1 ? 1 : 1000;
+            }
+            check(keys == 100, "keys of the batch " + keys);
+            p.setString(1, "v5");
+            p.addBatch();
+            try {
+                p.executeBatch();
+                check(false, "a duplicate in a batch");
+            } catch (BatchUpdateException e) {
+                check(e.getErrorCode() == 1062, "duplicate in a batch");
             }
         }
-        try (Connection c = DriverManager.getConnection(base); Statement s = c.createStatement()) {
+        try (Statement s = c.createStatement()) {
+            s.setFetchSize(Integer.MIN_VALUE); // row by row
+            int n = 0;
+            try (ResultSet r = s.executeQuery("SELECT id FROM batch ORDER BY id")) {
+                while (r.next()) n++;
+            }
+            check(n == 100, "rows one by one");
+            s.execute("DROP TABLE batch");
+        }
+    }
+
+    public static void main(String[] args) throws Exception {
+        try (Connection c = connect("")) {
+            types(c, "a");
+        }
+        try (Connection c = connect("&useServerPrepStmts=true")) {
+            types(c, "b");
+        }
+        try (Connection c = connect(""); Statement s = c.createStatement()) {
             check(code(s, "INSERT INTO a (id) VALUES (1)") == 1062, "duplicate");
             check(code(s, "SELECT * FROM missing") == 1146, "no table");
             c.setAutoCommit(false);
@@ -92,6 +131,22 @@ public class MariadbJdbc {
             try (ResultSet r = m.getPrimaryKeys(null, null, "a")) {
                 check(r.next() && r.getString("COLUMN_NAME").equals("id"), "primary key");
             }
+            s.execute("CREATE TABLE child (id INT PRIMARY KEY, a BIGINT, KEY by_a (a), FOREIGN KEY (a) REFERENCES a (id))");
+            try (ResultSet r = m.getImportedKeys(c.getCatalog(), null, "child")) {
+                check(r.next() && r.getString("PKTABLE_NAME").equals("a") && r.getString("FKCOLUMN_NAME").equals("a"), "imported key");
+            }
+            try (ResultSet r = m.getExportedKeys(c.getCatalog(), null, "a")) {
+                check(r.next() && r.getString("FKTABLE_NAME").equals("child"), "exported key");
+            }
+            List<String> indexes = new ArrayList<>();
+            try (ResultSet r = m.getIndexInfo(c.getCatalog(), null, "child", false, true)) {
+                while (r.next()) indexes.add(r.getString("INDEX_NAME") + ":" + r.getString("COLUMN_NAME"));
+            }
+            check(indexes.contains("PRIMARY:id") && indexes.contains("by_a:a"), "indexes " + indexes);
+            check(m.getDatabaseProductVersion().startsWith("8."), "version " + m.getDatabaseProductVersion());
+            s.execute("DROP TABLE child");
+            batches(c);
+            check(code(s, "SELECT 1 FROM a WHERE") == 1064, "syntax");
             check(c.isValid(5), "valid");
         }
         System.out.println("passed " + passed);
