@@ -236,6 +236,25 @@ static enum err_code create_table(struct follower *f, struct local *local, const
     return code;
 }
 
+/* Has the table here a column that the source's has not (any more)? */
+static bool has_more(const struct mirror_table *local, const struct relation *r)
+{
+    for (size_t i = 0; i < local->n_columns; i++) {
+        size_t k = 0;
+        while (k < r->n && strcasecmp(r->columns[k].name, local->columns[i]) != 0)
+            k++;
+        if (k == r->n)
+            return true;
+    }
+    return false;
+}
+
+static enum err_code table_changed(struct follower *f, const struct relation *r, struct err *e)
+{
+    err_set(e, ERR_UNSUPPORTED, "table %.100s of the source has changed", r->table);
+    return forget_fit(f, e);
+}
+
 /* --proxy-use-schema: the table here becomes what the source's is. */
 static enum err_code follow_schema(struct follower *f, const struct relation *r, struct err *e)
 {
@@ -244,6 +263,8 @@ static enum err_code follow_schema(struct follower *f, const struct relation *r,
     enum err_code code = find_local(f, r->table, &local, e);
     bool fits = code == ERR_OK && local->table.n_columns > 0;
 
+    if (code == ERR_OK && has_more(&local->table, r))
+        return table_changed(f, r, e);
     for (size_t i = 0; i < r->n; i++)
         fits = fits && mirror_table_has(&local->table, r->columns[i].name);
     if (code != ERR_OK || fits)
@@ -278,10 +299,8 @@ static enum err_code on_relation(struct follower *f, const struct pgoutput_messa
     bool use_schema = source_options(f->p->source)->use_schema;
     struct relation *r = find_relation(f, m->relation);
 
-    if (use_schema && r && has_changed(r, m, &f->p->domains)) {
-        err_set(e, ERR_UNSUPPORTED, "table %.100s of the source has changed", r->table);
-        return forget_fit(f, e);
-    }
+    if (use_schema && r && has_changed(r, m, &f->p->domains))
+        return table_changed(f, r, e);
     enum err_code code = keep_relation(f, m, &r, e);
     return code == ERR_OK && use_schema ? follow_schema(f, r, e) : code;
 }
