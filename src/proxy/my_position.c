@@ -127,7 +127,7 @@ static int compare_files(const char *a, const char *b)
 
 bool my_position_reached(const struct my_position *p, const struct my_position *want)
 {
-    if (p->n_gtids > 0 && want->n_gtids > 0) {
+    if (want->n_gtids > 0) {
         for (unsigned i = 0; i < want->n_gtids; i++) {
             bool found = false;
             for (unsigned k = 0; k < p->n_gtids; k++)

@@ -45,7 +45,7 @@ bool my_position_add_gtid(struct my_position *p, const struct my_gtid *g);
 /* False: there is no such name, or it is too long. */
 bool my_position_set_file(struct my_position *p, const char *name, size_t len);
 
-/* Is everything that is before `want` before `p`, too? By GTIDs where both have them. */
+/* Is everything that is before `want` before `p`, too? By GTIDs where `want` has them. */
 bool my_position_reached(const struct my_position *p, const struct my_position *want);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "core/node.h"
 #include "proxy/my_source.h"
+#include "proxy/my_upstream.h"
 #include "proxy/pg_source.h"
 #include "proxy/pg_upstream.h"
 #include "proxy/source.h"
@@ -16,7 +17,8 @@ struct sources {
     char *database; /* id of the one that mirrors */
     struct pg_source *pg;
     struct my_source *my;
-    struct pg_upstream *pg_upstream; /* NULL: writes stay here */
+    struct pg_upstream *pg_upstream; /* NULL: writes stay here … */
+    struct my_upstream *my_upstream; /* … where this is, too */
     struct source *source;
 };
 
@@ -64,10 +66,23 @@ enum err_code sources_check(const struct config *c, struct err *e)
     return *c->pg_proxied ? pg_source_check(&pg, e) : my_source_check(&mysql, e);
 }
 
+static enum err_code redirect_to_mysql(struct sources *s, struct err *e)
+{
+    const struct my_upstream_options o = {.node = s->node,
+                                          .dsn = s->config->mysql_proxied,
+                                          .database = s->database,
+                                          .read_your_writes = s->config->proxy_read_your_writes};
+    enum err_code code = my_upstream_new(&s->my_upstream, &o, e);
+
+    if (code == ERR_OK)
+        node_set_upstream(s->node, &my_upstream_ops, s->my_upstream);
+    return code;
+}
+
 static enum err_code redirect(struct sources *s, struct err *e)
 {
     if (s->my)
-        return ERR_OK;
+        return redirect_to_mysql(s, e);
     const struct pg_upstream_options o = {.node = s->node,
                                           .dsn = s->config->pg_proxied,
                                           .database = s->database,
@@ -140,6 +155,7 @@ void sources_free(struct sources *s)
     pg_source_free(s->pg);
     my_source_free(s->my);
     pg_upstream_free(s->pg_upstream);
+    my_upstream_free(s->my_upstream);
     free(s->database);
     free(s);
 }
