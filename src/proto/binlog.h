@@ -25,6 +25,7 @@
 #include "base/value.h"
 
 #define BINLOG_HEADER_BYTES 19u
+#define BINLOG_LENGTH_AT    9u         /* where its length stands in the header */
 #define BINLOG_COLUMNS_MAX  4096u      /* of a table, as both servers have it */
 #define BINLOG_EVENT_MAX    (1u << 30) /* bytes, also of what was compressed */
 

@@ -107,7 +107,6 @@ static enum err_code snapshot_mysql(struct my_source *p, struct my_position *at,
         code = run(p, "UNLOCK TABLES", e);
     else if (!my_link_broken(p->link))
         (void)run(p, "UNLOCK TABLES", &ignored);
-    memcpy(at->server, p->server, sizeof at->server);
     return code;
 }
 
@@ -116,6 +115,7 @@ static enum err_code begin_snapshot(struct my_source *p, struct my_position *at,
     enum err_code code = run(p, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", e);
 
     *at = (struct my_position){.pos = 0};
+    memcpy(at->server, p->server, sizeof at->server);
     if (code != ERR_OK)
         return code;
     return my_link_is_mariadb(p->link) ? snapshot_mariadb(p, at, e) : snapshot_mysql(p, at, e);

@@ -24,7 +24,7 @@ struct my_source {
     struct my_link *link;
     struct wait wait; /* until the source is to stop */
     struct my_tables tables;
-    char server[64]; /* MySQL's server_uuid; "" with MariaDB */
+    char server[64]; /* MySQL's server_uuid, MariaDB's server_id */
 };
 
 static inline enum err_code my_out_of_memory(struct err *e)

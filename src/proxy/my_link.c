@@ -134,7 +134,8 @@ enum err_code my_link_error(struct my_link *l, struct err *e)
     const char *text = my.error(l->conn), *state = my.sqlstate(l->conn);
     enum err_code code = ERR_SQL;
 
-    if (number == 0 || (number >= CR_MIN_ERROR && number <= CR_MYSQL_LAST_ERROR)) {
+    if (number == 0 || (number >= CR_MIN_ERROR && number <= CR_MYSQL_LAST_ERROR) ||
+        (number >= CER_MIN_ERROR && number <= CR_MARIADB_LAST_ERROR)) { /* the library's own */
         l->broken = true;
         return err_set(e, ERR_IO, "%s: %s", l->who, *text ? text : "the connection is lost");
     }

@@ -4,6 +4,8 @@
  */
 #include "proxy/my_log.h"
 
+#include <endian.h>
+#include <errmsg.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <pthread.h>
@@ -169,19 +171,42 @@ void my_log_close(struct my_log *l)
 
 /* ---- events ---- */
 
+/* The library reads events, too, and gives up what it thinks is malformed: 3.3.18 does so with a
+ * ROTATE to a file whose name is shorter than 12 bytes, others with kinds that they do not know.
+ * Its reading is not used here (binlog.h has our own), so such an event is taken from where the
+ * library has received it. False: there is none. */
+static bool take_refused(MYSQL *c, const unsigned char **bytes, size_t *len)
+{
+    const unsigned char *packet = c->net.read_pos;
+    unsigned number = my.number(c);
+    uint32_t length;
+
+    if ((number != CR_BINLOG_ERROR && number != CR_UNKNOWN_BINLOG_EVENT) || !packet ||
+        packet < c->net.buff || packet + 1 + BINLOG_HEADER_BYTES > c->net.buff_end || *packet != 0)
+        return false;
+    memcpy(&length, packet + 1 + BINLOG_LENGTH_AT, sizeof length);
+    *bytes = packet + 1;
+    *len = le32toh(length);
+    return *len <= (size_t)(c->net.buff_end - *bytes);
+}
+
 enum err_code my_log_next(struct my_log *l, struct binlog_event *event, struct err *e)
 {
+    MYSQL *c = my_link_handle(l->link);
+    const unsigned char *bytes = NULL;
+    size_t len = 0;
+
     if (l->event)
         my.free_rpl_event(l->event);
     l->event = my.rpl_fetch(l->rpl, NULL);
-    if (!l->event) {
-        if (my.number(my_link_handle(l->link)) != 0)
+    if (l->event) {
+        bytes = l->event->raw_data + l->event->raw_data_ofs;
+        len = l->event->raw_data_size - l->event->raw_data_ofs;
+    } else if (!take_refused(c, &bytes, &len)) {
+        if (my.number(c) != 0)
             return my_link_error(l->link, e);
         return err_set(e, ERR_IO, "the source has ended the connection to its log");
     }
-    /* The library's own reading of it is not used: see binlog.h. */
-    const unsigned char *bytes = l->event->raw_data + l->event->raw_data_ofs;
-    size_t len = l->event->raw_data_size - l->event->raw_data_ofs;
     if (!binlog_read_event(bytes, len, &l->format, &l->scratch, event))
         return err_set(e, ERR_FORMAT,
                        "an event of the source's log (type %u, %zu bytes) cannot be read",

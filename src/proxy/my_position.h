@@ -1,10 +1,11 @@
 /*
  * A place in the binary log of a MySQL source, as the tracker keeps it:
  *
- *   {"Name":"bin.000002","Pos":1234}                    MySQL, and MariaDB without GTIDs
- *   {"Name":"bin.000002","Pos":1234,"gtid":"0-1-57"}    MariaDB: where there is a GTID it counts,
- *                                                       on whichever server the log goes on
- *   {"Name":"bin.000002","Pos":1234,"server":"<uuid>"}  MySQL: whose files these are
+ *   {"Name":"bin.000002","Pos":1234,"server":"<uuid>"}
+ *   {"Name":"bin.000002","Pos":1234,"gtid":"0-1-57","server":"1"}
+ *
+ * A file is one of the server's whose server_uuid (MySQL) or server_id (MariaDB) this is. Where
+ * there is a GTID (MariaDB) it counts, on whichever server the log goes on.
  *
  * Pure; any thread.
  */

@@ -1,5 +1,6 @@
 #include "proxy/my_source.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -113,8 +114,8 @@ static enum err_code check_settings(struct my_source *p, struct err *e)
             code = err_set(e, ERR_CONFIG, "the source's %s is %s: it has to be %s (%s)",
                            checks[i].name, buf_cstr(&value), checks[i].good, checks[i].why);
     }
-    if (code == ERR_OK && !my_link_is_mariadb(p->link)) {
-        code = variable(p, "server_uuid", &value, e);
+    if (code == ERR_OK) {
+        code = variable(p, my_link_is_mariadb(p->link) ? "server_id" : "server_uuid", &value, e);
         if (code == ERR_OK && value.len < sizeof p->server)
             memcpy(p->server, buf_cstr(&value), value.len + 1);
     }
@@ -144,18 +145,60 @@ static enum err_code read_position(struct my_source *p, struct my_position *posi
     return code;
 }
 
+/* A server that has not come as far as the position, or has something else there, has begun its log
+ * anew, or has lost its end: GTIDs are numbers only, and are given again. */
+static enum err_code check_gtids(struct my_source *p, const struct my_position *at, bool *good,
+                                 struct err *e)
+{
+    struct my_position newest = {.pos = 0}, there = {.pos = 0};
+    struct buf sql = BUF_INIT, text = BUF_INIT;
+    enum err_code code = my_link_ask(p->link, "SELECT @@gtid_binlog_pos", 0, &text, &p->wait, e);
+
+    *good = code == ERR_OK && my_position_set_gtids(&newest, buf_cstr(&text), text.len) &&
+            my_position_reached(&newest, at);
+    if (*good && strcmp(at->server, p->server) == 0) {
+        buf_reset(&text);
+        buf_puts(&sql, "SELECT BINLOG_GTID_POS(");
+        my_put_text(&sql, at->file, strlen(at->file));
+        buf_printf(&sql, ", %" PRIu64 ")", at->pos);
+        code = my_link_ask(p->link, buf_cstr(&sql), 0, &text, &p->wait, e);
+        /* Nothing: that file is gone, which the log itself will tell, if it matters. */
+        *good =
+            code == ERR_OK &&
+            (text.len == 0 || (my_position_set_gtids(&there, buf_cstr(&text), text.len) &&
+                               my_position_reached(&there, at) && my_position_reached(at, &there)));
+    }
+    buf_free(&sql);
+    buf_free(&text);
+    return code;
+}
+
+/* May the log be followed from there on? */
+static enum err_code check_place(struct my_source *p, const struct my_position *at, bool *good,
+                                 struct err *e)
+{
+    *good = true;
+    if (my_link_is_mariadb(p->link) && at->n_gtids > 0)
+        return check_gtids(p, at, good, e);
+    /* Files are a server's own. */
+    *good = !*at->server || !*p->server || strcmp(at->server, p->server) == 0;
+    return ERR_OK;
+}
+
 static enum err_code copy_or_follow(struct my_source *p, struct err *e)
 {
     struct my_position position;
+    bool good = true;
     enum err_code code = read_position(p, &position, e);
 
+    if (code == ERR_OK && *position.file)
+        code = check_place(p, &position, &good, e);
     if (code != ERR_OK)
         return code;
-    bool other = *position.server && *p->server && strcmp(position.server, p->server) != 0;
-    if (other)
-        LOG_WARN("the source is another server than before; it is copied anew",
+    if (!good)
+        LOG_WARN("the source is another server, or has another log, than before; it is copied anew",
                  LOG_STR("db", source_options(p->source)->database));
-    if (!*position.file || p->copy_again || other) {
+    if (!*position.file || p->copy_again || !good) {
         code = my_copy_all(p, e);
         if (code == ERR_OK)
             code = read_position(p, &position, e);

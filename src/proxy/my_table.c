@@ -386,7 +386,53 @@ static void put_type(struct buf *b, const struct my_column *c)
     }
 }
 
-static void put_column(struct buf *b, const struct my_table *t, const struct my_column *c)
+/* ---- defaults ---- */
+
+static bool is_number_text(const char *s, bool whole)
+{
+    s += *s == '-';
+    return *s && strspn(s, whole ? "0123456789" : "0123456789.") == strlen(s);
+}
+
+/* A default that is a literal, and means the same here. MariaDB shows it as SQL has it ('a''b', 5,
+ * NULL), MySQL the value of a literal. False: it has none. */
+static bool put_literal_default(struct buf *b, const struct my_column *c)
+{
+    const char *s = c->fallback ? c->fallback : "";
+    size_t n = strlen(s);
+
+    if ((c->kind == MY_INTEGER && is_number_text(s, true)) ||
+        ((c->kind == MY_DECIMAL || c->kind == MY_DOUBLE || c->kind == MY_FLOAT) &&
+         n <= NUMBER_DIGITS && is_number_text(s, false)) ||
+        (c->kind == MY_TEXT && n >= 2 && *s == '\'' && s[n - 1] == '\'' && !strchr(s, '\\'))) {
+        buf_printf(b, " DEFAULT %s", s);
+        return true;
+    }
+    return false;
+}
+
+/* What older rows have in a new column. False: it is not known here. */
+static bool put_older_default(struct buf *b, const struct my_column *c)
+{
+    if (put_literal_default(b, c))
+        return true;
+    if (c->fallback && strcmp(c->fallback, "NULL") != 0)
+        return false;
+    if (c->nullable)
+        return true;
+    /* What a column that has to have a value gets: MySQL's implicit default. */
+    if (c->kind == MY_INTEGER || c->kind == MY_DECIMAL || c->kind == MY_FLOAT ||
+        c->kind == MY_DOUBLE || c->kind == MY_BIT)
+        buf_puts(b, " DEFAULT 0");
+    else if (c->kind == MY_TEXT && !is(c, "enum") && !is(c, "json"))
+        buf_puts(b, " DEFAULT ''");
+    else
+        return false;
+    return true;
+}
+
+/* Without a default; false: it is SQLite's rowid, and has none. */
+static bool put_column(struct buf *b, const struct my_table *t, const struct my_column *c)
 {
     size_t n = strlen(c->collation);
 
@@ -397,13 +443,14 @@ static void put_column(struct buf *b, const struct my_table *t, const struct my_
         if (is(c, "int"))
             buf_puts(b, " CONSTRAINT int4"); /* by which the MySQL port knows it again */
         buf_puts(b, c->is_auto ? " NOT NULL PRIMARY KEY AUTOINCREMENT" : " NOT NULL PRIMARY KEY");
-        return;
+        return false;
     }
     put_type(b, c);
     if (!c->nullable)
         buf_puts(b, " NOT NULL");
     if (c->kind == MY_TEXT && n > 3 && strcmp(c->collation + n - 3, "_ci") == 0)
         buf_puts(b, " COLLATE NOCASE");
+    return true;
 }
 
 static void put_key(struct buf *b, const struct my_table *t)
@@ -434,7 +481,8 @@ enum err_code my_table_create(const struct my_table *t, struct buf *sql, struct 
             continue;
         if (!first)
             buf_puts(sql, ", ");
-        put_column(sql, t, &t->columns[i]);
+        if (put_column(sql, t, &t->columns[i]) && !t->columns[i].is_auto)
+            (void)put_literal_default(sql, &t->columns[i]);
         first = false;
     }
     put_key(sql, t);
@@ -444,49 +492,14 @@ enum err_code my_table_create(const struct my_table *t, struct buf *sql, struct 
 
 /* ---- new columns ---- */
 
-static bool is_integer_text(const char *s)
-{
-    s += *s == '-';
-    return *s && strspn(s, "0123456789") == strlen(s);
-}
-
-/* MariaDB shows a default as SQL has it, 'a''b' and 5 and NULL; MySQL the value of a literal. */
-static bool put_default(struct buf *b, const struct my_column *c)
-{
-    const char *s = c->fallback;
-
-    if (!s || strcmp(s, "NULL") == 0) {
-        if (c->nullable)
-            return true;
-        /* What a column that has to have a value gets: MySQL's implicit default. */
-        if (c->kind == MY_INTEGER || c->kind == MY_DECIMAL || c->kind == MY_FLOAT ||
-            c->kind == MY_DOUBLE || c->kind == MY_BIT)
-            buf_puts(b, " DEFAULT 0");
-        else if (c->kind == MY_TEXT && !is(c, "enum") && !is(c, "json"))
-            buf_puts(b, " DEFAULT ''");
-        else
-            return false;
-        return true;
-    }
-    if (c->kind == MY_INTEGER && is_integer_text(s)) {
-        buf_printf(b, " DEFAULT %s", s);
-        return true;
-    }
-    size_t n = strlen(s);
-    if (c->kind != MY_TEXT || n < 2 || *s != '\'' || s[n - 1] != '\'' || strchr(s, '\\'))
-        return false;
-    buf_printf(b, " DEFAULT %s", s);
-    return true;
-}
-
 enum err_code my_table_add_column(const struct my_table *t, const struct my_column *c,
                                   struct buf *sql, struct err *e)
 {
     buf_puts(sql, "ALTER TABLE ");
     quote_put_name(sql, t->name);
     buf_puts(sql, " ADD COLUMN ");
-    put_column(sql, t, c);
-    if (c->is_key || c->is_auto || c->is_computed || !put_default(sql, c))
+    (void)put_column(sql, t, c);
+    if (c->is_key || c->is_auto || c->is_computed || !put_older_default(sql, c))
         return err_set(e, ERR_UNSUPPORTED,
                        "column %.60s of %.60s.%.60s is new, and what older rows have in it is not "
                        "known here",

@@ -11,7 +11,7 @@ import pymysql
 import ha
 
 USER, PASSWORD = "replica", "s3cret/@:"  # what a DSN has to survive
-SETTINGS = ["--log-bin=bin", "--binlog-format=ROW", "--server-id=1", "--innodb-flush-log-at-trx-commit=0", "--sync-binlog=0",
+SETTINGS = ["--log-bin=bin", "--binlog-format=ROW", "--server-id=1", "--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0",
             "--innodb-buffer-pool-size=128M", "--character-set-server=utf8mb4", "--collation-server=utf8mb4_general_ci", "--max-connections=300",
             "--performance-schema=OFF", "--sql-mode=", "--skip-name-resolve"]
 
@@ -32,9 +32,10 @@ class MariaDb(ha.Process):
             os.chmod(d, 0o755)
         if self.as_user:
             shutil.chown(self.data, "nobody")
-        subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
-                        "--auth-root-authentication-method=normal", *self.as_user], check=True, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+        made = subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
+                               "--auth-root-authentication-method=normal", *self.as_user], check=False, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        assert made.returncode == 0, made.stdout[-5000:]
 
     def start(self):
         new = not os.path.exists(self.data)
@@ -196,6 +197,16 @@ class Writer(threading.Thread):
         self.stopping.set()
         self.join()
         assert kind or self.failure is None, self.failure
+
+
+def done(source):
+    return int(source.sql("SELECT sum(n) FROM counter"))
+
+
+def wait_done(source, more, deadline_s=60):
+    """Until the writers have come so much further."""
+    goal = done(source) + more
+    ha.wait_until(lambda: done(source) >= goal, deadline_s, f"{goal} transactions at the source")
 
 
 WRITTEN = ["SELECT * FROM counter ORDER BY id", "SELECT count(*), sum(id), sum(n) FROM entry", "SELECT * FROM entry ORDER BY id",
