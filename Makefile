@@ -85,10 +85,11 @@ HARDEN_LD     :=
 WARN          += -Wno-maybe-uninitialized -Wno-format-truncation -Wno-format-overflow -Wno-stringop-overflow
 endif
 
-PKGS      := libnats yajl libzstd openssl libpcre2-8 libnghttp2 libprotobuf-c zlib
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKGS      := libnats yajl libzstd openssl libpcre2-8 libnghttp2 libprotobuf-c zlib lua5.4
+# Headers that lie in a folder of their own are a system's: clang-tidy is not to judge them.
+PKG_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PKGS) 2>/dev/null || echo -I/usr/include/lua5.4))
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
-                     echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8 -lnghttp2 -lprotobuf-c -lz)
+                     echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8 -lnghttp2 -lprotobuf-c -lz -llua5.4)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
 # libcurl, for the commands (src/cli), is loaded when one needs it: cli/curl.h; libpq and libmariadb, for a source, too: proxy/pq.h.
 # The load client of test/bench speaks to PostgreSQL and MariaDB.

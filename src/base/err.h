@@ -72,6 +72,7 @@
     X(SHUTDOWN,              "node is shutting down",            "57P01", 1053, 503, 14)           \
     X(FORMAT,                "message cannot be decoded",        "XX001", 1194, 500, 15)           \
     X(DIVERGED,              "file and log do not agree",        "XX001", 1194, 500, 15)           \
+    X(SCRIPT,                "interceptor has failed",           "38000", 1644, 500, 13)           \
     X(CONFIG,                "invalid configuration",            "F0000", 1231, 400,  3)           \
     X(INTERNAL,              "internal error",                   "XX000", 1815, 500, 13)
 /* clang-format on */

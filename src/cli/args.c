@@ -30,7 +30,8 @@ enum {
     S3_ENDPOINT,
     S3_REGION,
     EXPECT,
-    REPLACE_LOG
+    REPLACE_LOG,
+    CACERT
 };
 
 static const struct option all_options[] = {
@@ -45,6 +46,7 @@ static const struct option all_options[] = {
     {"s3-region", required_argument, NULL, S3_REGION},
     {"expect-nodes", required_argument, NULL, EXPECT},
     {"replace-log", no_argument, NULL, REPLACE_LOG},
+    {"cacert", required_argument, NULL, CACERT},
     {NULL, 0, NULL, 0},
 };
 
@@ -61,6 +63,9 @@ static unsigned take(struct cli_args *a, int which)
     case TOKEN:
         a->token = optarg;
         return CLI_TOKEN;
+    case CACERT:
+        a->cacert = optarg;
+        return CLI_CACERT;
     case NEW:
         a->is_new = true;
         return CLI_NEW;
@@ -91,7 +96,8 @@ bool cli_parse(struct cli_args *a, int argc, char **argv, const struct cli_usage
                int *status)
 {
     int which;
-    *a = (struct cli_args){.command = argv[1], .token = getenv("HA_TOKEN")};
+    *a = (struct cli_args){
+        .command = argv[1], .token = getenv("HA_TOKEN"), .cacert = getenv("HA_CACERT")};
     *status = CLI_WRONG;
     opterr = 0;
     optind = 2;

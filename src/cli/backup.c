@@ -24,6 +24,7 @@ static const char help[] =
     "  -r, --remote URL     a node of the cluster\n"
     "      --database ID    which database (default: the node's main one)\n"
     "      --token TOKEN    the node's --token (default: $HA_TOKEN)\n"
+    "      --cacert FILE    CAs for https, instead of the system's (default: $HA_CACERT)\n"
     "\n"
     "A FILE whose name ends in .zst is compressed with zstd; ha restore takes it as it is.\n"
     "\n"
@@ -52,7 +53,8 @@ static enum err_code load(const struct cli_args *a, const struct part *part, str
     struct target t = {.fd = part->fd};
     struct buf path = BUF_INIT;
     struct bar bar;
-    const struct cli_get get = {.token = a->token, .write = put, .arg = &t, .bar = &bar};
+    const struct cli_get get = {
+        .token = a->token, .cacert = a->cacert, .write = put, .arg = &t, .bar = &bar};
     if (a->database)
         cli_http_database(&path, a->database, "");
     else
@@ -134,8 +136,8 @@ static enum err_code to_s3(const struct cli_args *a, const char *uri, bool pack,
 
 int cli_backup(int argc, char **argv)
 {
-    static const struct cli_usage usage = {help, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_S3,
-                                           .least = 1, .most = 1};
+    static const struct cli_usage usage = {
+        help, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_CACERT | CLI_S3, .least = 1, .most = 1};
     struct cli_args a;
     struct err e = ERR_INIT;
     struct image img = {0};

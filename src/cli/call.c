@@ -158,6 +158,8 @@ static void prepare(struct call *c, const char *url, struct curl_slist *headers,
         libcurl.easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L); /* then it is sent once, too */
         c->sent = true;
     }
+    if (c->cacert && *c->cacert)
+        libcurl.easy_setopt(h, CURLOPT_CAINFO, c->cacert);
     if (c->token && *c->token) {
         libcurl.easy_setopt(h, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
         libcurl.easy_setopt(h, CURLOPT_XOAUTH2_BEARER, c->token);

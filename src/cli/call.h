@@ -29,6 +29,7 @@ struct call {
     const char *base;   /* "http://host:port", perhaps with slashes behind it */
     const char *path;
     const char *token;       /* NULL or "" = none */
+    const char *cacert;      /* file of CAs for https; NULL or "" = the system's */
     const char *accept;      /* NULL = anything */
     const char *transaction; /* HA-Transaction; NULL = none */
     uint64_t min_seq;        /* HA-Min-Seq; 0 = none */

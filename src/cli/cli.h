@@ -35,14 +35,16 @@ enum cli_option {
     CLI_DRY_RUN = 32,
     CLI_S3 = 64,
     CLI_EXPECT = 128,
-    CLI_REPLACE_LOG = 256
+    CLI_REPLACE_LOG = 256,
+    CLI_CACERT = 512
 };
 
 struct cli_args {
     const char *command;
-    const char *remote, *database, *token; /* NULL = not given; token: $HA_TOKEN */
-    const char *s3_endpoint, *s3_region;   /* NULL = not given */
-    const char *expect;                    /* NULL = not given */
+    const char *remote, *database;       /* NULL = not given */
+    const char *token, *cacert;          /* the same; $HA_TOKEN, $HA_CACERT */
+    const char *s3_endpoint, *s3_region; /* NULL = not given */
+    const char *expect;                  /* NULL = not given */
     bool is_new, replace, dry_run, replace_log;
     char **words; /* what is no option; borrowed from argv */
     int n_words;
@@ -84,7 +86,7 @@ int cli_diff(int argc, char **argv);
 /* ---- http.c ---- */
 
 struct cli_get {
-    const char *token; /* NULL = none */
+    const char *token, *cacert; /* NULL = none */
     bool (*write)(void *arg, const void *bytes, size_t len);
     void *arg;
     struct bar *bar; /* NULL = none; ended by the caller */

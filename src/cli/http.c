@@ -11,6 +11,7 @@ enum err_code cli_http_get(const char *base, const char *path, const struct cli_
                      .base = base,
                      .path = path,
                      .token = get->token,
+                     .cacert = get->cacert,
                      .write = get->write,
                      .arg = get->arg,
                      .bar = get->bar,

@@ -29,7 +29,7 @@ struct remote {
     char *list;                    /* owned; the URLs point into it */
     const char *urls[REMOTE_URLS]; /* n_urls of them */
     size_t n_urls, at;
-    char *token; /* owned, or NULL */
+    char *token, *cacert; /* owned, or NULL */
     const volatile sig_atomic_t *stopping;
     CURL *curl;
     char node[CALL_NODE_SIZE];
@@ -62,11 +62,12 @@ static enum err_code split_urls(struct remote *r, struct err *e)
 }
 
 enum err_code remote_open(struct remote **out, const char *urls, const char *token,
-                          const volatile sig_atomic_t *stopping, struct err *e)
+                          const char *cacert, const volatile sig_atomic_t *stopping, struct err *e)
 {
     struct remote *r = calloc(1, sizeof *r);
     *out = NULL;
-    if (!r || !(r->list = strdup(urls)) || (token && !(r->token = strdup(token)))) {
+    if (!r || !(r->list = strdup(urls)) || (token && !(r->token = strdup(token))) ||
+        (cacert && !(r->cacert = strdup(cacert)))) {
         remote_free(r);
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     }
@@ -120,6 +121,7 @@ static enum err_code ask_node(struct remote *r, struct call *c, struct err *e)
 {
     c->base = r->urls[r->at];
     c->token = r->token;
+    c->cacert = r->cacert;
     c->stopping = r->stopping;
     err_clear(e);
     enum err_code code = call_run(c, r->curl, e);
@@ -413,6 +415,7 @@ void remote_free(struct remote *r)
         libcurl.easy_cleanup(r->curl);
     free(r->database);
     free(r->token);
+    free(r->cacert);
     free(r->list);
     free(r);
 }

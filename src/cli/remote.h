@@ -23,10 +23,11 @@
 
 struct remote;
 
-/* `urls` with commas between them; speaks to nobody yet. Strings are copied; `token` may be NULL.
+/* `urls` with commas between them; speaks to nobody yet. Strings are copied; `token` may be NULL,
+ * and `cacert` (call.h).
  * ERR_CONFIG for what is no URL. */
 enum err_code remote_open(struct remote **out, const char *urls, const char *token,
-                          const volatile sig_atomic_t *stopping, struct err *e);
+                          const char *cacert, const volatile sig_atomic_t *stopping, struct err *e);
 /* Rolls back what is open. NULL is fine. */
 void remote_free(struct remote *r);
 

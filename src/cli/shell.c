@@ -134,7 +134,8 @@ int cli_shell(const struct shell_options *o)
     text_locale();
     edit_signals(sh.interactive);
     show_init(&sh.show, stdout, o->mode);
-    enum err_code code = remote_open(&sh.remote, o->urls, o->token, &edit_interrupted, &e);
+    enum err_code code =
+        remote_open(&sh.remote, o->urls, o->token, o->cacert, &edit_interrupted, &e);
     if (code == ERR_OK)
         code = run_all(&sh, o, &e);
     if (code != ERR_OK) {

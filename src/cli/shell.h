@@ -7,6 +7,7 @@
  *     shell_run.c       a statement: run, shown, and what went wrong with it
  *     shell_words.c     SHOW DATABASES and the other commands in SQL's clothes
  *     shell_dot.c       .tables and the other commands with a dot
+ *     shell_dump.c      .dump
  *
  * One thread; handles signals for the whole process.
  */
@@ -27,6 +28,7 @@
 struct shell_options {
     const char *urls; /* with commas between them */
     const char *token;
+    const char *cacert; /* file of CAs for https, instead of the system's */
     const char *database;
     const char *command; /* statements to run instead of standard input */
     enum show_mode mode;
@@ -104,6 +106,11 @@ enum err_code shell_each(struct shell *sh, const char *sql, const char *param,
 /* False: it is SQL. */
 bool shell_word(struct shell *sh, const struct shell_source *src, const char *sql, size_t len);
 void shell_databases(struct shell *sh, const struct shell_source *src);
+
+/* ---- shell_dump.c ---- */
+
+/* The database as SQL, to where results go; tables whose names are LIKE that, NULL = all. */
+enum err_code shell_dump(struct shell *sh, const char *like, struct err *e);
 
 /* ---- shell_dot.c ---- */
 

@@ -73,6 +73,16 @@ static void dot_databases(struct shell *sh, const struct shell_source *src, char
     shell_databases(sh, src);
 }
 
+static void dot_dump(struct shell *sh, const struct shell_source *src, char **words, int n)
+{
+    struct err e = ERR_INIT;
+    if (shell_dump(sh, n > 0 ? words[0] : NULL, &e) != ERR_OK)
+        shell_error(sh, src, NULL, 0, &e);
+    (void)fflush(sh->show.out);
+    if (!show_ok(&sh->show)) /* nobody reads on, or the disk is full */
+        sh->failed = sh->ended = true;
+}
+
 static void dot_read(struct shell *sh, const struct shell_source *src, char **words, int n)
 {
     struct err e = ERR_INIT;
@@ -145,6 +155,7 @@ static dot_fn dot_help;
 static const struct dot dots[] = {
     {"bail", "on|off", "end at the first error (on, but at a terminal)", 0, 1, dot_bail},
     {"databases", "", "ids of all databases, as SHOW DATABASES", 0, 0, dot_databases},
+    {"dump", "NAME", "all that is in the database, as SQL (tables LIKE)", 0, 1, dot_dump},
     {"exit", "", "end, as EXIT and Ctrl-D", 0, 0, dot_exit},
     {"headers", "on|off", "names of the columns above the rows", 0, 1, dot_headers},
     {"help", "", "this", 0, 0, dot_help},

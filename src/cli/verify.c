@@ -18,6 +18,7 @@ static const char help[] =
     "  -r, --remote URL     a node of the cluster\n"
     "      --database ID    this database only\n"
     "      --token TOKEN    the node's --token (default: $HA_TOKEN)\n"
+    "      --cacert FILE    CAs for https, instead of the system's (default: $HA_CACERT)\n"
     "      --expect-nodes WHO\n"
     "                       who should answer: a number of nodes, or their names with\n"
     "                       commas between them (default: all that GET /replications\n"
@@ -38,8 +39,12 @@ static enum err_code ask(const struct cli_args *a, const char *path, struct bar 
 {
     struct buf body;
     buf_init(&body, VERIFY_ANSWER_MAX);
-    const struct cli_get get = {
-        .token = a->token, .write = collect, .arg = &body, .bar = bar, .is_short = true};
+    const struct cli_get get = {.token = a->token,
+                                .cacert = a->cacert,
+                                .write = collect,
+                                .arg = &body,
+                                .bar = bar,
+                                .is_short = true};
     enum err_code code =
         cli_http_get(a->remote ? a->remote : "http://localhost:8080", path, &get, e);
     *tree = code == ERR_OK ? yajl_tree_parse(buf_cstr(&body), NULL, 0) : NULL;
@@ -148,8 +153,9 @@ static enum err_code all(const struct cli_args *a, bool *well, struct err *e)
 
 int cli_verify(int argc, char **argv)
 {
-    static const struct cli_usage usage = {help, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_EXPECT,
-                                           .least = 0, .most = 0};
+    static const struct cli_usage usage = {
+        help, CLI_REMOTE | CLI_DATABASE | CLI_TOKEN | CLI_CACERT | CLI_EXPECT, .least = 0,
+        .most = 0};
     struct cli_args a;
     struct err e = ERR_INIT;
     int status;

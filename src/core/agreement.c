@@ -2,12 +2,13 @@
  * Do all nodes have the same messages? Each tells the others, about once a second, the sums of what
  * it has applied (repl/digest.h), in the method "sums" of nats/rpc.h, which nobody answers:
  *
- *     <process> <node>\n                                     rpc_self(), a name token
+ *     <process> <node> <interceptor>\n
  *     <subject> <name> <base> <seq> <sum> <mark's seq> <its sum> <accused> <from> <to>\n
  *
- * with a second line for each database. The subject is that of its log, the rest is struct
- * digest_state; numbers are decimal, "-" accuses nobody. What gets lost does not matter: the next
- * sums hold the same.
+ * with a second line for each database. The first one holds rpc_self(), a name token and
+ * scripts_own(), which is left out where there is none. The subject is that of the database's log,
+ * the rest is struct digest_state; numbers are decimal, "-" accuses nobody. What gets lost does not
+ * matter: the next sums hold the same.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -31,7 +32,10 @@ static void begin(struct node *n, struct buf *body)
     char name[NAME_TOKEN_SIZE];
     name_encode(n->opt.name, name);
     buf_reset(body);
-    buf_printf(body, "%s %s\n", rpc_self(n->client), name);
+    buf_printf(body, "%s %s", rpc_self(n->client), name);
+    if (n->opt.interceptor)
+        buf_printf(body, " %s", scripts_own(n));
+    buf_putc(body, '\n');
 }
 
 static void put_number(struct buf *body, uint64_t n)
@@ -141,9 +145,10 @@ enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *
     char *text = strdup(rpc_call_body(call, &len)), *rest = text;
     if (!text)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    char *node = strsep(&rest, "\n");
-    const char *process = word(&node);
+    char *head = strsep(&rest, "\n");
+    const char *process = word(&head), *node = head ? word(&head) : NULL;
     if (process && node && strcmp(process, rpc_self(n->client)) != 0) {
+        scripts_hear(n, node, head && *head ? head : SCRIPTS_NONE);
         for (char *line; (line = strsep(&rest, "\n"));) {
             const char *subject;
             struct digest_state s;

@@ -27,6 +27,7 @@ static struct upstream_call call_of(struct session *s, int64_t deadline_ns)
 {
     return (struct upstream_call){.database = database_id(s->db),
                                   .front = s->front,
+                                  .min_seq = replica_position(database_replica(s->db)),
                                   .deadline_ns = deadline_ns,
                                   .cancel = &s->cancel,
                                   .gone = s->gone,

@@ -102,8 +102,12 @@ static bool take_order(struct errand *x, const void *bytes, size_t len)
 
 static struct request_options options_of(const struct errand *x)
 {
+    const struct order *o = &x->order;
     return (struct request_options){
-        .atomic = x->order.atomic, .local = true, .timeout_ns = x->order.left_ns};
+        .atomic = o->atomic,
+        .local = true,
+        .min_seq = o->what == ORDER_WRITE || o->what == ORDER_BEGIN ? o->min_seq : 0,
+        .timeout_ns = o->left_ns};
 }
 
 static enum err_code run_queries(struct errand *x, const struct query *queries, size_t n,
@@ -134,8 +138,6 @@ static enum err_code begin(struct errand *x, struct err *e)
 {
     struct request_options opt = options_of(x);
     uint64_t base = x->order.base;
-    if (base != UPSTREAM_ANY)
-        opt.min_seq = base;
     if (run_text(x, "BEGIN IMMEDIATE", &opt, e) != ERR_OK)
         return e->code;
     if (base == UPSTREAM_ANY || replica_position(database_replica(x->session->db)) == base)

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/name.h"
+#include "base/sha256.h"
 #include "core/database.h"
 #include "core/lease.h"
 #include "core/link.h"
@@ -16,8 +18,15 @@
 
 #define NODE_MAX_DATABASES 10000
 #define NODE_MAX_PROTOCOLS 8
+#define NODE_SCRIPTS       64 /* other nodes whose interceptors are known */
 
 struct session;
+
+/* The interceptor of another node: its name as a token, the script's digest or SCRIPTS_NONE. */
+struct script_of {
+    char node[NAME_TOKEN_SIZE];
+    char digest[SHA256_TEXT_SIZE];
+};
 
 struct node {
     /* immutable after node_start */
@@ -58,6 +67,8 @@ struct node {
     size_t running;           /* requests under way */
     struct session *sessions; /* all open ones */
     char leader_name[256];    /* what the static leader calls itself; "" = it has not said */
+    struct script_of scripts[NODE_SCRIPTS];
+    size_t n_scripts;
     struct stream_feed *catalog_feed; /* the catalog thread's; here so that stopping can wake it */
 
     /* atomic */
@@ -156,6 +167,15 @@ struct rpc_call;
 void agreement_tell(struct node *n); /* the ticker's thread */
 /* Another node has told. Any thread; does not block. */
 enum err_code agreement_hear(struct node *n, struct rpc_call *call, struct err *e);
+
+/* ---- scripts.c: do all nodes have the same interceptor? ---- */
+#define SCRIPTS_NONE "-"
+/* The digest of this node's, or SCRIPTS_NONE. */
+const char *scripts_own(const struct node *n);
+/* Node `node` (a token) has told its own. Any thread. */
+void scripts_hear(struct node *n, const char *node, const char *digest);
+size_t scripts_unlike(struct node *n);                     /* how many have another one */
+void scripts_put_status(struct node *n, struct buf *json); /* ,"interceptor":{…} in /status */
 
 /* ---- travel.c: transactions that this node runs for another one (repl/handover.h) ---- */
 enum err_code travel_serve(struct node *n, struct rpc_call *call, struct err *e);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "repl/start.h"
+#include "script/script.h"
 #include "sql/apply.h"
 #include "sql/conn.h"
 
@@ -54,10 +55,11 @@ struct node_options {
     int concurrent_queries;        /* read connections per node */
     int64_t query_timeout_ns;      /* 0 = none */
     int64_t tx_idle_timeout_ns;
-    int64_t snapshot_interval_ns; /* 0 = none by the clock */
-    bool from_latest_snapshot;    /* a new database begins with the newest snapshot */
-    bool adopt;                   /* a file whose log is gone begins a new one */
-    size_t max_result_bytes;      /* buffered result of one write request */
+    int64_t snapshot_interval_ns;     /* 0 = none by the clock */
+    bool from_latest_snapshot;        /* a new database begins with the newest snapshot */
+    bool adopt;                       /* a file whose log is gone begins a new one */
+    size_t max_result_bytes;          /* buffered result of one write request */
+    const struct script *interceptor; /* NULL = none; CONSISTENCY_LWW only, not asynchronous */
 
     /* Called about once a second while no database can follow its log, with how long that has
      * lasted since NATS was connected last, and whether it still is. By the ticker, so it blocks

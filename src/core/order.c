@@ -42,6 +42,7 @@ void order_put(struct buf *b, enum order_what what, const struct upstream_call *
     buf_u8(b, (uint8_t)what);
     parcel_put_text(b, c->database);
     buf_be64(b, base);
+    buf_be64(b, c->min_seq);
     buf_be64(b, c->deadline_ns == CLOCK_EVER ? 0 : left > 0 ? (uint64_t)left : 1);
     buf_be64(b, (uint64_t)c->last_rowid);
     buf_be32(b, limit_bytes > 0 && limit_bytes < UINT32_MAX ? (uint32_t)limit_bytes : UINT32_MAX);
@@ -71,6 +72,7 @@ bool order_get(struct order *out, struct arena *a, const void *bytes, size_t len
     *out = (struct order){.what = (enum order_what)reader_u8(&in)};
     out->database = reader_cstr(&in);
     out->base = reader_u64(&in);
+    out->min_seq = reader_u64(&in);
     uint64_t left = reader_u64(&in);
     out->left_ns = left < (uint64_t)INT64_MAX ? (int64_t)left : INT64_MAX;
     out->last_rowid = (int64_t)reader_u64(&in);

@@ -2,7 +2,8 @@
  * Orders and answers: what a follower sends to the leader so that it runs its clients' writes, and
  * what comes back (errand.h tells the conversation).
  *
- *     order    u8 1 · u8 what · database · u64 base · u64 ns left, 0 = no limit
+ *     order    u8 1 · u8 what · database · u64 base · u64 least position, 0 = any
+ *              u64 ns left, 0 = no limit
  *              u64 last insert rowid · u32 bytes that the recording may have · u8 atomic
  *              u16 n · n × { setting's name, u8 has a value, [value] }
  *              front, queries (parcel.h)
@@ -46,6 +47,7 @@ struct order {
     enum order_what what;
     const char *database;
     uint64_t base; /* UPSTREAM_ANY */
+    uint64_t min_seq;
     int64_t left_ns;
     int64_t last_rowid;
     size_t limit_bytes;
@@ -58,8 +60,8 @@ struct order {
 };
 
 /* Names of settings that answers have asked for, in the caller's storage. */
-#define ORDER_SETTINGS_MAX 64u
-#define ORDER_SETTING_SIZE 128u
+#define ORDER_SETTINGS_MAX 24u
+#define ORDER_SETTING_SIZE 64u
 
 struct order_wanted {
     unsigned n;

@@ -265,6 +265,7 @@ void node_status(struct node *n, struct buf *json)
     buf_puts(json, ",\"nats\":");
     json_put_cstr(json, !n->client ? "none" : node_connected(n) ? "connected" : "disconnected");
     leader_put_status(n, json);
+    scripts_put_status(n, json);
     buf_puts(json, ",\"databases\":[");
     for (size_t i = 0; dbs && dbs[i]; i++) {
         if (!database_replica(dbs[i]))
@@ -527,6 +528,9 @@ void node_metrics(struct node *n, struct buf *b)
     for (int i = 0; i < NODE_MAX_PROTOCOLS && atomic_load(&n->protocols[i].name); i++)
         buf_printf(b, "ha_connections_total{protocol=\"%s\"} %lld\n",
                    atomic_load(&n->protocols[i].name), atomic_load(&n->protocols[i].total));
+    head(b, "ha_interceptors_unlike", METRIC_GAUGE,
+         "other nodes whose interceptor is not the one of this node");
+    buf_printf(b, "ha_interceptors_unlike %zu\n", scripts_unlike(n));
     put_db_metrics(dbs, b);
     put_snapshot_metrics(dbs, b);
     put_source_metrics(n, b);

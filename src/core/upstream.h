@@ -46,6 +46,7 @@ struct upstream_call {
     size_t n;
     bool atomic;                    /* … that are one transaction even if they are several */
     const struct pg_session *front; /* whose session it is (sql/pg/session.h); NULL = nobody's */
+    uint64_t min_seq;               /* what this node's file holds: the client may have seen it */
     int64_t deadline_ns;            /* CLOCK_EVER = none but the upstream's own */
     const atomic_bool *cancel;
     bool (*gone)(void *arg); /* the client has left; may be NULL */

@@ -3,7 +3,7 @@
  *
  *     position   who is there, and how far
  *     content    "<seq> <wait, ms> <database id>": the digests of the first state at or behind seq,
- *                as {"node", "seq", "outbox", "tables": [{"name", "rows", "hash"}]}
+ *                as {"node", "interceptor", "seq", "outbox", "tables": [{"name", "rows", "hash"}]}
  *
  * The seq lies a little ahead of where everyone is when writes go on, so that it is ahead of every
  * node when the question arrives there; how far is measured, and doubled where it was not enough.
@@ -57,6 +57,8 @@ static enum err_code describe(struct node *n, struct database *d, uint64_t seq, 
         return code;
     buf_puts(json, "{\"node\":");
     json_put_cstr(json, n->opt.name);
+    buf_puts(json, ",\"interceptor\":");
+    json_put_cstr(json, scripts_own(n));
     buf_printf(json, ",\"seq\":%" PRIu64 ",\"outbox\":%" PRIu64 ",\"tables\":[", f.seq, f.outbox);
     code = content_digest(f.view, cancel, put_table, json, e);
     buf_puts(json, "]}");
@@ -433,6 +435,18 @@ static bool seen_before(const struct inquiry *q, size_t i, const char *name)
     return false;
 }
 
+/* Whether they differ already or not: nodes with different scripts will. */
+static void compare_scripts(struct inquiry *q, const struct party *p)
+{
+    const char *its = json_tree_text(p->tree, "interceptor");
+    char text[PEER_NAME_SIZE + 64];
+    if (strcmp(*its ? its : SCRIPTS_NONE, scripts_own(q->n)) == 0)
+        return;
+    snprintf(text, sizeof text, "node \"%s\": it has another interceptor than node \"%s\"",
+             p->is.name, q->n->opt.name);
+    problem(q, text);
+}
+
 static void put_report(struct inquiry *q, struct buf *json)
 {
     struct buf tables = BUF_INIT, differences = BUF_INIT, nodes = BUF_INIT;
@@ -448,6 +462,7 @@ static void put_report(struct inquiry *q, struct buf *json)
         }
         seq = p->at;
         compared++;
+        compare_scripts(q, p);
         if (nodes.len > 0)
             buf_putc(&nodes, ',');
         json_put_cstr(&nodes, p->is.name);

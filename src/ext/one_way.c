@@ -11,6 +11,7 @@
 #include "repl/debt.h"
 #include "repl/impl.h"
 #include "repl/queue.h"
+#include "script/interceptor.h"
 #include "sql/front.h"
 #include "sql/outbox.h"
 #include "sql/writer.h"
@@ -61,6 +62,35 @@ int front_open(sqlite3 *db, struct policy *policy, bool catalogs)
     (void)policy;
     (void)catalogs;
     return SQLITE_READONLY;
+}
+
+/* ---- script ---- */
+
+/* A replica holds what the log says. */
+enum err_code interceptor_open(struct interceptor **out, const struct script *script,
+                               const char *id, const atomic_bool *cancel, struct err *e)
+{
+    (void)script;
+    (void)id;
+    (void)cancel;
+    *out = NULL;
+    return refuse(e);
+}
+
+void interceptor_close(struct interceptor *i)
+{
+    (void)i;
+}
+
+enum err_code interceptor_apply(struct interceptor *i, struct apply *a,
+                                const struct interceptor_message *m,
+                                const struct changeset_info **info, struct err *e)
+{
+    (void)i;
+    (void)a;
+    (void)m;
+    (void)info;
+    return refuse(e);
 }
 
 /* ---- repl ---- */

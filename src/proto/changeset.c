@@ -104,7 +104,7 @@ void changeset_put_tail(struct buf *b, const char *id, const char *prev, const c
         buf_puts(b, i > 0 ? "," : "],\"handed\":[");
         json_put_string(b, txs->handed[i], strlen(txs->handed[i]));
     }
-    buf_puts(b, "],\"format\":");
+    buf_puts(b, txs->content ? "],\"content\":1,\"format\":" : "],\"format\":");
     buf_i64(b, CHANGESET_FORMAT);
     buf_putc(b, '}');
 }

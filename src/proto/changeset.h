@@ -3,7 +3,7 @@
  *
  *   {"node": text, "changes": [CHANGE, …], "timestamp_ns": int, "id": text, "prev": text,
  *    "filename": text, "txs": [{"changes": n, "timestamp_ns": int}, …], "handed": [text…],
- *    "format": 1}
+ *    "content": 1, "format": 1}
  *
  *   CHANGE = {"database", "table", "columns": [text…], "pk_columns": [text…],
  *             "operation": "INSERT"|"UPDATE"|"DELETE"|"SQL", "old_rowid", "new_rowid",
@@ -11,6 +11,7 @@
  *   VALUE  = null | integer | real (always with point or exponent) | "text" |
  * {"$real":"inf"|"-inf"} | {"$text":"base64"} (not valid UTF-8, or holds NUL) | {"$blob":"base64"}
  *
+ * "content" stands in the message that an existing file's content came with, and nowhere else.
  * A field that does not apply to an operation is left out. Unknown fields are skipped by the
  * reader, wherever they stand; "format" greater than 1 is refused (ERR_FORMAT). A message written
  * by the seed's own program (no id, no pk_columns, no txs) is readable.
@@ -49,6 +50,7 @@ struct changeset_txs {
     /* Ids of what other nodes have handed over to this one, which some of them come from. */
     const char *const *handed;
     size_t n_handed;
+    bool content; /* what an existing file held, no transaction of anybody's */
 };
 
 void changeset_put_head(struct buf *b, const char *node); /* up to and including "changes":[ */
@@ -92,6 +94,7 @@ struct changeset_info {
     size_t n_txs;
     const char (*handed)[CHANGESET_ID_SIZE]; /* borrowed from the reader */
     size_t n_handed;
+    bool content;
     uint64_t changes; /* changes seen */
     int format;       /* 0 when absent */
 };

@@ -39,6 +39,7 @@ enum field {
     F_FILENAME,
     F_TXS,
     F_HANDED,
+    F_CONTENT,
     F_FORMAT,
     /* of a change */
     F_DATABASE,

@@ -39,9 +39,10 @@ struct key {
     }
 /* In the order in which we write them, so that the next one is usually the right one. */
 static const struct key message_keys[] = {
-    KEY("node", F_NODE), KEY("changes", F_CHANGES), KEY("timestamp_ns", F_TIMESTAMP),
-    KEY("id", F_ID),     KEY("prev", F_PREV),       KEY("filename", F_FILENAME),
-    KEY("txs", F_TXS),   KEY("handed", F_HANDED),   KEY("format", F_FORMAT),
+    KEY("node", F_NODE),     KEY("changes", F_CHANGES), KEY("timestamp_ns", F_TIMESTAMP),
+    KEY("id", F_ID),         KEY("prev", F_PREV),       KEY("filename", F_FILENAME),
+    KEY("txs", F_TXS),       KEY("handed", F_HANDED),   KEY("content", F_CONTENT),
+    KEY("format", F_FORMAT),
 };
 static const struct key change_keys[] = {
     KEY("database", F_DATABASE),     KEY("table", F_TABLE),
@@ -108,6 +109,10 @@ static int message_number(struct changeset_reader *r, const struct value *v)
         return reader_fail(r, "a field has the wrong type");
     if (r->field == F_TIMESTAMP) {
         r->info.timestamp_ns = v->u.i;
+        return 1;
+    }
+    if (r->field == F_CONTENT) {
+        r->info.content = v->u.i != 0;
         return 1;
     }
     if (r->field != F_FORMAT)

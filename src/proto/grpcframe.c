@@ -93,7 +93,10 @@ char *grpcframe_text(char *s)
         int high = *p == '%' ? hex_digit(p[1]) : -1;
         int low = high >= 0 ? hex_digit(p[2]) : -1;
         bool escape = low >= 0 && (high | low) != 0;
-        *to++ = escape ? (char)(high << 4 | low) : *p;
+        char c = *p;
+        if (escape)
+            c = (char)(high << 4 | low);
+        *to++ = c;
         p += escape ? 2 : 0;
     }
     *to = '\0';

@@ -65,7 +65,7 @@ static inline bool pb_content(const char **bytes, size_t *len)
     const char *p = *bytes, *end = p + *len;
     uint64_t n = 0;
 
-    if (*len == 0 || (unsigned char)*p++ != (1u << 3 | PB_BYTES))
+    if (!p || p == end || (unsigned char)*p++ != (1u << 3 | PB_BYTES))
         return false;
     for (unsigned shift = 0;; shift += 7) {
         if (p == end || shift > 35)

@@ -15,6 +15,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "repl/impl.h"
+#include "script/interceptor.h"
 
 #define APPLIER_WAIT_MS   10000 /* for a message; without a connection nothing else can wake us */
 #define APPLIER_BEHIND_MS 250   /* the same while the log is known to go on */
@@ -94,14 +95,28 @@ static void note_writer(struct replica *r, const struct changeset_info *info, ui
     pthread_mutex_unlock(&r->mu);
 }
 
+static enum err_code apply_changes(struct replica *r, const struct item *it,
+                                   const struct changeset_info **info, struct err *e)
+{
+    if (r->interceptor) {
+        const struct interceptor_message m = {.bytes = it->spooled ? NULL : it->m.data,
+                                              .len = it->m.len,
+                                              .spool = r->chain.spool,
+                                              .seq = it->m.seq};
+        return interceptor_apply(r->interceptor, r->apply, &m, info, e);
+    }
+    return it->spooled ? apply_spooled(r->apply, r->chain.spool, info, e)
+                       : apply_message(r->apply, it->m.data, it->m.len, info, e);
+}
+
 static enum err_code apply_item(struct replica *r, const struct item *it, const char *prev,
                                 struct err *e)
 {
     const struct changeset_info *info = NULL;
-    enum err_code code = it->spooled ? apply_spooled(r->apply, r->chain.spool, &info, e)
-                                     : apply_message(r->apply, it->m.data, it->m.len, &info, e);
+    enum err_code code = apply_changes(r, it, &info, e);
     if (code != ERR_OK) {
-        (void)distrust_feed(r, it->m.seq);
+        if (code != ERR_SCRIPT)
+            (void)distrust_feed(r, it->m.seq);
         return err_wrap(e, "message %" PRIu64, it->m.seq);
     }
     if (FAULT_FAILS("apply.message"))
@@ -135,6 +150,14 @@ static enum err_code left_out(struct replica *r, struct err *e)
     return err_set(e, ERR_LOG_UNAVAILABLE, "the feed has left out message %" PRIu64, r->next_seq);
 }
 
+/* What was seen of the log behind next_seq, `seen` is its end, is not there. */
+static void ends_here(struct replica *r, uint64_t seen)
+{
+    atomic_compare_exchange_strong(&r->last_seq, &seen, r->next_seq - 1);
+    if (atomic_load(&r->owed_seq) >= r->next_seq)
+        atomic_store(&r->owed_seq, 0);
+}
+
 /* Nothing comes, though the log has been seen to go on. That it has lost its end meanwhile is for
  * the next verification to find. */
 static enum err_code overdue(struct replica *r, struct err *e)
@@ -146,7 +169,7 @@ static enum err_code overdue(struct replica *r, struct err *e)
     if (code == ERR_OK && found && st.last_seq >= r->next_seq)
         return left_out(r, e);
     if (code == ERR_OK)
-        atomic_compare_exchange_strong(&r->last_seq, &seen, r->next_seq - 1);
+        ends_here(r, seen);
     return code;
 }
 
@@ -162,8 +185,7 @@ static enum err_code leader_has_none(struct replica *r, struct err *e)
         return code;
     if (found && st.last_seq >= r->next_seq)
         return left_out(r, e);
-    uint64_t seen = atomic_load(&r->last_seq);
-    atomic_compare_exchange_strong(&r->last_seq, &seen, r->next_seq - 1);
+    ends_here(r, atomic_load(&r->last_seq));
     r->leader_to = r->next_seq - 1;
     return err_set(e, ERR_LOG_UNAVAILABLE, "the log ends before message %" PRIu64, r->next_seq);
 }

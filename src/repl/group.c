@@ -443,7 +443,7 @@ enum err_code group_import(struct replica *r, uint64_t last_seq, struct err *e)
         writer_rollback(r->writer);
         return code;
     }
-    const struct changeset_txs txs = {.txs = &tx, .n = 1};
+    const struct changeset_txs txs = {.txs = &tx, .n = 1, .content = true};
     if (commit_group(r, &txs, &seq, e) == COMMIT_DONE)
         return ERR_OK;
     return e->code;

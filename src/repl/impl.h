@@ -27,8 +27,9 @@
 
 struct waiting; /* queue.h */
 struct outbox;  /* outbox.c */
-struct wish;    /* freeze.c */
-struct heard;   /* suspect.c */
+struct interceptor;
+struct wish;  /* freeze.c */
+struct heard; /* suspect.c */
 
 /* Messages in (from, to] may not be those of the log; to = 0: there is no such suspicion. */
 struct suspicion {
@@ -106,6 +107,9 @@ struct replica {
     _Atomic uint64_t
         tail_seq; /* newest seq seen in the log: position + parts of an unfinished message */
     _Atomic uint64_t last_seq;
+    /* A message of this node's own that the applier is to bring: until the file is there nobody
+     * writes on what it was before. 0 = none. */
+    _Atomic uint64_t owed_seq;
     _Atomic int64_t log_created; /* = pos.stream_created */
     /* The file has a place in a log. Before that nobody knows whether what it holds is the log's
      * beginning, or gives way to it: not even asynchronous writers may add to it. */
@@ -138,8 +142,9 @@ struct replica {
     uint64_t aside_version;  /* … this version */
     bool apply_stale;        /* `apply` is older than the file that was put in place */
     struct apply *apply;
-    uint64_t next_seq;  /* what the feed must deliver next */
-    uint64_t leader_to; /* until there the log's leader is asked, message by message */
+    struct interceptor *interceptor; /* NULL = there is none */
+    uint64_t next_seq;               /* what the feed must deliver next */
+    uint64_t leader_to;              /* until there the log's leader is asked, message by message */
     uint64_t
         broken_seq; /* does not follow the message before it, as the leader has them; 0 = none */
     bool joined;    /* the file has had, in this process or before, all that the log had */

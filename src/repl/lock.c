@@ -18,6 +18,8 @@ static bool may_write_locked(const struct replica *r, int64_t *until)
         return false;
     if (r->write_held || r->applier_wants || r->quiet > 0)
         return false;
+    if (atomic_load(&r->owed_seq) > atomic_load(&r->tail_seq))
+        return false;
     if (r->chain_open && r->opt.mode != REPLICA_ASYNC) {
         /* Extending the log now would cut off a big transaction of somebody else: give it the time
          * that a living publisher needs for its next part. */

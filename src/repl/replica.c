@@ -10,6 +10,7 @@
 #include "base/stack.h"
 #include "repl/impl.h"
 #include "repl/queue.h"
+#include "script/interceptor.h"
 
 #define REPLICA_NAP_NS     (20 * CLOCK_MS)
 #define REPLICA_MAX_STREAM 64 /* with the token it stays under JetStream's limit of 255 */
@@ -17,7 +18,10 @@
 static enum err_code open_apply(struct replica *r, struct err *e)
 {
     enum apply_mode mode = r->opt.mode == REPLICA_SERIALIZABLE ? APPLY_STRICT : APPLY_LWW;
-    return apply_open(&r->apply, &r->opt.conn, mode, r->opt.row_identify, e);
+    enum err_code code = apply_open(&r->apply, &r->opt.conn, mode, r->opt.row_identify, e);
+    if (code == ERR_OK && r->opt.interceptor)
+        code = interceptor_open(&r->interceptor, r->opt.interceptor, r->opt.id, &r->cancel, e);
+    return code;
 }
 
 /* The connection that is always there. */
@@ -61,6 +65,7 @@ static enum err_code start_thread(pthread_t *thread, void *(*run)(void *), struc
 static void free_replica(struct replica *r)
 {
     writer_close(r->writer);
+    interceptor_close(r->interceptor);
     apply_close(r->apply);
     outbox_close(r);
     spool_free(r->changes);

@@ -30,6 +30,7 @@
 #include "nats/client.h"
 #include "repl/digest.h"
 #include "repl/start.h"
+#include "script/script.h"
 #include "sql/apply.h"
 #include "sql/conn.h"
 #include "sql/writer.h"
@@ -54,6 +55,7 @@ struct replica_options {
      * its file holds always gives way to it. There is no writer; replica_write() and tx_begin() are
      * not for it. */
     bool read_only;
+    const struct script *interceptor; /* decides what messages do; REPLICA_LWW only; NULL = none */
     bool log_wins; /* -m: content of a file that the log does not know gives way to the log */
 
     struct nats_client *client; /* NULL = standalone */

@@ -351,6 +351,8 @@ enum err_code verify_log(struct replica *r, struct err *e)
     if (r->behind_seq <= r->pos.seq)
         r->behind_seq = 0;
     r->next_seq = r->pos.seq + 1;
+    if (atomic_load(&r->owed_seq) > st.last_seq) /* the log has lost it */
+        atomic_store(&r->owed_seq, 0);
     pthread_mutex_lock(&r->mu);
     r->target_seq = st.last_seq;
     if (atomic_load(&r->last_seq) < st.last_seq)

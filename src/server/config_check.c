@@ -9,9 +9,10 @@
 #include "server/config.h"
 #include "server/config_flags.h"
 
-#define NAME_MAX_BYTES    255 /* what a message of the log has room for */
-#define STREAM_MAX_BYTES  128
-#define ADDRESS_MAX_BYTES 255 /* what a lease has room for */
+#define NAME_MAX_BYTES           255 /* what a message of the log has room for */
+#define STREAM_MAX_BYTES         128
+#define ADDRESS_MAX_BYTES        255 /* what a lease has room for */
+#define INTERCEPTOR_MEMORY_LEAST ((uint64_t)1 << 20)
 
 /* A flag whose capability does not exist is refused, never ignored. */
 static enum err_code check_missing(const struct config *c, struct err *e)
@@ -38,7 +39,8 @@ static enum err_code check_missing(const struct config *c, struct err *e)
 /* What only a client has a use for. In a file or the environment it may stand for both. */
 static enum err_code check_client(const struct config *c, struct err *e)
 {
-    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE};
+    static const enum config_id ids[] = {CONFIG_COMMAND, CONFIG_DATABASE, CONFIG_MODE,
+                                         CONFIG_CACERT};
 
     for (size_t i = 0; i < sizeof ids / sizeof *ids && !*c->remote; i++)
         if (c->sources[ids[i]] == SOURCE_FLAG)
@@ -130,17 +132,21 @@ static enum err_code check_leader(const struct config *c, struct err *e)
     if (!is_address(address))
         return err_set(e, ERR_CONFIG, "%s: \"%.100s\" is no address: host:port is wanted", flag,
                        address);
-    if (!c->grpc_insecure)
+    if (*c->leader_addr && !c->grpc_insecure && !*c->cert)
         return err_set(e, ERR_CONFIG,
-                       "%s: messages to the leader are not encrypted, for ha has no TLS for gRPC; "
-                       "on a network where that may be, say --grpc-insecure",
-                       flag);
+                       "--leader-addr: the others speak TLS to a leader, and this node has no "
+                       "--cert; on a network where that may be, --grpc-insecure does without");
+    if (*c->leader_addr && c->grpc_insecure && *c->cert)
+        return err_set(e, ERR_CONFIG,
+                       "--leader-addr: with --cert this node speaks nothing but TLS, and with "
+                       "--grpc-insecure the others do without");
     if (c->nats_port == 0 && !*c->replication_url)
         return err_set(e, ERR_CONFIG,
                        "%s: what the leader writes comes back through the log, and there is "
                        "neither an embedded NATS nor a --replication-url",
                        flag);
-    if ((*c->pg_proxied || *c->mysql_proxied) && !c->proxy_disable_redirect)
+    if ((*c->pg_proxied || *c->mysql_proxied || *c->debezium_source_dsn) &&
+        !c->proxy_disable_redirect)
         return err_set(e, ERR_CONFIG,
                        "%s: writes go to the source already; with --proxy-disable-redirect they go "
                        "to the leader",
@@ -148,6 +154,40 @@ static enum err_code check_leader(const struct config *c, struct err *e)
     if (*c->leader_addr && c->port == 0)
         return err_set(e, ERR_CONFIG,
                        "--leader-addr: the others reach a leader by its --port, and that is 0");
+    return ERR_OK;
+}
+
+/* What a script makes of a transaction it makes of it everywhere, in the order of the log; that is
+ * last writer wins. */
+static enum err_code check_interceptor(struct config *c, struct err *e)
+{
+    if (c->interceptor_memory < INTERCEPTOR_MEMORY_LEAST)
+        return err_set(e, ERR_CONFIG, "--interceptor-memory is less than 1MiB");
+    if (!*c->interceptor)
+        return ERR_OK;
+    if (config_is_set(c, CONFIG_CONSISTENCY) && c->consistency == CONSISTENCY_SERIALIZABLE)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor changes what transactions have done when their clients have "
+                       "been answered: it cannot be combined with --consistency serializable, "
+                       "which has no conflicts to decide");
+    if (c->async_replication)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor decides in the order of the log, and --async-replication "
+                       "writes ahead of it: the two cannot be combined");
+    if (c->disable_ddl_sync)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor makes this node take its own transactions from the log, too, "
+                       "and --disable-ddl-sync leaves their schema changes out there: the two "
+                       "cannot be combined");
+    if (c->nats_port == 0 && !*c->replication_url && !*c->remote)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor needs replication: --nats-port is 0, and "
+                       "there is no --replication-url");
+    if (*c->pg_proxied || *c->mysql_proxied || *c->debezium_brokers)
+        return err_set(e, ERR_CONFIG,
+                       "--interceptor could skip what says how far a source has been followed: it "
+                       "cannot be combined with --pg-proxied, --mysql-proxied, --debezium-brokers");
+    c->consistency = CONSISTENCY_LWW;
     return ERR_OK;
 }
 
@@ -193,5 +233,7 @@ enum err_code config_check(struct config *c, struct err *e)
         code = check_url(c, e);
     if (!code)
         code = check_together(c, e);
+    if (!code)
+        code = check_interceptor(c, e);
     return code;
 }

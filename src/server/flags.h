@@ -34,8 +34,7 @@
     X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
-#define NO_DEBEZIUM    "there is no Debezium sink yet"
-#define NO_INTERCEPTOR "there are no interceptors yet"
+#define NO_DEBEZIUM "there is no Debezium sink yet"
 #define NO_OUTBOX_DIR                                                                              \
     "the outbox lives in the database file, in the same transaction as the data, so that neither " \
     "is ever without the other"
@@ -46,6 +45,10 @@
       "Node name, unique in the cluster")                                                          \
     X(PORT, port, INT, "port", 'p', "8080", "0..65535", NODE, PLAIN, NULL,                         \
       "Port of the HTTP server, which speaks gRPC, too; 0 means none")                             \
+    X(CERT, cert, STRING, "cert", 0, "", "", NODE, PLAIN, NULL,                                     \
+      "TLS certificate file of the HTTP and gRPC server, which speaks nothing but TLS then")       \
+    X(KEY, key, STRING, "key", 0, "", "", NODE, PLAIN, NULL,                                       \
+      "TLS key file of the HTTP and gRPC server")                                                  \
     X(TOKEN, token, STRING, "token", 0, "", "", NODE, SECRET, NULL,                                \
       "API token that every request must carry; empty means no authentication")                    \
     X(QUERY_TIMEOUT, query_timeout_ns, DURATION, "query-timeout", 0, "0s", "", NODE, PLAIN, NULL,  \
@@ -110,8 +113,12 @@
       "Publish after the commit, from an outbox in the database; implies --consistency lww")       \
     X(ASYNC_REPLICATION_STORE_DIR, async_store_dir, STRING, "async-replication-store-dir", 0, "",  \
       "", REPLICATION, PLAIN, NO_OUTBOX_DIR, "Directory of the outbox")                            \
-    X(INTERCEPTOR, interceptor, STRING, "interceptor", 0, "", "", REPLICATION, PLAIN,              \
-      NO_INTERCEPTOR, "Script that decides on conflicting changes")                                \
+    X(INTERCEPTOR, interceptor, STRING, "interceptor", 'i', "", "", REPLICATION, PLAIN, NULL,      \
+      "Lua script that decides what becomes of replicated changes (docs/interceptors.md); implies " \
+      "--consistency lww")                                                                         \
+    X(INTERCEPTOR_MEMORY, interceptor_memory, SIZE, "interceptor-memory", 0, "64MiB", "",          \
+      REPLICATION, PLAIN, NULL,                                                                    \
+      "Most bytes that the interceptor may use in a database, the transaction's changes included") \
                                                                                                    \
     X(NATS_PORT, nats_port, INT, "nats-port", 0, "4222", "-1..65535", NATS, PLAIN, NULL,           \
       "Port of the embedded NATS; 0 means none, -1 any free one")                                  \
@@ -138,7 +145,8 @@
     X(LEADER_STATIC, leader_static, STRING, "leader-static", 0, "", "", LEADER, PLAIN, NULL,       \
       "host:port of the node that leads; there is no election")                                    \
     X(GRPC_INSECURE, grpc_insecure, BOOL, "grpc-insecure", 0, "false", "", LEADER, PLAIN, NULL,    \
-      "Use plaintext gRPC for leader messages; a leader needs it, for there is no other")          \
+      "Use plaintext gRPC for leader messages; without it TLS, and the system's CAs or those of "  \
+      "the file SSL_CERT_FILE")                                                                    \
                                                                                                    \
     X(PG_PORT, pg_port, INT, "pg-port", 0, "0", "0..65535", PG, PLAIN, NULL,                       \
       "Port of the PostgreSQL wire protocol server; 0 means none")                                 \
@@ -207,6 +215,9 @@
     X(REMOTE, remote, STRING, "remote", 'r', "", "", CLIENT, URL, NULL,                            \
       "Run as a client of the node at this URL, or of the first of several (with commas between) "   \
       "that can be reached; files are scripts of SQL, - is standard input")                        \
+    X(CACERT, cacert, STRING, "cacert", 0, "", "", CLIENT, PLAIN, NULL,                            \
+      "Client: file of CAs that an https node's certificate is checked with; empty means the "     \
+      "system's")                                                                                  \
     X(COMMAND, command, STRING, "command", 'c', "", "", CLIENT, PLAIN, NULL,                       \
       "Client: run these statements and end")                                                      \
     X(DATABASE, database, STRING, "database", 0, "", "", CLIENT, PLAIN, NULL,                      \

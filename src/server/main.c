@@ -81,6 +81,7 @@ static int run_client(const struct config *c)
 {
     const struct shell_options o = {.urls = c->remote,
                                     .token = c->token,
+                                    .cacert = c->cacert,
                                     .database = c->database,
                                     .command = c->command,
                                     .mode = (enum show_mode)c->mode,

@@ -14,6 +14,7 @@
 #include "os/file.h"
 #include "os/port.h"
 #include "os/signal.h"
+#include "script/script.h"
 #include "server/files.h"
 #include "server/sources.h"
 #include "sql/conn.h"
@@ -46,6 +47,7 @@ struct server {
     uint64_t restarted_restarts;  /* … and how often the one that was told had died before */
     int64_t hangs_since_ns;       /* the same thread; 0 = it does not */
     struct node_options options;
+    struct script *script; /* NULL = there is no interceptor */
     struct node *node;
     struct grpc_upstream *upstream; /* NULL = no leader */
     struct sources *sources;        /* NULL = none */
@@ -251,6 +253,7 @@ static void fill_options(struct server *s)
     o->from_latest_snapshot = c->from_latest_snapshot;
     o->adopt = c->adopt;
     o->max_result_bytes = (size_t)c->max_result_bytes;
+    o->interceptor = s->script;
     if (embedded && !*c->nats_config) {
         o->log_quiet = restart_quiet_nats;
         o->log_quiet_arg = s;
@@ -260,6 +263,15 @@ static void fill_options(struct server *s)
         o->server_useless_arg = s;
         o->server_left = restart_hanging_nats;
     }
+}
+
+static enum err_code load_script(const struct config *c, struct script **out, struct err *e)
+{
+    *out = NULL;
+    if (!*c->interceptor)
+        return ERR_OK;
+    enum err_code code = script_load(out, c->interceptor, (size_t)c->interceptor_memory, e);
+    return code ? err_wrap(e, "--interceptor") : ERR_OK;
 }
 
 static void warn_about_memory(void)
@@ -278,8 +290,8 @@ static enum err_code set_upstream(struct server *s, struct err *e)
 
     if (!*c->leader_addr && !*c->leader_static)
         return ERR_OK;
-    if (grpc_upstream_new(&s->upstream, s->node, *c->grpc_token ? c->grpc_token : c->token, e) !=
-        ERR_OK)
+    if (grpc_upstream_new(&s->upstream, s->node, *c->grpc_token ? c->grpc_token : c->token,
+                          c->grpc_insecure, e) != ERR_OK)
         return e->code;
     node_set_upstream(s->node, &grpc_upstream_ops, s->upstream);
     return ERR_OK;
@@ -287,8 +299,10 @@ static enum err_code set_upstream(struct server *s, struct err *e)
 
 static enum err_code start_node(struct server *s, struct err *e)
 {
-    enum err_code code;
+    enum err_code code = load_script(s->config, &s->script, e);
 
+    if (code)
+        return code;
     fill_options(s);
     if (!*s->options.nats_url)
         LOG_WARN("no replication: there is neither an embedded NATS nor a --replication-url");
@@ -315,6 +329,7 @@ static void greet(const struct server *s, int64_t begin_ns)
     const char *nats = s->options.nats_url;
     const char *mode = c->consistency == CONSISTENCY_LWW ? "lww" : "serializable";
 
+    const char *scheme = *c->cert ? "https" : "http";
     char pg[512] = "", mysql[512] = "";
 
     (void)log_url(nats, url, sizeof url);
@@ -333,17 +348,17 @@ static void greet(const struct server *s, int64_t begin_ns)
     if (!s->http || !s->host.greet || !isatty(STDOUT_FILENO))
         return;
     (void)printf("\n  ha %s, node %s\n\n"
-                 "  HTTP         http://localhost:%u\n"
+                 "  HTTP         %s://localhost:%u\n"
                  "%s%s"
                  "  NATS         %s%s%s\n"
                  "  Databases    %s%s\n"
                  "  Consistency  %s\n\n"
-                 "  curl -d '{\"sql\": \"SELECT sqlite_version()\"}' http://localhost:%u\n"
+                 "  curl -d '{\"sql\": \"SELECT sqlite_version()\"}' %s://localhost:%u\n"
                  "  Ctrl-C stops it.\n\n",
-                 HA_VERSION, c->name, http_port(s->http), pg, mysql,
+                 HA_VERSION, c->name, scheme, http_port(s->http), pg, mysql,
                  *nats ? url : "none: no replication", s->nats ? ", nats-server " : "",
                  s->nats ? nats_server_version(s->nats) : "", s->files.names[0],
-                 s->files.n > 1 ? " and others" : (c->memory ? " (in memory)" : ""), mode,
+                 s->files.n > 1 ? " and others" : (c->memory ? " (in memory)" : ""), mode, scheme,
                  http_port(s->http));
     (void)fflush(stdout);
 }
@@ -372,18 +387,24 @@ static enum err_code start_pg(struct server *s, struct err *e)
     return pg_start(&s->pg, s->node, &o, e);
 }
 
+static struct http_options http_options(const struct config *c)
+{
+    return (struct http_options){.port = (uint16_t)c->port, .cert = c->cert, .key = c->key};
+}
+
 static enum err_code start_http(struct server *s, struct err *e)
 {
     const struct config *c = s->config;
     const struct grpc_options grpc = {.token = c->grpc_token,
                                       .timeout_ns = c->grpc_timeout_ns,
                                       .max_message_bytes = (size_t)c->grpc_max_message_bytes};
-    struct http_options http = {.port = (uint16_t)c->port, .h2 = grpc_serve};
+    struct http_options http = http_options(c);
 
     if (http.port == 0)
         return ERR_OK;
     if (grpc_new(&s->grpc, s->node, &grpc, e) != ERR_OK)
         return e->code;
+    http.h2 = grpc_serve;
     http.h2_arg = s->grpc;
     return http_start(&s->http, s->node, &http, e);
 }
@@ -434,10 +455,18 @@ enum err_code server_check(const struct config *c, struct err *e)
 {
     const struct pg_options pg = pg_options(c);
     const struct mysql_options mysql = mysql_options(c);
+    const struct http_options http = http_options(c);
+    struct script *script;
     enum err_code code = check_databases(c, e);
 
     if (!code)
         code = sources_check(c, e);
+    if (!code)
+        code = load_script(c, &script, e);
+    if (!code)
+        script_free(script);
+    if (!code && c->port != 0)
+        code = http_check(&http, e);
     if (!code && c->pg_port != 0)
         code = pg_check(&pg, e);
     return !code && c->mysql_port != 0 ? mysql_check(&mysql, e) : code;
@@ -538,6 +567,7 @@ void server_stop(struct server *s)
     sources_free(s->sources);
     node_free(s->node);
     grpc_upstream_free(s->upstream);
+    script_free(s->script);
     if (s->nats) {
         if (nats_deadline < clock_deadline(NATS_STOP_LEAST))
             nats_deadline = clock_deadline(NATS_STOP_LEAST);

@@ -4,6 +4,7 @@
  *   apply_open, _close, _conn
  *   apply_begin, _commit, _rollback
  *   apply_message, _spooled
+ *   apply_divert, _change, _mark, _keep, _undo
  *   apply_took_schema
  *
  * Rows are in apply_row.c, schema statements in apply_ddl.c, prepared statements in apply_plan.c.
@@ -113,8 +114,7 @@ static enum err_code run(struct apply *a, sqlite3_stmt *st, int *answer, struct 
     return code;
 }
 
-/* Descriptions as of now; whatever was prepared with older ones goes. */
-static enum err_code refresh(struct apply *a, struct err *e)
+enum err_code apply_refresh(struct apply *a, struct err *e)
 {
     enum err_code code;
 
@@ -192,9 +192,8 @@ bool apply_took_schema(struct apply *a)
 
 /* ---- messages ---- */
 
-static enum err_code on_change(void *arg, const struct change *c, struct err *e)
+enum err_code apply_change(struct apply *a, const struct change *c, struct err *e)
 {
-    struct apply *a = arg;
     enum err_code code;
 
     if (sqlite3_stricmp(c->database, "main") != 0)
@@ -202,8 +201,61 @@ static enum err_code on_change(void *arg, const struct change *c, struct err *e)
                        c->database);
     if (c->op == CHANGE_SQL)
         return apply_ddl(a, c, e);
-    code = refresh(a, e);
+    code = apply_refresh(a, e);
     return code ? code : apply_row(a, c, e);
+}
+
+static enum err_code on_change(void *arg, const struct change *c, struct err *e)
+{
+    struct apply *a = arg;
+
+    return a->divert ? a->divert(a->divert_arg, c, e) : apply_change(a, c, e);
+}
+
+void apply_divert(struct apply *a, changeset_fn *fn, void *arg)
+{
+    a->divert = fn;
+    a->divert_arg = arg;
+}
+
+enum err_code apply_mark(struct apply *a, struct err *e)
+{
+    a->marked_created = a->created.len;
+    return conn_exec(a->conn, "SAVEPOINT ha_mark", e);
+}
+
+enum err_code apply_keep(struct apply *a, struct err *e)
+{
+    return conn_exec(a->conn, "RELEASE ha_mark", e);
+}
+
+enum err_code apply_undo(struct apply *a, struct err *e)
+{
+    buf_cut(&a->created, a->marked_created);
+    if (a->ran_ddl) {
+        schema_stale(a->schema);
+        plans_drop(a->plans);
+    }
+    return conn_exec(a->conn, "ROLLBACK TO ha_mark; RELEASE ha_mark", e);
+}
+
+bool apply_is_local(enum err_code code)
+{
+    switch (code) {
+    case ERR_NO_MEMORY:
+    case ERR_DISK_FULL:
+    case ERR_IO:
+    case ERR_BUSY:
+    case ERR_CORRUPT:
+    case ERR_READ_ONLY:
+    case ERR_INTERRUPTED:
+    case ERR_TIMEOUT:
+    case ERR_SHUTDOWN:
+    case ERR_INTERNAL:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static enum err_code check_open(struct apply *a, struct err *e)

@@ -40,6 +40,22 @@ enum err_code apply_spooled(struct apply *a, struct spool *s, const struct chang
 enum err_code apply_commit(struct apply *a, const struct position *p, struct err *e);
 void apply_rollback(struct apply *a);
 
+/*
+ * Somebody decides what becomes of the messages' changes (src/script): each is handed to `fn`
+ * instead of being applied, and `fn` applies what it sees fit. NULL: nobody.
+ */
+void apply_divert(struct apply *a, changeset_fn *fn, void *arg);
+/* Applies a change, or one that is like it but for its values, inside `fn`; its shape is one that
+ * `fn` was handed. */
+enum err_code apply_change(struct apply *a, const struct change *c, struct err *e);
+/* Inside `fn`: between these what is done may be undone; not nested. */
+enum err_code apply_mark(struct apply *a, struct err *e);
+enum err_code apply_keep(struct apply *a, struct err *e);
+enum err_code apply_undo(struct apply *a, struct err *e);
+/* Is a failure with this code this node's own (its disk, its memory, a time limit), which other
+ * nodes need not have with the same change? */
+bool apply_is_local(enum err_code code);
+
 /* True if a transaction committed since the last call changed the schema. */
 bool apply_took_schema(struct apply *a);
 

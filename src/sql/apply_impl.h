@@ -33,6 +33,10 @@ struct apply {
     bool took_schema; /* see apply_took_schema() */
     int cookie;       /* of the schema that `schema` describes */
 
+    changeset_fn *divert; /* apply_divert(); NULL: nobody */
+    void *divert_arg;
+    size_t marked_created; /* created.len at apply_mark() */
+
     /* Of the running message, lww: tables that its changes need and the file lacks, forgiven if a
      * later schema statement of the message says where they have gone; and tables that it has
      * created. */
@@ -45,6 +49,8 @@ enum err_code apply_diverged(const struct change *c, struct err *e, const char *
 /* The same for a failure `rc` of SQLite's; disk, memory and locks keep codes of their own. */
 enum err_code apply_failed(struct apply *a, const struct change *c, int rc, struct err *e);
 
+/* Descriptions as of now; whatever was prepared with older ones goes. */
+enum err_code apply_refresh(struct apply *a, struct err *e);
 enum err_code apply_row(struct apply *a, const struct change *c, struct err *e);
 enum err_code apply_ddl(struct apply *a, const struct change *c, struct err *e);
 

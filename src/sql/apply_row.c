@@ -76,24 +76,13 @@ enum err_code apply_diverged(const struct change *c, struct err *e, const char *
 
 enum err_code apply_failed(struct apply *a, const struct change *c, int rc, struct err *e)
 {
-    switch (conn_error(a->conn, rc, e)) {
-    case ERR_NO_MEMORY:
-    case ERR_DISK_FULL:
-    case ERR_IO:
-    case ERR_BUSY:
-    case ERR_CORRUPT:
-    case ERR_READ_ONLY:
-    case ERR_TOO_BIG:
-    case ERR_INTERRUPTED:
-    case ERR_TIMEOUT:
-        return e->code;
-    default: {
-        char why[ERR_MSG_SIZE];
+    enum err_code code = conn_error(a->conn, rc, e);
+    char why[ERR_MSG_SIZE];
 
-        (void)snprintf(why, sizeof why, "%s", e->msg);
-        return apply_diverged(c, e, "%s", why);
-    }
-    }
+    if (apply_is_local(code) || code == ERR_TOO_BIG)
+        return code;
+    (void)snprintf(why, sizeof why, "%s", e->msg);
+    return apply_diverged(c, e, "%s", why);
 }
 
 /* ---- running a plan's statements ---- */

@@ -1,6 +1,5 @@
 #include "sql/change_text.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -11,56 +10,6 @@
 #define KEY_BYTES   60 /* of a text in it */
 
 /* ---- as SQL ---- */
-
-static void put_hex(struct buf *b, const char *data, size_t len)
-{
-    static const char digits[] = "0123456789ABCDEF";
-
-    buf_puts(b, "X'");
-    for (size_t i = 0; i < len && buf_ok(b); i++) {
-        buf_putc(b, digits[(unsigned char)data[i] >> 4]);
-        buf_putc(b, digits[(unsigned char)data[i] & 15]);
-    }
-    buf_putc(b, '\'');
-}
-
-static void put_real(struct buf *b, double r)
-{
-    if (isinf(r))
-        buf_puts(b, r > 0 ? "9e999" : "-9e999");
-    else
-        json_put_double(b, r);
-}
-
-static void put_literal(struct buf *b, const struct value *v)
-{
-    switch (v->type) {
-    case VALUE_NULL:
-        buf_puts(b, "NULL");
-        break;
-    case VALUE_INTEGER: /* which SQLite would read as a REAL */
-        if (v->u.i == INT64_MIN)
-            buf_puts(b, "-9223372036854775807 - 1");
-        else
-            buf_i64(b, v->u.i);
-        break;
-    case VALUE_REAL:
-        put_real(b, v->u.r);
-        break;
-    case VALUE_TEXT:
-        if (json_is_text(v->u.s.data, v->u.s.len)) {
-            quote_put(b, v->u.s.data, v->u.s.len, '\'');
-            break;
-        }
-        buf_puts(b, "CAST(");
-        put_hex(b, v->u.s.data, v->u.s.len);
-        buf_puts(b, " AS TEXT)");
-        break;
-    case VALUE_BLOB:
-        put_hex(b, v->u.s.data, v->u.s.len);
-        break;
-    }
-}
 
 static void put_insert(struct buf *b, const struct change *c)
 {
@@ -74,7 +23,7 @@ static void put_insert(struct buf *b, const struct change *c)
     buf_puts(b, ") VALUES (");
     for (unsigned i = 0; i < c->n_columns; i++) {
         buf_puts(b, i > 0 ? ", " : "");
-        put_literal(b, &c->new_values[i]);
+        quote_put_value(b, &c->new_values[i]);
     }
     buf_putc(b, ')');
 }
@@ -94,7 +43,7 @@ static void put_term(struct buf *b, const struct change *c, unsigned i)
 {
     quote_put_name(b, c->columns[i]);
     buf_puts(b, c->old_values[i].type == VALUE_NULL ? " IS " : " = ");
-    put_literal(b, &c->old_values[i]);
+    quote_put_value(b, &c->old_values[i]);
 }
 
 /* The key; a row without one is what its rowid says, or else all of its values. */
@@ -134,7 +83,7 @@ static void put_update(struct buf *b, const struct change *c)
         buf_puts(b, n++ > 0 ? ", " : "");
         quote_put_name(b, c->columns[i]);
         buf_puts(b, " = ");
-        put_literal(b, &c->new_values[i]);
+        quote_put_value(b, &c->new_values[i]);
     }
     if (n == 0 && moves)
         buf_printf(b, "rowid = %lld", (long long)c->new_rowid);

@@ -16,6 +16,8 @@ struct policy {
     int trust;              /* > 0: our own SQL */
     bool rows;              /* no schema changes now */
     struct policy_seen *seen;
+    policy_check_fn *check; /* NULL: none */
+    void *check_arg;
     char denial[POLICY_DENIAL_SIZE];
 };
 
@@ -69,6 +71,12 @@ void policy_leave(struct policy *p, struct policy_state before)
 {
     p->trust = before.trust;
     p->rows = before.rows;
+}
+
+void policy_check(struct policy *p, policy_check_fn *check, void *arg)
+{
+    p->check = check;
+    p->check_arg = arg;
 }
 
 const char *policy_denial(const struct policy *p)
@@ -208,6 +216,12 @@ static int authorize(void *arg, int code, const char *a, const char *b, const ch
     struct policy *p = arg;
 
     (void)trigger;
+    if (p->check && p->trust == 0) {
+        const char *why = p->check(p->check_arg, code, a, b);
+
+        if (why)
+            return deny(p, "%s", why);
+    }
     switch (code) {
     case SQLITE_INSERT:
     case SQLITE_UPDATE:

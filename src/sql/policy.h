@@ -64,6 +64,11 @@ struct policy_state {
 struct policy_state policy_enter(struct policy *p, bool trusted, bool rows);
 void policy_leave(struct policy *p, struct policy_state before);
 
+/* A further check of what is not trusted: the reason why a report of the authorizer (sqlite3.h says
+ * what they hold) is refused, static text, or NULL. */
+typedef const char *policy_check_fn(void *arg, int report, const char *a, const char *b);
+void policy_check(struct policy *p, policy_check_fn *check, void *arg);
+
 /* The refusal since policy_watch() or policy_enter(), "" = none. */
 const char *policy_denial(const struct policy *p);
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "base/value.h"
 
 /* Appends `len` bytes between two `quote`s, with each `quote` in them doubled: '"' for a name, '\''
  * for a text. */
@@ -13,5 +14,8 @@ void quote_put(struct buf *b, const char *s, size_t len, char quote);
 
 /* A terminated name, in double quotes. */
 void quote_put_name(struct buf *b, const char *name);
+
+/* Any value, as an expression that is the very same one. */
+void quote_put_value(struct buf *b, const struct value *v);
 
 #endif

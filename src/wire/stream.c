@@ -1,23 +1,19 @@
 /*
- * Bytes in and out, and OpenSSL's way to them.
+ * Bytes in and out.
  *
  *   stream_init, stream_fini, stream_wait
  *   stream_flush, stream_gone
  *   stream_need, stream_drain
  *   stream_accept_tls
  *
- * The socket is a blocking one, and OpenSSL's own BIO would stay in send() and recv() for as long
- * as the client likes. Ours never waits in send(), and in recv() only where there is no deadline:
- * the callers wait with poll(), as they do for plain connections. A thread that waits for the next
- * query sleeps in recv(), which costs no call more than that.
+ * The socket is a blocking one; but with TLS or without nobody waits in send(), and in recv() only
+ * where there is no deadline. Else it is poll() that waits. A thread that waits for the next query
+ * sleeps in recv(), which costs no call more than that.
  */
 #include "wire/stream.h"
 
 #include <errno.h>
-#include <openssl/bio.h>
-#include <openssl/err.h>
 #include <poll.h>
-#include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -33,18 +29,14 @@
 
 void stream_init(struct stream *s, int fd, const atomic_bool *stopping)
 {
-    *s = (struct stream){.fd = fd, .stopping = stopping, .spin = SPIN_INIT};
+    *s = (struct stream){.fd = fd, .socket = {.fd = fd}, .stopping = stopping, .spin = SPIN_INIT};
     buf_init(&s->in, 0);
     buf_init(&s->out, 0);
 }
 
 void stream_fini(struct stream *s)
 {
-    if (s->ssl) {
-        (void)SSL_shutdown(s->ssl); /* says so, and waits for nothing */
-        SSL_free(s->ssl);
-    }
-    buf_free(&s->early);
+    tls_free(s->ssl, &s->socket);
     buf_free(&s->in);
     buf_free(&s->out);
 }
@@ -165,6 +157,7 @@ static ssize_t receive(struct stream *s, char *to, size_t room)
 {
     for (;;) {
         if (s->ssl) {
+            s->socket.waits = s->deadline_ns == CLOCK_EVER;
             int n = SSL_read(s->ssl, to, room > INT32_MAX ? INT32_MAX : (int)room);
             if (n > 0)
                 return n;
@@ -239,103 +232,14 @@ enum stream_status stream_drain(struct stream *s, uint64_t n)
     return STREAM_OK;
 }
 
-/* ---- its way to the socket ---- */
-
-static int bio_write(BIO *b, const char *p, int n)
-{
-    const struct stream *s = BIO_get_data(b);
-    ssize_t sent;
-
-    BIO_clear_retry_flags(b);
-    do {
-        sent = send(s->fd, p, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno == EAGAIN)
-        BIO_set_retry_write(b);
-    return (int)sent;
-}
-
-static int bio_read(BIO *b, char *to, int room)
-{
-    struct stream *s = BIO_get_data(b);
-    size_t early = s->early.len - s->early_at;
-    ssize_t n;
-
-    BIO_clear_retry_flags(b);
-    if (early > 0) {
-        early = early < (size_t)room ? early : (size_t)room;
-        memcpy(to, s->early.data + s->early_at, early);
-        s->early_at += early;
-        return (int)early;
-    }
-    do {
-        n = recv(s->fd, to, (size_t)room, s->deadline_ns == CLOCK_EVER ? 0 : MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN)
-        BIO_set_retry_read(b);
-    return (int)n;
-}
-
-static long bio_control(BIO *b, int command, long number, void *p)
-{
-    (void)b;
-    (void)number;
-    (void)p;
-    return command == BIO_CTRL_FLUSH; /* nothing is kept back */
-}
-
-static BIO_METHOD *method; /* immutable after `once`; NULL = no memory */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-static void make_method(void)
-{
-    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "client's stream");
-    if (!method)
-        return;
-    (void)BIO_meth_set_write(method, bio_write);
-    (void)BIO_meth_set_read(method, bio_read);
-    (void)BIO_meth_set_ctrl(method, bio_control);
-}
-
-static BIO *new_bio(struct stream *s)
-{
-    BIO *b;
-
-    (void)pthread_once(&once, make_method);
-    b = method ? BIO_new(method) : NULL;
-    if (!b)
-        return NULL;
-    BIO_set_data(b, s);
-    BIO_set_init(b, 1);
-    return b;
-}
-
 /* ---- the handshake ---- */
 
 bool stream_accept_tls(struct stream *s, SSL_CTX *tls)
 {
-    BIO *b = new_bio(s);
-
     if (stream_here(s) > 0)
-        buf_put(&s->early, stream_at(s), stream_here(s));
+        buf_put(&s->socket.early, stream_at(s), stream_here(s));
     stream_take(s, stream_here(s));
-    s->ssl = b ? SSL_new(tls) : NULL;
-    if (!s->ssl) {
-        BIO_free(b);
-        return false;
-    }
-    SSL_set_bio(s->ssl, b, b); /* transferred */
-    for (;;) {
-        int n = SSL_accept(s->ssl);
-        if (n == 1)
-            return true;
-        int why = SSL_get_error(s->ssl, n);
-        int64_t left_ms = (s->deadline_ns - clock_mono_ns()) / CLOCK_MS;
-        struct pollfd p = {.fd = s->fd, .events = why == SSL_ERROR_WANT_WRITE ? POLLOUT : POLLIN};
-        bool again = why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE;
-        if (!again || left_ms <= 0 || poll(&p, 1, (int)left_ms) <= 0) {
-            ERR_clear_error();
-            return false;
-        }
-    }
+    s->socket.waits = false;
+    s->ssl = tls_new(tls, &s->socket);
+    return s->ssl && tls_accept(s->ssl, &s->socket, s->deadline_ns);
 }

@@ -11,7 +11,6 @@
 #ifndef HA_WIRE_STREAM_H
 #define HA_WIRE_STREAM_H
 
-#include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,15 +18,15 @@
 
 #include "base/buf.h"
 #include "os/spin.h"
+#include "wire/tls.h"
 
 struct stream {
     int fd;
     SSL *ssl;                    /* NULL = none */
+    struct tls_socket socket;    /* its */
     const atomic_bool *stopping; /* the server ends: it is not the client who has left; borrowed */
     struct buf in;
-    size_t in_at;     /* bytes of `in` that have been taken */
-    struct buf early; /* bytes of a TLS handshake that had come before TLS began */
-    size_t early_at;
+    size_t in_at; /* bytes of `in` that have been taken */
     struct buf out;
     struct spin spin;    /* for the next message */
     bool dead;           /* nothing can be sent or read any more */

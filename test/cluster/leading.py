@@ -16,18 +16,18 @@ import rpc  # noqa: E402
 from rpc import grpc  # noqa: E402
 
 FAILOVER_S = 30  # far more than the span of a lease
-FLAGS = ["--grpc-insecure", "--pg-pass", "ha"]
+FLAGS = ["--pg-pass", "ha"]
 
 
 class Member:
     """A node that may lead, with its ports."""
 
-    def __init__(self, cluster, nats, args=(), leader=None, **options):
+    def __init__(self, cluster, nats, args=(), leader=None, tls=(), **options):
         port, self.pg_port, self.mysql_port = ha.free_port(), ha.free_port(), ha.free_port()
         self.address = f"127.0.0.1:{port}"
         lead = ["--leader-static", leader] if leader else ["--leader-addr", self.address]
         self.node = cluster.node(start=False, port=port, url=nats,
-                                 args=[*FLAGS, *lead, "--pg-port", str(self.pg_port), "--mysql-port",
+                                 args=[*FLAGS, *lead, *(tls or ["--grpc-insecure"]), "--pg-port", str(self.pg_port), "--mysql-port",
                                        str(self.mysql_port), *args], **options)
         self.name = self.node.name
 
@@ -47,16 +47,20 @@ class Member:
         return rpc.Client(self.node.port)
 
 
-def members(cluster, count=3, nats=None, wait=True, **options):
-    nats = nats or cluster.nats()
-    all_of_them = [Member(cluster, nats, **options) for _ in range(count)]
-    for m in all_of_them:
+def members(cluster, count=3, nats=None, **options):
+    """count nodes, the i-th with the i-th of the servers first on its list; ready, and led by one of them."""
+    servers = nats or [cluster.nats()]
+    some = []
+    for i in range(count):
+        first = i % len(servers)
+        urls = ",".join(s.nats_url for s in servers[first:] + servers[:first])
+        some.append(Member(cluster, urls, **options))
+    for m in some:
         m.node.start(wait=False)
-    for m in all_of_them:
+    for m in some:
         m.node.wait_ready()
-    if wait:
-        leader_of(all_of_them)
-    return all_of_them
+    leader_of(some)
+    return some
 
 
 def leader_of(some, but=None):
@@ -69,6 +73,11 @@ def leader_of(some, but=None):
         return next((m for m, t in zip(some, told) if t["is_self"]), None)
 
     return ha.wait_until(look, FAILOVER_S, "one leader that all know")
+
+
+def table(member):
+    """Of writers' rows; without a key, so that a row which is written twice shows."""
+    member.node.query("CREATE TABLE w (id INTEGER NOT NULL)")
 
 
 def followers_of(some, leader):
@@ -153,9 +162,15 @@ class PgWriter(HttpWriter):
             if state is None or state == "57P01":  # the connection has gone
                 self.close()
                 return UNKNOWN
+            self.roll_back()
+            return FAILED if state in SURE else self.judge(state)
+
+    def roll_back(self):
+        try:
             with self.connection.cursor() as cur:
                 cur.execute("ROLLBACK")
-            return FAILED if state in SURE else self.judge(state)
+        except psycopg2.Error:  # the connection has gone meanwhile
+            self.close()
 
     def close(self):
         if self.connection:

@@ -71,7 +71,7 @@ def test_configuration_reference_is_up_to_date():
 
 
 @pytest.mark.parametrize("args, message", [
-    (["--leader-static", "x:8080"], "--leader-static is refused"),
+    (["--leader-static", "x"], "host:port"),
     (["--database", "x"], "--database is for a client"),
     (["--async-replication-store-dir", "x"], "the same transaction as the data"),
     (["--port", "65536"], "0..65535"),

@@ -431,3 +431,81 @@ def test_sigterm_leaves_the_terminal_as_it_was(node, tmp_path):
     assert after & termios.ECHO and after & termios.ICANON
     assert "SELECT" in history.read_text("utf-8")
     os.close(shell.fd)
+
+
+# ---- .dump -----------------------------------------------------------------------------------------------------
+
+DUMPED = """
+CREATE TABLE "a ""b" (id INTEGER PRIMARY KEY AUTOINCREMENT, v, g AS (v || 'x') STORED, w DEFAULT 5);
+CREATE TABLE child (p INTEGER NOT NULL REFERENCES parent (id), PRIMARY KEY (p)) WITHOUT ROWID;
+CREATE TABLE parent (id INTEGER PRIMARY KEY, t TEXT);
+CREATE TABLE untouched (x);
+CREATE VIRTUAL TABLE f USING fts5 (body, title);
+CREATE VIRTUAL TABLE r USING rtree (id, x0, x1);
+CREATE INDEX by_v ON "a ""b" (v) WHERE v IS NOT NULL;
+CREATE VIEW both AS SELECT * FROM parent JOIN child ON p = id;
+CREATE TRIGGER tr AFTER INSERT ON parent BEGIN INSERT INTO untouched VALUES (new.id); END;
+INSERT INTO "a ""b" (v) VALUES (NULL), (1), (-9223372036854775808), (0.1), (-0.0), (9e999), ('it''s
+two lines'), (CAST(x'00ff' AS TEXT)), (x''), (x'00ff'), ('ü');
+DELETE FROM "a ""b" WHERE v = 'ü';
+INSERT INTO parent VALUES (7, 'seven');
+INSERT INTO child VALUES (7);
+INSERT INTO f (rowid, body, title) VALUES (70, 'some words', 'one'), (90, 'other words', 'two');
+INSERT INTO r VALUES (3, 0.5, 2.5);
+PRAGMA user_version = 42;
+"""
+
+
+def test_dump(cluster, tmp_path):
+    a = cluster.node(nats_port=0, files=["file:a.db?_foreign_keys=1"])
+    b = cluster.node(nats_port=0, files=["file:b.db?_foreign_keys=1"])
+    script = tmp_path / "dump.sql"
+    run(a, DUMPED)
+    text = client("-r", a.url, text=".dump\n")
+    assert text[0] == 0 and text[2] == "", text
+    script.write_text(text[1], "utf-8")
+    status, out, err = client("-r", b.url, str(script))
+    assert (status, out, err) == (0, "", "")
+    names = ['"a ""b"', "child", "parent", "untouched", "f", "r", "both", "sqlite_sequence"]
+    for n in names:
+        typed = "*, typeof(v), hex(v)" if n.startswith('"') else "rowid, *" if n == "f" else "*"
+        sql = f"SELECT {typed} FROM {n}"
+        assert a.query(sql).rows == b.query(sql).rows, n
+    for sql in ("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'ha%' ORDER BY name", "PRAGMA user_version",
+                "SELECT rowid FROM f WHERE f MATCH 'words' ORDER BY 1", "SELECT id FROM r WHERE x0 < 1"):
+        assert a.query(sql).rows == b.query(sql).rows, sql
+    # sqlite3 takes it, too; it is the same again; and one table alone is a part of it.
+    p = subprocess.run(["sqlite3", str(tmp_path / "copy.db")], input=text[1].encode(), capture_output=True, timeout=60)
+    assert p.returncode == 0 and p.stderr == b"", p.stderr
+    assert client("-r", b.url, text=".dump\n")[1] == text[1]
+    one = client("-r", a.url, text=".dump par%\n")[1]
+    assert "seven" in one and "CREATE TRIGGER tr" in one and "child" not in one and "user_version" not in one
+    assert client("-r", a.url, text=".dump a b\n")[0] == 1
+
+
+def test_dump_is_of_one_moment(node):
+    """Rows that come while it is read are in it all, or not at all; and it is in a transaction that is open."""
+    run(node, "CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE u (id INTEGER PRIMARY KEY, v)")
+    stop = threading.Event()
+
+    def write():
+        while not stop.is_set():
+            node.batch(["INSERT INTO t (v) VALUES (hex(zeroblob(500)))", "INSERT INTO u (v) VALUES (1)"])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        wait_until(lambda: node.query("SELECT count(*) FROM t").value > 50)
+        for _ in range(5):
+            status, out, err = client("-r", node.url, text=".dump\n")
+            assert (status, err) == (0, "")
+            assert out.count('INSERT INTO "t"') == out.count('INSERT INTO "u"') > 50 and out.endswith("COMMIT;\n")
+    finally:
+        stop.set()
+        writer.join()
+    status, out, _ = client("-r", node.url, text="BEGIN; DELETE FROM u;\n.dump u\nROLLBACK;\n")
+    assert status == 0 and out.count("INSERT") == 0 and "CREATE TABLE u" in out
+    node.kill9()
+    node.may_die = True
+    status, out, err = client("-r", node.url, text=".dump\n")
+    assert status == 1 and out == "" and err

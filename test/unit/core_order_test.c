@@ -36,6 +36,7 @@ static void fill(struct buf *b, struct order_wanted *wanted)
                                     .n = 2,
                                     .atomic = true,
                                     .front = &front,
+                                    .min_seq = 40,
                                     .deadline_ns = clock_deadline(10 * CLOCK_S),
                                     .last_rowid = -5};
     order_put(b, ORDER_WRITE, &c, 42, 1000, wanted);
@@ -57,6 +58,7 @@ static void an_order(void **state)
     assert_int_equal(o.what, ORDER_WRITE);
     assert_string_equal(o.database, "a.db");
     assert_int_equal(o.base, 42);
+    assert_int_equal(o.min_seq, 40);
     assert_true(o.left_ns > 0 && o.left_ns <= 10 * CLOCK_S);
     assert_int_equal(o.last_rowid, -5);
     assert_int_equal(o.limit_bytes, 1000);

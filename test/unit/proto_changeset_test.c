@@ -277,12 +277,12 @@ static void our_message_is_written_and_read(void **state)
                  "\"new_values\":[2]}");
     static const char *const handed[] = {"id7", "id8"};
     changeset_put_tail(&b, "id2", "id1", "dir/a.db", 77,
-                       &(struct changeset_txs){txs, 2, handed, 2});
+                       &(struct changeset_txs){txs, 2, handed, 2, true});
     assert_string_equal(
         strstr(buf_cstr(&b), "],\"timestamp_ns\":77"),
         "],\"timestamp_ns\":77,\"id\":\"id2\",\"prev\":\"id1\",\"filename\":\"dir/a.db\","
         "\"txs\":[{\"changes\":1,\"timestamp_ns\":10},{\"changes\":1,\"timestamp_ns\":20}],"
-        "\"handed\":[\"id7\",\"id8\"],\"format\":1}");
+        "\"handed\":[\"id7\",\"id8\"],\"content\":1,\"format\":1}");
     assert_int_equal(read_text(buf_cstr(&b), &s, &info), ERR_OK);
     assert_int_equal(s.n, 2);
     assert_true(s.old_rowid == INT64_MIN && s.new_rowid == 5);
@@ -293,6 +293,7 @@ static void our_message_is_written_and_read(void **state)
     assert_string_equal(info.filename, "dir/a.db");
     assert_int_equal((int)info.n_txs, 2);
     assert_int_equal((int)info.n_handed, 2);
+    assert_true(info.content);
     assert_int_equal(info.format, 1);
     buf_free(&b);
 }

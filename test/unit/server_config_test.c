@@ -136,14 +136,36 @@ static void test_mistakes(void **state)
     assert_refused("--config|/no/such/file", "", "/no/such/file");
 }
 
+static void test_leader(void **state)
+{
+    static const char *const no_address[] = {"x",       "x:",   ":1",    "x:0",
+                                             "x:65536", "x:1x", "x/y:1", "x y:1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof no_address / sizeof *no_address; i++) {
+        char args[64];
+        (void)snprintf(args, sizeof args, "--grpc-insecure|--leader-static|%s", no_address[i]);
+        assert_refused(args, "", "host:port");
+    }
+    assert_refused("--leader-addr|x:1|--leader-static|y:1|--grpc-insecure", "", "combined");
+    assert_refused("--leader-addr|x:1", "", "--cert");
+    assert_refused("--leader-addr|x:1|--grpc-insecure|--cert|c|--key|k", "", "nothing but TLS");
+    assert_refused("--leader-addr|x:1|--grpc-insecure|--port|0", "", "--port");
+    assert_refused("--leader-static|x:1|--nats-port|0", "", "neither");
+    assert_refused("--leader-static|x:1|--pg-proxied|host=h", "", "source");
+    assert_int_equal(load("--leader-static|[::1]:8080", ""), ERR_OK);
+    assert_int_equal(load("--leader-addr|x:8080|--cert|c|--key|k", ""), ERR_OK);
+    assert_int_equal(load("--leader-static|x:1|--nats-port|0|--replication-url|nats://h:4222", ""),
+                     ERR_OK);
+    assert_int_equal(load("", "HA_LEADER_ADDR=node1:8080|HA_GRPC_INSECURE=true"), ERR_OK);
+}
+
 static void test_refused(void **state)
 {
     static const char *const args[] = {
-        "--leader-addr|x:1",    "--leader-static|x:1",
-        "--grpc-insecure",      "--mysql-proxied|x",
-        "--pg-proxied|x",       "--proxy-local|x",
-        "--debezium-brokers|x", "--proxy-read-your-writes",
-        "--interceptor|x",      "--async-replication-store-dir|x",
+        "--mysql-proxied|x",
+        "--debezium-brokers|x",
+        "--async-replication-store-dir|x",
     };
 
     (void)state;
@@ -172,6 +194,14 @@ static void test_client(void **state)
 static void test_together(void **state)
 {
     (void)state;
+    assert_int_equal(load("-i|x.lua", ""), ERR_OK);
+    assert_int_equal(load("-i|x.lua|--consistency|lww", "HA_INTERCEPTOR_MEMORY=1MiB"), ERR_OK);
+    assert_refused("-i|x.lua|--consistency|serializable", "", "--consistency serializable");
+    assert_refused("--interceptor|x.lua|--async-replication", "", "--async-replication");
+    assert_refused("-i|x.lua|--disable-ddl-sync", "", "--disable-ddl-sync");
+    assert_refused("-i|x.lua|--nats-port|0", "", "needs replication");
+    assert_refused("-i|x.lua|--pg-proxied|x", "", "--pg-proxied");
+    assert_refused("--interceptor-memory|1MB", "", "--interceptor-memory");
     assert_int_equal(load("--async-replication", ""), ERR_OK);
     assert_int_equal(c.consistency, CONSISTENCY_LWW);
     assert_int_equal(load("--async-replication|--consistency|lww", ""), ERR_OK);
@@ -421,6 +451,7 @@ int main(void)
         cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_durations),
         cmocka_unit_test(test_sizes),       cmocka_unit_test(test_print_reads_back),
         cmocka_unit_test(test_help),        cmocka_unit_test(test_client),
+        cmocka_unit_test(test_leader),
     };
     return cmocka_run_group_tests(tests, NULL, clean_up);
 }

@@ -96,10 +96,12 @@ def rows(response):
 
 
 class Client:
-    def __init__(self, port, token=None, options=()):
+    def __init__(self, port, token=None, options=(), credentials=None):
         self.metadata = (("authorization", token),) if token else ()
         defaults = {"grpc.max_receive_message_length": -1, "grpc.enable_retries": 0, "grpc.use_local_subchannel_pool": 1}
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", list({**defaults, **dict(options)}.items()))
+        options = list({**defaults, **dict(options)}.items())
+        self.channel = (grpc.secure_channel(f"localhost:{port}", credentials, options) if credentials
+                        else grpc.insecure_channel(f"127.0.0.1:{port}", options))
 
     def __enter__(self):
         return self

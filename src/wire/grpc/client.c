@@ -1,9 +1,6 @@
 #include "wire/grpc/client.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
 #include <pthread.h>
@@ -12,13 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/stack.h"
+#include "os/dial.h"
 #include "proto/grpcframe.h"
+#include "wire/channel.h"
 
 #define ADDRESS_SIZE  300
 #define TOKEN_SIZE    4200
@@ -26,7 +24,6 @@
 #define OUT_BYTES     ((size_t)64 << 10) /* taken from nghttp2 before they are sent */
 #define STREAM_WINDOW (1 << 20)          /* bytes that may come before they were read */
 #define CONN_WINDOW   (16 << 20)
-#define CONNECT_MS    50 /* between looks whether somebody still wants the connection */
 #define STATUS_SIZE   16
 #define NAME_SIZE     64
 
@@ -58,7 +55,8 @@ struct grpc_client {
     char address[ADDRESS_SIZE], host[ADDRESS_SIZE], port[16];
     char authorization[TOKEN_SIZE]; /* "" = none */
     size_t max_bytes;
-    int wake; /* an eventfd */
+    SSL_CTX *tls; /* borrowed; NULL = none */
+    int wake;     /* an eventfd */
     pthread_t thread;
     nghttp2_session_callbacks *callbacks;
     /* atomic */
@@ -72,13 +70,14 @@ struct grpc_client {
     nghttp2_session *session;
     struct buf scratch; /* what nghttp2 wants to send, from `sent` on */
     size_t sent;
-    bool blocked, greeted, dead, told; /* told: the server takes no more talks */
-    struct err why;                    /* it is dead */
+    struct channel channel; /* made by the client's thread before `connected` */
+    bool connected, blocked, greeted, dead, told; /* told: the server takes no more talks */
+    struct err why;                               /* it is dead */
     struct grpc_talk *first;
     unsigned n_talks;
     char node[GRPC_CLIENT_NAME_SIZE];
-    /* the client's thread */
-    int64_t heard_ns, asked_ns;
+    int64_t heard_ns; /* when the last byte came, or the first talk after a pause began */
+    int64_t asked_ns; /* when a ping went out that nothing has answered; 0 = none */
 };
 
 /* ---- talks ---- */
@@ -271,13 +270,12 @@ static void flush_locked(struct grpc_client *c)
 {
     bool was_blocked = c->blocked;
     c->blocked = false;
-    while (!c->dead && c->fd >= 0) {
+    while (!c->dead && c->connected) {
         if (c->sent == c->scratch.len)
             fill_locked(c);
         if (c->dead || c->sent == c->scratch.len)
             break;
-        ssize_t n = send(c->fd, c->scratch.data + c->sent, c->scratch.len - c->sent,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = channel_send(&c->channel, c->scratch.data + c->sent, c->scratch.len - c->sent);
         if (n > 0) {
             c->sent += (size_t)n;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -291,68 +289,27 @@ static void flush_locked(struct grpc_client *c)
         (void)eventfd_write(c->wake, 1);
 }
 
-static void prepare_socket(int fd)
+/* The socket, and TLS on it; others see it when it stands. */
+static bool connect_to_server(struct grpc_client *c)
 {
-    static const int on = 1;
-    static const int patience_ms = (int)((GRPC_CLIENT_SILENCE + GRPC_CLIENT_PING_NS) / CLOCK_MS);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof patience_ms);
-}
-
-/* 0, or an errno value. */
-static int await_connection(struct grpc_client *c, int fd, int64_t deadline_ns)
-{
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
-    while (!atomic_load(&c->unwanted) && clock_mono_ns() < deadline_ns) {
-        int error = 0;
-        socklen_t len = sizeof error;
-        if (poll(&p, 1, CONNECT_MS) <= 0)
-            continue;
-        return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 ? error : errno;
-    }
-    return ETIMEDOUT;
-}
-
-static int connect_to(struct grpc_client *c, const struct addrinfo *a, int64_t deadline_ns,
-                      int *error)
-{
-    int fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->ai_protocol);
-    *error = errno;
-    if (fd < 0)
-        return -1;
-    *error = connect(fd, a->ai_addr, a->ai_addrlen) == 0 ? 0 : errno;
-    if (*error == EINPROGRESS)
-        *error = await_connection(c, fd, deadline_ns);
-    if (*error == 0)
-        return fd;
-    close(fd);
-    return -1;
-}
-
-static bool connect_any(struct grpc_client *c)
-{
-    static const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
     int64_t deadline = clock_deadline(GRPC_CLIENT_GREETING);
-    struct addrinfo *list = NULL;
-    int fd = -1, error = 0;
-    int rc = getaddrinfo(c->host, c->port, &hints, &list);
-    for (const struct addrinfo *a = list; a && fd < 0; a = a->ai_next)
-        fd = connect_to(c, a, deadline, &error);
-    if (list)
-        freeaddrinfo(list);
-    if (fd >= 0)
-        prepare_socket(fd);
+    unsigned patience_ms = (unsigned)((GRPC_CLIENT_SILENCE + GRPC_CLIENT_PING_NS) / CLOCK_MS);
+    struct err e = ERR_INIT;
+    int fd = -1;
+    if (dial(&fd, c->host, c->port, patience_ms, &c->unwanted, deadline, &e) == ERR_OK) {
+        channel_init(&c->channel, fd);
+        if (c->tls)
+            (void)channel_connect(&c->channel, c->tls, c->host, deadline, &e);
+    }
     pthread_mutex_lock(&c->mu);
     c->fd = fd;
-    if (rc != 0)
-        die_locked(c, gai_strerror(rc));
-    else if (fd < 0)
-        die_locked(c, strerror(error));
+    c->connected = e.code == ERR_OK;
+    if (!c->connected)
+        die_locked(c, e.msg);
+    c->heard_ns = clock_mono_ns();
     flush_locked(c);
     pthread_mutex_unlock(&c->mu);
-    c->heard_ns = clock_mono_ns();
-    return fd >= 0;
+    return e.code == ERR_OK;
 }
 
 static void take_in(struct grpc_client *c, const uint8_t *bytes, size_t n)
@@ -362,21 +319,30 @@ static void take_in(struct grpc_client *c, const uint8_t *bytes, size_t n)
     flush_locked(c);
     if (taken < 0)
         die_locked(c, nghttp2_strerror((int)taken));
-    pthread_mutex_unlock(&c->mu);
     c->heard_ns = clock_mono_ns();
     c->asked_ns = 0;
+    pthread_mutex_unlock(&c->mu);
+}
+
+/* Others send through the channel. */
+static ssize_t receive_some(struct grpc_client *c, uint8_t *bytes, bool *more)
+{
+    pthread_mutex_lock(&c->mu);
+    ssize_t n = channel_recv(&c->channel, bytes, IN_BYTES, false);
+    bool over = n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+    if (over)
+        die_locked(c, n == 0 ? "the connection was closed" : strerror(errno));
+    *more = n > 0 && channel_has_more(&c->channel);
+    pthread_mutex_unlock(&c->mu);
+    return n;
 }
 
 static void receive(struct grpc_client *c, uint8_t *bytes)
 {
-    ssize_t n = recv(c->fd, bytes, IN_BYTES, MSG_DONTWAIT);
-    if (n > 0) {
-        take_in(c, bytes, (size_t)n);
-    } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
-        const char *why = n == 0 ? "the connection was closed" : strerror(errno);
-        pthread_mutex_lock(&c->mu);
-        die_locked(c, why);
-        pthread_mutex_unlock(&c->mu);
+    for (bool more = true; more;) {
+        ssize_t n = receive_some(c, bytes, &more);
+        if (n > 0)
+            take_in(c, bytes, (size_t)n);
     }
 }
 
@@ -446,8 +412,11 @@ static void end(struct grpc_client *c)
             continue;
         over_locked(t, !t->sent);
     }
-    if (c->fd >= 0)
+    c->connected = false;
+    if (c->fd >= 0) {
+        channel_fini(&c->channel);
         close(c->fd);
+    }
     c->fd = -1;
     pthread_mutex_unlock(&c->mu);
 }
@@ -456,7 +425,7 @@ static void *run(void *arg)
 {
     struct grpc_client *c = arg;
     uint8_t *bytes = malloc(IN_BYTES);
-    if (bytes && connect_any(c))
+    if (bytes && connect_to_server(c))
         serve(c, bytes);
     end(c);
     free(bytes);
@@ -471,31 +440,12 @@ static void client_free(struct grpc_client *c)
         nghttp2_session_del(c->session);
     if (c->callbacks)
         nghttp2_session_callbacks_del(c->callbacks);
-    while (c->first) /* talks that nobody had any more */
-        free_locked(c->first);
     buf_free(&c->scratch);
     if (c->wake >= 0)
         close(c->wake);
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->mu);
     free(c);
-}
-
-/* "host:port", "[::1]:port". */
-static enum err_code split(struct grpc_client *c, const char *address, struct err *e)
-{
-    const char *colon = strrchr(address, ':');
-    size_t len = colon ? (size_t)(colon - address) : 0;
-    if (!colon || len == 0 || strlen(address) >= sizeof c->address || !colon[1] ||
-        strlen(colon + 1) >= sizeof c->port)
-        return err_set(e, ERR_CONFIG, "\"%.200s\" is no address: host:port is wanted", address);
-    snprintf(c->address, sizeof c->address, "%s", address);
-    snprintf(c->port, sizeof c->port, "%s", colon + 1);
-    if (address[0] == '[' && colon[-1] == ']')
-        snprintf(c->host, sizeof c->host, "%.*s", (int)len - 2, address + 1);
-    else
-        snprintf(c->host, sizeof c->host, "%.*s", (int)len, address);
-    return ERR_OK;
 }
 
 static enum err_code set_up(struct grpc_client *c, struct err *e)
@@ -517,7 +467,7 @@ static enum err_code set_up(struct grpc_client *c, struct err *e)
 }
 
 enum err_code grpc_client_open(struct grpc_client **out, const char *address, const char *token,
-                               size_t max_bytes, struct err *e)
+                               SSL_CTX *tls, size_t max_bytes, struct err *e)
 {
     *out = NULL;
     struct grpc_client *c = calloc(1, sizeof *c);
@@ -525,11 +475,15 @@ enum err_code grpc_client_open(struct grpc_client **out, const char *address, co
         return err_set(e, ERR_NO_MEMORY, "no memory for a connection to the leader");
     c->fd = c->wake = -1;
     c->max_bytes = max_bytes;
+    c->tls = tls;
+    snprintf(c->address, sizeof c->address, "%s", address);
     c->heard_ns = clock_mono_ns();
     atomic_store(&c->refs, 1);
     pthread_mutex_init(&c->mu, NULL);
     clock_cond_init(&c->changed);
-    enum err_code code = split(c, address, e);
+    enum err_code code = ERR_OK;
+    if (!dial_split(address, c->host, sizeof c->host, c->port, sizeof c->port))
+        code = err_set(e, ERR_CONFIG, "\"%.200s\" is no address: host:port is wanted", address);
     if (code == ERR_OK && token && *token &&
         (size_t)snprintf(c->authorization, sizeof c->authorization, "Bearer %s", token) >=
             sizeof c->authorization)
@@ -600,7 +554,7 @@ static int submit_locked(struct grpc_talk *t)
     nghttp2_nv nv[8];
     size_t n = 0;
     nv[n++] = field(":method", "POST");
-    nv[n++] = field(":scheme", "http");
+    nv[n++] = field(":scheme", c->tls ? "https" : "http");
     nv[n++] = field(":path", t->path);
     nv[n++] = field(":authority", c->address);
     nv[n++] = field("content-type", "application/grpc");

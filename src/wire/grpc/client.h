@@ -1,6 +1,6 @@
 /*
  * A connection to another node's gRPC server, for many calls at a time: HTTP/2 with prior
- * knowledge, without TLS. A call here is a talk: messages both ways, until one side ends it.
+ * knowledge, or TLS. A call here is a talk: messages both ways, until one side ends it.
  *
  *                    a talk's thread                       │ the client's thread
  *     grpc_talk_send ──► talk.out ─► nghttp2 ─► send ──────┼──────────► socket
@@ -17,6 +17,7 @@
 #ifndef HA_WIRE_GRPC_CLIENT_H
 #define HA_WIRE_GRPC_CLIENT_H
 
+#include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,10 +34,11 @@
 struct grpc_client;
 struct grpc_talk;
 
-/* Connects in the background to "host:port". `token` "" = none; a message of more than `max_bytes`
- * ends its talk. Strings are copied. ERR_CONFIG, ERR_NO_MEMORY. */
+/* Connects in the background to "host:port". `token` "" = none; `tls` NULL = none, else borrowed;
+ * a message of more than `max_bytes` ends its talk. Strings are copied. ERR_CONFIG, ERR_NO_MEMORY.
+ */
 enum err_code grpc_client_open(struct grpc_client **out, const char *address, const char *token,
-                               size_t max_bytes, struct err *e);
+                               SSL_CTX *tls, size_t max_bytes, struct err *e);
 struct grpc_client *grpc_client_ref(struct grpc_client *c);
 /* The last one ends the connection. Every talk has a reference of its own. NULL is fine. */
 void grpc_client_unref(struct grpc_client *c);

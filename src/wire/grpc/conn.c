@@ -37,8 +37,9 @@
 #define LINGER_MS    500              /* without a byte */
 #define IDLE_NS      (1800 * CLOCK_S) /* without a call: the client may come again */
 
-bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s, int fd)
+bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s, struct channel *channel)
 {
+    int fd = channel->fd;
     static const nghttp2_settings_entry settings[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, GRPC_STREAMS_MAX},
         {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, GRPC_WINDOW_BYTES},
@@ -47,7 +48,7 @@ bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s, int fd)
     };
     static const int on = 1;
 
-    *c = (struct grpc_conn){.server = s, .fd = fd, .heard_ns = clock_mono_ns()};
+    *c = (struct grpc_conn){.server = s, .fd = fd, .channel = channel, .heard_ns = clock_mono_ns()};
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -112,8 +113,7 @@ void grpc_conn_flush_locked(struct grpc_conn *c)
             fill(c);
         if (c->dead || c->sent == c->out.len)
             break;
-        ssize_t n =
-            send(c->fd, c->out.data + c->sent, c->out.len - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t n = channel_send(c->channel, c->out.data + c->sent, c->out.len - c->sent);
         if (n > 0) {
             c->sent += (size_t)n;
         } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
@@ -167,10 +167,21 @@ static void take_in(struct grpc_conn *c, const uint8_t *bytes, size_t n)
 /* False: there is nothing more to come. */
 static bool receive(struct grpc_conn *c, uint8_t *bytes)
 {
-    ssize_t n = recv(c->fd, bytes, IN_BYTES, MSG_DONTWAIT);
+    bool tls = c->channel->ssl, more;
+    ssize_t n;
 
-    if (n > 0)
-        take_in(c, bytes, (size_t)n);
+    do {
+        if (tls) /* others send through it */
+            pthread_mutex_lock(&c->mu);
+        n = channel_recv(c->channel, bytes, IN_BYTES, false);
+        int why = errno;
+        more = channel_has_more(c->channel);
+        if (tls)
+            pthread_mutex_unlock(&c->mu);
+        errno = why;
+        if (n > 0)
+            take_in(c, bytes, (size_t)n);
+    } while (n > 0 && more);
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
 }
 
@@ -260,6 +271,7 @@ static void linger(struct grpc_conn *c, uint8_t *bytes)
 
     size_t left = LINGER_BYTES;
 
+    channel_fini(c->channel);
     (void)shutdown(c->fd, SHUT_WR);
     while (left > 0 && clock_mono_ns() < until && poll(&p, 1, LINGER_MS) > 0) {
         ssize_t n = recv(c->fd, bytes, IN_BYTES, MSG_DONTWAIT);

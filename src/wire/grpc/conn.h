@@ -44,6 +44,7 @@
 #include "base/token.h"
 #include "core/node.h"
 #include "core/session.h"
+#include "wire/channel.h"
 #include "wire/grpc/grpc.h"
 
 #define GRPC_PROTOCOL "grpc"
@@ -107,6 +108,7 @@ struct grpc_server {
 struct grpc_conn {
     struct grpc_server *server;
     int fd, wake;                  /* wake: an eventfd for the connection's thread */
+    struct channel *channel;       /* borrowed; where there is TLS, guarded by mu */
     struct grpc_conn *next, *prev; /* guarded by server->mu */
 
     pthread_mutex_t mu;
@@ -193,8 +195,9 @@ struct grpc_call {
 
 /* ---- conn.c ---- */
 
-bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s, int fd); /* false: no memory */
-void grpc_conn_run(struct grpc_conn *c); /* until its end; then no call of it runs any more */
+bool grpc_conn_init(struct grpc_conn *c, struct grpc_server *s,
+                    struct channel *channel); /* false: no memory */
+void grpc_conn_run(struct grpc_conn *c);      /* until its end; then no call of it runs any more */
 void grpc_conn_fini(struct grpc_conn *c);
 void grpc_conn_quit(struct grpc_conn *c); /* any thread, while it runs */
 void grpc_conn_flush_locked(struct grpc_conn *c);

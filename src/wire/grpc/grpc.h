@@ -1,7 +1,8 @@
 /*
  * The gRPC server: the services of proto/ on top of core's sessions, over HTTP/2 with prior
- * knowledge, on the HTTP server's port (docs/grpc.md). It has no listener of its own: whoever does
- * hands over a connection that begins as HTTP/2 does. It knows nothing of SQLite or NATS.
+ * knowledge or TLS, on the HTTP server's port (docs/grpc.md). It has no listener of its own:
+ * whoever does hands over a connection that begins as HTTP/2 does. It knows nothing of SQLite or
+ * NATS.
  *
  * Threads: grpc_serve() runs a connection, in its caller's thread; calls run in threads of a pool.
  * The others are called by whoever wires the program together, one thread at a time:
@@ -16,6 +17,7 @@
 
 #include "base/err.h"
 
+struct channel;
 struct grpc_server;
 struct node;
 
@@ -32,9 +34,9 @@ struct grpc_options {
 enum err_code grpc_new(struct grpc_server **out, struct node *n, const struct grpc_options *o,
                        struct err *e);
 
-/* Serves one connection until its end; `server` is the struct grpc_server. The socket is borrowed,
- * and made not to block. Any thread. */
-void grpc_serve(void *server, int fd);
+/* Serves one connection until its end; `server` is the struct grpc_server. The channel is borrowed.
+ * Any thread. */
+void grpc_serve(void *server, struct channel *channel);
 
 /* Tells every client to go, ends calls that wait for their client, lets the others end; returns at
  * once. A connection that is shut down from then on cancels what it runs. NULL is fine. */

@@ -20,10 +20,10 @@ static const struct grpc_route routes[] = {
      false},
 };
 
+/* ha.v1.Leader is for nodes alone, and not shown. */
 const char *const grpc_services[] = {
     "sql.v1.DatabaseService",
     "ha.v1.Database",
-    "ha.v1.Leader",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
 };

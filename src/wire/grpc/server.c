@@ -59,11 +59,11 @@ static void unlist(struct grpc_conn *c)
     pthread_mutex_unlock(&s->mu);
 }
 
-void grpc_serve(void *server, int fd)
+void grpc_serve(void *server, struct channel *channel)
 {
     struct grpc_conn c;
 
-    if (!grpc_conn_init(&c, server, fd)) {
+    if (!grpc_conn_init(&c, server, channel)) {
         LOG_ERROR("no memory for a gRPC connection");
         return;
     }

@@ -1,12 +1,12 @@
 /*
  * One write, at a follower:
  *
- *     who leads? ──this node──► back to the executor
- *        │  ▲
- *        │  └─ refused: nothing was begun there (no connection, the leader stops) ── and there is
- *        ▼                                                        time: LEADER_WAIT_NS, the
- * deadline order ──► answer ──► done └────► connection lost ──► UNKNOWN_OUTCOME, never a second
- * time
+ *     who leads? ── this node ──► back to the executor
+ *      │      ▲
+ *      │      └── refused, and there is time (LEADER_WAIT_NS, the deadline): nothing was begun
+ *      ▼          there, for there is no connection, or the leader stops
+ *     order ── answer ──► done
+ *        └──── connection lost ──► UNKNOWN_OUTCOME, never a second time
  *
  * BEGIN changes nothing, so one that was lost is sent again. A transaction is lost with its
  * connection: the leader rolls it back, and the client is told to run it again, unless it was
@@ -20,13 +20,13 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "core/leader.h"
 #include "core/node.h"
 #include "core/order.h"
 #include "proto/pbwire.h"
 #include "wire/grpc/client.h"
+#include "wire/tls.h"
 
 #define LEADER_PATH  "/ha.v1.Leader/Run"
 #define CLIENTS_MAX  16u               /* connections, where one is full */
@@ -34,17 +34,19 @@
 #define RETRY_NS     (100 * CLOCK_MS)  /* between two tries with the same leader */
 #define CANCEL_NS    (5 * CLOCK_S)     /* for the answer of what was canceled */
 #define ANSWER_BYTES ((size_t)1 << 20) /* of an answer, beside its recording */
+#define LEARNED_MAX  (ORDER_SETTINGS_MAX / 2)
 
 struct grpc_upstream {
     /* immutable */
     struct node *node;
     char *token;
+    SSL_CTX *tls;     /* NULL = none */
     size_t max_bytes; /* of an answer */
     /* guarded by mu */
     pthread_mutex_t mu;
     char address[LEASE_NAME_SIZE];
     struct grpc_client *clients[CLIENTS_MAX]; /* to that address; NULL = none */
-    struct order_wanted wanted;               /* settings that statements have asked for */
+    struct order_wanted learned;              /* settings that statements have asked for lately */
 };
 
 /* A transaction at the leader. */
@@ -73,7 +75,7 @@ static struct grpc_client *choose_locked(struct grpc_upstream *u, struct grpc_cl
             dead[i] = *c;
             *c = NULL;
         }
-        if (!*c && grpc_client_open(c, u->address, u->token, u->max_bytes, e) != ERR_OK)
+        if (!*c && grpc_client_open(c, u->address, u->token, u->tls, u->max_bytes, e) != ERR_OK)
             return NULL;
         if (grpc_client_has_room(*c) || i + 1 == CLIENTS_MAX)
             return grpc_client_ref(*c);
@@ -118,7 +120,7 @@ static enum fate fate_of_status(struct err *e)
     case ERR_UNSUPPORTED:
     case ERR_FORMAT:
     case ERR_PROTOCOL:
-        e->code = ERR_NO_LEADER;
+        err_set(e, ERR_NO_LEADER, "%s", e->msg);
         return FATE_FAILED;
     case ERR_TOO_BIG:
         return FATE_FAILED;
@@ -198,7 +200,6 @@ static enum fate ask(struct grpc_talk *t, enum order_what what, const struct ups
         err_set(e, ERR_NO_MEMORY, "no memory for a call to the leader");
         return FATE_FAILED;
     }
-    FAULT_POINT("upstream.sent");
     return await(t, c, answer, e);
 }
 
@@ -221,7 +222,7 @@ static enum err_code take(struct upstream_call *c, const struct order_answer *a,
 
 /* ---- finding the leader ---- */
 
-/* A talk with it. FATE_REFUSED: not now. */
+/* A talk with it. FATE_REFUSED: not now; an earlier reason in `e` is better than "not yet". */
 static enum fate talk_to(struct grpc_upstream *u, const struct leader_view *v,
                          const struct upstream_call *c, int64_t give_up_ns, struct grpc_talk **out,
                          struct err *e)
@@ -231,11 +232,13 @@ static enum fate talk_to(struct grpc_upstream *u, const struct leader_view *v,
         return FATE_FAILED;
     enum err_code code = ERR_LOG_UNAVAILABLE;
     for (bool again = true; again;) {
-        int64_t until = clock_deadline(LOOK_NS);
-        code = grpc_talk_open(out, client, LEADER_PATH, until, e);
-        struct err why = ERR_INIT;
-        again = code == ERR_LOG_UNAVAILABLE && grpc_client_is_alive(client) &&
-                clock_mono_ns() < give_up_ns && upstream_check(c, &why) == ERR_OK;
+        struct err why = ERR_INIT, ignored = ERR_INIT;
+        code = grpc_talk_open(out, client, LEADER_PATH, clock_deadline(LOOK_NS), &why);
+        bool alive = grpc_client_is_alive(client);
+        if (code != ERR_OK && (!alive || e->code == ERR_OK))
+            *e = why;
+        again = code == ERR_LOG_UNAVAILABLE && alive && clock_mono_ns() < give_up_ns &&
+                upstream_check(c, &ignored) == ERR_OK;
     }
     grpc_client_unref(client);
     return code == ERR_OK ? FATE_ANSWERED : code == ERR_NO_MEMORY ? FATE_FAILED : FATE_REFUSED;
@@ -279,15 +282,22 @@ static void recognize(struct grpc_upstream *u, const struct leader_view *v)
         leader_recognize(u->node, name);
 }
 
-/* Settings that were asked for once are sent along with every order, for whoever asks once asks
+/* Settings that were asked for lately are sent along with every order, for whoever asks once asks
  * again. */
-static void learn(struct grpc_upstream *u, struct order_wanted *known, const char *name)
+static void recall(struct grpc_upstream *u, struct order_wanted *known)
 {
     pthread_mutex_lock(&u->mu);
-    if (name)
-        (void)order_want(&u->wanted, name);
-    else
-        *known = u->wanted;
+    *known = u->learned;
+    pthread_mutex_unlock(&u->mu);
+}
+
+static void learn(struct grpc_upstream *u, const char *name)
+{
+    struct order_wanted *l = &u->learned;
+    pthread_mutex_lock(&u->mu);
+    if (l->n == LEARNED_MAX)
+        memmove(l->names[0], l->names[1], --l->n * sizeof l->names[0]);
+    (void)order_want(l, name);
     pthread_mutex_unlock(&u->mu);
 }
 
@@ -330,7 +340,7 @@ static bool lacks_more(struct grpc_upstream *u, struct order_wanted *known,
 {
     if (!a->lacks || !order_want(known, a->lacks))
         return false;
-    learn(u, NULL, a->lacks);
+    learn(u, a->lacks);
     return true;
 }
 
@@ -340,9 +350,9 @@ static enum fate begin_with(struct grpc_upstream *u, struct opening *o, struct e
     struct leader_view v;
     leader_look(u->node, &v);
     int64_t give_up = clock_deadline(v.is_static ? LEADER_STATIC_WAIT_NS : LEADER_WAIT_NS);
-    learn(u, &o->wanted, NULL);
+    struct err why = ERR_INIT;
+    recall(u, &o->wanted);
     for (;;) {
-        struct err why = ERR_INIT;
         if (upstream_check(o->call, e) != ERR_OK || find(u, o->call, give_up, &v, e) != ERR_OK)
             return FATE_FAILED;
         o->call->here = v.mine;
@@ -362,8 +372,7 @@ static enum fate begin_with(struct grpc_upstream *u, struct opening *o, struct e
             return fate;
         }
         if (clock_mono_ns() >= give_up) {
-            err_set(e, ERR_NO_LEADER, "the leader %s (%s) does not take the write: %s", v.name,
-                    v.address, why.msg);
+            err_set(e, ERR_NO_LEADER, "the leader does not take the write: %s", why.msg);
             return FATE_FAILED;
         }
         pause_for(u, &v);
@@ -521,7 +530,7 @@ const struct upstream_ops grpc_upstream_ops = {.name = "leader",
 /* ---- its life ---- */
 
 enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n, const char *token,
-                                struct err *e)
+                                bool insecure, struct err *e)
 {
     *out = NULL;
     struct grpc_upstream *u = calloc(1, sizeof *u);
@@ -530,6 +539,11 @@ enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n, cons
     if (!u || !u->token) {
         free(u);
         return err_set(e, ERR_NO_MEMORY, "out of memory");
+    }
+    if (!insecure && tls_client(&u->tls, "h2", e) != ERR_OK) {
+        free(u->token);
+        free(u);
+        return e->code;
     }
     u->node = n;
     size_t most = node_options(n)->max_result_bytes;
@@ -545,6 +559,7 @@ void grpc_upstream_free(struct grpc_upstream *u)
         return;
     drop_clients(u->clients);
     pthread_mutex_destroy(&u->mu);
+    SSL_CTX_free(u->tls);
     free(u->token);
     free(u);
 }

@@ -8,15 +8,17 @@
 #ifndef HA_WIRE_GRPC_UPSTREAM_H
 #define HA_WIRE_GRPC_UPSTREAM_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "core/upstream.h"
 
 struct grpc_upstream;
 
-/* `token` (NULL or "" = none) is what the leader wants; copied. The node is borrowed, and every
- * session of it ends before grpc_upstream_free(). ERR_NO_MEMORY. */
+/* `token` (NULL or "" = none) is what the leader wants; copied. `insecure`: without TLS. The node
+ * is borrowed, and every session of it ends before grpc_upstream_free(). ERR_NO_MEMORY. */
 enum err_code grpc_upstream_new(struct grpc_upstream **out, struct node *n, const char *token,
-                                struct err *e);
+                                bool insecure, struct err *e);
 void grpc_upstream_free(struct grpc_upstream *u); /* NULL is fine */
 
 extern const struct upstream_ops grpc_upstream_ops; /* its argument is the struct grpc_upstream */

@@ -25,6 +25,8 @@
 #define HEAD_BYTES  ((size_t)32 << 10) /* the longest header */
 #define INPUT_BYTES (3 * HEAD_BYTES)
 
+#define RECORD_BYTES ((size_t)16 << 10) /* the most that one of TLS's holds */
+
 #define LINGER_NS       (10 * CLOCK_S) /* at most, after an early answer */
 #define LINGER_PAUSE_MS 2000           /* without a byte */
 
@@ -35,6 +37,7 @@ bool http_conn_init(struct exchange *x, int fd)
 
     x->in = (struct http_input){.bytes = malloc(INPUT_BYTES), .spin = SPIN_INIT};
     x->fd = fd;
+    channel_init(&x->channel, fd);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &idle, sizeof idle);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &idle, sizeof idle);
@@ -49,25 +52,6 @@ void http_conn_fini(struct exchange *x)
 
 /* ---- in ---- */
 
-/* HTTP/2 with prior knowledge begins with a request that no server of HTTP/1 knows (RFC 9113, 3.4);
- * no request of HTTP/1 is shorter than what is looked at. */
-enum http_first http_conn_first(struct exchange *x)
-{
-    static const char preface[] = "PRI";
-    char first[sizeof preface - 1];
-    ssize_t n;
-
-    do
-        n = recv(x->fd, first, sizeof first, MSG_PEEK | MSG_WAITALL);
-    while (n < 0 && errno == EINTR);
-    if (n != sizeof first) {
-        /* Bytes that nobody has read would make of the connection's end a reset. */
-        (void)recv(x->fd, first, sizeof first, MSG_DONTWAIT);
-        return HTTP_FIRST_NOTHING;
-    }
-    return memcmp(first, preface, sizeof first) == 0 ? HTTP_FIRST_H2 : HTTP_FIRST_H1;
-}
-
 /* More bytes behind those that are there. False: there are none to come. */
 static bool receive(struct exchange *x, bool is_next_request)
 {
@@ -76,8 +60,11 @@ static bool receive(struct exchange *x, bool is_next_request)
     size_t room = INPUT_BYTES - in->end;
     ssize_t n;
 
+    if (is_next_request && x->channel.ssl && !channel_has_more(&x->channel))
+        spin_on(&in->spin, x->fd);
     do
-        n = is_next_request ? spin_recv(&in->spin, x->fd, to, room) : recv(x->fd, to, room, 0);
+        n = is_next_request && !x->channel.ssl ? spin_recv(&in->spin, x->fd, to, room)
+                                               : channel_recv(&x->channel, to, room, true);
     while (n < 0 && errno == EINTR);
     if (n <= 0)
         return false;
@@ -201,10 +188,57 @@ enum http_got http_conn_body(struct exchange *x, const char **bytes, size_t *n)
 
 /* ---- out ---- */
 
+/* What fits goes into one record, so that a header and a short body are one packet. */
+static size_t gather(struct iovec **parts, size_t *n, char *to, size_t room)
+{
+    size_t used = 0;
+
+    while (*n > 0 && used < room) {
+        struct iovec *part = *parts;
+        size_t take = part->iov_len < room - used ? part->iov_len : room - used;
+        memcpy(to + used, part->iov_base, take);
+        used += take;
+        part->iov_base = (char *)part->iov_base + take;
+        part->iov_len -= take;
+        if (part->iov_len > 0)
+            break;
+        (*parts)++;
+        (*n)--;
+    }
+    return used;
+}
+
+static bool send_record(struct exchange *x, const char *bytes, size_t n)
+{
+    struct pollfd p = {.fd = x->fd, .events = POLLOUT};
+
+    for (size_t at = 0; at < n;) {
+        ssize_t sent = channel_send(&x->channel, bytes + at, n - at);
+        if (sent > 0)
+            at += (size_t)sent;
+        else if (sent == 0 || errno != EAGAIN ||
+                 poll(&p, 1, (int)x->server->idle_timeout_s * 1000) <= 0)
+            return false;
+    }
+    return true;
+}
+
+static bool send_tls(struct exchange *x, struct iovec *parts, size_t n)
+{
+    char record[RECORD_BYTES];
+
+    while (n > 0)
+        if (!send_record(x, record, gather(&parts, &n, record, sizeof record)))
+            return false;
+    return true;
+}
+
 bool http_conn_send(struct exchange *x, struct iovec *parts, size_t n)
 {
     struct msghdr m = {.msg_iov = parts, .msg_iovlen = n};
 
+    if (x->channel.ssl)
+        return send_tls(x, parts, n);
     for (;;) {
         while (m.msg_iovlen > 0 && m.msg_iov->iov_len == 0) {
             m.msg_iov++;
@@ -239,6 +273,7 @@ void http_conn_linger(struct exchange *x)
     int64_t end = clock_deadline(LINGER_NS);
     struct pollfd p = {.fd = x->fd, .events = POLLIN};
 
+    channel_fini(&x->channel);
     (void)shutdown(x->fd, SHUT_WR);
     while (clock_mono_ns() < end && poll(&p, 1, LINGER_PAUSE_MS) > 0) {
         ssize_t n = recv(x->fd, x->in.bytes, INPUT_BYTES, MSG_DONTWAIT);

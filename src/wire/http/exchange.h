@@ -3,6 +3,7 @@
  * that is on it, and what the files of this folder call of each other.
  *
  *     server.c    listening, accepting, threads, stopping
+ *     first.c     what a connection begins with: TLS, HTTP/1, HTTP/2
  *     conn.c      a connection's bytes in and out
  *     access.c    an exchange from its first header to its last byte: body, token, route, clean-up
  *     routes.c    the table of paths
@@ -38,6 +39,7 @@
 #include "proto/httpchunk.h"
 #include "proto/httphead.h"
 #include "proto/httpreq.h"
+#include "wire/channel.h"
 #include "wire/http/http.h"
 #include "wire/http/rows.h"
 
@@ -97,7 +99,8 @@ struct http_server {
     size_t max_body_bytes;
     unsigned max_connections;
     unsigned idle_timeout_s;
-    void (*h2)(void *arg, int fd); /* NULL = nobody speaks HTTP/2 */
+    SSL_CTX *tls;                                   /* NULL = none */
+    void (*h2)(void *arg, struct channel *channel); /* NULL = nobody speaks HTTP/2 */
     void *h2_arg;
     struct acceptor acceptor;
     struct lingerers *lingerers; /* the accept thread's, server.c */
@@ -129,6 +132,7 @@ struct http_input {
 struct exchange {
     struct http_server *server;
     int fd;                       /* closed under server->mu, when it is not listed any more */
+    struct channel channel;       /* the way to it */
     struct exchange *next, *prev; /* guarded by server->mu */
     atomic_bool busy;             /* an exchange is under way */
     struct http_input in;
@@ -167,6 +171,18 @@ struct exchange {
     bool aborted; /* the stream cannot be finished */
 };
 
+/* ---- first.c ---- */
+
+enum http_first {
+    HTTP_FIRST_H1,
+    HTTP_FIRST_H2,
+    HTTP_FIRST_NOTHING /* nobody is there, or says anything that is of use */
+};
+
+/* Waits for a connection's first bytes, shakes hands where there is TLS, and says what begins. */
+enum http_first http_first(struct exchange *x);
+enum err_code http_tls_load(struct http_server *s, const struct http_options *o, struct err *e);
+
 /* ---- conn.c ---- */
 
 enum http_got {
@@ -177,10 +193,6 @@ enum http_got {
 
 bool http_conn_init(struct exchange *x, int fd); /* false: no memory */
 void http_conn_fini(struct exchange *x);         /* leaves the socket open */
-enum http_first { HTTP_FIRST_H1, HTTP_FIRST_H2, HTTP_FIRST_NOTHING };
-
-/* Waits for a connection's first bytes, and says what they begin. They stay where they are. */
-enum http_first http_conn_first(struct exchange *x);
 /* Waits for the next request, and reads x->request_head. */
 enum http_got http_conn_head(struct exchange *x);
 /* The next piece of its body, borrowed until the next call; *n = 0: that was all. */

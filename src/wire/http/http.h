@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 
+struct channel;
 struct http_server;
 struct node;
 
@@ -28,12 +29,18 @@ struct http_options {
     size_t max_body_bytes; /* of a request's body (413); 0 = HTTP_DEFAULT_MAX_BODY_BYTES */
     unsigned max_connections; /* one more is told 503; 0 = HTTP_DEFAULT_MAX_CONNECTIONS */
     unsigned idle_timeout_s;  /* without a byte in either direction; 0 = the default */
-    /* Serves a connection that begins with HTTP/2's preface, until its end; by the connection's own
-     * thread, which closes it. http_stop() waits for it, and shuts the socket down where it takes
-     * too long. NULL = such a connection is told that this is no request. */
-    void (*h2)(void *arg, int fd);
+    /* PEM files of a certificate chain and its key: only TLS is spoken then. NULL or "" = none. */
+    const char *cert, *key;
+    /* Serves a connection that begins with HTTP/2's preface, or has agreed on it with TLS (ALPN),
+     * until its end; by the connection's own thread, which closes it. http_stop() waits for it, and
+     * shuts the socket down where it takes too long. NULL = such a connection is told that this is
+     * no request. */
+    void (*h2)(void *arg, struct channel *channel);
     void *h2_arg;
 };
+
+/* Are the certificate and the key of use? ERR_CONFIG. Reads, and changes nothing. */
+enum err_code http_check(const struct http_options *o, struct err *e);
 
 /* Listens and serves until http_stop(). ERR_CONFIG for an address that is none, ERR_IO where the
  * port cannot be had. On failure *out is NULL. */

@@ -70,7 +70,7 @@ static void serve_h2(struct exchange *x)
 {
     atomic_store(&x->busy, true);
     http_conn_fini(x);
-    x->server->h2(x->server->h2_arg, x->fd);
+    x->server->h2(x->server->h2_arg, &x->channel);
 }
 
 static void serve_h1(struct exchange *x)
@@ -85,16 +85,17 @@ static void *connection_run(void *arg)
 {
     struct exchange *x = arg;
 
-    switch (x->server->h2 ? http_conn_first(x) : HTTP_FIRST_H1) {
+    switch (http_first(x)) {
     case HTTP_FIRST_H1:
         serve_h1(x);
         break;
     case HTTP_FIRST_H2:
         serve_h2(x);
         break;
-    case HTTP_FIRST_NOTHING: /* nobody is there, or says anything */
+    case HTTP_FIRST_NOTHING:
         break;
     }
+    channel_fini(&x->channel);
     unlist(x);
     http_exchange_free(x);
     return NULL;
@@ -118,8 +119,9 @@ static void linger_drop(struct lingerers *l, unsigned i)
     l->until[i] = l->until[l->n];
 }
 
-static void refuse(struct lingerers *l, int fd)
+static void refuse(struct http_server *s, int fd)
 {
+    struct lingerers *l = s->lingerers;
     static const char body[] =
         "{\"type\":\"urn:ha:error:TOO_MANY\",\"title\":\"too many connections\","
         "\"status\":503,\"code\":\"TOO_MANY\",\"sqlstate\":\"53300\"}\n";
@@ -132,7 +134,8 @@ static void refuse(struct lingerers *l, int fd)
                      "Content-Length: %zu\r\n\r\n%s",
                      sizeof body - 1, body);
 
-    (void)send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (!s->tls) /* a handshake would be work for one that is too many */
+        (void)send(fd, answer, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)shutdown(fd, SHUT_WR);
     if (l->n == REFUSED_SLOTS)
         linger_drop(l, 0);
@@ -167,7 +170,7 @@ static void take(void *arg, int fd, const struct sockaddr_storage *addr, socklen
     pthread_mutex_unlock(&s->mu);
     x = full ? NULL : http_exchange_new(s, fd);
     if (!x) {
-        refuse(s->lingerers, fd);
+        refuse(s, fd);
         return;
     }
     list(x);
@@ -220,6 +223,8 @@ static enum err_code start(struct http_server *s, const struct http_options *o, 
     s->lingerers = calloc(1, sizeof *s->lingerers);
     if (!s->lingerers || !buf_ok(&s->common))
         return err_set(e, ERR_NO_MEMORY, "no memory for the HTTP server");
+    if (http_tls_load(s, o, e) != ERR_OK)
+        return e->code;
     return acceptor_start(&s->acceptor, &ao, e);
 }
 
@@ -289,6 +294,7 @@ void http_free(struct http_server *s)
     http_stop(s, 0);
     acceptor_fini(&s->acceptor);
     free(s->lingerers);
+    SSL_CTX_free(s->tls);
     buf_free(&s->common);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->mu);

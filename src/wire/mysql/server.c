@@ -144,7 +144,7 @@ static enum err_code load_tls(SSL_CTX **tls, const struct mysql_options *o, stru
 
     if (cert != key)
         return err_set(e, ERR_CONFIG, "--mysql-cert and --mysql-key go together");
-    return cert ? tls_load(tls, o->cert, o->key, "--mysql", e) : ERR_OK;
+    return cert ? tls_load(tls, o->cert, "--mysql-cert", o->key, "--mysql-key", e) : ERR_OK;
 }
 
 enum err_code mysql_check(const struct mysql_options *o, struct err *e)

@@ -22,7 +22,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 
 enum err_code pg_tls_load(SSL_CTX **out, const char *cert, const char *key, struct err *e)
 {
-    enum err_code code = tls_load(out, cert, key, "--pg", e);
+    enum err_code code = tls_load(out, cert, "--pg-cert", key, "--pg-key", e);
 
     if (code == ERR_OK)
         SSL_CTX_set_alpn_select_cb(*out, choose_protocol, NULL);

@@ -64,6 +64,14 @@ const struct node_options *node_options(const struct node *n)
     return &core.options;
 }
 
+bool node_leader(struct node *n, char *address, size_t size)
+{
+    (void)n;
+    if (size > 0)
+        address[0] = '\0';
+    return false;
+}
+
 bool node_ready(struct node *n, bool sync, int64_t deadline_ns, struct buf *why)
 {
     (void)n;

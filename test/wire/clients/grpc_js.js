@@ -2,6 +2,7 @@
 'use strict';
 
 const assert = require('node:assert');
+const fs = require('node:fs');
 const path = require('node:path');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
@@ -14,10 +15,12 @@ const { ha } = load('ha/v1/database.proto');
 const health = load('grpc/health/v1/health.proto').grpc.health.v1;
 
 const target = process.env.GRPC_TARGET;
-const plain = grpc.credentials.createInsecure();
+// With GRPC_CACERT, a file, over TLS.
+const cacert = process.env.GRPC_CACERT;
+const credentials = cacert ? grpc.credentials.createSsl(fs.readFileSync(cacert)) : grpc.credentials.createInsecure();
 const options = { 'grpc.max_receive_message_length': -1 };
-const session = new sql.v1.DatabaseService(target, plain, options);
-const database = new ha.v1.Database(target, plain, options);
+const session = new sql.v1.DatabaseService(target, credentials, options);
+const database = new ha.v1.Database(target, credentials, options);
 
 let passed = 0;
 async function check(name, run) {
@@ -139,7 +142,7 @@ async function main() {
     assert.equal(bytes.subarray(0, 15).toString(), 'SQLite format 3');
   });
   await check('health', async () => {
-    const r = await call(new health.Health(target, plain), 'Check', {});
+    const r = await call(new health.Health(target, credentials), 'Check', {});
     assert.equal(r.status, 'SERVING');
   });
   console.log(`passed ${passed}`);

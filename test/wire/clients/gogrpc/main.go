@@ -13,6 +13,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/metadata"
@@ -261,7 +262,12 @@ func main() {
 	must(proto.Unmarshal(bytes, described))
 	files, err = protodesc.NewFiles(described)
 	must(err)
-	cc, err := grpc.NewClient(os.Getenv("GRPC_TARGET"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	transport := insecure.NewCredentials()
+	if cacert := os.Getenv("GRPC_CACERT"); cacert != "" { // a file: over TLS
+		transport, err = credentials.NewClientTLSFromFile(cacert, "")
+		must(err)
+	}
+	cc, err := grpc.NewClient(os.Getenv("GRPC_TARGET"), grpc.WithTransportCredentials(transport))
 	must(err)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
