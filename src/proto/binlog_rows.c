@@ -78,9 +78,11 @@ static bool read_image(struct binlog_rows *rows, const uint8_t *present, struct 
 
 static void settle(const struct binlog_rows *rows, struct image *m, const struct buf *scratch)
 {
+    const char *base = scratch->data ? scratch->data : ""; /* nothing but empty texts */
+
     for (unsigned i = 0; i < rows->table->n_columns; i++)
         if (bit(m->moved, i))
-            m->cells[i].value.u.s.data = scratch->data + (uintptr_t)m->cells[i].value.u.s.data;
+            m->cells[i].value.u.s.data = base + (uintptr_t)m->cells[i].value.u.s.data;
 }
 
 enum binlog_step binlog_next_row(struct binlog_rows *rows, struct binlog_cell *before,

@@ -99,6 +99,11 @@ static enum err_code check_stop(const struct mirror *m, struct err *e)
 
 /* ---- what the file says ---- */
 
+int64_t mirror_log_created(const struct mirror *m)
+{
+    return replica_log_created(database_replica(m->db));
+}
+
 enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e)
 {
     struct conn *c = NULL;

@@ -53,7 +53,6 @@ struct follower {
     uint64_t position;     /* the tracker's */
     uint64_t confirmed;    /* last told */
     uint64_t received;     /* the end of what has come */
-    uint64_t server_end;   /* of the server's WAL */
     int64_t status_ns;     /* when it was told */
     bool in_tx;            /* between Begin and Commit */
     uint64_t transactions; /* whole ones in the open group */
@@ -170,7 +169,7 @@ static enum err_code load_table(struct follower *f, const struct relation *r, st
 {
     struct pg_source *p = f->p;
     struct pg_link *l = NULL;
-    enum err_code code = pg_link_open(&l, p->opt.dsn, false, &p->wait, e);
+    enum err_code code = pg_link_open(&l, p->opt.dsn, NULL, &p->wait, e);
 
     *out = (struct pg_tables){0};
     if (code == ERR_OK)
@@ -419,13 +418,13 @@ static enum err_code tell(struct follower *f, struct err *e)
     return code;
 }
 
-static void tell_lag(struct follower *f)
+/* How long ago the source committed what is just coming (0 = nothing is), by both clocks. Where its
+ * WAL ends the messages do not say. */
+static void tell_lag(struct follower *f, int64_t committed_ns)
 {
-    /* With nothing open and nothing under way, what lies between was not published. */
-    bool idle = !f->in_tx && f->transactions == 0;
-    uint64_t here = idle && f->received > f->position ? f->received : f->position;
+    int64_t ms = committed_ns ? (clock_wall_ns() - committed_ns) / CLOCK_MS : 0;
 
-    source_behind(f->p->source, f->server_end > here ? f->server_end - here : 0);
+    source_behind(f->p->source, ms > 0 ? (uint64_t)ms : 0);
 }
 
 static enum err_code commit_at(struct follower *f, uint64_t position, int64_t time_ns,
@@ -438,7 +437,6 @@ static enum err_code commit_at(struct follower *f, uint64_t position, int64_t ti
     if (code == ERR_OK) {
         f->position = position;
         FAULT_POINT("pg_follow.committed");
-        tell_lag(f);
     }
     return code;
 }
@@ -460,10 +458,14 @@ static enum err_code commit_group(struct follower *f, struct err *e)
     return code != ERR_OK && use_schema && is_misfit(code) ? forget_fit(f, e) : code;
 }
 
-/* Nothing is under way, and what the server has written since is not published. */
-static enum err_code move_on(struct follower *f, struct err *e)
+/* Nothing is under way, and what the server has written since is not published: the tracker moves
+ * over it. A server that asks for a status may be waiting for it to be confirmed before it shuts
+ * down. */
+static enum err_code move_on(struct follower *f, bool asked, struct err *e)
 {
-    if (f->in_tx || f->transactions || f->received < f->position + IDLE_BYTES)
+    uint64_t step = asked ? 1 : IDLE_BYTES;
+
+    if (f->in_tx || f->transactions || f->received < f->position + step)
         return ERR_OK;
     enum err_code code = mirror_begin(f->p->mirror, e);
     return code == ERR_OK ? commit_at(f, f->received, 0, 0, e) : code;
@@ -471,11 +473,12 @@ static enum err_code move_on(struct follower *f, struct err *e)
 
 /* ---- messages ---- */
 
-static enum err_code on_begin(struct follower *f, struct err *e)
+static enum err_code on_begin(struct follower *f, const struct pgoutput_message *m, struct err *e)
 {
     if (f->in_tx)
         return err_set(e, ERR_FORMAT, "a transaction begins inside another one");
     f->in_tx = true;
+    tell_lag(f, m->time_ns);
     return f->transactions == 0 ? mirror_begin(f->p->mirror, e) : ERR_OK;
 }
 
@@ -502,7 +505,7 @@ static enum err_code on_message(struct follower *f, const struct pgoutput_frame 
         return err_set(e, ERR_FORMAT, "a change outside of a transaction");
     switch (m.type) {
     case PGOUTPUT_BEGIN:
-        return on_begin(f, e);
+        return on_begin(f, &m, e);
     case PGOUTPUT_COMMIT:
         return on_commit(f, &m, e);
     case PGOUTPUT_RELATION:
@@ -525,8 +528,6 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
 
     if (!pgoutput_frame(bytes, len, &frame))
         return err_set(e, ERR_FORMAT, "the source sends what is no replication message");
-    if (frame.end > f->server_end)
-        f->server_end = frame.end;
     if (frame.kind == PGOUTPUT_DATA) {
         if (frame.start > f->received)
             f->received = frame.start;
@@ -535,8 +536,7 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
     /* Everything before that which is published has been sent. */
     if (frame.end > f->received)
         f->received = frame.end;
-    enum err_code code = move_on(f, e);
-    tell_lag(f);
+    enum err_code code = move_on(f, frame.reply, e);
     return code == ERR_OK && frame.reply ? tell(f, e) : code;
 }
 
@@ -557,6 +557,8 @@ static enum err_code pause_for(struct follower *f, struct err *e)
 
     if (f->transactions > 0 && !f->in_tx)
         code = commit_group(f, e);
+    if (code == ERR_OK && !f->in_tx)
+        tell_lag(f, 0);
     if (code == ERR_OK && is_due(f))
         code = tell(f, e);
     if (code != ERR_OK)
@@ -580,8 +582,8 @@ static enum err_code run(struct follower *f, struct err *e)
         code = pg_link_try_copied(f->p->link, &bytes, &len, &end, e);
         if (code != ERR_OK)
             return code;
-        if (end) /* it says why */
-            return pg_link_copied(f->p->link, &bytes, &len, &f->p->wait, e) == ERR_OK
+        if (end)
+            return pg_link_ended(f->p->link, &f->p->wait, e) == ERR_OK
                        ? err_set(e, ERR_SHUTDOWN, "the source has ended the replication")
                        : e->code;
         if (!bytes) {

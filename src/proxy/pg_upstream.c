@@ -103,7 +103,7 @@ static enum err_code take(struct pg_upstream *u, struct upstream_call *c, struct
         pg_link_close(*out);
     }
     w.deadline_ns = clock_deadline(CONNECT_NS);
-    enum err_code code = pg_link_open(out, u->opt.dsn, false, &w, e);
+    enum err_code code = pg_link_open(out, u->opt.dsn, NULL, &w, e);
     if (code == ERR_OK || code == ERR_INTERRUPTED || code == ERR_AUTH || code == ERR_TOO_MANY)
         return code;
     e->code = ERR_LOG_UNAVAILABLE;

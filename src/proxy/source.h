@@ -35,7 +35,7 @@ struct source;
 /* A kind of source. The functions are called by the source's thread. */
 struct source_driver {
     const char *kind; /* "postgresql" */
-    const char *unit; /* of the lag that source_behind() tells: "bytes", "messages" */
+    const char *unit; /* of the lag that source_behind() tells: "ms", "messages" */
     /* One try: connects, copies what there is if the mirror's position is empty, and follows, until
      * source_stopping() or a failure. Everything that it opens it closes. ERR_OK only where it was
      * told to stop. */

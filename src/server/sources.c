@@ -56,6 +56,10 @@ enum err_code sources_check(const struct config *c, struct err *e)
         return ERR_OK;
     if (!*c->proxy_local)
         return err_set(e, ERR_CONFIG, "--proxy-local is to name the database that mirrors");
+    if (!c->proxy_disable_redirect && (*c->leader_addr || *c->leader_static))
+        return err_set(e, ERR_CONFIG,
+                       "writes go to a leader or to a source, not to both: with --leader-addr or "
+                       "--leader-static a source needs --proxy-disable-redirect");
     if (*c->pg_proxied && *c->mysql_proxied)
         return err_set(e, ERR_CONFIG,
                        "--pg-proxied and --mysql-proxied: a node mirrors one source");
