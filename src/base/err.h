@@ -98,7 +98,7 @@ struct err {
 
 #define ERR_INIT                                                                                   \
     {                                                                                              \
-        ERR_OK, 0, -1, "", "", 0                                                                    \
+        ERR_OK, 0, -1, "", "", 0                                                                   \
     }
 
 /* Fills `e` and returns `code`, so that callers can write `return err_set(e, …)`. */
