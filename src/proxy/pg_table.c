@@ -240,14 +240,15 @@ enum err_code pg_tables_check(const struct pg_tables *t, struct err *e)
 static void put_numeric(struct buf *b, const struct pg_column *c)
 {
     int32_t bits = c->modifier - MODIFIER_HEAD;
+    int32_t digits = bits >> 16, scale = ((bits & 0x7ff) ^ 0x400) - 0x400;
 
     /* As a number it would lose digits, and two keys could become one. */
-    if (c->key && (c->modifier < 0 || (bits >> 16) > NUMERIC_DIGITS))
+    if (c->key && (c->modifier < 0 || digits > NUMERIC_DIGITS))
         buf_puts(b, "text");
-    else if (c->modifier < 0)
+    else if (c->modifier < 0 || scale < 0 || scale > digits) /* the last two are PostgreSQL 15's */
         buf_puts(b, "numeric");
     else
-        buf_printf(b, "numeric(%" PRId32 ", %" PRId32 ")", bits >> 16, bits & 0x7ff);
+        buf_printf(b, "numeric(%" PRId32 ", %" PRId32 ")", digits, scale);
 }
 
 static void put_sized(struct buf *b, const char *name, int32_t modifier)

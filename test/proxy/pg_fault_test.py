@@ -47,8 +47,8 @@ def test_kill_while_following(cluster, source):
             a.env["HA_FAULT"] = f"{point}=kill@{random.randint(2, 20)}"
             a.start(wait=False)
             restart_after_death(a)
-            wait_done(source, 20)
-        for _ in range(4):
+            wait_done(source, 5)
+        for _ in range(2):
             wait_done(source, random.randint(1, 60))
             a.kill9()
             a.start()
