@@ -262,6 +262,11 @@ static const char *or_empty(const char *s)
     return s ? s : "";
 }
 
+static enum err_code no_table(struct reading *r)
+{
+    return err_set(r->err, ERR_FORMAT, "neither it nor its topic names a table");
+}
+
 /* Topics are named <prefix>.<schema or database>.<table>. */
 static const char *table_of_topic(const char *topic)
 {
@@ -371,6 +376,8 @@ static enum err_code flattened(struct reading *r)
     if (!table)
         table = jsondoc_string(p, "__source_table");
     r->out->table = table && *table ? table : table_of_topic(r->message->topic);
+    if (!*r->out->table)
+        return no_table(r);
     r->out->database = or_empty(jsondoc_string(p, "__db"));
     r->out->schema = or_empty(jsondoc_string(p, "__schema"));
     (void)jsondoc_integer(jsondoc_member(p, "__source_ts_ms"), &r->out->time_ms);
@@ -413,6 +420,8 @@ static enum err_code tombstone(struct reading *r)
             return nothing(r, "tombstone of a topic of several tables");
     r->out->kind = DEBEZIUM_TOMBSTONE;
     r->out->table = table_of_topic(r->message->topic);
+    if (!*r->out->table)
+        return no_table(r);
     enum err_code code = read_keys(r, NULL, NULL, NULL, true);
     if (code == ERR_OK && r->out->n_keys == 0)
         return nothing(r, "tombstone without a key");

@@ -154,6 +154,7 @@ static enum err_code bytes_of(struct arena *a, const struct jsondoc *v, struct v
     size_t room = v->len / 4 * 3 + 3;
     char *bytes;
 
+    *out = value_null();
     if (v->type != JSONDOC_STRING)
         return mismatch("bytes", e);
     bytes = arena_alloc(a, room);

@@ -191,11 +191,6 @@ const char *jsondoc_string(const struct jsondoc *d, const char *name)
     return jsondoc_is(m, JSONDOC_STRING) ? m->text : NULL;
 }
 
-bool jsondoc_is(const struct jsondoc *d, enum jsondoc_type type)
-{
-    return d && d->type == type;
-}
-
 bool jsondoc_integer(const struct jsondoc *d, int64_t *out)
 {
     char *end;

@@ -42,11 +42,16 @@ struct jsondoc {
 enum err_code jsondoc_parse(struct arena *a, const char *text, size_t len,
                             const struct jsondoc **out, struct err *e);
 
+/* NULL is of no type. */
+static inline bool jsondoc_is(const struct jsondoc *d, enum jsondoc_type type)
+{
+    return d && d->type == type;
+}
+
 /* The member of an object with that name, else NULL; `d` may be NULL, or no object. */
 const struct jsondoc *jsondoc_member(const struct jsondoc *d, const char *name);
 /* The same where it is a string, else NULL. */
 const char *jsondoc_string(const struct jsondoc *d, const char *name);
-bool jsondoc_is(const struct jsondoc *d, enum jsondoc_type type); /* NULL is of no type */
 
 /* A number that is written as an integer of 64 bits. */
 bool jsondoc_integer(const struct jsondoc *d, int64_t *out);

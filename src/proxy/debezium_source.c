@@ -1,11 +1,11 @@
 /*
  *   follow ─ begin ─┬─ look_for_topics, now and then
  *                   ├─ take ─ apply ─ … ─ end_group
- *                   └─ end_group fails ─ narrow: the same events again, one at a time
+ *                   └─ end_group fails ─ narrow: the same events again, in smaller groups
  *
  * What is wrong with a change is told by the commit, so a group that fails does not say which of
- * its events it was. Then its events are read again and committed one by one, until one fails
- * alone.
+ * its events it was. Then its events are read again and committed in smaller groups, until one
+ * fails alone.
  */
 #include "proxy/debezium_source.h"
 
@@ -21,6 +21,7 @@
 #define GROUP_BYTES      ((uint64_t)4 * 1024 * 1024) /* put aside, then the group is committed … */
 #define GROUP_EVENTS     10000
 #define GROUP_STRETCH    16 /* … or, within a transaction of the source, at so many times that */
+#define GROUP_PARTS      16 /* into so many parts goes a group that fails */
 #define GROUP_NS         (500 * CLOCK_MS) /* and no later than this after its first event */
 #define WAIT_MS          200              /* for a message; a node that stops waits for it */
 #define DISCOVER_NS      (3 * CLOCK_S)    /* while topics are missing, or are named by a pattern */
@@ -51,8 +52,10 @@ struct follower {
     int64_t begun_ns;     /* 0 = nothing came since the last commit */
     int64_t time_ns;      /* when the source committed the last of them; 0 = not known */
     char transaction[96]; /* of the last event; "" = it did not say */
-    uint64_t narrow;      /* so many events are to be committed one by one */
-    char place[320];      /* of its last event, for people */
+    /* Among so many events that come next is one that cannot be applied: groups of this size. */
+    uint64_t suspects, size;
+    uint64_t rewinds; /* how often reading went back: what was at hand comes again */
+    char place[320];  /* of its last event, for people */
     /* of a change; kept for the next one */
     struct mirror_column *columns;
     size_t cap;
@@ -118,16 +121,20 @@ static bool is_of_a_change(enum err_code code)
     }
 }
 
+/* Back to where the group began. */
 static enum err_code narrow(struct follower *f, struct err *e)
 {
     uint64_t events = f->events;
 
-    LOG_DEBUG("a group of events cannot be applied: they are tried one by one",
+    LOG_DEBUG("a group of events cannot be applied: they are tried in smaller ones",
               LOG_UINT("events", events), LOG_STR("reason", e->msg));
     err_clear(e);
     if (begin_anew(f, e) != ERR_OK)
         return e->code;
-    f->narrow = events;
+    if (f->suspects < events)
+        f->suspects = events;
+    f->size = events > GROUP_PARTS ? events / GROUP_PARTS : 1;
+    f->rewinds++;
     if (read_position(f, e) != ERR_OK)
         return e->code;
     return kafka_rewind(f->kafka, f->next, e);
@@ -153,6 +160,7 @@ static bool tell_behind(struct follower *f)
     return known && messages == 0;
 }
 
+/* ERR_OK also where the group has failed, and its events come again (f->rewinds). */
 static enum err_code end_group(struct follower *f, struct err *e)
 {
     uint64_t events = f->events;
@@ -173,6 +181,7 @@ static enum err_code end_group(struct follower *f, struct err *e)
     }
     if (code != ERR_OK)
         return code;
+    f->suspects -= events < f->suspects ? events : f->suspects;
     f->open = false;
     f->events = 0;
     f->begun_ns = 0;
@@ -190,7 +199,9 @@ static bool is_full(const struct follower *f, bool within)
 {
     uint64_t stretch = within ? GROUP_STRETCH : 1;
 
-    return f->narrow > 0 || f->events >= GROUP_EVENTS * stretch ||
+    if (f->suspects > 0 && f->events >= f->size)
+        return true;
+    return f->events >= GROUP_EVENTS * stretch ||
            mirror_pending_bytes(f->mirror) >= GROUP_BYTES * stretch ||
            clock_mono_ns() - f->begun_ns >= (int64_t)stretch * GROUP_NS;
 }
@@ -251,10 +262,14 @@ static enum err_code apply(struct follower *f, const char *topic, const struct d
 static enum err_code refuse(struct follower *f, const char *place, struct err *e)
 {
     struct err other = ERR_INIT;
+    uint64_t rewinds = f->rewinds;
 
-    (void)err_wrap(e, "%s", place);
     if (end_group(f, &other) != ERR_OK)
         *e = other;
+    else if (f->rewinds != rewinds)
+        err_clear(e); /* it comes again, behind another one that is wrong */
+    else
+        (void)err_wrap(e, "%s", place);
     return e->code;
 }
 
@@ -282,6 +297,7 @@ static enum err_code take(struct follower *f, const struct kafka_message *m, str
                                              .value_len = m->value_len};
     struct debezium_event ev;
     int64_t at = 0;
+    uint64_t rewinds = f->rewinds;
     char place[sizeof f->place];
 
     /* Never the same one twice, whatever librdkafka had on the way when it was told where to go on.
@@ -296,16 +312,13 @@ static enum err_code take(struct follower *f, const struct kafka_message *m, str
         *ev.transaction && strncmp(f->transaction, ev.transaction, sizeof f->transaction - 1) == 0;
     if (f->begun_ns && is_full(f, within) && end_group(f, e) != ERR_OK)
         return e->code;
+    if (f->rewinds != rewinds)
+        return ERR_OK;
     if (ev.kind == DEBEZIUM_NOTHING)
         LOG_DEBUG("an event that is no change", LOG_STR("what", ev.why), LOG_STR("place", place));
     else if (apply(f, m->topic, &ev, e) != ERR_OK)
         return err_wrap(e, "%s", place);
-    if (count(f, m, &ev, place, e) != ERR_OK)
-        return e->code;
-    if (f->narrow == 0)
-        return ERR_OK;
-    f->narrow--;
-    return end_group(f, e);
+    return count(f, m, &ev, place, e);
 }
 
 /* ---- following ---- */
@@ -368,7 +381,8 @@ static enum err_code follow(void *arg, struct source *s, struct err *e)
 {
     struct debezium_source *d = arg;
     /* The event that it was stuck at is tried alone, and told by its place. */
-    struct follower f = {.source = s, .mirror = source_mirror(s), .d = d, .narrow = d->stuck};
+    struct follower f = {
+        .source = s, .mirror = source_mirror(s), .d = d, .suspects = d->stuck, .size = 1};
     enum err_code code = start(&f, e);
 
     while (code == ERR_OK && !source_stopping(s))

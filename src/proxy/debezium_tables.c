@@ -1,11 +1,11 @@
 #include "proxy/debezium_tables.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/array.h"
+#include "base/digits.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "sql/quote.h"
@@ -76,19 +76,22 @@ void debezium_tables_free(struct debezium_tables *t)
 
 /* ---- tables ---- */
 
-static enum err_code find_table(struct debezium_tables *t, const struct debezium_event *ev,
-                                const char *name, struct table **out, struct err *e)
+/* Makes it known if it is not yet; NULL: it could not be, and why. */
+static struct table *find_table(struct debezium_tables *t, const struct debezium_event *ev,
+                                const char *name, struct err *e)
 {
-    for (size_t i = 0; i < t->n_tables; i++) {
-        *out = &t->tables[i];
+    for (size_t i = 0; i < t->n_tables; i++)
         if (strcasecmp(t->tables[i].name, name) == 0)
-            return ERR_OK;
+            return &t->tables[i];
+    if (t->n_tables == TABLES_MAX) {
+        err_set(e, ERR_TOO_BIG, "events of more than %d tables", TABLES_MAX);
+        return NULL;
     }
-    if (t->n_tables == TABLES_MAX)
-        return err_set(e, ERR_TOO_BIG, "events of more than %d tables", TABLES_MAX);
     struct table *tables = array_room(t->tables, t->n_tables, &t->cap_tables, sizeof *tables);
-    if (!tables)
-        return no_memory(e);
+    if (!tables) {
+        no_memory(e);
+        return NULL;
+    }
     t->tables = tables;
     struct table fresh = {
         .name = strdup(name), .database = strdup(ev->database), .schema = strdup(ev->schema)};
@@ -97,11 +100,10 @@ static enum err_code find_table(struct debezium_tables *t, const struct debezium
                              : no_memory(e);
     if (code != ERR_OK) {
         table_free(&fresh);
-        return code;
+        return NULL;
     }
-    *out = &tables[t->n_tables++];
-    **out = fresh;
-    return ERR_OK;
+    tables[t->n_tables] = fresh;
+    return &tables[t->n_tables++];
 }
 
 static void look_for_second(struct table *t, const struct debezium_event *ev)
@@ -146,7 +148,6 @@ enum err_code debezium_tables_of_tombstone(struct debezium_tables *t, const char
                                            const struct debezium_event *ev, const char **table,
                                            struct err *e)
 {
-    struct table *local;
     const char *name = ev->table;
 
     *table = NULL;
@@ -156,10 +157,12 @@ enum err_code debezium_tables_of_tombstone(struct debezium_tables *t, const char
                 return ERR_OK;
             name = t->topics[i].table;
         }
-    enum err_code code = find_table(t, ev, name, &local, e);
-    if (code == ERR_OK && local->local.n_columns > 0)
+    const struct table *local = find_table(t, ev, name, e);
+    if (!local)
+        return e->code;
+    if (local->local.n_columns > 0)
         *table = local->name;
-    return code;
+    return ERR_OK;
 }
 
 /* ---- schemas ---- */
@@ -191,10 +194,13 @@ static enum err_code put_sql(struct debezium_tables *t, struct buf *sql, struct 
 
 static bool is_wide_numeric(const char *type)
 {
-    int precision = 0;
+    static const char name[] = "NUMERIC";
+    const char *digits = type + sizeof name; /* behind the parenthesis */
+    uint64_t precision;
 
-    return strncmp(type, "NUMERIC", strlen("NUMERIC")) == 0 &&
-           (sscanf(type, "NUMERIC(%d", &precision) != 1 || precision > NUMERIC_DIGITS);
+    if (strncmp(type, name, sizeof name - 1) != 0)
+        return false;
+    return digits[-1] != '(' || !digits_read(&digits, &precision) || precision > NUMERIC_DIGITS;
 }
 
 /* A key of one integer becomes SQLite's rowid. Nothing but the key is NOT NULL: the source has
@@ -307,13 +313,10 @@ static enum err_code use_schema(struct debezium_tables *t, struct table *table,
 enum err_code debezium_tables_prepare(struct debezium_tables *t, const char *topic,
                                       const struct debezium_event *ev, struct err *e)
 {
-    struct table *table;
-    enum err_code code = find_table(t, ev, ev->table, &table, e);
+    struct table *table = find_table(t, ev, ev->table, e);
 
-    if (code == ERR_OK)
-        code = keep_topic(t, topic, ev->table, e);
-    if (code != ERR_OK)
-        return code;
+    if (!table || keep_topic(t, topic, ev->table, e) != ERR_OK)
+        return e->code;
     look_for_second(table, ev);
     return t->use_schema ? use_schema(t, table, ev, e) : ERR_OK;
 }

@@ -202,7 +202,9 @@ enum err_code kafka_open(struct kafka **out, const struct kafka_options *o, stru
     if (rdkafka_load(e) != ERR_OK)
         return e->code;
     struct kafka *k = calloc(1, sizeof *k);
-    rd_kafka_conf_t *conf = k ? rdkafka.conf_new() : NULL;
+    if (!k)
+        return no_memory(e);
+    rd_kafka_conf_t *conf = rdkafka.conf_new();
     enum err_code code = conf ? configure(conf, o, e) : no_memory(e);
     if (code == ERR_OK)
         code = patterns_read(k, o->topics, e);

@@ -35,7 +35,7 @@
     X(topic_partition_list_new)
 
 struct rdkafka {
-#define X(name) __typeof__(rd_kafka_##name) *name;
+#define X(name) __typeof__(rd_kafka_##name) *name; /* NOLINT(bugprone-macro-parentheses) */
     RDKAFKA_FUNCTIONS(X)
 #undef X
 };

@@ -315,6 +315,27 @@ def test_an_event_that_cannot_be_applied(cluster, kafka):
     wait_state(node, "following")
 
 
+def test_one_bad_event_among_many(cluster, kafka):
+    """In a group that is full, with more behind it: it is found, and nothing is left out around it."""
+    t = k.Table("log", {"n": k.INT}, key=(), schemas=False)
+    kafka.topic(t.topic)
+    node = kafka.node(cluster, t.topic, use_schema=False)
+    node.query("CREATE TABLE log (n INTEGER CHECK (n NOT IN (57, 20000)))")
+    node.kill9()
+    for n in range(25000):
+        kafka.put(t.topic, None, f'{{"op":"c","after":{{"n":{n}}},"source":{{"table":"log"}}}}')
+    kafka.flush()
+    node.start(wait=False)
+    for bad in (57, 20000):
+        wait_state(node, "stopped", f"topic {t.topic}, partition 0, offset {bad}: ")
+        k.wait_rows(node, "SELECT count(*), max(n) FROM log", [[bad, bad - 1]])
+        allowed = 20000 if bad == 57 else -1
+        node.batch(["ALTER TABLE log RENAME TO old", f"CREATE TABLE log (n INTEGER CHECK (n <> {allowed}))",
+                    "INSERT INTO log SELECT * FROM old ORDER BY rowid", "DROP TABLE old"])
+    k.wait_rows(node, "SELECT count(*) FROM log", [[25000]])
+    assert [r[0] for r in node.query("SELECT n FROM log ORDER BY rowid").rows] == list(range(25000))
+
+
 def test_no_row(cluster, kafka):
     kafka.topic("fulfillment.inventory.customers")
     put_captured(kafka, "mongodb_create")
