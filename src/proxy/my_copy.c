@@ -78,7 +78,7 @@ static enum err_code snapshot_mariadb(struct my_source *p, struct my_position *a
 }
 
 /* SHOW MASTER STATUS was taken away in 8.4. */
-static enum err_code show_place(struct my_source *p, struct my_position *at, struct err *e)
+enum err_code my_show_place(struct my_source *p, struct my_position *at, struct err *e)
 {
     MYSQL_RES *result = NULL;
     enum err_code code = my_link_run(p->link, "SHOW MASTER STATUS", &result, &p->wait, e);
@@ -101,7 +101,7 @@ static enum err_code snapshot_mysql(struct my_source *p, struct my_position *at,
     else
         (void)err_wrap(e, "a consistent copy needs the privilege RELOAD for a moment");
     if (code == ERR_OK)
-        code = show_place(p, at, e);
+        code = my_show_place(p, at, e);
     struct err ignored = ERR_INIT;
     if (code == ERR_OK)
         code = run(p, "UNLOCK TABLES", e);
@@ -248,7 +248,10 @@ enum err_code my_load_tables(struct my_source *p, struct err *e)
     my_tables_free(&p->tables);
     enum err_code code = my_tables_load(&p->tables, p->link, p->filter, &p->wait, e);
 
-    return code == ERR_OK ? my_tables_check(&p->tables, e) : code;
+    p->tables_at = (struct my_position){.pos = 0};
+    if (code == ERR_OK)
+        code = my_tables_check(&p->tables, e);
+    return code == ERR_OK ? my_show_place(p, &p->tables_at, e) : code;
 }
 
 static enum err_code copy_tables(struct my_source *p, struct err *e)

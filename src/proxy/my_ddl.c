@@ -109,6 +109,17 @@ static enum err_code read_rename(struct words *w, struct my_ddl *d, struct err *
     return code;
 }
 
+static bool drops_no_column(const struct words *w)
+{
+    static const char *const others[] = {"INDEX",      "KEY",   "PRIMARY",   "FOREIGN",
+                                         "CONSTRAINT", "CHECK", "PARTITION", "DEFAULT"};
+
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (is(w, others[i]))
+            return true;
+    return false;
+}
+
 /* ALTER TABLE t …: what else it says, words inside of parentheses left out. */
 static enum err_code read_alter(struct words *w, struct my_ddl *d, struct err *e)
 {
@@ -133,7 +144,13 @@ static enum err_code read_alter(struct words *w, struct my_ddl *d, struct err *e
             d->kind = MY_DDL_RENAME;
             return take_table(w, d, e);
         }
+        if (plain && is(w, "DROP")) {
+            next(w);
+            d->drops = d->drops || !drops_no_column(w);
+            continue;
+        }
         d->renames = d->renames || (plain && is(w, "CHANGE"));
+        d->modifies = d->modifies || (plain && is(w, "MODIFY"));
         d->moves = d->moves || (plain && (is(w, "TABLESPACE") || is(w, "PARTITION")));
         next(w);
     }
@@ -238,7 +255,7 @@ enum err_code my_ddl_read(struct my_ddl *d, const char *schema, size_t schema_le
     struct words w = {.schema = schema, .schema_len = schema_len};
 
     d->kind = MY_DDL_NOTHING;
-    d->renames = d->replaces = d->moves = false;
+    d->renames = d->drops = d->modifies = d->replaces = d->moves = false;
     d->n = 0;
     mysql_lex_init(&w.lex, sql, len);
     next(&w);

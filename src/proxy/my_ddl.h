@@ -35,7 +35,10 @@ struct my_ddl_name {
 
 struct my_ddl {
     enum my_ddl_kind kind;
-    bool renames;  /* ALTER: columns may have got another name */
+    /* ALTER: columns … */
+    bool renames;  /* may have got another name */
+    bool drops;    /* are gone */
+    bool modifies; /* may have got another type */
     bool replaces; /* CREATE OR REPLACE: an older one's rows are gone */
     bool moves;    /* ALTER: rows come or go with partitions or tablespaces */
     size_t n;

@@ -49,6 +49,7 @@ struct follower {
     struct arena *described_arena;
     struct described **described;
     size_t n_described, cap_described;
+    bool *by_place; /* of each of the source's tables: its rows were read by the columns' places */
     /* the group */
     bool group_open;       /* the mirror has a transaction begun */
     uint64_t transactions; /* whole ones in it */
@@ -266,6 +267,8 @@ static enum err_code on_table(struct follower *f, const struct binlog_event *ev,
         return my_out_of_memory(e);
     if (!(d->log.has_names ? map_by_name(d) : map_by_place(d)))
         return does_not_fit(f, d, e);
+    if (!d->log.has_names)
+        f->by_place[d->table - f->p->tables.all] = true;
     for (unsigned i = 0; i < d->log.n_columns; i++)
         d->has_key = d->has_key || d->columns[i].is_key;
     d->is_parent = my_is_parent(&f->p->tables, d->table);
@@ -371,6 +374,10 @@ static enum err_code commit_group(struct follower *f, struct err *e)
                    ? source_commit(f->p->source, buf_cstr(&text), f->time_ns, f->transactions, e)
                    : my_out_of_memory(e);
     buf_free(&text);
+    /* The tables here are not what they were when this part of the log was written. */
+    if (source_options(f->p->source)->use_schema &&
+        (code == ERR_NO_TABLE || code == ERR_NO_COLUMN || code == ERR_NOT_NULL))
+        f->p->copy_again = true;
     f->group_open = false;
     f->transactions = 0;
     f->moved = false;
@@ -408,6 +415,39 @@ static void end_transaction(struct follower *f, const struct binlog_event *ev)
 
 /* ---- statements ---- */
 
+static enum err_code forget_places(struct follower *f, struct err *e)
+{
+    free(f->by_place);
+    f->by_place = calloc(f->p->tables.n + 1, sizeof *f->by_place);
+    return f->by_place ? ERR_OK : my_out_of_memory(e);
+}
+
+/* Did the catalog that was read before know already what the log tells only now? */
+static bool is_ahead(const struct follower *f, const struct binlog_event *ev)
+{
+    struct my_position here = {.pos = ev->next_pos};
+
+    (void)my_position_set_file(&here, f->file, strlen(f->file));
+    return my_position_reached(&f->p->tables_at, &here);
+}
+
+/* Then rows that have come meanwhile, without the columns' names, may have been taken for others.
+ */
+static enum err_code check_places(struct follower *f, struct err *e)
+{
+    for (size_t i = 0; i < f->ddl.n; i++) {
+        const struct my_table *t =
+            my_tables_find(&f->p->tables, f->ddl.tables[i].schema, f->ddl.tables[i].table);
+        if (t && f->ddl.kind != MY_DDL_TRUNCATE && f->by_place[t - f->p->tables.all])
+            return MY_COPY_AGAIN(f->p, e,
+                                 "table %.60s.%.60s had changed already when this part of the "
+                                 "source's log was read (binlog_row_metadata = FULL would say how "
+                                 "it was): it is copied anew",
+                                 t->schema, t->name);
+    }
+    return ERR_OK;
+}
+
 static enum err_code on_schema_statement(struct follower *f, const struct binlog_event *ev,
                                          struct err *e)
 {
@@ -419,14 +459,19 @@ static enum err_code on_schema_statement(struct follower *f, const struct binlog
         end_transaction(f, ev);
         return settle(f, e);
     }
+    bool ahead = is_ahead(f, ev);
+    if (ahead)
+        code = check_places(f, e);
     /* It looks at the tables as they are here, so what came before has to be in them. */
-    if (f->group_open && !f->in_tx)
+    if (code == ERR_OK && f->group_open && !f->in_tx)
         code = commit_group(f, e);
     if (code == ERR_OK)
         code = begin(f, e);
     forget_tables(f); /* they are the old catalog's */
     if (code == ERR_OK)
-        code = my_apply_ddl(f->p, &f->ddl, e);
+        code = my_apply_ddl(f->p, &f->ddl, ahead, e);
+    if (code == ERR_OK)
+        code = forget_places(f, e);
     if (code != ERR_OK || f->in_tx)
         return code;
     end_transaction(f, ev);
@@ -514,10 +559,11 @@ static enum err_code on_event(struct follower *f, const struct binlog_event *ev,
 
 static void tell_lag(struct follower *f, const struct binlog_event *ev)
 {
+    /* The log's moments are whole seconds. */
     int64_t behind = clock_wall_ns() / CLOCK_S - (int64_t)ev->time_s;
 
     if (ev->time_s && !ev->artificial && ev->kind != BINLOG_HEARTBEAT)
-        source_behind(f->p->source, behind > 0 ? (uint64_t)behind : 0);
+        source_behind(f->p->source, behind > 1 ? (uint64_t)behind * 1000 : 0);
 }
 
 static enum err_code run(struct follower *f, struct err *e)
@@ -551,7 +597,10 @@ enum err_code my_follow(struct my_source *p, const struct my_position *from, str
     buf_init(&f.rows_scratch, BINLOG_EVENT_MAX);
     buf_init(&f.scratch, 0);
     memcpy(f.file, from->file, sizeof f.file);
+    p->tables_compared = false;
     memcpy(f.at.server, p->server, sizeof f.at.server);
+    if (code == ERR_OK)
+        code = forget_places(&f, e);
     if (code == ERR_OK)
         code = my_charsets_new(&f.charsets, e);
     if (code == ERR_OK)
@@ -565,6 +614,7 @@ enum err_code my_follow(struct my_source *p, const struct my_position *from, str
     if (f.arena)
         arena_free(f.arena);
     free(f.described);
+    free(f.by_place);
     free(f.before);
     free(f.after);
     free(f.columns);

@@ -24,7 +24,9 @@ struct my_source {
     struct my_link *link;
     struct wait wait; /* until the source is to stop */
     struct my_tables tables;
-    char server[64]; /* MySQL's server_uuid, MariaDB's server_id */
+    struct my_position tables_at; /* file and place: they are not older than that */
+    bool tables_compared;         /* what they changed is done here */
+    char server[64];              /* MySQL's server_uuid, MariaDB's server_id */
 };
 
 static inline enum err_code my_out_of_memory(struct err *e)
@@ -39,8 +41,10 @@ static inline enum err_code my_out_of_memory(struct err *e)
 
 /* Copies the tables as they are at one place of the log, in one local transaction. */
 enum err_code my_copy_all(struct my_source *p, struct err *e);
-/* Loads p->tables anew. */
+/* Loads p->tables anew, and tells how new they are. */
 enum err_code my_load_tables(struct my_source *p, struct err *e);
+/* The end of the source's log, by file. */
+enum err_code my_show_place(struct my_source *p, struct my_position *at, struct err *e);
 
 /* ---- my_follow.c ---- */
 
@@ -57,8 +61,9 @@ enum err_code my_check_tables(struct my_source *p, struct err *e);
 /* Is it about tables that are of interest? */
 bool my_ddl_concerns(const struct my_source *p, const struct my_ddl *d);
 /* What a schema statement of the source does here, as changes of the mirror's open transaction.
- * p->tables are the ones of before, and are loaded anew. */
-enum err_code my_apply_ddl(struct my_source *p, const struct my_ddl *d, struct err *e);
+ * p->tables are the ones of before, and are loaded anew; `ahead`: they may have known it already.
+ */
+enum err_code my_apply_ddl(struct my_source *p, const struct my_ddl *d, bool ahead, struct err *e);
 
 /* ---- my_value.c ---- */
 

@@ -287,6 +287,9 @@ static enum err_code rename_table(struct my_source *p, const struct my_ddl_name 
     enum err_code code = mirror_has_table(p->mirror, from->table, &there, e);
     if (code != ERR_OK)
         return code;
+    if (!there) /* the catalog knew already that it would not stay, so its rows were passed over */
+        return MY_COPY_AGAIN(p, e, "table %.60s.%.60s was renamed soon after it was made",
+                             from->schema, from->table);
     buf_puts(&sql, "ALTER TABLE ");
     quote_put_name(&sql, from->table);
     buf_puts(&sql, " RENAME TO ");
@@ -304,8 +307,16 @@ static enum err_code drop_schema(struct my_source *p, const char *schema, struct
     return code;
 }
 
+/* Where the catalog of before knew the change already, nothing is seen of it when it is compared.
+ * New columns are missing here all the same, and whatever an earlier comparison has found is done;
+ * but a column that is dropped may have come again, and one with another name is a new one. */
+static bool is_lost(const struct my_source *p, const struct my_ddl *d)
+{
+    return d->renames || d->drops || (d->modifies && !p->tables_compared);
+}
+
 static enum err_code create_or_alter(struct my_source *p, const struct my_tables *old,
-                                     const struct my_ddl *d, struct err *e)
+                                     const struct my_ddl *d, bool ahead, struct err *e)
 {
     const struct my_ddl_name *n = &d->tables[0];
     const struct my_table *now = my_tables_find(&p->tables, n->schema, n->table);
@@ -313,6 +324,11 @@ static enum err_code create_or_alter(struct my_source *p, const struct my_tables
 
     if (!now)
         return ERR_OK; /* not one of ours, or the log is going to drop it */
+    if (ahead && is_lost(p, d))
+        return MY_COPY_AGAIN(p, e,
+                             "table %.60s.%.60s was changed, perhaps more than once, before this "
+                             "part of the source's log was read",
+                             n->schema, n->table);
     if (d->replaces) {
         bool there = false;
         enum err_code code = mirror_has_table(p->mirror, n->table, &there, e);
@@ -324,14 +340,14 @@ static enum err_code create_or_alter(struct my_source *p, const struct my_tables
 }
 
 static enum err_code apply(struct my_source *p, const struct my_tables *old, const struct my_ddl *d,
-                           struct err *e)
+                           bool ahead, struct err *e)
 {
     enum err_code code = ERR_OK;
 
     switch (d->kind) {
     case MY_DDL_CREATE:
     case MY_DDL_ALTER:
-        return create_or_alter(p, old, d, e);
+        return create_or_alter(p, old, d, ahead, e);
     case MY_DDL_DROP:
         for (size_t i = 0; i < d->n && code == ERR_OK; i++)
             code = drop_if_there(p, d->tables[i].schema, d->tables[i].table, e);
@@ -355,7 +371,7 @@ bool my_ddl_concerns(const struct my_source *p, const struct my_ddl *d)
     return false;
 }
 
-enum err_code my_apply_ddl(struct my_source *p, const struct my_ddl *d, struct err *e)
+enum err_code my_apply_ddl(struct my_source *p, const struct my_ddl *d, bool ahead, struct err *e)
 {
     bool use_schema = source_options(p->source)->use_schema;
     enum err_code code = ERR_OK;
@@ -373,10 +389,11 @@ enum err_code my_apply_ddl(struct my_source *p, const struct my_ddl *d, struct e
     if (code == ERR_OK)
         code = my_load_tables(p, e);
     if (code == ERR_OK && use_schema)
-        code = apply(p, &old, d, e);
+        code = apply(p, &old, d, ahead, e);
     else if (code == ERR_OK)
         LOG_INFO("the source's schema has changed; the local one is the user's to change",
                  LOG_STR("table", d->tables[0].table));
+    p->tables_compared = code == ERR_OK;
     if (old.arena != p->tables.arena)
         my_tables_free(&old);
     return code;

@@ -235,5 +235,4 @@ static enum err_code follow(void *arg, struct source *s, struct err *e)
     return code;
 }
 
-const struct source_driver my_source_driver = {
-    .kind = "mysql", .unit = "seconds", .follow = follow};
+const struct source_driver my_source_driver = {.kind = "mysql", .unit = "ms", .follow = follow};

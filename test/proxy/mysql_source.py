@@ -24,17 +24,21 @@ class MariaDb(ha.Process):
         self.settings, self.port = list(settings), ha.free_port()
         self.data, self.socket = os.path.join(self.directory, "data"), os.path.join(self.directory, "data", "s")
         self.as_user = ["--user=nobody"] if os.geteuid() == 0 else []
+        # Of its own: a server that starts removes what others have there.
+        self.env = {**os.environ, "TMPDIR": os.path.join(self.directory, "tmp")}
         cluster.processes.append(self)
 
     def install(self):
         os.makedirs(self.data)
+        os.makedirs(self.env["TMPDIR"])
         for d in (os.path.dirname(self.directory), self.directory, self.data):
             os.chmod(d, 0o755)
         if self.as_user:
             shutil.chown(self.data, "nobody")
+            shutil.chown(self.env["TMPDIR"], "nobody")
         made = subprocess.run(["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--skip-test-db",
-                               "--auth-root-authentication-method=normal", *self.as_user], check=False, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True)
+                               "--auth-root-authentication-method=normal", *self.as_user], check=False, env=self.env,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert made.returncode == 0, made.stdout[-5000:]
 
     def start(self):
@@ -43,7 +47,7 @@ class MariaDb(ha.Process):
             self.install()
         program = shutil.which("mariadbd", path=os.environ["PATH"] + ":/usr/sbin")
         self.spawn([program, "--no-defaults", f"--datadir={self.data}", f"--port={self.port}", "--bind-address=127.0.0.1",
-                    f"--socket={self.socket}", f"--pid-file={self.data}/pid", *SETTINGS, *self.settings, *self.as_user])
+                    f"--socket={self.socket}", f"--pid-file={self.data}/pid", *SETTINGS, *self.settings, *self.as_user], self.env)
         ha.wait_until(lambda: self.client("SELECT 1", check=False).returncode == 0, 90, "MariaDB ready")
         if new:
             self.sql(f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'", f"GRANT ALL ON *.* TO '{USER}'@'%'")

@@ -78,6 +78,7 @@ def test_types(cluster, server, source, metadata):
         source.sql(TYPES, *(f"INSERT INTO types ({COLUMNS}) VALUES ({r})" for r in ROWS))
         a = source.node(cluster)
         same_types(source, a)
+        failures = state(a)["failures"]
         rest = COLUMNS.split(", ", 1)[1]
         source.sql(f"INSERT INTO types ({COLUMNS}) SELECT id + 10, {rest} FROM types", "UPDATE types SET i = i + 1, v = 'changed' WHERE id IN (3, 14)")
         same_types(source, a)
@@ -90,7 +91,7 @@ def test_types(cluster, server, source, metadata):
             assert a.query(f"SELECT f, lu, d2 FROM types WHERE id = {id}").rows == [[3.14, "18446744073709551615", digits]]
         for id in (4, 14):
             assert a.query(f"SELECT f, d2 FROM types WHERE id = {id}").rows == [[16777216.0, 1e-30]]
-        assert state(a)["failures"] == 0, state(a)["last_error"]
+        assert state(a)["failures"] == failures, state(a)["last_error"]
     finally:
         server.sql("SET GLOBAL binlog_row_metadata = NO_LOG")
 
@@ -170,9 +171,11 @@ def test_schema_follows(cluster, source):
         ["ALTER TABLE t CHANGE d dd VARCHAR(20)", "UPDATE t SET dd = 'longer than nine' WHERE id = 1"],
         ["CREATE INDEX i ON t (v)", "DROP INDEX i ON t", "ALTER TABLE t COMMENT 'x'"],
         ["TRUNCATE t", "INSERT INTO t VALUES (4, 5, 'c', 'd', 6)"],
-        ["CREATE TABLE u LIKE t", "INSERT INTO u SELECT * FROM t", "RENAME TABLE t TO old, u TO t", "UPDATE t SET v = 'swapped'", "DROP TABLE old"],
+        ["CREATE TABLE u LIKE t", "INSERT INTO u SELECT * FROM t"],
+        ["RENAME TABLE t TO old, u TO t", "UPDATE t SET v = 'swapped'", "DROP TABLE old"],
         ["CREATE OR REPLACE TABLE t (id INT PRIMARY KEY, o TEXT)", "INSERT INTO t VALUES (1, 'new')"],
         ["CREATE TABLE s (PRIMARY KEY (id)) SELECT id, o FROM t", "INSERT INTO s VALUES (2, 'x')"]]
+
     def every():
         """All columns by their names: a new one is the last one here, wherever it is in the source."""
         names = source.rows("SELECT column_name FROM information_schema.columns WHERE table_schema = database() AND table_name = 't'"
@@ -182,6 +185,7 @@ def test_schema_follows(cluster, source):
     for step in steps:
         source.sql(*step)
         wait_same(source, a, every())
+        wait_until(lambda: state(a)["lag"] == 0)
     wait_same(source, a, "SELECT * FROM s ORDER BY id")
     assert state(a)["failures"] == 0, state(a)["last_error"]
     source.sql("DROP TABLE s")
@@ -190,6 +194,30 @@ def test_schema_follows(cluster, source):
     for change in ("ALTER TABLE t ADD COLUMN r DATETIME(3) DEFAULT current_timestamp(3)", "ALTER TABLE t MODIFY o VARBINARY(50)", "ALTER TABLE t MODIFY id BIGINT"):
         source.sql(change, "INSERT INTO t (id, o) SELECT max(id) + 1, 'n' FROM t")
         wait_same(source, a, every())
+
+
+@pytest.mark.parametrize("metadata", ["NO_LOG", "FULL"])
+def test_schema_changes_while_away(cluster, server, source, metadata):
+    """The log is of tables that the source no longer has so: what it does not tell is copied anew, and never guessed."""
+    server.sql(f"SET GLOBAL binlog_row_metadata = {metadata}")
+    try:
+        source.sql("CREATE TABLE t (id INT PRIMARY KEY, a INT, b INT)", "CREATE TABLE u (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1, 10, 20)")
+        a = source.node(cluster)
+        for steps in (["INSERT INTO t VALUES (2, 11, 21)", "ALTER TABLE t ADD COLUMN c INT", "INSERT INTO t VALUES (3, 12, 22, 32)"],
+                      ["INSERT INTO t VALUES (4, 13, 23, 33)", "ALTER TABLE t DROP COLUMN c, ADD COLUMN d INT", "UPDATE t SET d = 1 WHERE id = 4"],
+                      ["INSERT INTO t VALUES (5, 14, 24, 44)", "ALTER TABLE t MODIFY a INT AFTER b", "INSERT INTO t VALUES (6, 25, 15, 45)"],
+                      ["INSERT INTO t VALUES (7, 1, 2, 3)", "ALTER TABLE t RENAME COLUMN a TO x, RENAME COLUMN b TO a", "ALTER TABLE t RENAME COLUMN x TO b"],
+                      ["INSERT INTO u VALUES (1)", "DROP TABLE u", "CREATE TABLE u (id INT PRIMARY KEY, v TEXT)", "INSERT INTO u VALUES (2, 'x')"],
+                      ["CREATE TABLE w LIKE t", "INSERT INTO w SELECT * FROM t", "RENAME TABLE t TO old, w TO t", "DROP TABLE old", "DELETE FROM t WHERE id = 1"]):
+            assert a.terminate() == 0
+            source.sql(*steps)
+            a.start()
+            names = source.rows("SELECT group_concat(column_name ORDER BY column_name) FROM information_schema.columns"
+                                " WHERE table_schema = database() AND table_name = 't'")
+            wait_same(source, a, [f"SELECT {names} FROM t ORDER BY id", "SELECT * FROM u"], 60)
+            wait_state(a, "following")
+    finally:
+        server.sql("SET GLOBAL binlog_row_metadata = NO_LOG")
 
 
 def test_settings_that_do_not_do(cluster, server, source):
