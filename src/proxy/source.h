@@ -76,6 +76,8 @@ bool source_pause(struct source *s, int64_t duration_ns);
 
 void source_is_copying(struct source *s);
 void source_is_following(struct source *s);
+/* What /status says besides that it follows; "" = nothing. */
+void source_note(struct source *s, const char *note);
 /* So many rows more were read by the copy. */
 void source_copied(struct source *s, uint64_t rows);
 /* mirror_commit() with the bookkeeping; `transactions` of the source are in it. */

@@ -34,8 +34,6 @@
     X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
-#define NO_PROXY    "there is no proxy mode yet"
-#define NO_DEBEZIUM "there is no Debezium sink yet"
 #define NO_OUTBOX_DIR                                                                              \
     "the outbox lives in the database file, in the same transaction as the data, so that neither " \
     "is ever without the other"
@@ -175,20 +173,20 @@
     X(MYSQL_KEY, mysql_key, STRING, "mysql-key", 0, "", "", MYSQL, PLAIN, NULL,                    \
       "TLS key file of the MySQL server")                                                          \
                                                                                                    \
-    X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NO_PROXY,   \
+    X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NULL,       \
       "Source MySQL DSN to replicate from and to redirect writes to")                              \
-    X(MYSQL_INCLUDE, mysql_include, STRING, "mysql-include", 0, "^db.*", "", PROXY, PLAIN,         \
-      NO_PROXY, "Regexp of the MySQL source's tables to include")                                  \
-    X(MYSQL_EXCLUDE, mysql_exclude, STRING, "mysql-exclude", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
-      "Regexp of the MySQL source's tables to exclude")                                            \
-    X(MYSQL_DUMP_BIN, mysql_dump_bin, STRING, "mysql-dump-bin", 0, "", "", PROXY, PLAIN, NO_PROXY, \
-      "Path of the mysqldump program for the MySQL source's import")                               \
-    X(MYSQL_DUMP_DB, mysql_dump_db, STRING, "mysql-dump-db", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
-      "Database name given to mysqldump")                                                          \
+    X(MYSQL_INCLUDE, mysql_include, STRING, "mysql-include", 0, "^db.*", "", PROXY, PLAIN, NULL,   \
+      "Regexp of the MySQL source's tables to include, over database.table")                       \
+    X(MYSQL_EXCLUDE, mysql_exclude, STRING, "mysql-exclude", 0, "", "", PROXY, PLAIN, NULL,        \
+      "Regexp of the MySQL source's tables to exclude, likewise")                                  \
+    X(MYSQL_DUMP_BIN, mysql_dump_bin, STRING, "mysql-dump-bin", 0, "", "", PROXY, PLAIN, NULL,     \
+      "Known, and without effect: the first copy is made over a connection of its own")            \
+    X(MYSQL_DUMP_DB, mysql_dump_db, STRING, "mysql-dump-db", 0, "", "", PROXY, PLAIN, NULL,        \
+      "The one database of the MySQL source that is copied at first; empty means all of them")     \
     X(MYSQL_DUMP_INCLUDE, mysql_dump_include, STRING, "mysql-dump-include", 0, "", "", PROXY,      \
-      PLAIN, NO_PROXY, "Table filter given to mysqldump")                                          \
+      PLAIN, NULL, "Tables that are copied at first, with commas between; empty means all of them") \
     X(MYSQL_PROXY_ID, mysql_proxy_id, STRING, "mysql-proxy-id", 0, "sqlite-ha", "", PROXY, PLAIN,  \
-      NO_PROXY, "Identifier for the MySQL source's replication metadata")                          \
+      NULL, "Server id for the MySQL source, or a name from which it is made")                     \
     X(PG_PROXIED, pg_proxied, STRING, "pg-proxied", 0, "", "", PROXY, SECRET, NULL,                \
       "Source PostgreSQL DSN to replicate from and proxy to")                                      \
     X(PG_PUBLICATION, pg_publication, STRING, "pg-publication", 0, "ha_publication", "", PROXY,    \
@@ -204,14 +202,16 @@
     X(PROXY_READ_YOUR_WRITES, proxy_read_your_writes, BOOL, "proxy-read-your-writes", 0, "false",  \
       "", PROXY, PLAIN, NULL, "Read-your-writes behaviour of proxied queries")                     \
                                                                                                    \
-    X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, PLAIN,  \
-      NO_DEBEZIUM, "Comma-separated Kafka brokers for the Debezium sink")                          \
+    X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, SECRET, \
+      NULL,                                                                                        \
+      "Kafka brokers with commas between, and perhaps librdkafka's settings behind a ?: "          \
+      "host:9092,host2:9092?security.protocol=ssl&…")                                              \
     X(DEBEZIUM_GROUP, debezium_group, STRING, "debezium-group", 0, "", "", DEBEZIUM, PLAIN,        \
-      NO_DEBEZIUM, "Kafka consumer group of the Debezium sink")                                    \
+      NULL, "Kafka consumer group that is told how far the node is")                               \
     X(DEBEZIUM_TOPICS, debezium_topics, STRING, "debezium-topics", 0, "", "", DEBEZIUM, PLAIN,     \
-      NO_DEBEZIUM, "Kafka topics to consume")                                                      \
+      NULL, "Kafka topics to consume, with commas between; ^… is a regular expression")            \
     X(DEBEZIUM_SOURCE_DSN, debezium_source_dsn, STRING, "debezium-source-dsn", 0, "", "",          \
-      DEBEZIUM, SECRET, NO_DEBEZIUM, "Source DSN for write redirection")                           \
+      DEBEZIUM, SECRET, NULL, "DSN of the source database, where writes of clients go")            \
                                                                                                    \
     X(REMOTE, remote, STRING, "remote", 'r', "", "", CLIENT, URL, NULL,                            \
       "Run as a client of the node at this URL, or of the first of several (with commas between) " \
