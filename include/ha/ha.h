@@ -71,6 +71,7 @@ struct ha_error {
  *                    Statements outside of BEGIN … COMMIT are run again by the library itself.
  *   UNKNOWN_OUTCOME  the log did not answer in time; the write may or may not be in it.
  *   LOG_UNAVAILABLE  NATS cannot be reached; nothing was written. Reads go on.
+ *   NO_LEADER        --leader-addr, --leader-static: nobody takes the write; nothing was written.
  *   LAGGING          the position asked for by ha_session_min_seq() was not reached in time.
  *   BUSY             the write connection, or an open cursor of this session, is in the way.
  *   INTERRUPTED      by ha_session_interrupt(), or the row callback wanted no more. */

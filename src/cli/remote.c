@@ -284,7 +284,7 @@ static void judge(struct remote *r, enum lex_kind kind, const struct call *c, bo
     } else if (kind == LEX_COMMIT && code != ERR_FOREIGN_KEY && code != ERR_BUSY) {
         r->tx = REMOTE_NO_TX;
     } else if (code == ERR_CONFLICT || code == ERR_TX_ABORTED || code == ERR_TX_IDLE ||
-               code == ERR_LOG_UNAVAILABLE || code == ERR_STOPPED) {
+               code == ERR_LOG_UNAVAILABLE || code == ERR_NO_LEADER || code == ERR_STOPPED) {
         r->tx = REMOTE_TX_FAILED;
     } else if (code == ERR_INTERRUPTED) {
         r->canceled = true;

@@ -161,7 +161,7 @@ static void tell(struct lease *l)
     if (!news)
         return;
     if (v.held)
-        LOG_INFO("lease", LOG_STR("name", l->name), LOG_STR("holder", v.holder),
+        LOG_INFO("lease is held", LOG_STR("name", l->name), LOG_STR("holder", v.holder),
                  LOG_STR("note", v.note), LOG_UINT("since", v.since));
     else
         LOG_INFO("lease is free", LOG_STR("name", l->name));

@@ -67,7 +67,8 @@ struct follower {
 
 static enum err_code out_of_memory(struct err *e)
 {
-    return err_set(e, ERR_NO_MEMORY, "out of memory");
+    err_set(e, ERR_NO_MEMORY, "out of memory");
+    return ERR_NO_MEMORY;
 }
 
 /* ---- tables ---- */
@@ -209,9 +210,12 @@ static enum err_code add_columns(struct follower *f, const struct relation *r, s
         if (mirror_table_has(&local->table, r->columns[i].name))
             continue;
         const struct pg_column *c = catalog_column(t, r->columns[i].name);
-        code = c ? pg_table_add_column(t, c, &sql, e)
-                 : err_set(e, ERR_NO_COLUMN, "column %.60s of table %.60s is gone again",
+        if (!c) {
+            code = err_set(e, ERR_NO_COLUMN, "column %.60s of table %.60s is gone again",
                            r->columns[i].name, r->table);
+            break;
+        }
+        code = pg_table_add_column(t, c, &sql, e);
         if (code == ERR_OK)
             code = change_sql(f, &sql, e);
         if (code == ERR_OK)
@@ -260,14 +264,15 @@ static enum err_code follow_schema(struct follower *f, const struct relation *r,
     struct pg_tables t;
     struct local *local = NULL;
     enum err_code code = find_local(f, r->table, &local, e);
-    bool fits = code == ERR_OK && local->table.n_columns > 0;
-
-    if (code == ERR_OK && has_more(&local->table, r))
+    if (code != ERR_OK)
+        return code;
+    if (has_more(&local->table, r))
         return table_changed(f, r, e);
+    bool fits = local->table.n_columns > 0;
     for (size_t i = 0; i < r->n; i++)
         fits = fits && mirror_table_has(&local->table, r->columns[i].name);
-    if (code != ERR_OK || fits)
-        return code;
+    if (fits)
+        return ERR_OK;
     code = load_table(f, r, &t, e);
     if (code == ERR_OK)
         code = local->table.n_columns > 0 ? add_columns(f, r, local, &t.all[0], e)

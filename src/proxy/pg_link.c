@@ -11,6 +11,7 @@
 
 #define CHECK_NS         (100 * CLOCK_MS)
 #define CONNECT_LIMIT_NS (15 * CLOCK_S)
+#define END_NS           (5 * CLOCK_S) /* between a statement's result and its end */
 
 struct pg_link {
     PGconn *conn;
@@ -250,7 +251,12 @@ enum err_code pg_link_run(struct pg_link *l, const char *sql, const char *const 
     enum err_code code = send(l, sql, values, n, w, e);
 
     while (code == ERR_OK) {
-        code = pg_link_result(l, &r, w, e);
+        /* With its first result a statement is as good as through: its caller hears of it even if
+         * nobody wants to know any more. */
+        struct pg_wait end = {.deadline_ns = clock_deadline(END_NS), .wake_fd = -1};
+        code = pg_link_result(l, &r, last ? &end : w, e);
+        if (last && code != ERR_OK)
+            l->broken = true;
         if (code != ERR_OK || !r)
             break;
         if (last)

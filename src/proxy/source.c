@@ -302,7 +302,8 @@ static bool wait_for_turn(struct source *s)
 
 static uint64_t progress(const struct source *s)
 {
-    return atomic_load(&s->transactions);
+    return atomic_load(
+        &s->transactions); /* a copy is none: one that does not help is not repeated soon */
 }
 
 static void *follow(void *arg)

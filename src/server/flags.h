@@ -34,7 +34,6 @@
     X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
-#define NO_PROXY "there is no proxy mode yet"
 #define NO_OUTBOX_DIR                                                                              \
     "the outbox lives in the database file, in the same transaction as the data, so that neither " \
     "is ever without the other"
@@ -174,20 +173,20 @@
     X(MYSQL_KEY, mysql_key, STRING, "mysql-key", 0, "", "", MYSQL, PLAIN, NULL,                    \
       "TLS key file of the MySQL server")                                                          \
                                                                                                    \
-    X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NO_PROXY,   \
+    X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NULL,       \
       "Source MySQL DSN to replicate from and to redirect writes to")                              \
-    X(MYSQL_INCLUDE, mysql_include, STRING, "mysql-include", 0, "^db.*", "", PROXY, PLAIN,         \
-      NO_PROXY, "Regexp of the MySQL source's tables to include")                                  \
-    X(MYSQL_EXCLUDE, mysql_exclude, STRING, "mysql-exclude", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
-      "Regexp of the MySQL source's tables to exclude")                                            \
-    X(MYSQL_DUMP_BIN, mysql_dump_bin, STRING, "mysql-dump-bin", 0, "", "", PROXY, PLAIN, NO_PROXY, \
-      "Path of the mysqldump program for the MySQL source's import")                               \
-    X(MYSQL_DUMP_DB, mysql_dump_db, STRING, "mysql-dump-db", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
-      "Database name given to mysqldump")                                                          \
+    X(MYSQL_INCLUDE, mysql_include, STRING, "mysql-include", 0, "^db.*", "", PROXY, PLAIN, NULL,   \
+      "Regexp of the MySQL source's tables to include, over database.table")                       \
+    X(MYSQL_EXCLUDE, mysql_exclude, STRING, "mysql-exclude", 0, "", "", PROXY, PLAIN, NULL,        \
+      "Regexp of the MySQL source's tables to exclude, likewise")                                  \
+    X(MYSQL_DUMP_BIN, mysql_dump_bin, STRING, "mysql-dump-bin", 0, "", "", PROXY, PLAIN, NULL,     \
+      "Known, and without effect: the first copy is made over a connection of its own")            \
+    X(MYSQL_DUMP_DB, mysql_dump_db, STRING, "mysql-dump-db", 0, "", "", PROXY, PLAIN, NULL,        \
+      "The one database of the MySQL source that is copied at first; empty means all of them")     \
     X(MYSQL_DUMP_INCLUDE, mysql_dump_include, STRING, "mysql-dump-include", 0, "", "", PROXY,      \
-      PLAIN, NO_PROXY, "Table filter given to mysqldump")                                          \
+      PLAIN, NULL, "Tables that are copied at first, with commas between; empty means all of them") \
     X(MYSQL_PROXY_ID, mysql_proxy_id, STRING, "mysql-proxy-id", 0, "sqlite-ha", "", PROXY, PLAIN,  \
-      NO_PROXY, "Identifier for the MySQL source's replication metadata")                          \
+      NULL, "Server id for the MySQL source, or a name from which it is made")                     \
     X(PG_PROXIED, pg_proxied, STRING, "pg-proxied", 0, "", "", PROXY, SECRET, NULL,                \
       "Source PostgreSQL DSN to replicate from and proxy to")                                      \
     X(PG_PUBLICATION, pg_publication, STRING, "pg-publication", 0, "ha_publication", "", PROXY,    \

@@ -1,6 +1,7 @@
 """Leaders that die, hang and leave under clients of all protocols: what was acknowledged is there once, what had failed is
 not, and another node leads within seconds (docs/leaders.md)."""
 
+import contextlib
 import signal
 import time
 
@@ -121,6 +122,21 @@ def test_transaction_is_lost_with_the_leader(cluster):
         c.commit()
     assert others[0].node.query("SELECT id FROM w").rows == [[3]]
     leader.node.start()
+
+
+def test_follower_is_killed(cluster):
+    """A follower that dies with a transaction open: the leader rolls it back, and others go on at once."""
+    some = members(cluster)
+    a, b = followers_of(some, leader_of(some))
+    table(a)
+    with contextlib.closing(b.pg(autocommit=False)) as c, c.cursor() as cur:
+        cur.execute("INSERT INTO w VALUES (1)")
+        b.node.kill9()
+    a.node.query("INSERT INTO w VALUES (2)")
+    assert a.node.query("SELECT id FROM w").rows == [[2]]
+    b.node.start()
+    ha.wait_until(lambda: ha.synced(b.node))
+    ha.assert_equal(*(m.node for m in some))
 
 
 def test_outcome_is_unknown(cluster):

@@ -47,8 +47,8 @@ def test_kill_while_following(cluster, source):
             a.env["HA_FAULT"] = f"{point}=kill@{random.randint(2, 20)}"
             a.start(wait=False)
             restart_after_death(a)
-            wait_done(source, 20)
-        for _ in range(4):
+            wait_done(source, 5)
+        for _ in range(2):
             wait_done(source, random.randint(1, 60))
             a.kill9()
             a.start()
@@ -134,7 +134,7 @@ def test_takeover(source, three):
     with Writer(source, 1), Writer(source, 2):
         first = holder(three)
         others = [n for n in three if n is not first]
-        assert all(first.name in state(n)["reason"] and state(n)["copied"] for n in others)
+        wait_until(lambda: all(first.name in state(n)["reason"] and state(n)["copied"] for n in others), what="they know who follows")
         wait_done(source, 30)
         first.kill9()
         second = holder(others)

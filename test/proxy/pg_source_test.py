@@ -174,8 +174,8 @@ def test_publication_of_some(cluster, source):
                what="what is published is here")
     assert n.query("SELECT count(*) FROM sqlite_schema WHERE name = 'b' OR sql LIKE '%secret%'").value == 0
     wait_state(n, "following")
-    source.sql("CREATE TABLE other.a (id int PRIMARY KEY)", "CREATE PUBLICATION both FOR TABLE a, other.a")
-    m = source.node(cluster, "--pg-publication", "both", "--pg-slot", source.slot + "2", wait=False)
+    source.sql("CREATE TABLE other.a (id int PRIMARY KEY)", "CREATE PUBLICATION both_of FOR TABLE a, other.a")
+    m = source.node(cluster, "--pg-publication", "both_of", "--pg-slot", source.slot + "2", wait=False)
     wait_until(lambda: m.http.request("GET", "/livez").status == 200, what="the node is up")
     wait_state(m, "stopped", "same table")
 

@@ -660,6 +660,10 @@ static enum grpc_word look_locked(struct grpc_talk *t, const char **bytes, size_
     }
     if (t->ended && here == 0)
         return ended(t, e);
+    if (t->ended || v == GRPCFRAME_BAD || v == GRPCFRAME_WHOLE) {
+        err_set(e, ERR_PROTOCOL, "%s: what it has sent is no message", t->client->address);
+        return GRPC_WORD_LOST;
+    }
     if (!t->over)
         return GRPC_WORD_NONE;
     if (t->client->dead)

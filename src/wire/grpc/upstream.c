@@ -31,7 +31,7 @@
 #define LEADER_PATH  "/ha.v1.Leader/Run"
 #define CLIENTS_MAX  16u               /* connections, where one is full */
 #define LOOK_NS      (50 * CLOCK_MS)   /* between two looks whether the client still waits */
-#define RETRY_NS     (100 * CLOCK_MS)  /* between two tries with the same leader */
+#define RETRY_NS     (50 * CLOCK_MS)   /* between two tries with the same leader */
 #define CANCEL_NS    (5 * CLOCK_S)     /* for the answer of what was canceled */
 #define ANSWER_BYTES ((size_t)1 << 20) /* of an answer, beside its recording */
 #define LEARNED_MAX  (ORDER_SETTINGS_MAX / 2)
@@ -322,7 +322,9 @@ static enum fate try_with(struct grpc_upstream *u, struct opening *o, const stru
         fate = ask(o->talk, o->what, o->call, o->base, o->limit, &o->wanted, &o->answer, e);
     if (fate == FATE_LOST && o->what == ORDER_BEGIN && upstream_check(o->call, &ignored) == ERR_OK)
         fate = FATE_REFUSED; /* whatever has begun there ends with the connection */
-    if (fate == FATE_ANSWERED && o->answer.result.err.code == ERR_SHUTDOWN) {
+    enum err_code code = fate == FATE_ANSWERED ? o->answer.result.err.code : ERR_OK;
+    /* It stops; or a database was created a moment ago, and has not come to the leader yet. */
+    if (code == ERR_SHUTDOWN || code == ERR_NO_DATABASE) {
         *e = o->answer.result.err;
         fate = FATE_REFUSED;
     }
