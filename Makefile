@@ -91,13 +91,14 @@ PKG_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags $(PKGS) 2>/de
 PKG_LIBS  := $(shell pkg-config --libs $(PKGS) 2>/dev/null || \
                      echo -lnats -lyajl -lzstd -lssl -lcrypto -lpcre2-8 -lnghttp2 -lprotobuf-c -lz -llua5.4)
 LIBS      := $(PKG_LIBS) -lpthread -lm -ldl
-# libcurl, for the commands (src/cli), is loaded when one needs it: cli/curl.h; libpq, for a source, too: proxy/pq.h.
+# libcurl, for the commands (src/cli), is loaded when one needs it: cli/curl.h; libpq and libmariadb, for a source, too: proxy/pq.h.
 # The load client of test/bench speaks to PostgreSQL and MariaDB.
 PQ_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags libpq 2>/dev/null || echo -I/usr/include/postgresql))
 PKG_CFLAGS += $(PQ_CFLAGS)
 PQ_LIBS   := $(shell pkg-config --libs libpq 2>/dev/null || echo -lpq)
 # As a system's: clang-tidy is not to judge its headers.
 MY_CFLAGS := $(patsubst -I%,-isystem%,$(shell pkg-config --cflags libmariadb 2>/dev/null || echo -I/usr/include/mariadb))
+PKG_CFLAGS += $(MY_CFLAGS)
 MY_LIBS   := $(shell pkg-config --libs libmariadb 2>/dev/null || echo -lmariadb)
 CMOCKA    := $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
 

@@ -56,6 +56,7 @@ enum err_code err_set(struct err *e, enum err_code code, const char *fmt, ...)
     e->sqlite_code = 0;
     e->offset = -1;
     e->sqlstate[0] = '\0';
+    e->number = 0;
     memcpy(e->msg, text, strlen(text) + 1);
     return code;
 }
@@ -90,6 +91,7 @@ void err_clear(struct err *e)
     e->sqlite_code = 0;
     e->offset = -1;
     e->sqlstate[0] = '\0';
+    e->number = 0;
     e->msg[0] = '\0';
 }
 

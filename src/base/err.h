@@ -93,11 +93,12 @@ struct err {
     int offset;      /* byte offset into the SQL text, -1 when unknown */
     char msg[ERR_MSG_SIZE];
     char sqlstate[6]; /* of an error that a source has answered; "" = the code's */
+    int number;       /* MySQL's, of such an error; 0 = the code's */
 };
 
 #define ERR_INIT                                                                                   \
     {                                                                                              \
-        ERR_OK, 0, -1, "", ""                                                                      \
+        ERR_OK, 0, -1, "", "", 0                                                                   \
     }
 
 /* Fills `e` and returns `code`, so that callers can write `return err_set(e, …)`. */

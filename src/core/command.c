@@ -1,6 +1,8 @@
 #include "core/command.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/digits.h"
@@ -46,8 +48,8 @@ static enum err_code syntax(enum command_kind kind, const char *sql, const struc
 {
     const char *usage = kind == COMMAND_HISTORY ? "HISTORY [n | 'duration']"
                         : kind == COMMAND_UNDO  ? "UNDO n | 'duration'"
-                        : kind == COMMAND_UNDOE ? "UNDOE n"
-                                                : "UNDOT n";
+                        : kind == COMMAND_UNDOE ? "UNDOE n [WHERE table(rowid, …)]"
+                                                : "UNDOT n [WHERE table(rowid, …)]";
 
     if (t->type == LEX_TOKEN_END || t->type == LEX_TOKEN_SEMI)
         err_set(e, ERR_SYNTAX, "incomplete input: the statement is %s", usage);
@@ -111,11 +113,50 @@ static bool join(char out[ARGUMENT_MAX], const char **at, const char *end, struc
     return true;
 }
 
+static bool is_punct(const struct lex_token *t, char c)
+{
+    return t->type == LEX_TOKEN_PUNCT && *t->text == c;
+}
+
+/* Behind WHERE: table(1, -2, …). `t` is the token behind it afterwards, or the one that is wrong.
+ */
+static bool where(struct undo_where *w, const char **at, const char *end, struct lex_token *t)
+{
+    lex_next(at, end, t);
+    if ((t->type != LEX_TOKEN_WORD && t->type != LEX_TOKEN_QUOTED) || t->len >= UNDO_WHERE_NAME)
+        return false;
+    (void)lex_unquote(t, w->table);
+    lex_next(at, end, t);
+    if (!is_punct(t, '('))
+        return false;
+    do {
+        char text[ARGUMENT_MAX];
+        char *rest = NULL;
+        lex_next(at, end, t);
+        bool negative = is_punct(t, '-');
+        if (negative)
+            lex_next(at, end, t);
+        if (t->type != LEX_TOKEN_NUMBER || t->len + 2 > sizeof text || w->n == UNDO_WHERE_ROWS)
+            return false;
+        (void)snprintf(text, sizeof text, "%s%.*s", negative ? "-" : "", (int)t->len, t->text);
+        errno = 0;
+        w->rowids[w->n++] = strtoll(text, &rest, 10);
+        if (errno != 0 || *rest)
+            return false;
+        lex_next(at, end, t);
+    } while (is_punct(t, ','));
+    if (!is_punct(t, ')'))
+        return false;
+    lex_next(at, end, t);
+    return true;
+}
+
 enum err_code command_read(struct command *c, const char *sql, size_t len, const struct query *q,
                            unsigned *n_params, struct err *e)
 {
     const char *at = sql, *end = sql + len;
     char text[ARGUMENT_MAX] = "0";
+    struct undo_where rows = {.n = 0};
     struct lex_token t;
     enum err_code code;
 
@@ -139,7 +180,11 @@ enum err_code command_read(struct command *c, const char *sql, size_t len, const
     } else if (kind != COMMAND_HISTORY) {
         return syntax(kind, sql, &t, e);
     }
-    if (t.type != LEX_TOKEN_END && t.type != LEX_TOKEN_SEMI)
+    bool named = (kind == COMMAND_UNDOE || kind == COMMAND_UNDOT) && lex_is(&t, "WHERE");
+    if ((named && !where(&rows, &at, end, &t)) ||
+        (t.type != LEX_TOKEN_END && t.type != LEX_TOKEN_SEMI))
         return syntax(kind, sql, &t, e);
-    return command_argument(c, kind, text, e);
+    code = command_argument(c, kind, text, e);
+    c->where = rows;
+    return code;
 }

@@ -5,6 +5,7 @@
  *   UNDO n | 'duration'          takes them back from there on
  *   UNDOE n                      what has happened to the rows that transaction n changed
  *   UNDOT n                      the transactions that changed these rows
+ *   UNDOE|UNDOT n WHERE t(1, 2)  the same of rows that are named by their rowids
  *
  * n is `150`, `150.2` (proto/address.h), or 0 for the last one; it may be a parameter, and stand in
  * quotes. A duration is Go's, '10m'. Pure; any thread.
@@ -19,6 +20,7 @@
 #include "base/err.h"
 #include "core/session.h"
 #include "proto/address.h"
+#include "repl/undo.h"
 
 enum command_kind { COMMAND_HISTORY, COMMAND_UNDO, COMMAND_UNDOE, COMMAND_UNDOT };
 
@@ -27,6 +29,7 @@ struct command {
     bool by_time;
     int64_t ns;        /* by_time; more than 0 */
     struct address at; /* not by_time; seq 0 = the last one */
+    struct undo_where where;
 };
 
 /* What stands for n or the duration, alone. ERR_PARAM. */

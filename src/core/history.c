@@ -175,13 +175,13 @@ static enum err_code undo(struct replica *r, const struct command *c,
                                            [COMMAND_UNDOE] = UNDO_ENTITY,
                                            [COMMAND_UNDOT] = UNDO_TRANSACTION};
     int64_t deadline = guard->deadline_ns;
-    struct history_range range;
+    struct undo_question q = {.kind = kinds[c->kind], .where = c->where};
 
     if (deadline == CLOCK_EVER)
         deadline = clock_deadline(timeout_ns);
-    if (find_range(r, c, HISTORY_REFUSE, &range, e) != ERR_OK)
+    if (find_range(r, c, HISTORY_REFUSE, &q.range, e) != ERR_OK)
         return e->code;
-    return undo_run(r, kinds[c->kind], &range, guard, deadline, out, e);
+    return undo_run(r, &q, guard, deadline, out, e);
 }
 
 /* Is it the only statement of the request? */

@@ -84,7 +84,7 @@ struct node_source_status {
     bool copied;                   /* the database holds a whole state of the source */
     char reason[ERR_MSG_SIZE];     /* why it stopped, or whom it waits for; "" = nothing to say */
     char last_error[ERR_MSG_SIZE]; /* the last failure, over or not */
-    char position[128];            /* in the source's words; "" = none yet */
+    char position[1024];           /* in the source's words; "" = none yet */
     int64_t source_time_ns; /* wall clock: when the source committed what came last, 0 = unknown */
     uint64_t lag;           /* what the source has and the database not */
     uint64_t transactions, changes; /* taken over by this node */

@@ -8,6 +8,7 @@
  *   time         TEXT 12:34:56.789
  *   timestamp    TEXT 2026-01-31 12:34:56.789
  *   timestamptz  TEXT 2026-01-31 12:34:56.789+00:00, always UTC
+ *                (dates and both timestamps are read from TEXT infinity and -infinity, too)
  *   uuid         TEXT, lower case         (read, too: BLOB of 16 bytes)
  *   bytea        BLOB                     (read, too: TEXT \x00ff)
  *   json, jsonb  TEXT

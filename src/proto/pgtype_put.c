@@ -227,10 +227,27 @@ static enum pgtype_fault put_numeric_text(struct buf *b, const struct value *v)
     }
 }
 
+/* The ends of time, which a source may have sent. */
+static bool is_endless(const struct value *v, uint32_t oid, bool *negative)
+{
+    static const char word[] = "infinity";
+    size_t n = sizeof word - 1;
+
+    if (v->type != VALUE_TEXT || oid == PGTYPE_TIME)
+        return false;
+    *negative = v->u.s.len == n + 1 && v->u.s.data[0] == '-';
+    return v->u.s.len == n + *negative && memcmp(v->u.s.data + *negative, word, n) == 0;
+}
+
 static enum pgtype_fault put_time_text(struct buf *b, uint32_t oid, const struct value *v)
 {
     int64_t us;
+    bool negative;
 
+    if (is_endless(v, oid, &negative)) {
+        buf_put(b, v->u.s.data, v->u.s.len);
+        return PGTYPE_FINE;
+    }
     if (!pgtype_time_of_value(v, oid, &us))
         return PGTYPE_SYNTAX;
     pgtype_format_moment(b, oid, us);
@@ -344,7 +361,15 @@ static enum pgtype_fault put_float(struct buf *b, uint32_t oid, const struct val
 static enum pgtype_fault put_time(struct buf *b, uint32_t oid, const struct value *v)
 {
     int64_t us;
+    bool negative;
 
+    if (is_endless(v, oid, &negative)) {
+        if (oid == PGTYPE_DATE)
+            buf_be32(b, (uint32_t)(negative ? INT32_MIN : INT32_MAX));
+        else
+            buf_be64(b, (uint64_t)(negative ? INT64_MIN : INT64_MAX));
+        return PGTYPE_FINE;
+    }
     if (!pgtype_time_of_value(v, oid, &us))
         return PGTYPE_SYNTAX;
     if (oid == PGTYPE_DATE)

@@ -2,9 +2,11 @@
  * Dates and times: texts as clients and SQLite write them, microseconds since 2000-01-01 as the
  * binary format has them. The calendar is the proleptic Gregorian one, years 0001 to 9999.
  */
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
+#include "base/civil.h"
 #include "proto/pgtype.h"
 
 #define US_S         INT64_C(1000000)
@@ -23,20 +25,6 @@ static int64_t days_from_civil(int64_t y, int64_t m, int64_t d)
     int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
 
     return era * 146097 + doe - 730425;
-}
-
-static void civil_from_days(int64_t days, int *y, int *m, int *d)
-{
-    days += 730425;
-    int64_t era = (days >= 0 ? days : days - 146096) / 146097;
-    int64_t doe = days - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-
-    *d = (int)(doy - (153 * mp + 2) / 5 + 1);
-    *m = (int)(mp < 10 ? mp + 3 : mp - 9);
-    *y = (int)(yoe + era * 400 + (*m <= 2));
 }
 
 static bool digits(const char **p, const char *end, int least, int most, int *out)
@@ -227,10 +215,11 @@ bool pgtype_time_of_value(const struct value *v, uint32_t oid, int64_t *us)
 
 static void format_date(struct buf *b, int64_t us)
 {
-    int y, m, d;
+    int64_t y;
+    int m, d;
 
-    civil_from_days(floor_to_day(us) / US_DAY, &y, &m, &d);
-    buf_printf(b, "%04d-%02d-%02d", y, m, d);
+    civil_of_days((floor_to_day(us) + UNIX_EPOCH_S * US_S) / US_DAY, &y, &m, &d);
+    buf_printf(b, "%04" PRId64 "-%02d-%02d", y, m, d);
 }
 
 static void format_time(struct buf *b, int64_t us_of_day)

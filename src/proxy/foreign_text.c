@@ -92,7 +92,7 @@ enum err_code foreign_params_add(struct foreign_params *p, const struct value *v
 {
     if (p->n == PARAMS_MAX)
         return err_set(e, ERR_TOO_BIG, "a statement takes at most %d parameters", PARAMS_MAX);
-    const struct value **room = array_room(p->all, p->n, &p->cap, sizeof *room);
+    const struct value **room = array_room(p->all, p->n, &p->cap, sizeof(void *));
     if (!room)
         return out_of_memory(e);
     p->all = room;

@@ -99,6 +99,11 @@ static enum err_code check_stop(const struct mirror *m, struct err *e)
 
 /* ---- what the file says ---- */
 
+int64_t mirror_log_created(const struct mirror *m)
+{
+    return replica_log_created(database_replica(m->db));
+}
+
 enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e)
 {
     struct conn *c = NULL;
@@ -321,9 +326,9 @@ struct replay {
 static enum err_code next_bytes(struct replay *r, size_t n, const char **bytes, struct err *e)
 {
     struct buf *w = &r->window;
+    size_t rest = w->data ? w->len - r->at : 0;
 
-    if (w->len - r->at < n) {
-        size_t rest = w->len - r->at;
+    if (rest < n || !w->data) {
         size_t want = n > MIRROR_WINDOW_BYTES ? n : MIRROR_WINDOW_BYTES;
         size_t got = 0;
         if (rest > 0)
@@ -331,10 +336,10 @@ static enum err_code next_bytes(struct replay *r, size_t n, const char **bytes, 
         buf_cut(w, rest);
         r->at = 0;
         char *room = buf_reserve(w, want - rest);
-        if (!room)
-            return err_set(e, ERR_NO_MEMORY, "out of memory");
-        if (spool_read(r->m->spool, r->offset, room, want - rest, &got, e) != ERR_OK)
-            return e->code;
+        enum err_code code = room ? spool_read(r->m->spool, r->offset, room, want - rest, &got, e)
+                                  : err_set(e, ERR_NO_MEMORY, "out of memory");
+        if (code != ERR_OK)
+            return code;
         w->len += got;
         r->offset += got;
         if (w->len < n)
@@ -425,7 +430,7 @@ static enum err_code run_records(struct replay *r, struct err *e)
         code = check_stop(m, e);
         if (code == ERR_OK)
             code = next_bytes(r, sizeof word, &bytes, e);
-        if (code != ERR_OK)
+        if (code != ERR_OK || !bytes)
             break;
         memcpy(&word, bytes, sizeof word);
         size_t len = be32toh(word);
@@ -442,8 +447,7 @@ static enum err_code compare(struct mirror *m, struct ingest *g, struct err *e)
     struct buf now = BUF_INIT;
     enum err_code code = ingest_position(g, &now, e);
 
-    if (code == ERR_OK && (now.len != m->position.len ||
-                           (now.len > 0 && memcmp(now.data, m->position.data, now.len) != 0)))
+    if (code == ERR_OK && strcmp(buf_cstr(&now), buf_cstr(&m->position)) != 0)
         code = err_set(e, ERR_CONFLICT, "another node follows the source: it has come to %.100s",
                        now.len ? buf_cstr(&now) : "nothing");
     buf_free(&now);

@@ -59,6 +59,8 @@ void mirror_close(struct mirror *m); /* NULL is fine */
 /* Replaces `position` by what the tracker says once the file holds all that the log has now; empty:
  * nothing was ever followed. Commits are compared with it from then on. */
 enum err_code mirror_position(struct mirror *m, struct buf *position, struct err *e);
+/* When the log of the database was created, the same on all nodes; 0 = it has none. */
+int64_t mirror_log_created(const struct mirror *m);
 /* What the tracker of this node's file says just now: nothing is waited for, and commits are not
  * compared with it. */
 enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e);

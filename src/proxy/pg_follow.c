@@ -53,7 +53,6 @@ struct follower {
     uint64_t position;     /* the tracker's */
     uint64_t confirmed;    /* last told */
     uint64_t received;     /* the end of what has come */
-    uint64_t server_end;   /* of the server's WAL */
     int64_t status_ns;     /* when it was told */
     bool in_tx;            /* between Begin and Commit */
     uint64_t transactions; /* whole ones in the open group */
@@ -68,7 +67,8 @@ struct follower {
 
 static enum err_code out_of_memory(struct err *e)
 {
-    return err_set(e, ERR_NO_MEMORY, "out of memory");
+    err_set(e, ERR_NO_MEMORY, "out of memory");
+    return ERR_NO_MEMORY;
 }
 
 /* ---- tables ---- */
@@ -170,7 +170,7 @@ static enum err_code load_table(struct follower *f, const struct relation *r, st
 {
     struct pg_source *p = f->p;
     struct pg_link *l = NULL;
-    enum err_code code = pg_link_open(&l, p->opt.dsn, false, &p->wait, e);
+    enum err_code code = pg_link_open(&l, p->opt.dsn, NULL, &p->wait, e);
 
     *out = (struct pg_tables){0};
     if (code == ERR_OK)
@@ -210,9 +210,12 @@ static enum err_code add_columns(struct follower *f, const struct relation *r, s
         if (mirror_table_has(&local->table, r->columns[i].name))
             continue;
         const struct pg_column *c = catalog_column(t, r->columns[i].name);
-        code = c ? pg_table_add_column(t, c, &sql, e)
-                 : err_set(e, ERR_NO_COLUMN, "column %.60s of table %.60s is gone again",
+        if (!c) {
+            code = err_set(e, ERR_NO_COLUMN, "column %.60s of table %.60s is gone again",
                            r->columns[i].name, r->table);
+            break;
+        }
+        code = pg_table_add_column(t, c, &sql, e);
         if (code == ERR_OK)
             code = change_sql(f, &sql, e);
         if (code == ERR_OK)
@@ -236,18 +239,40 @@ static enum err_code create_table(struct follower *f, struct local *local, const
     return code;
 }
 
+/* Has the table here a column that the source's has not (any more)? */
+static bool has_more(const struct mirror_table *local, const struct relation *r)
+{
+    for (size_t i = 0; i < local->n_columns; i++) {
+        size_t k = 0;
+        while (k < r->n && strcasecmp(r->columns[k].name, local->columns[i]) != 0)
+            k++;
+        if (k == r->n)
+            return true;
+    }
+    return false;
+}
+
+static enum err_code table_changed(struct follower *f, const struct relation *r, struct err *e)
+{
+    err_set(e, ERR_UNSUPPORTED, "table %.100s of the source has changed", r->table);
+    return forget_fit(f, e);
+}
+
 /* --proxy-use-schema: the table here becomes what the source's is. */
 static enum err_code follow_schema(struct follower *f, const struct relation *r, struct err *e)
 {
     struct pg_tables t;
     struct local *local = NULL;
     enum err_code code = find_local(f, r->table, &local, e);
-    bool fits = code == ERR_OK && local->table.n_columns > 0;
-
+    if (code != ERR_OK)
+        return code;
+    if (has_more(&local->table, r))
+        return table_changed(f, r, e);
+    bool fits = local->table.n_columns > 0;
     for (size_t i = 0; i < r->n; i++)
         fits = fits && mirror_table_has(&local->table, r->columns[i].name);
-    if (code != ERR_OK || fits)
-        return code;
+    if (fits)
+        return ERR_OK;
     code = load_table(f, r, &t, e);
     if (code == ERR_OK)
         code = local->table.n_columns > 0 ? add_columns(f, r, local, &t.all[0], e)
@@ -278,10 +303,8 @@ static enum err_code on_relation(struct follower *f, const struct pgoutput_messa
     bool use_schema = source_options(f->p->source)->use_schema;
     struct relation *r = find_relation(f, m->relation);
 
-    if (use_schema && r && has_changed(r, m, &f->p->domains)) {
-        err_set(e, ERR_UNSUPPORTED, "table %.100s of the source has changed", r->table);
-        return forget_fit(f, e);
-    }
+    if (use_schema && r && has_changed(r, m, &f->p->domains))
+        return table_changed(f, r, e);
     enum err_code code = keep_relation(f, m, &r, e);
     return code == ERR_OK && use_schema ? follow_schema(f, r, e) : code;
 }
@@ -400,13 +423,13 @@ static enum err_code tell(struct follower *f, struct err *e)
     return code;
 }
 
-static void tell_lag(struct follower *f)
+/* How long ago the source committed what is just coming (0 = nothing is), by both clocks. Where its
+ * WAL ends the messages do not say. */
+static void tell_lag(struct follower *f, int64_t committed_ns)
 {
-    /* With nothing open and nothing under way, what lies between was not published. */
-    bool idle = !f->in_tx && f->transactions == 0;
-    uint64_t here = idle && f->received > f->position ? f->received : f->position;
+    int64_t ms = committed_ns ? (clock_wall_ns() - committed_ns) / CLOCK_MS : 0;
 
-    source_behind(f->p->source, f->server_end > here ? f->server_end - here : 0);
+    source_behind(f->p->source, ms > 0 ? (uint64_t)ms : 0);
 }
 
 static enum err_code commit_at(struct follower *f, uint64_t position, int64_t time_ns,
@@ -419,7 +442,6 @@ static enum err_code commit_at(struct follower *f, uint64_t position, int64_t ti
     if (code == ERR_OK) {
         f->position = position;
         FAULT_POINT("pg_follow.committed");
-        tell_lag(f);
     }
     return code;
 }
@@ -441,10 +463,14 @@ static enum err_code commit_group(struct follower *f, struct err *e)
     return code != ERR_OK && use_schema && is_misfit(code) ? forget_fit(f, e) : code;
 }
 
-/* Nothing is under way, and what the server has written since is not published. */
-static enum err_code move_on(struct follower *f, struct err *e)
+/* Nothing is under way, and what the server has written since is not published: the tracker moves
+ * over it. A server that asks for a status may be waiting for it to be confirmed before it shuts
+ * down. */
+static enum err_code move_on(struct follower *f, bool asked, struct err *e)
 {
-    if (f->in_tx || f->transactions || f->received < f->position + IDLE_BYTES)
+    uint64_t step = asked ? 1 : IDLE_BYTES;
+
+    if (f->in_tx || f->transactions || f->received < f->position + step)
         return ERR_OK;
     enum err_code code = mirror_begin(f->p->mirror, e);
     return code == ERR_OK ? commit_at(f, f->received, 0, 0, e) : code;
@@ -452,11 +478,12 @@ static enum err_code move_on(struct follower *f, struct err *e)
 
 /* ---- messages ---- */
 
-static enum err_code on_begin(struct follower *f, struct err *e)
+static enum err_code on_begin(struct follower *f, const struct pgoutput_message *m, struct err *e)
 {
     if (f->in_tx)
         return err_set(e, ERR_FORMAT, "a transaction begins inside another one");
     f->in_tx = true;
+    tell_lag(f, m->time_ns);
     return f->transactions == 0 ? mirror_begin(f->p->mirror, e) : ERR_OK;
 }
 
@@ -483,7 +510,7 @@ static enum err_code on_message(struct follower *f, const struct pgoutput_frame 
         return err_set(e, ERR_FORMAT, "a change outside of a transaction");
     switch (m.type) {
     case PGOUTPUT_BEGIN:
-        return on_begin(f, e);
+        return on_begin(f, &m, e);
     case PGOUTPUT_COMMIT:
         return on_commit(f, &m, e);
     case PGOUTPUT_RELATION:
@@ -506,8 +533,6 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
 
     if (!pgoutput_frame(bytes, len, &frame))
         return err_set(e, ERR_FORMAT, "the source sends what is no replication message");
-    if (frame.end > f->server_end)
-        f->server_end = frame.end;
     if (frame.kind == PGOUTPUT_DATA) {
         if (frame.start > f->received)
             f->received = frame.start;
@@ -516,8 +541,7 @@ static enum err_code on_frame(struct follower *f, const char *bytes, size_t len,
     /* Everything before that which is published has been sent. */
     if (frame.end > f->received)
         f->received = frame.end;
-    enum err_code code = move_on(f, e);
-    tell_lag(f);
+    enum err_code code = move_on(f, frame.reply, e);
     return code == ERR_OK && frame.reply ? tell(f, e) : code;
 }
 
@@ -538,6 +562,8 @@ static enum err_code pause_for(struct follower *f, struct err *e)
 
     if (f->transactions > 0 && !f->in_tx)
         code = commit_group(f, e);
+    if (code == ERR_OK && !f->in_tx)
+        tell_lag(f, 0);
     if (code == ERR_OK && is_due(f))
         code = tell(f, e);
     if (code != ERR_OK)
@@ -561,8 +587,8 @@ static enum err_code run(struct follower *f, struct err *e)
         code = pg_link_try_copied(f->p->link, &bytes, &len, &end, e);
         if (code != ERR_OK)
             return code;
-        if (end) /* it says why */
-            return pg_link_copied(f->p->link, &bytes, &len, &f->p->wait, e) == ERR_OK
+        if (end)
+            return pg_link_ended(f->p->link, &f->p->wait, e) == ERR_OK
                        ? err_set(e, ERR_SHUTDOWN, "the source has ended the replication")
                        : e->code;
         if (!bytes) {

@@ -11,6 +11,7 @@
 
 #define CHECK_NS         (100 * CLOCK_MS)
 #define CONNECT_LIMIT_NS (15 * CLOCK_S)
+#define END_NS           (5 * CLOCK_S) /* between a statement's result and its end */
 
 struct pg_link {
     PGconn *conn;
@@ -116,7 +117,7 @@ static enum err_code connect_to(struct pg_link *l, const struct pg_wait *w, stru
     return pq.setnonblocking(l->conn, 1) == 0 ? ERR_OK : lost(l, e);
 }
 
-enum err_code pg_link_open(struct pg_link **out, const char *dsn, bool replication,
+enum err_code pg_link_open(struct pg_link **out, const char *dsn, const char *replication,
                            const struct pg_wait *w, struct err *e)
 {
     static const char setup[] = "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC';"
@@ -129,8 +130,9 @@ enum err_code pg_link_open(struct pg_link **out, const char *dsn, bool replicati
                           "keepalives_interval",
                           "keepalives_count",
                           replication ? "replication" : NULL,
+                          "application_name",
                           NULL};
-    const char *values[] = {dsn, "ha", "UTF8", "20", "5", "4", "database", NULL};
+    const char *values[] = {dsn, "ha", "UTF8", "20", "5", "4", "database", replication, NULL};
     struct pg_link *l = calloc(1, sizeof *l);
 
     *out = NULL;
@@ -249,7 +251,12 @@ enum err_code pg_link_run(struct pg_link *l, const char *sql, const char *const 
     enum err_code code = send(l, sql, values, n, w, e);
 
     while (code == ERR_OK) {
-        code = pg_link_result(l, &r, w, e);
+        /* With its first result a statement is as good as through: its caller hears of it even if
+         * nobody wants to know any more. */
+        struct pg_wait end = {.deadline_ns = clock_deadline(END_NS), .wake_fd = -1};
+        code = pg_link_result(l, &r, last ? &end : w, e);
+        if (last && code != ERR_OK)
+            l->broken = true;
         if (code != ERR_OK || !r)
             break;
         if (last)
@@ -291,17 +298,20 @@ enum err_code pg_link_copy(struct pg_link *l, const char *sql, const struct pg_w
                : err_set(e, ERR_PROTOCOL, "PostgreSQL does not copy");
 }
 
-/* The end of the copy: what did it come to? */
-static enum err_code end_copy(struct pg_link *l, const struct pg_wait *w, struct err *e)
+enum err_code pg_link_ended(struct pg_link *l, const struct pg_wait *w, struct err *e)
 {
+    struct err second = ERR_INIT;
     PGresult *r = NULL;
-    enum err_code code = ERR_OK;
+    enum err_code code = ERR_OK; /* the first one says why */
 
-    while (pg_link_result(l, &r, w, code == ERR_OK ? e : &(struct err)ERR_INIT) == ERR_OK && r) {
+    while (pg_link_result(l, &r, w, &second) == ERR_OK && r) {
         if (code == ERR_OK && pq.resultStatus(r) == PGRES_FATAL_ERROR)
             code = pg_link_error(r, e);
         pq.clear(r);
     }
+    if (code != ERR_OK || second.code == ERR_OK)
+        return code;
+    *e = second;
     return e->code;
 }
 
@@ -327,7 +337,7 @@ enum err_code pg_link_copied(struct pg_link *l, char **bytes, size_t *len, const
         if (code != ERR_OK || *bytes)
             return code;
         if (end)
-            return end_copy(l, w, e);
+            return pg_link_ended(l, w, e);
         code = pg_link_wait(l, w, e);
         if (code != ERR_OK)
             return code;

@@ -29,9 +29,10 @@ struct pg_wait {
  * for everything here. */
 enum err_code pg_link_check(const char *dsn, struct err *e);
 
-/* `replication`: the session may copy, follow a slot and run SQL, one text at a time. Values come
- * in ISO dates, UTC, hexadecimal bytea, and with all digits. */
-enum err_code pg_link_open(struct pg_link **out, const char *dsn, bool replication,
+/* With `replication` (an application_name; NULL = no) the session may copy, follow a slot and run
+ * SQL, one text at a time. Values come in ISO dates, UTC, hexadecimal bytea, and with all digits.
+ */
+enum err_code pg_link_open(struct pg_link **out, const char *dsn, const char *replication,
                            const struct pg_wait *w, struct err *e);
 void pg_link_close(struct pg_link *l); /* NULL is fine */
 bool pg_link_broken(const struct pg_link *l);
@@ -52,9 +53,12 @@ enum err_code pg_link_copy(struct pg_link *l, const char *sql, const struct pg_w
 /* The next piece; *bytes is NULL at the end, else to be given to pq.freemem(). */
 enum err_code pg_link_copied(struct pg_link *l, char **bytes, size_t *len, const struct pg_wait *w,
                              struct err *e);
-/* Is there a piece without waiting? *bytes NULL: none yet. */
+/* Is there a piece without waiting? *bytes NULL: none yet; with *end there will be none, and
+ * pg_link_ended() says why. */
 enum err_code pg_link_try_copied(struct pg_link *l, char **bytes, size_t *len, bool *end,
                                  struct err *e);
+/* Behind the end of a copy: ERR_OK where it was a good one. */
+enum err_code pg_link_ended(struct pg_link *l, const struct pg_wait *w, struct err *e);
 enum err_code pg_link_put(struct pg_link *l, const void *bytes, size_t len, const struct pg_wait *w,
                           struct err *e);
 /* Waits for something to read. */

@@ -1,5 +1,7 @@
 #include "proxy/pg_source.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +10,8 @@
 #include "proxy/pg_impl.h"
 
 #define SLOT_NAME_MAX 63 /* bytes */
+#define FREE_TRIES    10 /* to get a slot that this cluster has */
+#define FREE_PAUSE_NS (200 * CLOCK_MS)
 
 /* ---- life ---- */
 
@@ -52,6 +56,12 @@ void pg_source_free(struct pg_source *p)
 }
 
 /* ---- what the source has to have ---- */
+
+static enum err_code check_stop(void *arg, struct err *e)
+{
+    return source_stopping(arg) ? err_set(e, ERR_INTERRUPTED, "the source is being stopped")
+                                : ERR_OK;
+}
 
 static enum err_code query(struct pg_source *p, struct buf *sql, PGresult **out, struct err *e)
 {
@@ -124,6 +134,43 @@ static enum err_code ensure_publication(struct pg_source *p, struct err *e)
     return there ? ERR_OK : make_publication(p, e);
 }
 
+/* A session of this very cluster that still has the slot: its node has lost the lease, and is
+ * frozen or cut off. The server would only notice at its wal_sender_timeout. */
+static enum err_code end_other_session(struct pg_source *p, bool *active, struct err *e)
+{
+    struct buf sql = BUF_INIT;
+    PGresult *r = NULL;
+
+    buf_puts(&sql, "SELECT CASE WHEN a.usename = current_user"
+                   " AND a.application_name = current_setting('application_name')"
+                   " THEN pg_terminate_backend(a.pid) END FROM pg_replication_slots s"
+                   " JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = ");
+    put_literal(p, &sql, p->opt.slot);
+    enum err_code code = query(p, &sql, &r, e);
+    if (code != ERR_OK)
+        return code;
+    *active = pq.ntuples(r) > 0;
+    if (*active && *pq.getvalue(r, 0, 0) == 't')
+        LOG_WARN("the session of a node that followed the source before is ended",
+                 LOG_STR("slot", p->opt.slot));
+    pq.clear(r);
+    return ERR_OK;
+}
+
+/* Until nobody has it, or it stays somebody else's: then whoever wants it is told. */
+static enum err_code free_slot(struct pg_source *p, struct err *e)
+{
+    bool active = mirror_log_created(p->mirror) != 0; /* else there is no other node */
+    enum err_code code = ERR_OK;
+
+    for (unsigned i = 0; i < FREE_TRIES && active && code == ERR_OK; i++) {
+        if (i > 0 && !source_pause(p->source, FREE_PAUSE_NS))
+            return check_stop(p->source, e);
+        code = end_other_session(p, &active, e);
+    }
+    return code;
+}
+
 enum slot_state { SLOT_NONE, SLOT_GOOD, SLOT_BEHIND };
 
 /* May the slot be followed from `position` on? SLOT_BEHIND: it has been given away, or lost, what
@@ -160,12 +207,6 @@ static enum err_code look_at_slot(struct pg_source *p, uint64_t position, enum s
 
 /* ---- one try ---- */
 
-static enum err_code check_stop(void *arg, struct err *e)
-{
-    return source_stopping(arg) ? err_set(e, ERR_INTERRUPTED, "the source is being stopped")
-                                : ERR_OK;
-}
-
 static enum err_code read_position(struct pg_source *p, uint64_t *position, struct err *e)
 {
     struct buf text = BUF_INIT;
@@ -187,6 +228,8 @@ static enum err_code copy_or_follow(struct pg_source *p, struct err *e)
     uint64_t position = 0;
     enum err_code code = read_position(p, &position, e);
 
+    if (code == ERR_OK)
+        code = free_slot(p, e);
     if (code == ERR_OK)
         code = look_at_slot(p, position, &slot, e);
     if (code != ERR_OK)
@@ -211,7 +254,11 @@ static enum err_code follow(void *arg, struct source *s, struct err *e)
     p->mirror = source_mirror(s);
     p->wait = (struct pg_wait){
         .deadline_ns = CLOCK_EVER, .wake_fd = source_wake_fd(s), .check = check_stop, .arg = s};
-    enum err_code code = pg_link_open(&p->link, p->opt.dsn, true, &p->wait, e);
+    /* The same on every node of the cluster, and on none of another one. */
+    char session[64];
+    snprintf(session, sizeof session, "ha %" PRIx64 " %.40s",
+             (uint64_t)mirror_log_created(p->mirror), source_options(s)->database);
+    enum err_code code = pg_link_open(&p->link, p->opt.dsn, session, &p->wait, e);
     if (code == ERR_OK)
         code = check_wal_level(p, e);
     if (code == ERR_OK)
@@ -227,4 +274,4 @@ static enum err_code follow(void *arg, struct source *s, struct err *e)
 }
 
 const struct source_driver pg_source_driver = {
-    .kind = "postgresql", .unit = "bytes", .follow = follow};
+    .kind = "postgresql", .unit = "ms", .follow = follow};

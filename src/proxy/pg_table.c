@@ -17,7 +17,8 @@
 
 static enum err_code out_of_memory(struct err *e)
 {
-    return err_set(e, ERR_NO_MEMORY, "out of memory");
+    err_set(e, ERR_NO_MEMORY, "out of memory");
+    return ERR_NO_MEMORY;
 }
 
 /* A column of a result; NULL where it is NULL. */
@@ -169,16 +170,16 @@ static enum err_code add_row(struct pg_tables *t, size_t *cap, const PGresult *r
     struct pg_table *last = t->n ? &t->all[t->n - 1] : NULL;
     bool ok = true;
 
-    if (!last || strcmp(last->schema, text_at(r, row, C_SCHEMA)) != 0 ||
-        strcmp(last->name, text_at(r, row, C_TABLE)) != 0) {
+    if (!last || strcmp(last->schema, pq.getvalue(r, row, C_SCHEMA)) != 0 ||
+        strcmp(last->name, pq.getvalue(r, row, C_TABLE)) != 0) {
         struct pg_table *room = array_room(t->all, t->n, cap, sizeof *room);
         if (!room)
             return out_of_memory(e);
         t->all = room;
         last = room + t->n++;
-        *last = (struct pg_table){.schema = copy_of(text_at(r, row, C_SCHEMA), &ok),
-                                  .name = copy_of(text_at(r, row, C_TABLE), &ok),
-                                  .partitioned = *text_at(r, row, C_KIND) == 'p',
+        *last = (struct pg_table){.schema = copy_of(pq.getvalue(r, row, C_SCHEMA), &ok),
+                                  .name = copy_of(pq.getvalue(r, row, C_TABLE), &ok),
+                                  .partitioned = *pq.getvalue(r, row, C_KIND) == 'p',
                                   .filter = copy_of(text_at(r, row, C_FILTER), &ok)};
     }
     struct pg_column *columns =
@@ -187,10 +188,10 @@ static enum err_code add_row(struct pg_tables *t, size_t *cap, const PGresult *r
         return out_of_memory(e);
     last->columns = columns;
     columns[last->n_columns++] = (struct pg_column){
-        .name = copy_of(text_at(r, row, C_COLUMN), &ok),
+        .name = copy_of(pq.getvalue(r, row, C_COLUMN), &ok),
         .type = pg_domains_base(d, (uint32_t)number_at(r, row, C_TYPE)),
         .modifier = (int32_t)number_at(r, row, C_MODIFIER),
-        .not_null = *text_at(r, row, C_NOT_NULL) == 't',
+        .not_null = *pq.getvalue(r, row, C_NOT_NULL) == 't',
         .key = text_at(r, row, C_KEY) ? (int)number_at(r, row, C_KEY) : 0,
         .default_sql = copy_of(text_at(r, row, C_DEFAULT), &ok),
         .missing = copy_of(text_at(r, row, C_MISSING), &ok),
@@ -239,14 +240,15 @@ enum err_code pg_tables_check(const struct pg_tables *t, struct err *e)
 static void put_numeric(struct buf *b, const struct pg_column *c)
 {
     int32_t bits = c->modifier - MODIFIER_HEAD;
+    int32_t digits = bits >> 16, scale = ((bits & 0x7ff) ^ 0x400) - 0x400;
 
     /* As a number it would lose digits, and two keys could become one. */
-    if (c->key && (c->modifier < 0 || (bits >> 16) > NUMERIC_DIGITS))
+    if (c->key && (c->modifier < 0 || digits > NUMERIC_DIGITS))
         buf_puts(b, "text");
-    else if (c->modifier < 0)
+    else if (c->modifier < 0 || scale < 0 || scale > digits) /* the last two are PostgreSQL 15's */
         buf_puts(b, "numeric");
     else
-        buf_printf(b, "numeric(%" PRId32 ", %" PRId32 ")", bits >> 16, bits & 0x7ff);
+        buf_printf(b, "numeric(%" PRId32 ", %" PRId32 ")", digits, scale);
 }
 
 static void put_sized(struct buf *b, const char *name, int32_t modifier)
@@ -464,20 +466,20 @@ static bool has_column(const struct pg_table *t, const char *name)
 static bool put_index(struct buf *b, const struct pg_table *t, const PGresult *r, int row,
                       int *next)
 {
-    const char *name = text_at(r, row, I_NAME);
+    const char *name = pq.getvalue(r, row, I_NAME);
     bool whole = true;
 
     buf_reset(b);
-    buf_puts(b, *text_at(r, row, I_UNIQUE) == 't' ? "CREATE UNIQUE INDEX IF NOT EXISTS "
-                                                  : "CREATE INDEX IF NOT EXISTS ");
+    buf_puts(b, *pq.getvalue(r, row, I_UNIQUE) == 't' ? "CREATE UNIQUE INDEX IF NOT EXISTS "
+                                                      : "CREATE INDEX IF NOT EXISTS ");
     quote_put_name(b, name);
     buf_puts(b, " ON ");
     quote_put_name(b, t->name);
-    for (*next = row; *next < pq.ntuples(r) && strcmp(text_at(r, *next, I_NAME), name) == 0;
+    for (*next = row; *next < pq.ntuples(r) && strcmp(pq.getvalue(r, *next, I_NAME), name) == 0;
          (*next)++) {
         buf_puts(b, *next == row ? " (" : ", ");
-        quote_put_name(b, text_at(r, *next, I_COLUMN));
-        whole = whole && has_column(t, text_at(r, *next, I_COLUMN));
+        quote_put_name(b, pq.getvalue(r, *next, I_COLUMN));
+        whole = whole && has_column(t, pq.getvalue(r, *next, I_COLUMN));
     }
     buf_putc(b, ')');
     return whole;

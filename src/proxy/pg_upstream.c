@@ -103,7 +103,7 @@ static enum err_code take(struct pg_upstream *u, struct upstream_call *c, struct
         pg_link_close(*out);
     }
     w.deadline_ns = clock_deadline(CONNECT_NS);
-    enum err_code code = pg_link_open(out, u->opt.dsn, false, &w, e);
+    enum err_code code = pg_link_open(out, u->opt.dsn, NULL, &w, e);
     if (code == ERR_OK || code == ERR_INTERRUPTED || code == ERR_AUTH || code == ERR_TOO_MANY)
         return code;
     e->code = ERR_LOG_UNAVAILABLE;
@@ -315,18 +315,16 @@ static enum err_code send(struct pg_link *l, struct upstream_call *c, const char
             pq.clear(last);
         last = r;
     }
-    if (code == ERR_OK && last && pq.resultStatus(last) == PGRES_FATAL_ERROR) {
-        *e = why; /* it was stopped */
-        code = why.code;
-    } else if (code == ERR_OK && last && out) {
+    if (code == ERR_OK && last && pq.resultStatus(last) != PGRES_FATAL_ERROR) {
         *out = last; /* it was faster */
         return ERR_OK;
-    } else if (code != ERR_OK) {
-        pg_link_break(l);
     }
+    if (code != ERR_OK || !last)
+        pg_link_break(l); /* nobody knows */
     if (last)
         pq.clear(last);
-    return code;
+    *e = why;
+    return why.code;
 }
 
 /* One statement, its results into `sink`. */
@@ -391,6 +389,18 @@ static enum err_code command(struct pg_link *l, struct upstream_call *c, const c
     if (r)
         pq.clear(r);
     return code;
+}
+
+/* To leave a connection in good order, whatever became of the call. */
+static bool tidy(struct pg_link *l, const char *sql)
+{
+    struct pg_wait w = {.deadline_ns = clock_deadline(CANCEL_NS), .wake_fd = -1};
+    struct err e = ERR_INIT;
+
+    if (!pg_link_broken(l) && pg_link_run(l, sql, NULL, 0, &w, NULL, &e) != ERR_OK &&
+        !e.sqlstate[0])
+        pg_link_break(l);
+    return e.code == ERR_OK;
 }
 
 /* What a lost connection means for a statement that commits. */
@@ -459,32 +469,49 @@ static enum err_code run_all(struct pg_link *l, struct upstream_call *c, struct 
     return code;
 }
 
+/* Lost before its COMMIT: nothing has happened. */
+static enum err_code rolled_back(struct err *e)
+{
+    e->code = ERR_LOG_UNAVAILABLE;
+    return err_wrap(e, "the transaction is rolled back, its connection to the source is lost");
+}
+
+static enum err_code write_several(struct pg_link *l, struct upstream_call *c,
+                                   struct recorder *results, struct err *e)
+{
+    enum err_code code = command(l, c, "BEGIN", e);
+
+    if (code == ERR_OK)
+        code = run_all(l, c, results, e);
+    if (code == ERR_OK && command(l, c, "COMMIT", e) != ERR_OK)
+        return unknown(l, e);
+    if (code != ERR_OK && pg_link_broken(l) && !e->sqlstate[0])
+        return rolled_back(e);
+    if (code != ERR_OK)
+        (void)tidy(l, "ROLLBACK");
+    return code;
+}
+
+static enum err_code write_one(struct pg_link *l, struct upstream_call *c, struct recorder *results,
+                               struct err *e)
+{
+    enum err_code code = run_all(l, c, results, e);
+
+    if (code == ERR_TOO_BIG)
+        return err_wrap(e, "the source has committed");
+    return code == ERR_OK ? ERR_OK : unknown(l, e);
+}
+
 static enum err_code write_alone(void *arg, struct upstream_call *c, struct recorder *results,
                                  struct err *e)
 {
     struct pg_upstream *u = arg;
     struct pg_link *l = NULL;
-    bool several = is_several(c);
-    struct err ignored = ERR_INIT;
     enum err_code code = take(u, c, &l, e);
 
-    if (code == ERR_OK && several)
-        code = command(l, c, "BEGIN", e);
-    if (code != ERR_OK) {
-        if (l)
-            give(u, l);
+    if (code != ERR_OK)
         return code;
-    }
-    code = run_all(l, c, results, e);
-    if (code == ERR_OK && several)
-        code = command(l, c, "COMMIT", e) == ERR_OK ? ERR_OK : unknown(l, e);
-    else if (code == ERR_OK || code == ERR_TOO_BIG)
-        code = e->code; /* what commits by itself is committed, whatever its rows take */
-    else if (!several)
-        code = unknown(l, e);
-    if (code != ERR_OK && several && !pg_link_broken(l) &&
-        pq.transactionStatus(pg_link_handle(l)) != PQTRANS_IDLE)
-        (void)command(l, c, "ROLLBACK", &ignored);
+    code = is_several(c) ? write_several(l, c, results, e) : write_one(l, c, results, e);
     if (code == ERR_OK)
         note_position(u, l, c);
     give(u, l);
@@ -530,14 +557,12 @@ static enum err_code lost(struct transaction *t, struct upstream_call *c, struct
     give(t->u, t->link);
     t->link = NULL;
     c->ended = true;
-    e->code = ERR_LOG_UNAVAILABLE;
-    return err_wrap(e, "the transaction is rolled back, its connection to the source is lost");
+    return rolled_back(e);
 }
 
 static enum err_code run(void *tx, struct upstream_call *c, struct recorder *results, struct err *e)
 {
     struct transaction *t = tx;
-    struct err ignored = ERR_INIT;
 
     if (!t->link) {
         c->ended = true;
@@ -554,8 +579,8 @@ static enum err_code run(void *tx, struct upstream_call *c, struct recorder *res
         return ERR_OK;
     if (pg_link_broken(t->link))
         return lost(t, c, e);
-    if (!control && command(t->link, c, "ROLLBACK TO SAVEPOINT ha_statement", &ignored) == ERR_OK)
-        (void)command(t->link, c, "RELEASE SAVEPOINT ha_statement", &ignored);
+    if (!control && tidy(t->link, "ROLLBACK TO SAVEPOINT ha_statement"))
+        (void)tidy(t->link, "RELEASE SAVEPOINT ha_statement");
     c->ended = pq.transactionStatus(pg_link_handle(t->link)) != PQTRANS_INTRANS;
     return code;
 }
@@ -580,11 +605,9 @@ static enum err_code commit(void *tx, struct upstream_call *c, struct err *e)
 static void close_tx(void *tx)
 {
     struct transaction *t = tx;
-    struct err ignored = ERR_INIT;
 
     if (t->link) {
-        struct pg_wait w = {.deadline_ns = clock_deadline(CANCEL_NS), .wake_fd = -1};
-        (void)pg_link_run(t->link, "ROLLBACK", NULL, 0, &w, NULL, &ignored);
+        (void)tidy(t->link, "ROLLBACK");
         give(t->u, t->link);
     }
     free(t);

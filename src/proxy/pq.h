@@ -54,7 +54,7 @@
     X(transactionStatus)
 
 struct pq {
-#define X(name) __typeof__(PQ##name) *name;
+#define X(name) __typeof__(PQ##name) *name; /* NOLINT(bugprone-macro-parentheses) */
     PQ_FUNCTIONS(X)
 #undef X
 };

@@ -42,7 +42,7 @@ struct source {
     pthread_cond_t changed;
     enum state state;
     bool copied;
-    char reason[ERR_MSG_SIZE], last_error[ERR_MSG_SIZE], position[128];
+    char reason[ERR_MSG_SIZE], last_error[ERR_MSG_SIZE], position[1024];
     int64_t source_time_ns;
 };
 
@@ -153,6 +153,18 @@ void source_is_copying(struct source *s)
 void source_is_following(struct source *s)
 {
     set_state(s, FOLLOWING, "");
+}
+
+void source_note(struct source *s, const char *note)
+{
+    pthread_mutex_lock(&s->mu);
+    bool news = s->state == FOLLOWING && strcmp(s->reason, note) != 0;
+    if (news)
+        snprintf(s->reason, sizeof s->reason, "%s", note);
+    pthread_mutex_unlock(&s->mu);
+    if (news && *note)
+        LOG_WARN("following the source", LOG_STR("source", s->opt.driver->kind),
+                 LOG_STR("db", s->opt.database), LOG_STR("note", note));
 }
 
 void source_copied(struct source *s, uint64_t rows)
@@ -290,7 +302,8 @@ static bool wait_for_turn(struct source *s)
 
 static uint64_t progress(const struct source *s)
 {
-    return atomic_load(&s->transactions);
+    return atomic_load(
+        &s->transactions); /* a copy is none: one that does not help is not repeated soon */
 }
 
 static void *follow(void *arg)

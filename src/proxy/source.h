@@ -35,7 +35,7 @@ struct source;
 /* A kind of source. The functions are called by the source's thread. */
 struct source_driver {
     const char *kind; /* "postgresql" */
-    const char *unit; /* of the lag that source_behind() tells: "bytes", "messages" */
+    const char *unit; /* of the lag that source_behind() tells: "ms", "messages" */
     /* One try: connects, copies what there is if the mirror's position is empty, and follows, until
      * source_stopping() or a failure. Everything that it opens it closes. ERR_OK only where it was
      * told to stop. */
@@ -76,6 +76,8 @@ bool source_pause(struct source *s, int64_t duration_ns);
 
 void source_is_copying(struct source *s);
 void source_is_following(struct source *s);
+/* What /status says besides that it follows; "" = nothing. */
+void source_note(struct source *s, const char *note);
 /* So many rows more were read by the copy. */
 void source_copied(struct source *s, uint64_t rows);
 /* mirror_commit() with the bookkeeping; `transactions` of the source are in it. */

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/array.h"
 #include "base/clock.h"
@@ -27,11 +28,12 @@ struct undo {
     struct replica *r;
     enum undo_kind kind;
     struct history_range range;
+    struct undo_where where;
     struct conn_guard guard;
     struct history *log;
     struct inverse_list *list;
     struct table_marks marks;
-    struct row_set rows; /* of the first transaction; not UNDO_ALL */
+    struct row_set rows; /* that count; not UNDO_ALL */
     struct conn *reader; /* to ask what a table is; not UNDO_ALL */
     uint64_t taken;      /* transactions in the list */
     uint64_t reverted;   /* rows, by the last run */
@@ -70,9 +72,8 @@ static void undo_free(struct undo *u)
     free(u);
 }
 
-static enum err_code undo_new(struct undo **out, struct replica *r, enum undo_kind kind,
-                              const struct history_range *range, const struct conn_guard *guard,
-                              struct err *e)
+static enum err_code undo_new(struct undo **out, struct replica *r, const struct undo_question *q,
+                              const struct conn_guard *guard, struct err *e)
 {
     struct undo *u = calloc(1, sizeof *u);
     enum err_code code;
@@ -81,14 +82,15 @@ static enum err_code undo_new(struct undo **out, struct replica *r, enum undo_ki
     if (!u)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
     u->r = r;
-    u->kind = kind;
-    u->range = *range;
+    u->kind = q->kind;
+    u->range = q->range;
+    u->where = q->where;
     u->guard = *guard;
     u->list = inverse_list_new(r->opt.spool_dir, SPOOL_MEMORY);
     if (!u->list)
         return err_set(e, ERR_NO_MEMORY, "out of memory");
-    code = history_open(&u->log, r, range->from, range->to, HISTORY_REFUSE, guard, e);
-    if (code == ERR_OK && kind != UNDO_ALL)
+    code = history_open(&u->log, r, q->range.from, q->range.to, HISTORY_REFUSE, guard, e);
+    if (code == ERR_OK && q->kind != UNDO_ALL)
         code = conn_open(&u->reader, &r->opt.conn, CONN_READER, e);
     return code;
 }
@@ -137,6 +139,25 @@ static enum err_code list_table(struct undo *u, struct err *e)
     return ERR_OK;
 }
 
+static bool has_rowid(const struct undo_where *w, bool known, int64_t rowid)
+{
+    for (size_t i = 0; known && i < w->n; i++)
+        if (w->rowids[i] == rowid)
+            return true;
+    return false;
+}
+
+/* Is it one that the others are compared with? */
+static bool is_named(const struct undo *u, const struct change *c)
+{
+    const struct undo_where *w = &u->where;
+
+    if (w->n == 0)
+        return u->first;
+    return strcasecmp(w->table, c->table) == 0 && (has_rowid(w, c->has_old_rowid, c->old_rowid) ||
+                                                   has_rowid(w, c->has_new_rowid, c->new_rowid));
+}
+
 /* One whose rows count, and that it concerns. A row that gets another key is the same row. */
 static enum err_code select_change(struct undo *u, const struct change *c, struct err *e)
 {
@@ -147,7 +168,7 @@ static enum err_code select_change(struct undo *u, const struct change *c, struc
         return code;
     u->shadow = u->shadow || u->table_shadow;
     if (u->kind != UNDO_ALL && !u->table_shadow) {
-        touches = u->first || row_set_touches(&u->rows, c);
+        touches = is_named(u, c) || row_set_touches(&u->rows, c);
         if (touches)
             code = row_set_add(&u->rows, c, UNDO_MAX_ROWS, e);
     }
@@ -336,12 +357,12 @@ static enum err_code take_back(void *arg, struct writer *w, struct err *e)
     return code;
 }
 
-enum err_code undo_run(struct replica *r, enum undo_kind kind, const struct history_range *range,
+enum err_code undo_run(struct replica *r, const struct undo_question *q,
                        const struct conn_guard *guard, int64_t deadline_ns, struct undo_result *out,
                        struct err *e)
 {
     struct undo *u = NULL;
-    enum err_code code = undo_new(&u, r, kind, range, guard, e);
+    enum err_code code = undo_new(&u, r, q, guard, e);
     struct txn t = {.run = take_back, .arg = u, .alone = true, .deadline_ns = deadline_ns};
 
     *out = (struct undo_result){0};
@@ -353,7 +374,7 @@ enum err_code undo_run(struct replica *r, enum undo_kind kind, const struct hist
     if (code == ERR_OK) {
         *out = (struct undo_result){u->taken, u->reverted, {t.seq, t.index}};
         LOG_INFO("transactions were taken back", LOG_STR("db", r->opt.id),
-                 LOG_UINT("from", range->from), LOG_UINT("transactions", u->taken),
+                 LOG_UINT("from", q->range.from), LOG_UINT("transactions", u->taken),
                  LOG_UINT("rows", u->reverted), LOG_UINT("seq", t.seq));
     }
     if (u)

@@ -34,8 +34,6 @@
     X(CLIENT, "Client")                                                                            \
     X(OTHER, "Configuration")
 
-#define NO_PROXY    "there is no proxy mode yet"
-#define NO_DEBEZIUM "there is no Debezium sink yet"
 #define NO_OUTBOX_DIR                                                                              \
     "the outbox lives in the database file, in the same transaction as the data, so that neither " \
     "is ever without the other"
@@ -46,7 +44,7 @@
       "Node name, unique in the cluster")                                                          \
     X(PORT, port, INT, "port", 'p', "8080", "0..65535", NODE, PLAIN, NULL,                         \
       "Port of the HTTP server, which speaks gRPC, too; 0 means none")                             \
-    X(CERT, cert, STRING, "cert", 0, "", "", NODE, PLAIN, NULL,                                     \
+    X(CERT, cert, STRING, "cert", 0, "", "", NODE, PLAIN, NULL,                                    \
       "TLS certificate file of the HTTP and gRPC server, which speaks nothing but TLS then")       \
     X(KEY, key, STRING, "key", 0, "", "", NODE, PLAIN, NULL,                                       \
       "TLS key file of the HTTP and gRPC server")                                                  \
@@ -78,7 +76,7 @@
       "Comma-separated list of SQLite extensions to load")                                         \
     X(FROM_LATEST_SNAPSHOT, from_latest_snapshot, BOOL, "from-latest-snapshot", 0, "false", "",    \
       DATABASE, PLAIN, NULL,                                                                       \
-      "Begin a new database with the latest snapshot in the JetStream object store, if there is one")\
+      "Begin a new database with the latest snapshot in the JetStream object store, if there is one") \
     X(ADOPT, adopt, BOOL, "adopt", 0, "false", "", DATABASE, PLAIN, NULL,                          \
       "A database whose log is gone, or lost its end, begins a new log with its file")             \
     X(SNAPSHOT_INTERVAL, snapshot_interval_ns, DURATION, "snapshot-interval", 0, "0s", "",         \
@@ -87,7 +85,7 @@
                                                                                                    \
     X(CONSISTENCY, consistency, ENUM, "consistency", 0, "serializable", "serializable|lww",        \
       REPLICATION, PLAIN, NULL,                                                                    \
-      "serializable: no lost updates, conflicting transactions are retried; lww: last writer wins")\
+      "serializable: no lost updates, conflicting transactions are retried; lww: last writer wins") \
     X(REPLICATION_URL, replication_url, STRING, "replication-url", 0, "", "", REPLICATION, URL,    \
       NULL,                                                                                        \
       "NATS URLs for replication, with commas between; empty means the embedded NATS. tls:// checks " \
@@ -175,46 +173,48 @@
     X(MYSQL_KEY, mysql_key, STRING, "mysql-key", 0, "", "", MYSQL, PLAIN, NULL,                    \
       "TLS key file of the MySQL server")                                                          \
                                                                                                    \
-    X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NO_PROXY,   \
+    X(MYSQL_PROXIED, mysql_proxied, STRING, "mysql-proxied", 0, "", "", PROXY, SECRET, NULL,       \
       "Source MySQL DSN to replicate from and to redirect writes to")                              \
-    X(MYSQL_INCLUDE, mysql_include, STRING, "mysql-include", 0, "^db.*", "", PROXY, PLAIN,         \
-      NO_PROXY, "Regexp of the MySQL source's tables to include")                                  \
-    X(MYSQL_EXCLUDE, mysql_exclude, STRING, "mysql-exclude", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
-      "Regexp of the MySQL source's tables to exclude")                                            \
-    X(MYSQL_DUMP_BIN, mysql_dump_bin, STRING, "mysql-dump-bin", 0, "", "", PROXY, PLAIN, NO_PROXY, \
-      "Path of the mysqldump program for the MySQL source's import")                               \
-    X(MYSQL_DUMP_DB, mysql_dump_db, STRING, "mysql-dump-db", 0, "", "", PROXY, PLAIN, NO_PROXY,    \
-      "Database name given to mysqldump")                                                          \
+    X(MYSQL_INCLUDE, mysql_include, STRING, "mysql-include", 0, "^db.*", "", PROXY, PLAIN, NULL,   \
+      "Regexp of the MySQL source's tables to include, over database.table")                       \
+    X(MYSQL_EXCLUDE, mysql_exclude, STRING, "mysql-exclude", 0, "", "", PROXY, PLAIN, NULL,        \
+      "Regexp of the MySQL source's tables to exclude, likewise")                                  \
+    X(MYSQL_DUMP_BIN, mysql_dump_bin, STRING, "mysql-dump-bin", 0, "", "", PROXY, PLAIN, NULL,     \
+      "Known, and without effect: the first copy is made over a connection of its own")            \
+    X(MYSQL_DUMP_DB, mysql_dump_db, STRING, "mysql-dump-db", 0, "", "", PROXY, PLAIN, NULL,        \
+      "The one database of the MySQL source that is copied at first; empty means all of them")     \
     X(MYSQL_DUMP_INCLUDE, mysql_dump_include, STRING, "mysql-dump-include", 0, "", "", PROXY,      \
-      PLAIN, NO_PROXY, "Table filter given to mysqldump")                                          \
+      PLAIN, NULL, "Tables that are copied at first, with commas between; empty means all of them") \
     X(MYSQL_PROXY_ID, mysql_proxy_id, STRING, "mysql-proxy-id", 0, "sqlite-ha", "", PROXY, PLAIN,  \
-      NO_PROXY, "Identifier for the MySQL source's replication metadata")                          \
-    X(PG_PROXIED, pg_proxied, STRING, "pg-proxied", 0, "", "", PROXY, SECRET, NULL,            \
+      NULL, "Server id for the MySQL source, or a name from which it is made")                     \
+    X(PG_PROXIED, pg_proxied, STRING, "pg-proxied", 0, "", "", PROXY, SECRET, NULL,                \
       "Source PostgreSQL DSN to replicate from and proxy to")                                      \
     X(PG_PUBLICATION, pg_publication, STRING, "pg-publication", 0, "ha_publication", "", PROXY,    \
-      PLAIN, NULL, "Publication name in the source PostgreSQL")                                \
-    X(PG_SLOT, pg_slot, STRING, "pg-slot", 0, "ha_slot", "", PROXY, PLAIN, NULL,               \
+      PLAIN, NULL, "Publication name in the source PostgreSQL")                                    \
+    X(PG_SLOT, pg_slot, STRING, "pg-slot", 0, "ha_slot", "", PROXY, PLAIN, NULL,                   \
       "Replication slot name in the source PostgreSQL")                                            \
-    X(PROXY_LOCAL, proxy_local, STRING, "proxy-local", 0, "ha.db", "", PROXY, PLAIN, NULL,     \
+    X(PROXY_LOCAL, proxy_local, STRING, "proxy-local", 0, "ha.db", "", PROXY, PLAIN, NULL,         \
       "Local SQLite proxy database file path")                                                     \
     X(PROXY_USE_SCHEMA, proxy_use_schema, BOOL, "proxy-use-schema", 0, "false", "", PROXY, PLAIN,  \
-      NULL, "Create local tables based on the source database's schema")                       \
+      NULL, "Create local tables based on the source database's schema")                           \
     X(PROXY_DISABLE_REDIRECT, proxy_disable_redirect, BOOL, "proxy-disable-redirect", 0, "false",  \
-      "", PROXY, PLAIN, NULL, "Do not redirect queries to the source database")                \
+      "", PROXY, PLAIN, NULL, "Do not redirect queries to the source database")                    \
     X(PROXY_READ_YOUR_WRITES, proxy_read_your_writes, BOOL, "proxy-read-your-writes", 0, "false",  \
-      "", PROXY, PLAIN, NULL, "Read-your-writes behaviour of proxied queries")                 \
+      "", PROXY, PLAIN, NULL, "Read-your-writes behaviour of proxied queries")                     \
                                                                                                    \
-    X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, PLAIN,  \
-      NO_DEBEZIUM, "Comma-separated Kafka brokers for the Debezium sink")                          \
+    X(DEBEZIUM_BROKERS, debezium_brokers, STRING, "debezium-brokers", 0, "", "", DEBEZIUM, SECRET, \
+      NULL,                                                                                        \
+      "Kafka brokers with commas between, and perhaps librdkafka's settings behind a ?: "          \
+      "host:9092,host2:9092?security.protocol=ssl&…")                                              \
     X(DEBEZIUM_GROUP, debezium_group, STRING, "debezium-group", 0, "", "", DEBEZIUM, PLAIN,        \
-      NO_DEBEZIUM, "Kafka consumer group of the Debezium sink")                                    \
+      NULL, "Kafka consumer group that is told how far the node is")                               \
     X(DEBEZIUM_TOPICS, debezium_topics, STRING, "debezium-topics", 0, "", "", DEBEZIUM, PLAIN,     \
-      NO_DEBEZIUM, "Kafka topics to consume")                                                      \
+      NULL, "Kafka topics to consume, with commas between; ^… is a regular expression")            \
     X(DEBEZIUM_SOURCE_DSN, debezium_source_dsn, STRING, "debezium-source-dsn", 0, "", "",          \
-      DEBEZIUM, SECRET, NO_DEBEZIUM, "Source DSN for write redirection")                           \
+      DEBEZIUM, SECRET, NULL, "DSN of the source database, where writes of clients go")            \
                                                                                                    \
     X(REMOTE, remote, STRING, "remote", 'r', "", "", CLIENT, URL, NULL,                            \
-      "Run as a client of the node at this URL, or of the first of several (with commas between) "   \
+      "Run as a client of the node at this URL, or of the first of several (with commas between) " \
       "that can be reached; files are scripts of SQL, - is standard input")                        \
     X(CACERT, cacert, STRING, "cacert", 0, "", "", CLIENT, PLAIN, NULL,                            \
       "Client: file of CAs that an https node's certificate is checked with; empty means the "     \

@@ -78,7 +78,7 @@ def compiled(source, target, *flags):
     """Builds a C program, or with -shared a library, that a test needs: the target's path."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     assert compiler, f"no C compiler to build {source} with"
-    subprocess.run([compiler, "-O1", "-D_GNU_SOURCE", "-Wall", *flags, "-o", target, source, "-ldl"], check=True)
+    subprocess.run([compiler, "-O1", "-D_GNU_SOURCE", "-Wall", "-o", target, source, *flags, "-ldl"], check=True)
     return target
 
 

@@ -233,6 +233,29 @@ def test_undo_of_rows(cluster):
     same(assert_equal(a, b), then)
 
 
+def test_undo_of_named_rows(cluster):
+    """WHERE names the rows, whatever the first transaction has done; a row keeps its name when it gets another key."""
+    a, b = cluster.nodes(2)
+    a.script("CREATE TABLE t (id INTEGER PRIMARY KEY, v)", "CREATE TABLE u (id INTEGER PRIMARY KEY, v)",
+             "INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')", "INSERT INTO u VALUES (1, 'a')")
+    n = write(a, "UPDATE t SET v = 'x'")
+    a.batch(["UPDATE t SET v = 'y' WHERE id = 2", "UPDATE u SET v = 'y' WHERE id = 1"])
+    a.query("UPDATE t SET id = 7 WHERE id = 2")
+    a.query("UPDATE t SET v = 'z' WHERE id = 7")
+    a.query("INSERT INTO t VALUES (-4, 'new')")
+    assert a.query(f"UNDOE {n} WHERE t(2, -4)").rows_affected == 5
+    assert a.query("SELECT * FROM t ORDER BY id").rows == [[1, "x"], [2, "b"], [3, "x"]]
+    assert a.query("SELECT v FROM u").value == "y"
+    m = write(a, "INSERT INTO u VALUES (5, 'five')")
+    a.batch(["UPDATE u SET v = 'k' WHERE id = 5", "UPDATE u SET v = 'k' WHERE id = 1"])
+    a.query("INSERT INTO u VALUES (6, 'six')")
+    assert a.query(f'UNDOT {m} WHERE "u"(1)').rows_affected == 2
+    assert a.query("SELECT * FROM u ORDER BY id").rows == [[1, "y"], [5, "five"], [6, "six"]]
+    assert a.query("UNDOE ? WHERE t(99)", [n]).rows_affected == 0
+    assert_equal(a, b)
+    assert "near \"WHERE\"" in refused(lambda: a.query(f"UNDO {n} WHERE t(1)"), "SYNTAX", 400)
+
+
 def test_a_row_that_gets_another_key_is_the_same_row(cluster):
     a = cluster.node()
     a.script("CREATE TABLE t (k TEXT PRIMARY KEY, v) WITHOUT ROWID", "INSERT INTO t VALUES ('a', 1), ('b', 2)")

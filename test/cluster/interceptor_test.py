@@ -434,6 +434,55 @@ def test_kill(cluster, point):
     assert set(told) <= there and b.query("SELECT count(*) FROM seen").value == len(there)
 
 
+def test_three_servers(cluster):
+    """The log has three copies, and the server that leads it dies while all nodes write."""
+    servers = cluster.nats_cluster(3)
+    args = script(cluster, COUNTING)
+    nodes = [cluster.node(url=s, replicas=3, args=args, wait=False) for s in servers]
+    for n in nodes:
+        n.wait_ready()
+    nodes[0].script(SEEN, "CREATE TABLE t (id TEXT PRIMARY KEY, v)")
+    for n in nodes:
+        wait_until(lambda n=n: synced(n))
+    told = []
+
+    def write(n):
+        for i in range(60):
+            try:
+                n.retrying(lambda i=i: n.query("INSERT OR IGNORE INTO t VALUES (?, ?)", [f"{n.name}.{i}", i]))
+                told.append(f"{n.name}.{i}")
+            except HttpError as e:  # of unknown outcome
+                assert e.sqlstate == "08007", e
+
+    def kill():
+        wait_until(lambda: len(told) > 20)
+        with NatsClient(servers[0].port) as nats:
+            leads = nats.stream("ha_replication-ha=2Edb")["cluster"]["leader"]
+        victim = next(s for s in servers if s.name == leads)
+        victim.kill9()
+        victim.start()
+
+    together(kill, *(lambda n=n: write(n) for n in nodes))
+    assert_equal(*nodes)
+    there = {r[0] for r in nodes[1].query("SELECT id FROM t").rows}
+    assert set(told) <= there and nodes[2].query("SELECT count(*) FROM seen").value == len(there)
+    assert verify(nodes[0])["equal"]
+
+
+def test_a_leader(cluster):
+    """All writes run on one node, and every node's script decides about them."""
+    port = free_port()
+    args = example("max_wins.lua") + ["--grpc-insecure"]
+    a = cluster.node(args=args + ["--leader-addr", f"127.0.0.1:{port}"], port=port)
+    b = cluster.node(url=a, args=args + ["--leader-static", f"127.0.0.1:{port}"])
+    b.query("CREATE TABLE counters (name TEXT PRIMARY KEY, n)")
+    for value in (5, 3, 8, 1):
+        b.query("INSERT INTO counters VALUES ('a', ?) ON CONFLICT (name) DO UPDATE SET n = excluded.n", [value])
+        a.query("UPDATE counters SET n = ?", [value - 1])
+    assert b.query("SELECT n FROM counters").value == 8
+    assert_equal(a, b)
+
+
 def test_joining(cluster):
     """From the log's beginning, from a snapshot, and with a file that is behind: all hold the same."""
     args = script(cluster, COUNTING)

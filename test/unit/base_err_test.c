@@ -72,9 +72,31 @@ static void test_cut_at_a_character(void **state)
     }
 }
 
+static void states_of_others(void **state)
+{
+    struct err e = ERR_INIT;
+
+    (void)state;
+    assert_int_equal(err_of_sqlstate("23505"), ERR_UNIQUE);
+    assert_int_equal(err_of_sqlstate("42P01"), ERR_NO_TABLE);
+    assert_int_equal(err_of_sqlstate("40P01"), ERR_CONFLICT); /* by its class */
+    assert_int_equal(err_of_sqlstate("22012"), ERR_PARAM);
+    assert_int_equal(err_of_sqlstate("ZZ999"), ERR_SQL);
+    assert_int_equal(err_of_sqlstate(""), ERR_SQL);
+    err_set(&e, ERR_PARAM, "division by zero");
+    assert_string_equal(err_state(&e), "22023");
+    memcpy(e.sqlstate, "22012", 6);
+    assert_string_equal(err_state(&e), "22012");
+    err_wrap(&e, "context");
+    assert_string_equal(err_state(&e), "22012");
+    err_set(&e, ERR_BUSY, "another");
+    assert_string_equal(err_state(&e), "55P03");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(states_of_others),
         cmocka_unit_test(test_table_is_complete),
         cmocka_unit_test(test_set_and_wrap),
         cmocka_unit_test(test_cut_at_a_character),

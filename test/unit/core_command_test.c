@@ -86,6 +86,39 @@ static void good(void **state)
     }
 }
 
+static void rows_are_named(void **state)
+{
+    struct command c;
+    struct err e = ERR_INIT;
+    struct buf many = BUF_INIT;
+    unsigned n;
+
+    (void)state;
+    assert_int_equal(read_sql("UNDOE 200 WHERE users(1)", &c, &n, &e), ERR_OK);
+    assert_true(c.kind == COMMAND_UNDOE && c.at.seq == 200 && c.where.n == 1);
+    assert_string_equal(c.where.table, "users");
+    assert_int_equal(
+        read_sql("undot ? where \"a \"\"b\" (1, -2,9223372036854775807, -9223372036854775808);", &c,
+                 &n, &e),
+        ERR_OK);
+    assert_true(c.kind == COMMAND_UNDOT && n == 1 && c.where.n == 4);
+    assert_string_equal(c.where.table, "a \"b");
+    assert_true(c.where.rowids[1] == -2 && c.where.rowids[2] == INT64_MAX &&
+                c.where.rowids[3] == INT64_MIN);
+    assert_int_equal(read_sql("UNDOE 200", &c, &n, &e), ERR_OK);
+    assert_int_equal((int)c.where.n, 0);
+    buf_puts(&many, "UNDOE 1 WHERE t(1");
+    for (unsigned i = 1; i < UNDO_WHERE_ROWS; i++)
+        buf_puts(&many, ",1");
+    buf_puts(&many, ")");
+    assert_int_equal(read_sql(buf_cstr(&many), &c, &n, &e), ERR_OK);
+    assert_int_equal((int)c.where.n, (int)UNDO_WHERE_ROWS);
+    buf_cut(&many, many.len - 1);
+    buf_puts(&many, ",1)");
+    assert_int_equal(read_sql(buf_cstr(&many), &c, &n, &e), ERR_SYNTAX);
+    buf_free(&many);
+}
+
 static void bad(void **state)
 {
     static const struct {
@@ -99,6 +132,22 @@ static void bad(void **state)
         {"UNDO 1 .2", ERR_SYNTAX},
         {"UNDO -1", ERR_SYNTAX},
         {"UNDO 1 WHERE", ERR_SYNTAX},
+        {"UNDO 1 WHERE t(1)", ERR_SYNTAX},
+        {"HISTORY 1 WHERE t(1)", ERR_SYNTAX},
+        {"UNDOE 1 WHERE", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t()", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(1", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(1,)", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(1.5)", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(1x)", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(--1)", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t('1')", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(1) 2", ERR_SYNTAX},
+        {"UNDOE 1 WHERE (1)", ERR_SYNTAX},
+        {"UNDOE 1 WHERE t(99999999999999999999)", ERR_SYNTAX},
+        {"UNDOE '5m' WHERE t(1)", ERR_PARAM},
         {"UNDO \"1\"", ERR_SYNTAX},
         {"UNDO '1", ERR_SYNTAX},
         {"UNDO '1' '2'", ERR_SYNTAX},
@@ -151,8 +200,8 @@ static void described(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(good), cmocka_unit_test(bad),
-                                       cmocka_unit_test(described)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(good), cmocka_unit_test(rows_are_named),
+                                       cmocka_unit_test(bad), cmocka_unit_test(described)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

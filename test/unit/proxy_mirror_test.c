@@ -349,7 +349,7 @@ static void only_one_moves_the_tracker(void **state)
 /* ---- much ---- */
 
 #define MANY      50000
-#define BIG_BYTES (3 * 1024 * 1024)
+#define BIG_BYTES ((size_t)3 * 1024 * 1024)
 
 static void much_goes_to_disk(void **state)
 {

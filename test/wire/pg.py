@@ -110,13 +110,14 @@ class Postgres(ha.Process):
         data, password = os.path.join(self.directory, "data"), os.path.join(self.directory, "password")
         with open(password, "w", encoding="utf-8") as f:
             f.write(PASSWORD)
-        os.makedirs(data)
-        if self.as_user:
-            shutil.chown(data, "nobody")
         env = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-        subprocess.run([f"{self.bin}/initdb", "-D", data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}",
-                        "-E", "UTF8", "--locale=C.UTF-8", "-N"], check=True, stdout=subprocess.DEVNULL, env=env,
-                       cwd="/", **self.as_user)
+        if not os.path.exists(data):
+            os.makedirs(data)
+            if self.as_user:
+                shutil.chown(data, "nobody")
+            subprocess.run([f"{self.bin}/initdb", "-D", data, "-U", USER, "--auth=scram-sha-256", f"--pwfile={password}",
+                            "-E", "UTF8", "--locale=C.UTF-8", "-N"], check=True, stdout=subprocess.DEVNULL, env=env,
+                           cwd="/", **self.as_user)
         argv = [f"{self.bin}/postgres", "-D", data, "-p", str(self.port), "-k", "", "-c", "max_connections=1200"]
         for s in self.settings:
             argv += ["-c", s]

@@ -75,9 +75,9 @@ void mysql_warn(struct mysql_conn *c, const char *level, unsigned code, const ch
 
 /* ---- errors ---- */
 
-static void write_error(struct mysql_conn *c, unsigned code, const char *text)
+static void write_error(struct mysql_conn *c, unsigned code, const char *state, const char *text)
 {
-    mysqlwire_write_error(&c->out, code, mysql_sqlstate(code), text);
+    mysqlwire_write_error(&c->out, code, state, text);
     note(c, "Error", code, text);
     c->n_errors++;
     c->row_count = -1;
@@ -91,7 +91,7 @@ void mysql_error(struct mysql_conn *c, unsigned code, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    write_error(c, code, text);
+    write_error(c, code, mysql_sqlstate(code), text);
 }
 
 /* Behind "…: " in SQLite's message; NULL if it is not there. */
@@ -201,7 +201,11 @@ void mysql_error_core(struct mysql_conn *c, const struct err *e)
     char text[MESSAGE_BYTES];
     unsigned code = (unsigned)err_mysql(e->code);
 
+    if (e->number) { /* a MySQL has said it */
+        write_error(c, (unsigned)e->number, err_state(e), e->msg);
+        return;
+    }
     if (!word(c, e, text))
         (void)snprintf(text, sizeof text, "%s", e->msg);
-    write_error(c, code, text);
+    write_error(c, code, mysql_sqlstate(code), text);
 }

@@ -173,11 +173,15 @@ static void count_rows(struct mysql_conn *c, const struct mysql_statement *t,
 
 static bool run_sql(struct mysql_conn *c, const struct mysql_statement *t, struct mysql_prepared *p)
 {
+    /* What only this session knows is in the translation alone. */
     const struct query q = {.sql = t->run,
                             .len = t->run_len,
                             .params = p ? p->params : NULL,
                             .n_params = p ? p->n_params : 0,
-                            .numbered = true};
+                            .numbered = true,
+                            .written = t->is_session ? NULL : t->sql,
+                            .written_len = t->len,
+                            .written_in = "mysql"};
     struct request_options o = mysql_request_options(c);
     struct err e = ERR_INIT;
     struct mysql_result r;
