@@ -221,11 +221,11 @@ static enum err_code zoned_of(struct arena *a, enum debezium_origin origin,
                               struct err *e)
 {
     struct buf b = BUF_INIT;
-    bool utc = v->len > 0 && v->text[v->len - 1] == 'Z';
-    bool zone = strcmp(s->declared, "TIMESTAMPTZ") == 0 && origin != DEBEZIUM_MYSQL;
 
     if (v->type != JSONDOC_STRING)
         return mismatch("a date or time, as a string", e);
+    bool utc = v->len > 0 && v->text[v->len - 1] == 'Z';
+    bool zone = strcmp(s->declared, "TIMESTAMPTZ") == 0 && origin != DEBEZIUM_MYSQL;
     if (s->meaning == ZONED) {
         debezium_put_zoned(&b, v->text, v->len, zone);
         return text_of(a, &b, out, e);

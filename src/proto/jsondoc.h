@@ -32,8 +32,8 @@ enum jsondoc_type {
 struct jsondoc {
     enum jsondoc_type type;
     const char *name; /* of a member: terminated; NULL elsewhere */
-    const char *text; /* terminated; a number as it was written, a string without its escapes */
-    size_t len;       /* of the text; of an array or object: how many are in it */
+    const char *text; /* terminated; a number as it was written, a string without its escapes, "" */
+    size_t len;       /* of that text; but of an array or object: how many are in it */
     struct jsondoc *first, *next; /* what is in it; what stands behind it in the same one */
 };
 

@@ -402,7 +402,7 @@ def test_writes_stay_here(cluster, kafka, source):
     (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", ","], "no topic"),
     (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", "t", "--debezium-source-dsn",
       "oracle://a:b@h:1521/FREEPDB1"], "--debezium-source-dsn"),
-    (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", "t", "--pg-proxied", "host=h"], "two sources"),
+    (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", "t", "--pg-proxied", "host=h"], "a node mirrors one source"),
     (["--debezium-brokers", "h", "--debezium-group", "g", "--debezium-topics", "t", "--debezium-source-dsn", "postgres://h/d",
       "--proxy-read-your-writes"], "--proxy-read-your-writes"),
 ])

@@ -233,10 +233,11 @@ def test_lost_connection_is_retried_without_noise(cluster, source):
     a = source.node(cluster)
     for i in range(3):
         n = state(a)["failures"]
+        wait_until(lambda: source.sql(f"SELECT active FROM pg_replication_slots WHERE slot_name = '{source.slot}'") == "t", what="the slot is in use")
         source.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots"
                    f" WHERE slot_name = '{source.slot}' AND active_pid IS NOT NULL")
         wait_until(lambda n=n: state(a)["failures"] > n, 60, "it has noticed")
-        source.sql(f"UPDATE counter SET n = {i}")
+        source.sql(f"UPDATE counter SET n = {i + 1}")
         wait_same(source, a, WRITTEN)
     assert a.http.request("GET", "/readyz").status == 200
     assert "terminat" in state(a)["last_error"], state(a)
