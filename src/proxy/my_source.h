@@ -22,7 +22,7 @@ struct my_source;
 struct my_source_options {
     const char *dsn; /* my_dsn.h */
     const char *include, *exclude;
-    const char *dump_bin, *dump_db, *dump_include; /* --mysql-dump-…; "" = none */
+    const char *dump_db, *dump_include; /* what is copied at first; "" = all */
     const char *id; /* --mysql-proxy-id: the server id itself, or a name from which it is made */
     const char *stream;   /* of the cluster, and … */
     const char *database; /* … the local database: both count in that, too */

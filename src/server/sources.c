@@ -82,7 +82,6 @@ static struct my_source_options my_options(const struct config *c, const char *d
     return (struct my_source_options){.dsn = c->mysql_proxied,
                                       .include = c->mysql_include,
                                       .exclude = c->mysql_exclude,
-                                      .dump_bin = c->mysql_dump_bin,
                                       .dump_db = c->mysql_dump_db,
                                       .dump_include = c->mysql_dump_include,
                                       .id = c->mysql_proxy_id,
