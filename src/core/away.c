@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "core/request_impl.h"
 
-#define AWAY_LOOK_NS (20 * CLOCK_MS) /* between two looks whether the file follows the log again   \
-                                      */
+#define AWAY_LOOK_NS                                                                               \
+    (20 * CLOCK_MS) /* between two looks whether the file follows the log again                    \
+                     */
 
 void node_set_upstream(struct node *n, const struct upstream_ops *ops, void *arg)
 {
