@@ -358,6 +358,7 @@ static enum err_code step(struct follower *f, struct err *e)
     if (f->open || idle)
         return end_group(f, e);
     is_following(f);
+    kafka_commit_rest(f->kafka, f->done);
     if (!tell_behind(f) || f->ever)
         return ERR_OK;
     /* All that there is was nothing: the database holds it, and says so. */

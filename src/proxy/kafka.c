@@ -5,7 +5,7 @@
  *   kafka_open, kafka_close, kafka_check
  *   kafka_discover → ask → take_topic; kafka_rewind → assign
  *   kafka_next → on_error
- *   kafka_commit, kafka_behind
+ *   kafka_commit, kafka_commit_rest, kafka_behind
  */
 #include "proxy/kafka.h"
 
@@ -36,9 +36,13 @@ struct kafka {
     struct kafka_position *taken; /* the partitions that are read; offsets have no meaning */
     rd_kafka_message_t *message;  /* the last one handed out */
     bool all_down;                /* librdkafka says so; to be asked */
-    bool told_commit;             /* that offsets cannot be committed was logged */
-    enum err_code problem;        /* of the last event of the brokers */
-    char why[256];                /* in librdkafka's words; "" = there was none */
+    char *group;
+    rd_kafka_queue_t *answers; /* to what was told to the group */
+    bool committing;           /* one is awaited */
+    bool rest;                 /* there was more to tell meanwhile */
+    bool told_commit;          /* that offsets cannot be committed was logged */
+    enum err_code problem;     /* of the last event of the brokers */
+    char why[256];             /* in librdkafka's words; "" = there was none */
 };
 
 static enum err_code no_memory(struct err *e)
@@ -141,21 +145,6 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
               LOG_STR("text", text));
 }
 
-static void on_commit(rd_kafka_t *rk, rd_kafka_resp_err_t error,
-                      rd_kafka_topic_partition_list_t *offsets, void *arg)
-{
-    struct kafka *k = arg;
-
-    (void)rk;
-    (void)offsets;
-    if (error && error != RD_KAFKA_RESP_ERR__NO_OFFSET && error != RD_KAFKA_RESP_ERR__DESTROY &&
-        !k->told_commit) {
-        LOG_WARN("the Kafka group's offsets are not committed, which only its lag is shown by",
-                 LOG_STR("reason", rdkafka.err2str(error)));
-        k->told_commit = true;
-    }
-}
-
 /* The brokers could not be asked: with what they, or the way to them, had to say last. */
 static enum err_code unreachable(struct kafka *k, rd_kafka_resp_err_t error, struct err *e)
 {
@@ -210,17 +199,20 @@ enum err_code kafka_open(struct kafka **out, const struct kafka_options *o, stru
         code = patterns_read(k, o->topics, e);
     if (code == ERR_OK && !(k->taken = kafka_position_new()))
         code = no_memory(e);
+    if (code == ERR_OK && !(k->group = strdup(o->group)))
+        code = no_memory(e);
     if (code == ERR_OK) {
         rdkafka.conf_set_opaque(conf, k);
         rdkafka.conf_set_error_cb(conf, on_error);
         rdkafka.conf_set_log_cb(conf, on_log);
-        rdkafka.conf_set_offset_commit_cb(conf, on_commit);
         k->rk = rdkafka.new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
         if (k->rk)
             conf = NULL; /* it is librdkafka's now */
         else
             code = err_set(e, ERR_CONFIG, "%s", why);
     }
+    if (code == ERR_OK && !(k->answers = rdkafka.queue_new(k->rk)))
+        code = no_memory(e);
     if (conf)
         rdkafka.conf_destroy(conf);
     if (code != ERR_OK) {
@@ -238,12 +230,15 @@ void kafka_close(struct kafka *k)
         return;
     if (k->message)
         rdkafka.message_destroy(k->message);
+    if (k->answers)
+        rdkafka.queue_destroy(k->answers);
     /* To close a consumer is to leave the group, which this one never was in; it would wait a
      * minute for the answer of a broker that is gone. */
     if (k->rk)
         rdkafka.destroy_flags(k->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     kafka_position_free(k->taken);
     patterns_free(k);
+    free(k->group);
     free(k);
 }
 
@@ -400,21 +395,68 @@ enum err_code kafka_next(struct kafka *k, int timeout_ms, struct kafka_message *
     return ERR_OK;
 }
 
-void kafka_commit(struct kafka *k, const struct kafka_position *position)
+/* ---- the group ---- */
+
+static rd_kafka_topic_partition_list_t *offsets_of(const struct kafka *k,
+                                                   const struct kafka_position *position)
 {
     size_t n;
     const struct kafka_place *all = kafka_position_all(position, &n);
-    rd_kafka_topic_partition_list_t *list = n ? rdkafka.topic_partition_list_new((int)n) : NULL;
+    rd_kafka_topic_partition_list_t *list = rdkafka.topic_partition_list_new((int)n);
     int64_t ignored;
 
-    if (!list)
-        return;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; list && i < n; i++)
         if (kafka_position_get(k->taken, all[i].topic, all[i].partition, &ignored))
             rdkafka.topic_partition_list_add(list, all[i].topic, all[i].partition)->offset =
                 all[i].offset;
-    (void)rdkafka.commit(k->rk, list, 1);
+    return list;
+}
+
+/* Takes the answer to what was told last, where it has come. */
+static void take_answer(struct kafka *k)
+{
+    rd_kafka_event_t *answer = k->committing ? rdkafka.queue_poll(k->answers, 0) : NULL;
+
+    if (!answer)
+        return;
+    if (rdkafka.event_error(answer) && !k->told_commit) {
+        LOG_WARN("the Kafka group's offsets are not committed, which only its lag is shown by",
+                 LOG_STR("reason", rdkafka.event_error_string(answer)));
+        k->told_commit = true;
+    }
+    rdkafka.event_destroy(answer);
+    k->committing = false;
+}
+
+/* As an administrator does, for a commit of the consumer's own that waits for its coordinator keeps
+ * librdkafka (2.0.2) from ending: rd_kafka_destroy() then waits for ever. */
+void kafka_commit(struct kafka *k, const struct kafka_position *position)
+{
+    take_answer(k);
+    k->rest = k->committing;
+    rd_kafka_topic_partition_list_t *list = k->committing ? NULL : offsets_of(k, position);
+    if (!list || list->cnt == 0) {
+        if (list)
+            rdkafka.topic_partition_list_destroy(list);
+        return;
+    }
+    rd_kafka_AlterConsumerGroupOffsets_t *request =
+        rdkafka.AlterConsumerGroupOffsets_new(k->group, list);
+    rd_kafka_AdminOptions_t *options =
+        rdkafka.AdminOptions_new(k->rk, RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS);
+    char ignored[128];
+    (void)rdkafka.AdminOptions_set_request_timeout(options, ASK_MS, ignored, sizeof ignored);
+    rdkafka.AlterConsumerGroupOffsets(k->rk, &request, 1, options, k->answers);
+    k->committing = true;
+    rdkafka.AdminOptions_destroy(options);
+    rdkafka.AlterConsumerGroupOffsets_destroy(request);
     rdkafka.topic_partition_list_destroy(list);
+}
+
+void kafka_commit_rest(struct kafka *k, const struct kafka_position *position)
+{
+    if (k->rest)
+        kafka_commit(k, position);
 }
 
 bool kafka_behind(struct kafka *k, const struct kafka_position *position, uint64_t *messages)

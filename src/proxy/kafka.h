@@ -64,8 +64,11 @@ enum err_code kafka_rewind(struct kafka *k, const struct kafka_position *positio
 enum err_code kafka_next(struct kafka *k, int timeout_ms, struct kafka_message *out, bool *got,
                          struct err *e);
 
-/* Tells the group that the position was reached; returns at once, and a failure is only logged. */
+/* Tells the group that the position was reached; returns at once, and a failure is only logged.
+ * While an answer is awaited the rest is left to kafka_commit_rest(), which is to be called now and
+ * then. */
 void kafka_commit(struct kafka *k, const struct kafka_position *position);
+void kafka_commit_rest(struct kafka *k, const struct kafka_position *position);
 
 /* How many messages lie behind the position, as far as the brokers have told by now; false where
  * one of the partitions has not been heard of yet. */

@@ -11,24 +11,34 @@
 
 /* What is used of it, by the names of its interface without "rd_kafka_". */
 #define RDKAFKA_FUNCTIONS(X)                                                                       \
+    X(AdminOptions_destroy)                                                                        \
+    X(AdminOptions_new)                                                                            \
+    X(AdminOptions_set_request_timeout)                                                            \
+    X(AlterConsumerGroupOffsets)                                                                   \
+    X(AlterConsumerGroupOffsets_destroy)                                                           \
+    X(AlterConsumerGroupOffsets_new)                                                               \
     X(assign)                                                                                      \
-    X(commit)                                                                                      \
     X(conf_destroy)                                                                                \
     X(conf_new)                                                                                    \
     X(conf_set)                                                                                    \
     X(conf_set_error_cb)                                                                           \
     X(conf_set_log_cb)                                                                             \
-    X(conf_set_offset_commit_cb)                                                                   \
     X(conf_set_opaque)                                                                             \
     X(consumer_poll)                                                                               \
     X(destroy_flags)                                                                               \
     X(err2str)                                                                                     \
+    X(event_destroy)                                                                               \
+    X(event_error)                                                                                 \
+    X(event_error_string)                                                                          \
     X(get_watermark_offsets)                                                                       \
     X(message_destroy)                                                                             \
     X(metadata)                                                                                    \
     X(metadata_destroy)                                                                            \
     X(new)                                                                                         \
     X(poll_set_consumer)                                                                           \
+    X(queue_destroy)                                                                               \
+    X(queue_new)                                                                                   \
+    X(queue_poll)                                                                                  \
     X(topic_name)                                                                                  \
     X(topic_partition_list_add)                                                                    \
     X(topic_partition_list_destroy)                                                                \

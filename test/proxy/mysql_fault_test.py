@@ -177,7 +177,7 @@ def test_takeover(source, three):
     with Writer(source, 1), Writer(source, 2):
         first = holder(three)
         others = [n for n in three if n is not first]
-        assert all(first.name in state(n)["reason"] and state(n)["copied"] for n in others)
+        wait_until(lambda: all(first.name in state(n)["reason"] and state(n)["copied"] for n in others), what="the others know who follows")
         wait_done(source, 30)
         first.kill9()
         second = holder(others)
