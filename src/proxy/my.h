@@ -52,11 +52,11 @@
     X(rpl_optionsv)
 
 struct my {
-    __typeof__(mysql_errno) *number; /* "errno" is a macro */
-#define X(name) __typeof__(mysql_##name) *name;
+    __typeof__(mysql_errno) *number;            /* "errno" is a macro */
+#define X(name) __typeof__(mysql_##name) *name; /* NOLINT(bugprone-macro-parentheses) */
     MY_FUNCTIONS(X)
 #undef X
-#define X(name) __typeof__(mariadb_##name) *name;
+#define X(name) __typeof__(mariadb_##name) *name; /* NOLINT(bugprone-macro-parentheses) */
     MY_RPL_FUNCTIONS(X)
 #undef X
 };

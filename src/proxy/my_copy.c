@@ -207,18 +207,19 @@ static enum err_code copy_table(struct my_source *p, const struct my_table *t, s
     struct table_copy c = {.p = p, .t = t, .arena = arena_new()};
     struct buf sql = BUF_INIT;
 
-    c.source = calloc(t->n_columns, sizeof *c.source);
+    c.source = calloc(t->n_columns, sizeof *c.source); /* NOLINT(bugprone-sizeof-expression) */
     c.columns = calloc(t->n_columns, sizeof *c.columns);
-    enum err_code code = c.source && c.columns && c.arena ? ERR_OK : my_out_of_memory(e);
-    for (unsigned i = 0; i < t->n_columns && code == ERR_OK; i++)
+    bool room = c.source && c.columns && c.arena;
+    enum err_code code = room ? ERR_OK : my_out_of_memory(e);
+    for (unsigned i = 0; i < t->n_columns && room; i++)
         if (!t->columns[i].virtual)
             c.source[c.n++] = &t->columns[i];
-    if (code == ERR_OK) {
+    if (room) {
         put_select(&c, &sql);
         code = buf_ok(&sql) ? my_link_send(p->link, sql.data, sql.len, &p->wait, e)
                             : my_out_of_memory(e);
     }
-    if (code == ERR_OK)
+    if (room && code == ERR_OK)
         code = copy_rows(&c, e);
     if (code == ERR_OK)
         LOG_INFO("table copied from the source", LOG_STR("table", t->name),

@@ -300,9 +300,10 @@ static enum err_code put_cascade(struct follower *f, const struct described *d,
     struct mirror_column *old = arena_alloc(f->arena, d->log.n_columns * sizeof *old);
     struct mirror_column *new = arena_alloc(f->arena, d->log.n_columns * sizeof *new);
     size_t n_old = 0, n_new = 0;
-    enum err_code code =
-        old && new ? put_cells(f, d, f->before, false, old, &n_old, e) : my_out_of_memory(e);
 
+    if (!old || !new)
+        return my_out_of_memory(e);
+    enum err_code code = put_cells(f, d, f->before, false, old, &n_old, e);
     if (code == ERR_OK && change == BINLOG_UPDATE)
         code = put_cells(f, d, f->after, false, new, &n_new, e);
     struct my_gone gone = {d->table, old, n_old, change == BINLOG_UPDATE ? new : NULL, n_new};

@@ -88,18 +88,21 @@ static enum err_code describe(struct result *r, struct sink *sink, struct err *e
     return ERR_OK;
 }
 
+/* All rows are read, so that the connection can be used again; they are shown unless `verdict` says
+ * already that the result cannot be. */
 static enum err_code put_rows(struct result *r, struct my_link *l, struct sink *sink,
-                              uint64_t *count, const struct wait *w, struct err *e)
+                              enum err_code verdict, uint64_t *count, const struct wait *w,
+                              struct err *e)
 {
     MYSQL_ROW row;
     unsigned long *lengths;
-    enum err_code code = ERR_OK, verdict = ERR_OK;
+    enum err_code code = ERR_OK;
 
     for (*count = 0;; (*count)++) {
         code = my_link_row(l, r->rows, &row, &lengths, w, e);
         if (code != ERR_OK || !row)
             break;
-        if (verdict != ERR_OK)
+        if (verdict != ERR_OK || !r->values)
             continue;
         arena_reset(r->row);
         for (unsigned i = 0; i < r->n && verdict == ERR_OK; i++) {
@@ -151,8 +154,7 @@ enum err_code my_result_put(struct my_link *l, int64_t since_ns, int64_t *last_r
         return my_link_error(l, e);
     if (r.rows) {
         code = describe(&r, sink, e);
-        enum err_code rows = put_rows(&r, l, sink, &count, w, e);
-        code = code == ERR_OK ? rows : code;
+        code = put_rows(&r, l, sink, code, &count, w, e);
     }
     int64_t affected = r.rows ? 0 : (int64_t)my.affected_rows(c);
     if (!r.rows)
