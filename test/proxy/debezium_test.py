@@ -3,11 +3,13 @@
 import json
 import os
 import subprocess
+import urllib.parse
 
 import pytest
 
 import ha
 import kafka as k
+import mysql_source
 import pg
 from pg_source import state, wait_state
 
@@ -376,6 +378,26 @@ def test_writes_go_to_the_source(cluster, kafka, source):
     assert node.query("SELECT * FROM customers").rows == [[1, "a"]]
     put(kafka, t, ("c", None, {"id": 2, "name": "b"}), ("c", None, {"id": 4, "name": "d"}))
     k.wait_rows(node, "SELECT * FROM customers", [[1, "a"], [2, "b"], [4, "d"]])
+
+
+def test_writes_go_to_mysql(cluster, kafka):
+    t = customers()
+    kafka.topic(t.topic)
+    server = mysql_source.MariaDb(cluster).start()
+    source = mysql_source.Source(server)
+    source.sql("CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL)", "INSERT INTO customers VALUES (1, 'a')")
+    user, password = (urllib.parse.quote(s, safe="") for s in (mysql_source.USER, mysql_source.PASSWORD))
+    node = kafka.node(cluster, t.topic, "--debezium-source-dsn", f"mysql://{user}:{password}@127.0.0.1:{server.port}/{source.name}")
+    put(kafka, t, ("c", None, {"id": 1, "name": "a"}))
+    k.wait_rows(node, "SELECT * FROM customers", [[1, "a"]])
+    node.query("INSERT INTO customers VALUES (?, ?)", [2, "b"])
+    with pytest.raises(ha.HttpError) as e:
+        node.query("INSERT INTO customers VALUES (1, 'again')")
+    assert e.value.sqlstate == "23000"
+    assert source.rows("SELECT * FROM customers ORDER BY id") == "1\ta\n2\tb"
+    assert node.query("SELECT * FROM customers").rows == [[1, "a"]]
+    put(kafka, t, ("c", None, {"id": 2, "name": "b"}))
+    k.wait_rows(node, "SELECT * FROM customers", [[1, "a"], [2, "b"]])
 
 
 def test_writes_stay_here(cluster, kafka, source):
