@@ -25,6 +25,7 @@
 #include "base/value_pack.h"
 #include "core/database.h"
 #include "core/node.h"
+#include "core/upstream.h"
 #include "repl/replica.h"
 #include "sql/ingest.h"
 #include "sql/pg/session.h"
@@ -32,6 +33,7 @@
 #include "sql/stmt.h"
 
 #define MIRROR_MEMORY_BYTES ((size_t)4 * 1024 * 1024) /* put aside in memory, more on disk */
+#define MIRROR_LOOK_NS      (5 * CLOCK_MS)            /* between two looks at the tracker */
 #define MIRROR_WINDOW_BYTES ((size_t)256 * 1024)      /* read back at once */
 
 struct mirror {
@@ -125,6 +127,29 @@ enum err_code mirror_peek(struct node *n, const char *database, struct buf *posi
     if (code == ERR_OK)
         code = mirror_look(&m, position, e);
     database_unref(m.db);
+    return code;
+}
+
+enum err_code mirror_await(struct node *n, const struct upstream_call *c,
+                           bool (*reached)(const void *wanted, const char *position, size_t len),
+                           const void *wanted, int64_t deadline_ns, struct err *e)
+{
+    struct buf here = BUF_INIT;
+    enum err_code code = ERR_OK;
+
+    while (code == ERR_OK) {
+        code = mirror_peek(n, c->database, &here, e);
+        if (code == ERR_OK && reached(wanted, buf_cstr(&here), here.len))
+            break;
+        if (code == ERR_OK && clock_mono_ns() >= deadline_ns)
+            code = err_set(e, ERR_LAGGING, "the database has not come to its source's %.*s in time",
+                           (int)c->position.len, c->position.data);
+        if (code == ERR_OK)
+            code = upstream_check(c, e);
+        if (code == ERR_OK)
+            clock_nap(MIRROR_LOOK_NS);
+    }
+    buf_free(&here);
     return code;
 }
 

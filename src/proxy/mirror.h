@@ -32,6 +32,7 @@
 
 struct mirror;
 struct node;
+struct upstream_call;
 
 enum mirror_op { MIRROR_INSERT, MIRROR_UPDATE, MIRROR_DELETE, MIRROR_TRUNCATE, MIRROR_SQL };
 
@@ -67,6 +68,11 @@ enum err_code mirror_look(struct mirror *m, struct buf *position, struct err *e)
 /* The same for whoever has no mirror; `database` is an id. Any thread. */
 enum err_code mirror_peek(struct node *n, const char *database, struct buf *position,
                           struct err *e);
+/* Waits until this node's file holds what `c` has written at the source: until `reached` says so of
+ * the tracker. ERR_LAGGING behind the deadline; the call may end it, too. Any thread. */
+enum err_code mirror_await(struct node *n, const struct upstream_call *c,
+                           bool (*reached)(const void *wanted, const char *position, size_t len),
+                           const void *wanted, int64_t deadline_ns, struct err *e);
 /* A table of the local database as this node's file has it now: what is put aside does not count.
  */
 struct mirror_table {

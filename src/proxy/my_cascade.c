@@ -6,7 +6,6 @@
 #include <strings.h>
 
 #include "base/array.h"
-#include "base/hex.h"
 #include "proxy/my_impl.h"
 #include "sql/quote.h"
 
@@ -139,27 +138,6 @@ bool my_is_parent(const struct my_tables *t, const struct my_table *table)
 
 /* ---- statements ---- */
 
-static void put_literal(struct buf *b, const struct value *v)
-{
-    switch (v->type) {
-    case VALUE_NULL:
-        buf_puts(b, "NULL");
-        break;
-    case VALUE_INTEGER:
-        buf_i64(b, v->u.i);
-        break;
-    case VALUE_REAL:
-        buf_printf(b, "%.17g", v->u.r);
-        break;
-    case VALUE_TEXT:
-    case VALUE_BLOB:
-        buf_puts(b, v->type == VALUE_TEXT ? "CAST(X'" : "X'");
-        hex_put(b, v->u.s.data, v->u.s.len);
-        buf_puts(b, v->type == VALUE_TEXT ? "' AS TEXT)" : "'");
-        break;
-    }
-}
-
 static void put_names(struct buf *b, const char *const *names, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
@@ -200,7 +178,7 @@ static bool put_condition(struct buf *b, const struct my_reference *r, const str
         buf_puts(b, i ? " AND " : "");
         quote_put_name(b, r->columns[i]);
         buf_puts(b, " = ");
-        put_literal(b, v);
+        quote_put_value(b, v);
         *changed = *changed || (now && !same(v, now));
     }
     return true;
@@ -319,7 +297,7 @@ static enum err_code update_rows(struct my_source *p, const struct my_reference 
         buf_puts(&sql, i ? ", " : " SET ");
         quote_put_name(&sql, r->columns[i]);
         buf_puts(&sql, " = ");
-        put_literal(&sql, &now[i].value);
+        quote_put_value(&sql, &now[i].value);
     }
     buf_printf(&sql, " WHERE %s", where);
     const struct my_table *t = my_tables_find(&p->tables, r->schema, r->table);

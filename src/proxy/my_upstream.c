@@ -29,11 +29,10 @@
 #include "sql/mysql/dialect.h"
 #include "sql/mysql/lex.h"
 
-#define IDLE_MAX     16            /* connections kept */
-#define CANCEL_NS    (5 * CLOCK_S) /* that a canceled statement has to end */
-#define KILL_NS      (2 * CLOCK_S) /* to tell the server so */
-#define CONNECT_NS   (10 * CLOCK_S)
-#define WAIT_POLL_NS (5 * CLOCK_MS)
+#define IDLE_MAX   16            /* connections kept */
+#define CANCEL_NS  (5 * CLOCK_S) /* that a canceled statement has to end */
+#define KILL_NS    (2 * CLOCK_S) /* to tell the server so */
+#define CONNECT_NS (10 * CLOCK_S)
 
 /* A connection, and how it reads texts. */
 struct session_link {
@@ -596,32 +595,23 @@ static void close_tx(void *tx)
     free(t);
 }
 
+static bool has_come_to(const void *wanted, const char *position, size_t len)
+{
+    struct my_position at;
+
+    return my_position_read(&at, position, len) && my_position_reached(&at, wanted);
+}
+
 /* The tracker moves when the write comes back through the log. */
 static enum err_code wait_for(void *arg, const struct upstream_call *c, int64_t deadline_ns,
                               struct err *e)
 {
-    struct my_upstream *u = arg;
-    struct my_position want, here;
-    struct buf text = BUF_INIT;
-    enum err_code code = ERR_OK;
+    const struct my_upstream *u = arg;
+    struct my_position wanted;
 
-    if (c->position.len == 0 || !my_position_read(&want, c->position.data, c->position.len))
+    if (c->position.len == 0 || !my_position_read(&wanted, c->position.data, c->position.len))
         return ERR_OK;
-    while (code == ERR_OK) {
-        code = mirror_peek(u->opt.node, u->opt.database, &text, e);
-        if (code == ERR_OK && my_position_read(&here, text.data ? text.data : "", text.len) &&
-            my_position_reached(&here, &want))
-            break;
-        if (code == ERR_OK && clock_mono_ns() >= deadline_ns)
-            code = err_set(e, ERR_LAGGING, "the database has not come to its source's %.*s in time",
-                           (int)c->position.len, c->position.data);
-        if (code == ERR_OK)
-            code = upstream_check(c, e);
-        if (code == ERR_OK)
-            clock_nap(WAIT_POLL_NS);
-    }
-    buf_free(&text);
-    return code;
+    return mirror_await(u->opt.node, c, has_come_to, &wanted, deadline_ns, e);
 }
 
 const struct upstream_ops my_upstream_ops = {.name = "mysql",

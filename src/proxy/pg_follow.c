@@ -557,7 +557,7 @@ static bool is_due(const struct follower *f)
 /* Nothing has come: a good time for what waits. */
 static enum err_code pause_for(struct follower *f, struct err *e)
 {
-    struct pg_wait w = f->p->wait;
+    struct wait w = f->p->wait;
     enum err_code code = ERR_OK;
 
     if (f->transactions > 0 && !f->in_tx)
@@ -617,9 +617,7 @@ static enum err_code start(struct follower *f, struct err *e)
     pgoutput_print_lsn(f->position, at);
     buf_printf(&sql, "START_REPLICATION SLOT %s LOGICAL %s (proto_version '1', publication_names ",
                p->opt.slot, at);
-    char *list = name ? pq.escapeLiteral(pg_link_handle(p->link), name, strlen(name)) : NULL;
-    buf_puts(&sql, list ? list : "''");
-    pq.freemem(list);
+    pg_link_put_literal(p->link, &sql, name ? name : "");
     free(name);
     /* Marks of those who wait for their own writes (pg_upstream.c): transactions of their own. */
     buf_puts(&sql,

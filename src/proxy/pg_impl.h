@@ -14,7 +14,7 @@ struct pg_source {
     struct source *source;
     struct mirror *mirror;
     struct pg_link *link;
-    struct pg_wait wait; /* until the source is to stop */
+    struct wait wait; /* until the source is to stop */
     struct pg_domains domains;
 };
 

@@ -9,7 +9,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-#define CHECK_NS         (100 * CLOCK_MS)
 #define CONNECT_LIMIT_NS (15 * CLOCK_S)
 #define END_NS           (5 * CLOCK_S) /* between a statement's result and its end */
 
@@ -20,22 +19,11 @@ struct pg_link {
 
 /* ---- waiting ---- */
 
-static enum err_code wait_fd(int fd, short events, const struct pg_wait *w, struct err *e)
+static enum err_code wait_for(struct pg_link *l, short events, const struct wait *w, struct err *e)
 {
-    for (;;) {
-        int64_t now = clock_mono_ns();
-        if (w->check && w->check(w->arg, e) != ERR_OK)
-            return e->code;
-        if (now >= w->deadline_ns)
-            return err_set(e, ERR_TIMEOUT, "PostgreSQL has not answered in time");
-        int64_t most = w->deadline_ns - now < CHECK_NS ? w->deadline_ns - now : CHECK_NS;
-        struct pollfd p[2] = {{.fd = fd, .events = events}, {.fd = w->wake_fd, .events = POLLIN}};
-        int n = poll(p, w->wake_fd >= 0 ? 2 : 1, (int)(most / CLOCK_MS) + 1);
-        if (n < 0 && errno != EINTR)
-            return err_set(e, ERR_IO, "poll: %s", strerror(errno));
-        if (n > 0 && p[0].revents)
-            return ERR_OK;
-    }
+    short got;
+
+    return wait_fd(pq.socket(l->conn), events, w, "PostgreSQL", &got, e);
 }
 
 /* libpq's messages end with a line feed, and may have several lines. */
@@ -60,9 +48,9 @@ static enum err_code lost(struct pg_link *l, struct err *e)
     return e->code;
 }
 
-enum err_code pg_link_wait(struct pg_link *l, const struct pg_wait *w, struct err *e)
+enum err_code pg_link_wait(struct pg_link *l, const struct wait *w, struct err *e)
 {
-    enum err_code code = wait_fd(pq.socket(l->conn), POLLIN, w, e);
+    enum err_code code = wait_for(l, POLLIN, w, e);
 
     if (code == ERR_OK && !pq.consumeInput(l->conn))
         return lost(l, e);
@@ -94,9 +82,9 @@ static void no_notices(void *arg, const PGresult *result)
     (void)result;
 }
 
-static enum err_code connect_to(struct pg_link *l, const struct pg_wait *w, struct err *e)
+static enum err_code connect_to(struct pg_link *l, const struct wait *w, struct err *e)
 {
-    struct pg_wait limited = *w;
+    struct wait limited = *w;
     int64_t limit = clock_deadline(CONNECT_LIMIT_NS);
     PostgresPollingStatusType step = PGRES_POLLING_WRITING;
 
@@ -105,8 +93,8 @@ static enum err_code connect_to(struct pg_link *l, const struct pg_wait *w, stru
     if (pq.status(l->conn) == CONNECTION_BAD)
         return lost(l, e);
     while (step != PGRES_POLLING_OK) {
-        enum err_code code = wait_fd(pq.socket(l->conn),
-                                     step == PGRES_POLLING_READING ? POLLIN : POLLOUT, &limited, e);
+        enum err_code code =
+            wait_for(l, step == PGRES_POLLING_READING ? POLLIN : POLLOUT, &limited, e);
         if (code != ERR_OK)
             return code;
         step = pq.connectPoll(l->conn);
@@ -118,7 +106,7 @@ static enum err_code connect_to(struct pg_link *l, const struct pg_wait *w, stru
 }
 
 enum err_code pg_link_open(struct pg_link **out, const char *dsn, const char *replication,
-                           const struct pg_wait *w, struct err *e)
+                           const struct wait *w, struct err *e)
 {
     static const char setup[] = "SET datestyle = 'ISO, YMD'; SET timezone = 'UTC';"
                                 " SET intervalstyle = 'postgres'; SET bytea_output = 'hex';"
@@ -203,13 +191,13 @@ enum err_code pg_link_error(const PGresult *result, struct err *e)
 
 /* ---- statements ---- */
 
-static enum err_code flush(struct pg_link *l, const struct pg_wait *w, struct err *e)
+static enum err_code flush(struct pg_link *l, const struct wait *w, struct err *e)
 {
     int left;
 
     while ((left = pq.flush(l->conn)) > 0) {
         /* The server may be waiting for us to read. */
-        enum err_code code = wait_fd(pq.socket(l->conn), POLLOUT | POLLIN, w, e);
+        enum err_code code = wait_for(l, POLLOUT | POLLIN, w, e);
         if (code != ERR_OK)
             return code;
         if (!pq.consumeInput(l->conn))
@@ -218,8 +206,7 @@ static enum err_code flush(struct pg_link *l, const struct pg_wait *w, struct er
     return left < 0 ? lost(l, e) : ERR_OK;
 }
 
-enum err_code pg_link_result(struct pg_link *l, PGresult **out, const struct pg_wait *w,
-                             struct err *e)
+enum err_code pg_link_result(struct pg_link *l, PGresult **out, const struct wait *w, struct err *e)
 {
     *out = NULL;
     while (pq.isBusy(l->conn))
@@ -236,7 +223,7 @@ enum err_code pg_link_result(struct pg_link *l, PGresult **out, const struct pg_
 }
 
 static enum err_code send(struct pg_link *l, const char *sql, const char *const *values, size_t n,
-                          const struct pg_wait *w, struct err *e)
+                          const struct wait *w, struct err *e)
 {
     int sent = n == 0 ? pq.sendQuery(l->conn, sql)
                       : pq.sendQueryParams(l->conn, sql, (int)n, NULL, values, NULL, NULL, 0);
@@ -245,7 +232,7 @@ static enum err_code send(struct pg_link *l, const char *sql, const char *const 
 }
 
 enum err_code pg_link_run(struct pg_link *l, const char *sql, const char *const *values, size_t n,
-                          const struct pg_wait *w, PGresult **out, struct err *e)
+                          const struct wait *w, PGresult **out, struct err *e)
 {
     PGresult *last = NULL, *r = NULL;
     enum err_code code = send(l, sql, values, n, w, e);
@@ -253,7 +240,7 @@ enum err_code pg_link_run(struct pg_link *l, const char *sql, const char *const 
     while (code == ERR_OK) {
         /* With its first result a statement is as good as through: its caller hears of it even if
          * nobody wants to know any more. */
-        struct pg_wait end = {.deadline_ns = clock_deadline(END_NS), .wake_fd = -1};
+        struct wait end = {.deadline_ns = clock_deadline(END_NS), .wake_fd = -1};
         code = pg_link_result(l, &r, last ? &end : w, e);
         if (last && code != ERR_OK)
             l->broken = true;
@@ -283,8 +270,7 @@ enum err_code pg_link_run(struct pg_link *l, const char *sql, const char *const 
 
 /* ---- COPY ---- */
 
-enum err_code pg_link_copy(struct pg_link *l, const char *sql, const struct pg_wait *w,
-                           struct err *e)
+enum err_code pg_link_copy(struct pg_link *l, const char *sql, const struct wait *w, struct err *e)
 {
     PGresult *r = NULL;
     enum err_code code = pg_link_run(l, sql, NULL, 0, w, &r, e);
@@ -298,7 +284,7 @@ enum err_code pg_link_copy(struct pg_link *l, const char *sql, const struct pg_w
                : err_set(e, ERR_PROTOCOL, "PostgreSQL does not copy");
 }
 
-enum err_code pg_link_ended(struct pg_link *l, const struct pg_wait *w, struct err *e)
+enum err_code pg_link_ended(struct pg_link *l, const struct wait *w, struct err *e)
 {
     struct err second = ERR_INIT;
     PGresult *r = NULL;
@@ -327,7 +313,7 @@ enum err_code pg_link_try_copied(struct pg_link *l, char **bytes, size_t *len, b
     return n == -2 ? lost(l, e) : ERR_OK;
 }
 
-enum err_code pg_link_copied(struct pg_link *l, char **bytes, size_t *len, const struct pg_wait *w,
+enum err_code pg_link_copied(struct pg_link *l, char **bytes, size_t *len, const struct wait *w,
                              struct err *e)
 {
     bool end = false;
@@ -344,7 +330,7 @@ enum err_code pg_link_copied(struct pg_link *l, char **bytes, size_t *len, const
     }
 }
 
-enum err_code pg_link_put(struct pg_link *l, const void *bytes, size_t len, const struct pg_wait *w,
+enum err_code pg_link_put(struct pg_link *l, const void *bytes, size_t len, const struct wait *w,
                           struct err *e)
 {
     if (pq.putCopyData(l->conn, bytes, (int)len) <= 0)
@@ -363,6 +349,14 @@ void pg_link_cancel(struct pg_link *l)
         (void)pq.cancel(c, why, sizeof why);
         pq.freeCancel(c);
     }
+}
+
+void pg_link_put_literal(struct pg_link *l, struct buf *sql, const char *text)
+{
+    char *quoted = pq.escapeLiteral(l->conn, text, strlen(text));
+
+    buf_puts(sql, quoted ? quoted : "NULL");
+    pq.freemem(quoted);
 }
 
 char *pg_link_name(struct pg_link *l, const char *name)

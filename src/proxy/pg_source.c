@@ -72,14 +72,6 @@ static enum err_code query(struct pg_source *p, struct buf *sql, PGresult **out,
     return code;
 }
 
-static void put_literal(struct pg_source *p, struct buf *b, const char *text)
-{
-    char *quoted = pq.escapeLiteral(pg_link_handle(p->link), text, strlen(text));
-
-    buf_puts(b, quoted ? quoted : "NULL");
-    pq.freemem(quoted);
-}
-
 static enum err_code check_wal_level(struct pg_source *p, struct err *e)
 {
     PGresult *r = NULL;
@@ -122,7 +114,7 @@ static enum err_code ensure_publication(struct pg_source *p, struct err *e)
 
     buf_puts(&sql, "SELECT pubinsert AND pubupdate AND pubdelete FROM pg_publication WHERE pubname"
                    " = ");
-    put_literal(p, &sql, p->opt.publication);
+    pg_link_put_literal(p->link, &sql, p->opt.publication);
     enum err_code code = query(p, &sql, &r, e);
     if (code != ERR_OK)
         return code;
@@ -145,7 +137,7 @@ static enum err_code end_other_session(struct pg_source *p, bool *active, struct
                    " AND a.application_name = current_setting('application_name')"
                    " THEN pg_terminate_backend(a.pid) END FROM pg_replication_slots s"
                    " JOIN pg_stat_activity a ON a.pid = s.active_pid WHERE s.slot_name = ");
-    put_literal(p, &sql, p->opt.slot);
+    pg_link_put_literal(p->link, &sql, p->opt.slot);
     enum err_code code = query(p, &sql, &r, e);
     if (code != ERR_OK)
         return code;
@@ -186,7 +178,7 @@ static enum err_code look_at_slot(struct pg_source *p, uint64_t position, enum s
     buf_puts(&sql, "SELECT plugin, database = current_database(), confirmed_flush_lsn, ");
     buf_puts(&sql, pq.serverVersion(pg_link_handle(p->link)) >= 130000 ? "wal_status" : "NULL");
     buf_puts(&sql, " FROM pg_replication_slots WHERE slot_name = ");
-    put_literal(p, &sql, p->opt.slot);
+    pg_link_put_literal(p->link, &sql, p->opt.slot);
     enum err_code code = query(p, &sql, &r, e);
     if (code != ERR_OK)
         return code;
@@ -252,7 +244,7 @@ static enum err_code follow(void *arg, struct source *s, struct err *e)
 
     p->source = s;
     p->mirror = source_mirror(s);
-    p->wait = (struct pg_wait){
+    p->wait = (struct wait){
         .deadline_ns = CLOCK_EVER, .wake_fd = source_wake_fd(s), .check = check_stop, .arg = s};
     /* The same on every node of the cluster, and on none of another one. */
     char session[64];

@@ -34,7 +34,7 @@ static long number_at(const PGresult *r, int row, int column)
 
 /* ---- domains ---- */
 
-enum err_code pg_domains_load(struct pg_domains *d, struct pg_link *l, const struct pg_wait *w,
+enum err_code pg_domains_load(struct pg_domains *d, struct pg_link *l, const struct wait *w,
                               struct err *e)
 {
     PGresult *r = NULL;
@@ -96,14 +96,6 @@ void pg_tables_free(struct pg_tables *t)
     *t = (struct pg_tables){0};
 }
 
-static void put_literal(struct pg_link *l, struct buf *b, const char *text)
-{
-    char *quoted = pq.escapeLiteral(pg_link_handle(l), text, strlen(text));
-
-    buf_puts(b, quoted ? quoted : "NULL");
-    pq.freemem(quoted);
-}
-
 enum {
     C_SCHEMA,
     C_TABLE,
@@ -146,12 +138,12 @@ static void put_query(struct pg_link *l, struct buf *b, const char *publication,
     buf_puts(b, " LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum"
                 " LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary"
                 " WHERE p.pubname = ");
-    put_literal(l, b, publication);
+    pg_link_put_literal(l, b, publication);
     if (name) {
         buf_puts(b, " AND n.nspname = ");
-        put_literal(l, b, schema);
+        pg_link_put_literal(l, b, schema);
         buf_puts(b, " AND c.relname = ");
-        put_literal(l, b, name);
+        pg_link_put_literal(l, b, name);
     }
     buf_puts(b, " ORDER BY 1, 2, a.attnum");
 }
@@ -201,7 +193,7 @@ static enum err_code add_row(struct pg_tables *t, size_t *cap, const PGresult *r
 
 enum err_code pg_tables_load(struct pg_tables *t, struct pg_link *l, const char *publication,
                              const char *schema, const char *name, const struct pg_domains *d,
-                             const struct pg_wait *w, struct err *e)
+                             const struct wait *w, struct err *e)
 {
     struct buf sql = BUF_INIT;
     PGresult *r = NULL;
@@ -447,9 +439,9 @@ static void put_index_query(struct pg_link *l, struct buf *b, const struct pg_ta
     if (includes)
         buf_puts(b, " AND k.place <= i.indnkeyatts");
     buf_puts(b, " AND n.nspname = ");
-    put_literal(l, b, t->schema);
+    pg_link_put_literal(l, b, t->schema);
     buf_puts(b, " AND c.relname = ");
-    put_literal(l, b, t->name);
+    pg_link_put_literal(l, b, t->name);
     buf_puts(b, " ORDER BY ic.relname, k.place");
 }
 
@@ -485,7 +477,7 @@ static bool put_index(struct buf *b, const struct pg_table *t, const PGresult *r
     return whole;
 }
 
-enum err_code pg_table_indexes(const struct pg_table *t, struct pg_link *l, const struct pg_wait *w,
+enum err_code pg_table_indexes(const struct pg_table *t, struct pg_link *l, const struct wait *w,
                                enum err_code (*each)(void *arg, const char *sql, struct err *e),
                                void *arg, struct err *e)
 {

@@ -26,7 +26,7 @@ struct pg_domains {
     size_t n;
 };
 
-enum err_code pg_domains_load(struct pg_domains *d, struct pg_link *l, const struct pg_wait *w,
+enum err_code pg_domains_load(struct pg_domains *d, struct pg_link *l, const struct wait *w,
                               struct err *e);
 void pg_domains_free(struct pg_domains *d);
 /* The type that values of `oid` are of. */
@@ -60,7 +60,7 @@ struct pg_tables {
  * choose one. */
 enum err_code pg_tables_load(struct pg_tables *t, struct pg_link *l, const char *publication,
                              const char *schema, const char *name, const struct pg_domains *d,
-                             const struct pg_wait *w, struct err *e);
+                             const struct wait *w, struct err *e);
 void pg_tables_free(struct pg_tables *t);
 /* Two tables of different schemas with one name have one local table: ERR_UNSUPPORTED. */
 enum err_code pg_tables_check(const struct pg_tables *t, struct err *e);
@@ -73,7 +73,7 @@ enum err_code pg_table_add_column(const struct pg_table *t, const struct pg_colu
                                   struct buf *sql, struct err *e);
 
 /* Calls each() with a CREATE INDEX statement for every index of the table on plain columns. */
-enum err_code pg_table_indexes(const struct pg_table *t, struct pg_link *l, const struct pg_wait *w,
+enum err_code pg_table_indexes(const struct pg_table *t, struct pg_link *l, const struct wait *w,
                                enum err_code (*each)(void *arg, const char *sql, struct err *e),
                                void *arg, struct err *e);
 

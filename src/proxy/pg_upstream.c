@@ -29,7 +29,6 @@
 #define IDLE_MAX      16            /* connections kept */
 #define CANCEL_NS     (5 * CLOCK_S) /* that a canceled statement has to end */
 #define CONNECT_NS    (10 * CLOCK_S)
-#define WAIT_POLL_NS  (5 * CLOCK_MS)
 #define VERSION_MARKS 140000 /* of PostgreSQL, that has marks come through a slot */
 #define COLUMNS_MAX   1664   /* of a result, PostgreSQL's own limit */
 
@@ -81,16 +80,15 @@ static enum err_code check_call(void *arg, struct err *e)
     return upstream_check(arg, e);
 }
 
-static struct pg_wait wait_of(struct upstream_call *c)
+static struct wait wait_of(struct upstream_call *c)
 {
-    return (struct pg_wait){
-        .deadline_ns = CLOCK_EVER, .wake_fd = -1, .check = check_call, .arg = c};
+    return (struct wait){.deadline_ns = CLOCK_EVER, .wake_fd = -1, .check = check_call, .arg = c};
 }
 
 static enum err_code take(struct pg_upstream *u, struct upstream_call *c, struct pg_link **out,
                           struct err *e)
 {
-    struct pg_wait w = wait_of(c);
+    struct wait w = wait_of(c);
 
     for (;;) {
         pthread_mutex_lock(&u->mu);
@@ -252,11 +250,7 @@ static void put_value(struct buf *b, const struct value *v)
         break;
     case VALUE_BLOB:
         buf_puts(b, "\\x");
-        char *room = buf_reserve(b, 2 * v->u.s.len);
-        if (room) {
-            hex_encode(v->u.s.data, v->u.s.len, room);
-            b->len += 2 * v->u.s.len;
-        }
+        hex_put(b, v->u.s.data, v->u.s.len);
         break;
     }
     buf_putc(b, '\0');
@@ -300,13 +294,13 @@ static bool is_over(enum err_code code)
 static enum err_code send(struct pg_link *l, struct upstream_call *c, const char *sql,
                           const char *const *values, size_t n, PGresult **out, struct err *e)
 {
-    struct pg_wait w = wait_of(c);
+    struct wait w = wait_of(c);
     enum err_code code = pg_link_run(l, sql, values, n, &w, out, e);
 
     if (!is_over(code) || pq.transactionStatus(pg_link_handle(l)) != PQTRANS_ACTIVE)
         return code;
     struct err why = *e;
-    struct pg_wait rest = {.deadline_ns = clock_deadline(CANCEL_NS), .wake_fd = -1};
+    struct wait rest = {.deadline_ns = clock_deadline(CANCEL_NS), .wake_fd = -1};
     PGresult *r = NULL, *last = NULL;
     pg_link_cancel(l);
     err_clear(e);
@@ -394,7 +388,7 @@ static enum err_code command(struct pg_link *l, struct upstream_call *c, const c
 /* To leave a connection in good order, whatever became of the call. */
 static bool tidy(struct pg_link *l, const char *sql)
 {
-    struct pg_wait w = {.deadline_ns = clock_deadline(CANCEL_NS), .wake_fd = -1};
+    struct wait w = {.deadline_ns = clock_deadline(CANCEL_NS), .wake_fd = -1};
     struct err e = ERR_INIT;
 
     if (!pg_link_broken(l) && pg_link_run(l, sql, NULL, 0, &w, NULL, &e) != ERR_OK &&
@@ -613,31 +607,25 @@ static void close_tx(void *tx)
     free(t);
 }
 
+static bool has_come_to(const void *wanted, const char *position, size_t len)
+{
+    uint64_t at = 0;
+
+    (void)len;
+    return pgoutput_parse_lsn(position, &at) && at >= *(const uint64_t *)wanted;
+}
+
 /* The tracker moves when the mark comes back through the slot. */
 static enum err_code wait_for(void *arg, const struct upstream_call *c, int64_t deadline_ns,
                               struct err *e)
 {
-    struct pg_upstream *u = arg;
-    struct buf position = c->position, here = BUF_INIT;
-    uint64_t target = 0, at = 0;
-    enum err_code code = ERR_OK;
+    const struct pg_upstream *u = arg;
+    struct buf position = c->position;
+    uint64_t wanted = 0;
 
-    if (position.len == 0 || !pgoutput_parse_lsn(buf_cstr(&position), &target))
+    if (position.len == 0 || !pgoutput_parse_lsn(buf_cstr(&position), &wanted))
         return ERR_OK;
-    while (code == ERR_OK) {
-        code = mirror_peek(u->opt.node, u->opt.database, &here, e);
-        if (code == ERR_OK && pgoutput_parse_lsn(buf_cstr(&here), &at) && at >= target)
-            break;
-        if (code == ERR_OK && clock_mono_ns() >= deadline_ns)
-            code = err_set(e, ERR_LAGGING, "the database has not come to %s of its source in time",
-                           buf_cstr(&position));
-        if (code == ERR_OK)
-            code = upstream_check(c, e);
-        if (code == ERR_OK)
-            clock_nap(WAIT_POLL_NS);
-    }
-    buf_free(&here);
-    return code;
+    return mirror_await(u->opt.node, c, has_come_to, &wanted, deadline_ns, e);
 }
 
 const struct upstream_ops pg_upstream_ops = {.name = "postgresql",
